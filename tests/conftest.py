@@ -1,0 +1,31 @@
+"""What the tests share: the one way to the data that is not in this repository."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def shared_path(*parts: str) -> Path:
+    """Return a path under FACEHASH_SHARED (default ../shared), or skip the test with a reason.
+
+    Where FACEHASH_REQUIRE_SHARED is set, as in continuous integration, a missing path fails
+    instead: there these tests must run.
+    """
+    root = Path(os.environ.get("FACEHASH_SHARED", ROOT.parent / "shared"))
+    path = root.joinpath(*parts)
+    if not path.exists():
+        reason = f"shared test data not found: {'/'.join(parts)} (set FACEHASH_SHARED)"
+        if os.environ.get("FACEHASH_REQUIRE_SHARED"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return path
+
+
+@pytest.fixture
+def shared():
+    return shared_path
