@@ -1,0 +1,1 @@
+"""Search and score binary codes: Hamming kernels, tie-aware metrics, code files, figures."""
