@@ -2,8 +2,8 @@
 
 * signs: int8 (n, bits) of -1 and +1, what a network or a method produces;
 * bits: uint8 (n, bits) of 0 and 1, where 1 stands for +1;
-* packed: uint8 (n, ceil(bits / 8)), what is stored and searched. Bit j of a code is bit (j mod 8) of
-  byte (j div 8), least significant first; the unused bits of the last byte are 0.
+* packed: uint8 (n, ceil(bits / 8)), what is stored and searched. Bit j of a code is bit (j mod 8)
+  of byte (j div 8), least significant first; the unused bits of the last byte are 0.
 
 All of them hold 1 to 1,024 bits a code. A converter takes any real dtype whose values are exactly
 the allowed ones and returns the dtype above.
@@ -30,7 +30,7 @@ class CodesError(InputError):
 
 
 def sign(relaxed: ArrayLike) -> Signs:
-    """Turn relaxed codes into signs, with sign(0) = +1.
+    """Turn relaxed codes into signs; zero becomes +1.
 
     Args:
         relaxed: Real array of any shape, usually (n, bits) in [-1, 1].

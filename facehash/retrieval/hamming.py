@@ -1,7 +1,7 @@
 """Hamming distances between packed codes: histograms of them, and the nearest items.
 
-No function here ever holds a queries x gallery matrix. The kernels are compiled by Numba where it is
-installed (imported at the first use, not before) and plain NumPy elsewhere, with equal results.
+No function here ever holds a queries x gallery matrix. The kernels are compiled by Numba where it
+is installed (imported at the first use, not before) and plain NumPy elsewhere, with equal results.
 """
 
 from __future__ import annotations

@@ -29,14 +29,16 @@ def _compile(signature: str) -> Callable[[Callable[..., Any]], Any]:
     return decorate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _popcount(typing_context: Any, word: Any) -> Any:
+def _declare_popcount(typing_context: Any, word: Any) -> Any:
     """Count the set bits of a word by LLVM's ctpop, which becomes the processor's own."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.ctpop(arguments[0])
 
     return types.uint64(types.uint64), generate
+
+
+_popcount: Any = intrinsic(_declare_popcount)
 
 
 @_compile("void(uint64[::1], uint64, uint16[::1])")

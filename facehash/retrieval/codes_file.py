@@ -1,0 +1,200 @@
+"""Code files: the codes and labels of gallery and query, of this project or of any other tool.
+
+Four arrays in an .npz, an .h5 (.hdf5) or a .mat of any version: ``gallery_codes`` and
+``query_codes``, ``gallery_labels`` and ``query_labels``. Codes are matrices (n, bits) of {0, 1} or
+of {-1, +1}; or, when a fifth array ``bits`` says their length, packed uint8 (n, ceil(bits / 8)),
+least significant bit first, padding 0. Labels are integers (n,), (n, 1) or (1, n).
+
+Which of the two a matrix is, is decided over gallery and query together. A matrix of nothing but 1
+could be either; both readings give the same codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facehash.codes import (
+    MAX_BITS,
+    CodesError,
+    Packed,
+    check_length,
+    check_packed,
+    packed_from_bits,
+    packed_width,
+)
+from facehash.retrieval.atomic import replacing
+from facehash.retrieval.containers import read_arrays
+
+CODES = ("gallery_codes", "query_codes")
+LABELS = ("gallery_labels", "query_labels")
+LENGTH = "bits"
+
+
+@dataclass(frozen=True)
+class CodeSet:
+    """Codes to be scored or searched, packed, with their labels.
+
+    Attributes:
+        gallery_codes: uint8 (n, ceil(bits / 8)).
+        query_codes: uint8 (q, ceil(bits / 8)).
+        gallery_labels: int64 (n,).
+        query_labels: int64 (q,).
+        bits: Length of a code, 1 to 1,024.
+    """
+
+    gallery_codes: Packed
+    query_codes: Packed
+    gallery_labels: NDArray[np.int64]
+    query_labels: NDArray[np.int64]
+    bits: int
+
+
+def read_codes(path: str | Path) -> CodeSet:
+    """Read a code file of any of the forms above.
+
+    Nothing is ever unpickled.
+
+    Args:
+        path: A file ending in .npz, .h5, .hdf5 or .mat.
+
+    Raises:
+        CodesError: Anything but such a file, in one line that says what was found.
+    """
+    arrays = read_arrays(Path(path), required=(*CODES, *LABELS), optional=(LENGTH,))
+    try:
+        return _code_set(arrays)
+    except CodesError as error:
+        raise CodesError(f"{path}: {error}") from error
+
+
+def write_codes(path: str | Path, codes: CodeSet) -> None:
+    """Write packed codes as .npz, whole or not at all.
+
+    Args:
+        path: A name ending in .npz; replaced when it exists.
+        codes: What to write.
+
+    Raises:
+        CodesError: A name that does not end in .npz, or codes that do not fit `codes.bits`.
+    """
+    if Path(path).suffix != ".npz":
+        raise CodesError(f"{path}: code files are written as .npz")
+    arrays: dict[str, Any] = {LENGTH: np.int64(codes.bits)}
+    for name in CODES:
+        arrays[name] = check_packed(getattr(codes, name), codes.bits, name)
+    for name, owner in zip(LABELS, CODES, strict=True):
+        arrays[name] = _labels(getattr(codes, name), name, len(arrays[owner]), owner)
+    with replacing(path) as temporary:
+        np.savez(temporary, **arrays)
+
+
+def _code_set(arrays: Mapping[str, NDArray[Any]]) -> CodeSet:
+    matrices = [_matrix(arrays[name], name) for name in CODES]
+    if LENGTH in arrays:
+        bits = _length(arrays[LENGTH])
+        packed = [_packed(matrix, bits, name) for matrix, name in zip(matrices, CODES, strict=True)]
+    else:
+        bits = matrices[0].shape[1]
+        packed = _pack(matrices)
+    labels = [
+        _labels(arrays[name], name, len(codes), owner)
+        for name, codes, owner in zip(LABELS, packed, CODES, strict=True)
+    ]
+    return CodeSet(packed[0], packed[1], labels[0], labels[1], bits)
+
+
+def _matrix(array: NDArray[Any], name: str) -> NDArray[Any]:
+    if array.dtype.kind not in "biuf":
+        raise CodesError(f"{name} must hold numbers, got dtype {array.dtype}")
+    if array.ndim != 2:
+        raise CodesError(f"{name} must have two axes (n, bits), got shape {array.shape}")
+    if array.shape[0] == 0:
+        raise CodesError(f"{name} is empty, shape {array.shape}")
+    return array
+
+
+def _length(array: NDArray[Any]) -> int:
+    if array.size != 1 or array.dtype.kind not in "iuf" or array.item() != int(array.item()):
+        raise CodesError(f"bits must be one integer from 1 to {MAX_BITS}, got {array.tolist()!r}")
+    return check_length(int(array.item()))
+
+
+def _packed(matrix: NDArray[Any], bits: int, name: str) -> Packed:
+    width = packed_width(bits)
+    if matrix.dtype != np.uint8:
+        raise CodesError(
+            f"{name} must be packed uint8 because 'bits' is present, got dtype {matrix.dtype}; "
+            "leave 'bits' out for codes of one column a bit"
+        )
+    if matrix.shape[1] != width:
+        raise CodesError(
+            f"{name} has {matrix.shape[1]} columns, packed codes of {bits} bits have {width}; "
+            "leave 'bits' out for codes of one column a bit"
+        )
+    return np.ascontiguousarray(check_packed(matrix, bits, name))
+
+
+def _pack(matrices: list[NDArray[Any]]) -> list[Packed]:
+    """Read matrices of one column a bit, after deciding over all of them whether -1 or 0 is low."""
+    widths = [matrix.shape[1] for matrix in matrices]
+    if widths[0] != widths[1]:
+        raise CodesError(
+            f"{CODES[0]} has {widths[0]} columns and {CODES[1]} {widths[1]}; all codes must be of "
+            "the same length"
+        )
+    if not 1 <= widths[0] <= MAX_BITS:
+        raise CodesError(
+            f"{CODES[0]} has {widths[0]} columns, a code has 1 to {MAX_BITS} bits "
+            f"(one row a code, one column a bit)"
+        )
+    for name, matrix in zip(CODES, matrices, strict=True):
+        _check_values(name, matrix)
+    lows = [low for low in (-1, 0) if any((matrix == low).any() for matrix in matrices)]
+    if len(lows) == 2:
+        raise CodesError(
+            f"{CODES[0]} and {CODES[1]} together hold -1, 0 and 1; codes are {{0, 1}} or {{-1, +1}}"
+        )
+    return [packed_from_bits(matrix == 1) for matrix in matrices]
+
+
+def _check_values(name: str, matrix: NDArray[Any]) -> None:
+    if matrix.dtype.kind == "f" and np.isnan(matrix).any():
+        raise CodesError(f"{name} holds NaN; codes are {{0, 1}} or {{-1, +1}}")
+    wrong = (matrix != 0) & (matrix != 1)
+    if matrix.dtype.kind in "if":
+        wrong &= matrix != -1
+    if wrong.any():
+        values = np.unique(matrix[wrong])
+        shown = ", ".join(f"{value:g}" for value in values[:3]) + (
+            ", ..." if len(values) > 3 else ""
+        )
+        hint = "; packed codes need 'bits' beside them" if matrix.dtype == np.uint8 else ""
+        raise CodesError(f"{name} holds {shown}; codes are {{0, 1}} or {{-1, +1}}{hint}")
+
+
+def _labels(array: NDArray[Any], name: str, length: int, owner: str) -> NDArray[np.int64]:
+    if array.dtype.kind not in "iuf":
+        raise CodesError(f"{name} must be integers, got dtype {array.dtype}")
+    if array.ndim > 2 or (array.ndim == 2 and 1 not in array.shape) or array.ndim == 0:
+        raise CodesError(
+            f"{name} must have shape (n,), (n, 1) or (1, n), one identity a code, got {array.shape}"
+        )
+    if array.size != length:
+        raise CodesError(
+            f"{name} has {array.size} labels, {owner} has {length} codes (one row a code)"
+        )
+    flat = array.reshape(-1)
+    if flat.dtype.kind == "f" and not np.isfinite(flat).all():
+        raise CodesError(f"{name} holds NaN or infinity; labels are integers")
+    with np.errstate(invalid="ignore"):
+        whole = flat.astype(np.int64)
+    if (whole != flat).any():
+        wrong = flat[whole != flat][0]
+        raise CodesError(f"{name} holds {wrong}; labels are 64-bit integers")
+    return whole

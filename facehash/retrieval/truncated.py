@@ -1,0 +1,105 @@
+"""Average precision of the first k items, with the denominator always named.
+
+Three numbers go by the name mAP@k in the literature. They differ in what the sum of precisions at
+the relevant items among the first k is divided by:
+
+* ``"found"``: the relevant items among the first k (finding a single one, but first, scores 1);
+* ``"relevant"``: all relevant items of the gallery (cannot reach 1 when they are more than k);
+* ``"min"``: the smaller of k and all relevant items.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+
+from facehash.codes import CodesError
+from facehash.errors import did_you_mean
+from facehash.retrieval.hamming import Counts
+from facehash.retrieval.ties import (
+    Groups,
+    Values,
+    check_k,
+    crossing_groups,
+    expected_precisions,
+    groups_of,
+    harmonic_numbers,
+    relevant_total,
+)
+
+Denominator = Literal["found", "relevant", "min"]
+
+
+def average_precision_at(
+    everyone: Counts, relevant: Counts, k: int, denominator: Denominator
+) -> Values:
+    """Expected average precision of the first k items over all orders of the ties.
+
+    Args:
+        everyone: int64 (q, bits + 1), gallery items at each distance.
+        relevant: int64 (q, bits + 1), relevant ones among them.
+        k: Number of items looked at, at least 1; beyond the gallery it is the whole ranking.
+        denominator: ``"found"``, ``"relevant"`` or ``"min"``, as the module says. With ``"found"``
+            the denominator depends on the order of ties too, and the result is the expectation of
+            the ratio (0 for an order that finds nothing), not a ratio of expectations.
+
+    Returns:
+        float64 (q,), each in [0, 1]; write the name with it, for example mAP@50/found.
+
+    Raises:
+        CodesError: Arrays that are not such histograms, k below 1, an unknown denominator, or a
+            query without any relevant item.
+    """
+    if denominator not in get_args(Denominator):
+        raise CodesError(
+            f"denominator {denominator!r} is unknown"
+            f"{did_you_mean(str(denominator), get_args(Denominator))}"
+        )
+    groups = groups_of(everyone, relevant)
+    total = relevant_total(relevant)
+    harmonic = harmonic_numbers(int(everyone.sum(axis=1).max()))
+    cut = np.full(len(everyone), check_k(k))
+    if denominator == "found":
+        return _expected_ratio(groups, cut, harmonic)
+    taken = np.clip(cut[:, None] - groups.before, 0, groups.size)
+    precisions = expected_precisions(groups, taken, harmonic).sum(axis=1)
+    return np.asarray(precisions / (np.minimum(k, total) if denominator == "min" else total))
+
+
+def _expected_ratio(groups: Groups, cut: Counts, harmonic: Values) -> Values:
+    """Expect (sum of precisions) / (relevant items found) among the first `cut`.
+
+    Only the group that crosses the cut decides how many are found: X of its m taken items, where X
+    is hypergeometric. Given X = x, every x of the m positions are equally likely, so the taken part
+    behaves as a group of m items, x of them relevant. Its precisions add to those of the nearer
+    groups, A, which do not depend on X::
+
+        E = sum_x P(X = x) (A + S(x)) / (R + x),  S(x) = expected_precisions(size m, relevant x)
+    """
+    crossing, taken = crossing_groups(groups, cut)
+    nearer = groups.before < crossing.before[:, None]
+    settled = np.where(nearer, expected_precisions(groups, groups.size, harmonic), 0).sum(axis=1)
+    result = np.empty(len(cut))
+    for row in range(len(cut)):
+        size, relevant, before, relevant_before = (int(part[row]) for part in crossing)
+        found, probability = _hypergeometric(size, relevant, int(taken[row]))
+        part = Groups(taken[row], found, before, relevant_before)  # type: ignore[arg-type]
+        precisions = settled[row] + expected_precisions(part, taken[row], harmonic)
+        result[row] = (probability * precisions / np.maximum(relevant_before + found, 1)).sum()
+    return result
+
+
+def _hypergeometric(size: int, relevant: int, taken: int) -> tuple[Counts, Values]:
+    """Return each possible number of relevant items among `taken`, and its probability.
+
+    By the ratio of neighbouring probabilities, which loses less than factorials of large numbers::
+
+        P(x + 1) / P(x) = (relevant - x) (taken - x) / ((x + 1) (size - relevant - taken + x + 1))
+    """
+    x = np.arange(max(0, taken - (size - relevant)), min(relevant, taken) + 1)
+    y = x[:-1]
+    ratios = (relevant - y) * (taken - y) / ((y + 1) * (size - relevant - taken + y + 1))
+    logarithms = np.concatenate([[0.0], np.cumsum(np.log(ratios))])
+    weights = np.exp(logarithms - logarithms.max())
+    return x, weights / weights.sum()
