@@ -118,7 +118,12 @@ class FaceDataset:
 
     def _check_arrays(self) -> None:
         shape = tuple(self.images.shape)
-        if len(shape) != 4 or shape[1] != shape[2] or shape[3] != 3 or self.images.dtype != np.uint8:
+        if (
+            len(shape) != 4
+            or shape[1] != shape[2]
+            or shape[3] != 3
+            or self.images.dtype != np.uint8
+        ):
             raise DatasetError(
                 f"{self.name}: images must be uint8 (n, side, side, 3), "
                 f"got {self.images.dtype} {shape}"
@@ -136,7 +141,9 @@ class FaceDataset:
                 f"got {self.labels.min()}..{self.labels.max()}"
             )
         if self.protocol not in ("seen", "unseen"):
-            raise DatasetError(f"{self.name}: protocol {self.protocol!r} is neither seen nor unseen")
+            raise DatasetError(
+                f"{self.name}: protocol {self.protocol!r} is neither seen nor unseen"
+            )
 
     def _check_role(self, role: str) -> None:
         indices = getattr(self, role)

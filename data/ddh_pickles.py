@@ -1,0 +1,166 @@
+"""YouTube Faces and FaceScrub as the authors of DDH share them: folders of Python 2 pickles."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.cache import Block
+from data.faces import FacesFileError, integer_labels
+from data.pickles import load_pickle
+from data.sources import SourceError
+from facehash.dataset import IndexArray
+from facehash.faces.images import RESIZE_FILTER, resize
+
+PICKLED_SIDE = 32
+WIDTH = 3 * PICKLED_SIDE * PICKLED_SIDE
+FOLDERS = (
+    ("train_vec_folder_32_32", "test_vec_folder_32_32"),
+    ("train_folder_facescrub", "test_folder_facescrub"),
+)
+"""Names of the training and the test folder: of YouTube Faces, and of FaceScrub."""
+
+_ROWS = 2048
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PickledFaces:
+    """The conversion of such folders: training rows first, then test rows, files sorted by name.
+
+    Each file holds ``(x, y)``: x (n, 3072) the red, the green, then the blue 32 x 32 plane of n
+    images, integer or float, 0 to 255; y their n integer labels. Where x is float and no value of
+    the whole data set exceeds 1, it is taken as 0 to 1 and scaled by 255. Fractions are rounded to
+    the nearest integer, halves to the even one.
+
+    Attributes:
+        root: The folder that holds the two folders.
+        side: Side of the images made; other than 32 they are resized.
+    """
+
+    root: Path
+    side: int = PICKLED_SIDE
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What else the images depend on."""
+        return {"loader": "ddh_pickles", "filter": RESIZE_FILTER.name}
+
+    @cached_property
+    def files(self) -> tuple[Path, ...]:
+        """All files, training first."""
+        return tuple(path for part in self._parts for path in part)
+
+    @cached_property
+    def _parts(self) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+        for train, test in FOLDERS:
+            if (self.root / train).is_dir() and (self.root / test).is_dir():
+                return _files(self.root / train), _files(self.root / test)
+        wanted = " or ".join(f"{train} and {test}" for train, test in FOLDERS)
+        raise SourceError(f"{self.root}: has no folders {wanted}")
+
+    def blocks(self) -> Iterator[Block]:
+        """Read file by file.
+
+        Raises:
+            PickleError: A file that is no pickle of arrays.
+            FacesFileError: x or y is not as it should be, or a test identity has no training image.
+        """
+        scale = self._scale()
+        trained: set[int] = set()
+        for is_query, paths in enumerate(self._parts):
+            for path in paths:
+                pixels, labels = _read(path)
+                if is_query:
+                    _check_known(path, labels, trained)
+                else:
+                    trained.update(labels.tolist())
+                for start in range(0, len(labels), _ROWS):
+                    rows = slice(start, start + _ROWS)
+                    images = _to_images(path, pixels[rows], scale)
+                    if self.side != PICKLED_SIDE:
+                        images = np.stack([resize(image, self.side) for image in images])
+                    yield Block(images, labels[rows].tolist(), bool(is_query))
+
+    def _scale(self) -> float:
+        """Choose what float values are multiplied by, for the whole data set.
+
+        One dark file among bright ones must not be brightened, so every file has a say; reading
+        stops at the first value above 1, mostly in the first file.
+        """
+        largest = -np.inf
+        for path in self.files:
+            pixels, _ = _read(path)
+            if pixels.dtype.kind != "f" or pixels.max(initial=-np.inf) > 1:
+                return 1.0
+            largest = max(largest, float(pixels.max(initial=-np.inf)))
+        log.info("no value exceeds %g: taken as 0 to 1, scaled by 255", largest)
+        return 255.0
+
+
+def _files(folder: Path) -> tuple[Path, ...]:
+    files = sorted(
+        path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")
+    )
+    if not files:
+        raise SourceError(f"{folder}: is empty, pickles of (x, y) are expected in it")
+    return tuple(files)
+
+
+def _read(path: Path) -> tuple[NDArray[Any], IndexArray]:
+    content = load_pickle(path)
+    if not isinstance(content, list | tuple) or len(content) != 2:
+        raise FacesFileError(f"{path}: holds {_describe(content)}, expected a tuple (x, y)")
+    pixels, labels = content
+    if not isinstance(pixels, np.ndarray) or pixels.dtype.kind not in "iuf":
+        raise FacesFileError(f"{path}: x is {_describe(pixels)}, expected an array of numbers")
+    if pixels.ndim != 2 or pixels.shape[1] != WIDTH:
+        raise FacesFileError(
+            f"{path}: x has shape {pixels.shape}, expected (n, {WIDTH}): "
+            f"3 x {PICKLED_SIDE} x {PICKLED_SIDE} pixels a row"
+        )
+    numbers = integer_labels(str(path), labels)
+    if len(numbers) != len(pixels):
+        raise FacesFileError(
+            f"{path}: x has {len(pixels)} rows but y has {len(numbers)} labels; they must be equal"
+        )
+    return pixels, numbers
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} {value.shape}"
+    length = f" of {len(value)}" if isinstance(value, list | tuple) else ""
+    return f"a {type(value).__name__}{length}"
+
+
+def _to_images(path: Path, pixels: NDArray[Any], scale: float) -> NDArray[np.uint8]:
+    """Check some rows and turn (k, 3072) into uint8 (k, 32, 32, 3)."""
+    smallest, largest = pixels.min(), pixels.max()
+    if not (np.isfinite(smallest) and np.isfinite(largest)):
+        raise FacesFileError(f"{path}: x contains NaN or infinity")
+    if smallest < 0 or largest * scale > 255:
+        raise FacesFileError(
+            f"{path}: x has values from {smallest} to {largest}, expected 0 to 255 (or 0 to 1)"
+        )
+    if pixels.dtype.kind == "f":
+        pixels = np.rint(pixels * np.asarray(scale, pixels.dtype))
+    planes = pixels.astype(np.uint8).reshape(-1, 3, PICKLED_SIDE, PICKLED_SIDE)
+    return np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
+
+
+def _check_known(path: Path, labels: IndexArray, trained: set[int]) -> None:
+    unknown = sorted(set(labels.tolist()) - trained)
+    if unknown:
+        raise FacesFileError(
+            f"{path}: identity {unknown[0]} has test images but no training image "
+            f"({len(unknown)} such identities); it could never be found"
+        )

