@@ -28,7 +28,7 @@ from facehash.codes import (
     packed_from_bits,
     packed_width,
 )
-from facehash.retrieval.atomic import replacing
+from facehash.files import replacing
 from facehash.retrieval.containers import read_arrays
 
 CODES = ("gallery_codes", "query_codes")
@@ -90,7 +90,7 @@ def write_codes(path: str | Path, codes: CodeSet) -> None:
         arrays[name] = check_packed(getattr(codes, name), codes.bits, name)
     for name, owner in zip(LABELS, CODES, strict=True):
         arrays[name] = _labels(getattr(codes, name), name, len(arrays[owner]), owner)
-    with replacing(path) as temporary:
+    with replacing(Path(path)) as temporary:
         np.savez(temporary, **arrays)
 
 

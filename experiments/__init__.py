@@ -1,0 +1,1 @@
+"""The papers' tables: grid, results, published targets, and the authors' own evaluation."""
