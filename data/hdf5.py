@@ -6,6 +6,7 @@ and ``is_query`` bool (n,).
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,18 +46,23 @@ def read_faces(path: Path) -> Faces:
     Raises:
         FacesFileError: No HDF5 file, or a dataset is missing or not as it should be.
     """
-    file = open_hdf5(path)
-    for key in ("images", "labels"):
-        if not isinstance(file.get(key), h5py.Dataset):
-            found = ", ".join(sorted(file)) or "nothing"
-            raise FacesFileError(f"{path}: has no dataset {key!r} (found: {found})")
-    return make_faces(
-        str(path),
-        map_images(path, file["images"]),
-        file["labels"][...],
-        read_text(file["identities"]) if "identities" in file else None,
-        file["is_query"][...] if "is_query" in file else None,
-    )
+    with contextlib.ExitStack() as closing:
+        file = closing.enter_context(open_hdf5(path))
+        for key in ("images", "labels"):
+            if not isinstance(file.get(key), h5py.Dataset):
+                found = ", ".join(sorted(file)) or "nothing"
+                raise FacesFileError(f"{path}: has no dataset {key!r} (found: {found})")
+        faces = make_faces(
+            str(path),
+            map_images(path, file["images"]),
+            file["labels"][...],
+            read_text(path, file["identities"]) if "identities" in file else None,
+            file["is_query"][...] if "is_query" in file else None,
+        )
+        if isinstance(faces.images, h5py.Dataset):
+            # It reads from the open file, which closes when nobody holds the images any more.
+            closing.pop_all()
+        return faces
 
 
 def map_images(path: Path, dataset: h5py.Dataset) -> Images:
@@ -130,13 +136,14 @@ def write_text(group: h5py.Group, key: str, texts: Sequence[str]) -> None:
     group.create_dataset(key, data=raw, dtype=h5py.string_dtype("utf-8"))
 
 
-def read_text(dataset: h5py.Dataset) -> tuple[str, ...]:
+def read_text(path: Path, dataset: h5py.Dataset) -> tuple[str, ...]:
     """Read what `write_text` stored, or any other HDF5 strings.
 
     Raises:
         FacesFileError: The dataset holds something else.
     """
     if h5py.check_string_dtype(dataset.dtype) is None:
-        raise FacesFileError(f"{dataset.name} must hold text, got {dataset.dtype}")
+        name = str(dataset.name).lstrip("/")
+        raise FacesFileError(f"{path}: {name} must be text, got {dataset.dtype}")
     raw = np.asarray(dataset[...]).ravel()
     return tuple(bytes(one).decode("utf-8", "surrogateescape") for one in raw)

@@ -115,26 +115,27 @@ def load_faces(
 
 
 def choose_loader(name: str, loader: str | None, source: Path) -> str:
-    """Choose the loader: the one named, or arrays for a file, or the name's, or folders.
+    """Choose the loader: arrays for a file; for a folder the one given, or the name's, or folders.
 
     Raises:
-        SourceError: An unknown loader, a missing source, or a file that is none of arrays.
+        SourceError: An unknown loader, a missing source, a file that is none of arrays, or a folder
+            for the loader of files.
     """
     if loader is not None and loader not in LOADERS:
         raise SourceError(f"{name}: unknown loader {loader!r}{did_you_mean(loader, LOADERS)}")
     if not source.exists():
         raise SourceError(f"{name}: {source} does not exist")
-    if loader is None and source.is_file():
-        # Also for a known name: its cache may be handed in instead of its source.
-        loader = "arrays"
-    loader = loader or KNOWN.get(name, "folders")
-    if loader == "arrays" and source.suffix.lower() not in READERS:
+    if source.is_dir():
+        if loader == "arrays":
+            raise SourceError(f"{name}: {source} is a folder, the loader 'arrays' reads a file")
+        return loader or KNOWN.get(name, "folders")
+    if source.suffix.lower() not in READERS:
         raise SourceError(
-            f"{name}: {source} is no file of arrays ({', '.join(sorted(READERS))}) and no folder"
+            f"{name}: {source} is neither a folder nor a file of arrays "
+            f"({', '.join(sorted(READERS))})"
         )
-    if loader != "arrays" and not source.is_dir():
-        raise SourceError(f"{name}: {source} is a file, the loader {loader!r} reads a folder")
-    return loader
+    # Whatever the loader: a data set's cache may be handed in instead of its source.
+    return "arrays"
 
 
 def resolve_source(
@@ -172,5 +173,5 @@ def resolve_source(
         return find_orl()
     raise SourceError(
         f"{name}: where is it? Say --data DIR, or set FACEHASH_DATA to the folder that contains "
-        f"{re.sub(r'/+$', '', name)}/, or give data.path in the YAML file"
+        f"{re.sub(r'/+$', '', name)}/, or give dataset.path in the YAML file"
     )

@@ -47,10 +47,10 @@ def assign_roles(
     Every draw about a person comes from a generator seeded by `seed` and the person's name, so
     that adding or removing somebody leaves the others' images where they were.
 
-    ``"seen"``: of each person `queries_per_identity` images are queries (fewer where needed to leave
-    one behind; a person with one image has none), the rest is both training set and gallery.
-    ``"unseen"``: a fifth of the people is held out of training; their queries and the rest of their
-    images are query and gallery, and the other people's queries have no role.
+    ``"seen"``: `queries_per_identity` images of each person are queries (fewer where needed to
+    leave one behind; a person with one image has none), the rest is both training set and gallery.
+    ``"unseen"``: a fifth of the people is held out of training; their queries and the rest of
+    their images are query and gallery, and the other people's queries have no role.
 
     Args:
         labels: int64 (n,), each an index into `identities`.

@@ -80,5 +80,7 @@ def write_sources(file: h5py.File, listing: Listing, hashes: NDArray[np.uint8]) 
 def read_sources(file: h5py.File) -> tuple[Listing, NDArray[np.uint8]]:
     """Read what `write_sources` stored."""
     group = file["sources"]
-    listing = Listing(read_text(group["names"]), group["sizes"][...], group["mtimes"][...])
+    listing = Listing(
+        read_text(Path(file.filename), group["names"]), group["sizes"][...], group["mtimes"][...]
+    )
     return listing, group["sha256"][...]

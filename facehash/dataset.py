@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -13,6 +14,12 @@ from facehash.errors import InputError
 IndexArray = NDArray[np.int64]
 ProtocolName = Literal["seen", "unseen"]
 ROLES = ("train", "gallery", "query")
+
+_SLICE_GAP = 16
+"""Rows of no interest that are read along rather than starting another slice."""
+
+_SLICE_BYTES = 1 << 23
+"""What is read at once at most."""
 
 
 class DatasetError(InputError):
@@ -77,15 +84,15 @@ class FaceDataset:
         Returns:
             uint8 (k, side, side, 3), row i being image ``indices[i]``.
         """
-        # HDF5 reads rows in increasing order without repeats only.
-        unique, positions = np.unique(indices, return_inverse=True)
         if isinstance(self.images, np.ndarray):
-            rows = self.images[indices]
-        elif len(unique) and unique[-1] - unique[0] + 1 == len(unique):
-            rows = self.images[int(unique[0]) : int(unique[-1]) + 1][positions]
-        else:
-            rows = self.images[unique][positions]
-        return np.asarray(rows, dtype=np.uint8)
+            return np.asarray(self.images[indices], dtype=np.uint8)
+        return _read_slices(self.images, np.asarray(indices))
+
+    def counts(self) -> dict[str, int]:
+        """Count the people, and the images in each role, as a report states them."""
+        return {"identities": len(self.identities)} | {
+            role: len(getattr(self, role)) for role in ROLES
+        }
 
     def check(self) -> FaceDataset:
         """Refuse a data set that would give a meaningless score.
@@ -156,3 +163,19 @@ class FaceDataset:
             )
         if len(np.unique(indices)) != len(indices):
             raise DatasetError(f"{self.name}: {role} names an image twice")
+
+
+def _read_slices(images: Images, indices: IndexArray) -> NDArray[np.uint8]:
+    """Read rows of an HDF5 dataset in increasing order: it reads lists of rows far slower."""
+    found = np.empty((len(indices), *images.shape[1:]), np.uint8)
+    if not len(indices):
+        return found
+    order = np.argsort(indices, kind="stable")
+    rows = indices[order]
+    block = rows // max(1, _SLICE_BYTES // math.prod(images.shape[1:]))
+    cuts = np.flatnonzero((np.diff(rows) > _SLICE_GAP) | (np.diff(block) > 0)) + 1
+    for places in np.split(order, cuts):
+        wanted = indices[places]
+        first, last = int(wanted[0]), int(wanted[-1])
+        found[places] = images[first : last + 1][wanted - first]
+    return found

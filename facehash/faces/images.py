@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from facehash.errors import InputError
 
@@ -76,7 +76,7 @@ def decode_image(file: BinaryIO, name: str) -> NDArray[np.uint8]:
             return np.asarray(_to_rgb(_upright(image)))
     except InputError:
         raise
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise UnreadableImageError(
             f"{name}: not a picture in a format that Pillow reads"
         ) from error
