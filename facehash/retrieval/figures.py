@@ -10,7 +10,8 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from facehash.codes import CodesError
@@ -94,7 +95,7 @@ def write_precision_recall(
         _unit_axis(axes)
         axes.set_xlim(-0.02, 1.02)
         axes.set_xlabel("Recall")
-        axes.set_ylabel("Precision (a query that finds nothing has 0)")
+        axes.set_ylabel("Precision (0 where nothing is found)")
         _legend(axes, curves)
         save(figure, path)
 
@@ -137,18 +138,17 @@ def write_distances(
     """
     with matplotlib.rc_context(STYLE):
         figure, axes = _chart("Hamming distances of query and gallery images", caption)
+        edges = np.arange(len(same) + 1) - 0.5
         for counts, colour, name in ((same, BLUE, "same"), (different, ORANGE, "different")):
-            if counts.sum() == 0:
-                continue
-            edges = np.arange(len(counts) + 1) - 0.5
-            shares = counts / counts.sum()
+            shares = counts / max(int(counts.sum()), 1)
             label = f"{name} person, {counts.sum():,} pairs"
             axes.stairs(shares, edges, fill=True, color=colour, alpha=0.35)
-            axes.stairs(shares, edges, color=colour, linewidth=1.4, label=label)
-        occupied = np.flatnonzero(same + different)
-        axes.set_xlim(-0.5, occupied[-1] + 0.5)
+            # Above both areas, so that neither hides the other's outline.
+            axes.stairs(shares, edges, color=colour, linewidth=1.4, label=label, zorder=3)
+        axes.set_xlim(-0.5, np.flatnonzero(same + different)[-1] + 0.5)
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-        axes.yaxis.set_major_formatter(PercentFormatter(1))
+        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
         axes.set_ylim(bottom=0)
         axes.set_xlabel("Hamming distance")
         axes.set_ylabel("Share of pairs")
@@ -157,7 +157,8 @@ def write_distances(
 
 
 def _chart(title: str, caption: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=_SIZE, dpi=DPI, layout="constrained")
+    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
+    figure = Figure(figsize=_SIZE, dpi=DPI, layout=layout)
     axes = figure.add_subplot()
     axes.set_title(title, loc="left", fontsize=10.5, fontweight="bold", pad=22 if caption else 8)
     if caption:
@@ -181,8 +182,18 @@ def _mark_radius(
         return
     point = (recall[RADIUS], precision[RADIUS])
     axes.plot(*point, "o", markersize=9, markerfacecolor="none", color=colour, clip_on=False)
+    # The label stands inside the axes and on the side that the curve leaves free.
+    rising = precision[min(RADIUS + 1, len(precision) - 1)] > point[1]
+    crowded = point[0] > 0.8
+    up = 0 if point[1] < 0.1 else (7 if rising == crowded else -8)
     axes.annotate(
-        f"radius {RADIUS}", point, xytext=(9, -3), textcoords="offset points", color=colour
+        f"radius {RADIUS}",
+        point,
+        xytext=(-8 if crowded else 8, up),
+        textcoords="offset points",
+        ha="right" if crowded else "left",
+        va="center",
+        color=colour,
     )
 
 
