@@ -1,0 +1,83 @@
+"""Retrieval metrics as loops written from their definitions; the fast ones are tested by them.
+
+A ranking is a list of booleans, relevant or not, nearest first. Tied rankings are all the orders
+that ties allow, so the expectation of anything is a plain average over them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+
+def hamming_distance(one, other):
+    return sum(int(a) != int(b) for a, b in zip(one, other, strict=True))
+
+
+def rankings(distances, relevant) -> Iterator[list[bool]]:
+    """Yield the relevance of every order that sorts the distances."""
+    groups = [
+        [bool(r) for d, r in zip(distances, relevant, strict=True) if d == distance]
+        for distance in sorted(set(distances))
+    ]
+    for orders in itertools.product(*(itertools.permutations(group) for group in groups)):
+        yield list(itertools.chain(*orders))
+
+
+def expectation(metric: Callable[[list[bool]], float], distances, relevant) -> float:
+    values = [metric(ranking) for ranking in rankings(distances, relevant)]
+    return sum(values) / len(values)
+
+
+def average_precision(ranking) -> float:
+    hits, total = 0, 0.0
+    for position, relevant in enumerate(ranking, start=1):
+        if relevant:
+            hits += 1
+            total += hits / position
+    return total / hits
+
+
+def precision_at(ranking, k) -> float:
+    return sum(ranking[:k]) / k
+
+
+def r_precision(ranking) -> float:
+    return precision_at(ranking, sum(ranking))
+
+
+def average_precision_at(ranking, k, denominator) -> float:
+    hits, total = 0, 0.0
+    for position, relevant in enumerate(ranking[:k], start=1):
+        if relevant:
+            hits += 1
+            total += hits / position
+    divisor = {"found": hits, "relevant": sum(ranking), "min": min(k, sum(ranking))}[denominator]
+    return total / divisor if divisor else 0.0
+
+
+def stable_ranking(distances, relevant) -> list[bool]:
+    order = sorted(range(len(distances)), key=lambda item: (distances[item], item))
+    return [bool(relevant[item]) for item in order]
+
+
+def precision_in_ball(distances, relevant, radius) -> float:
+    inside = [r for d, r in zip(distances, relevant, strict=True) if d <= radius]
+    return sum(inside) / len(inside) if inside else 0.0
+
+
+def recall_in_ball(distances, relevant, radius) -> float:
+    inside = [r for d, r in zip(distances, relevant, strict=True) if d <= radius]
+    return sum(inside) / sum(relevant)
+
+
+def histograms(distances, relevant, bits):
+    """Count one query's gallery items and relevant items at each distance, int64 (1, bits + 1)."""
+    everyone = np.zeros((1, bits + 1), dtype=np.int64)
+    right = np.zeros((1, bits + 1), dtype=np.int64)
+    for distance, is_relevant in zip(distances, relevant, strict=True):
+        everyone[0, distance] += 1
+        right[0, distance] += bool(is_relevant)
+    return everyone, right
