@@ -1,0 +1,47 @@
+# Every target makes .venv by itself. PYTHON chooses the interpreter: 3.11, 3.12 or 3.13.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test lint bench clean help
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo   train and score DDH on 400 faces, a few minutes from nothing"
+	@echo "make test   the tests"
+	@echo "make lint   ruff, mypy, import-linter"
+	@echo "make bench  the benchmarks, into benchmarks/results"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("facehash needs Python 3.11 to 3.13, %s is %d.%d; try: make PYTHON=python3.12" % (sys.executable, *v))'
+	$(PYTHON) -m venv $(VENV)
+
+# One stamp for each set of packages, so that the demo does not wait for what only tests need.
+$(VENV)/.installed-%: setup.cfg pyproject.toml | $(BIN)/python
+	$(PIP) -e '.[$*]'
+	@touch $@
+
+demo: $(VENV)/.installed-demo
+	$(BIN)/python train.py configs/quickstart.yaml
+	$(BIN)/python evaluate.py runs/quickstart-48-s0
+	@echo
+	@echo "Open runs/quickstart-48-s0/figures/retrieval.png to see what each query finds,"
+	@echo "and runs/quickstart-48-s0/figures/precision_recall.png for the curve."
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-test $(VENV)/.installed-lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.evaluation
+	$(BIN)/python -m benchmarks.data
+	$(BIN)/python -m benchmarks.training
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

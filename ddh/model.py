@@ -1,0 +1,111 @@
+"""The DDH network and its loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers, regularizers
+
+from ddh.layers import DivideAndEncode, LocallyConnected2D
+from facehash.errors import InputError
+from facehash.learning.hash_model import HashModel
+from facehash.learning.losses import cross_entropy, quantization_loss
+
+SMALLEST_SIDE = 24
+"""Three rounds of convolution and pooling leave 2 x 2, on which the local layer just fits."""
+
+
+@keras.saving.register_keras_serializable("facehash")
+class DDH(HashModel):
+    """Discriminative Deep Hashing: a small CNN on two scales, then divide-and-encode.
+
+    The loss is cross-entropy + `quantization_weight` * mean(| |h| - 1 |) + `weight_decay` * sum of
+    squares of all kernels.
+
+    Args:
+        block: Features that become one bit.
+        code_batch_norm: Batch normalisation before the tanh. The released code has it (the
+            "batch normalization quantization" of the follow-up DDQH, whose name its file bears);
+            the figure of the paper has not.
+        quantization_weight: Weight of the quantisation term, 0 or larger.
+        weight_decay: Weight of the squared kernels, 0 or larger.
+        **kwargs: Those of `HashModel`.
+
+    Raises:
+        InputError: `side` is below `SMALLEST_SIDE`.
+
+    Reference:
+        Lin, Li, Tang. Discriminative Deep Hashing for Scalable Face Image Retrieval. IJCAI 2017,
+        sections 3.1 to 3.3. Sizes, initialisers and weights are those of the released code.
+    """
+
+    term_names = ("cross_entropy", "quantization")
+
+    def __init__(
+        self,
+        *,
+        block: int = 4,
+        code_batch_norm: bool = True,
+        quantization_weight: float = 0.01,
+        weight_decay: float = 1e-4,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if self.side < SMALLEST_SIDE:
+            raise InputError(
+                f"DDH needs images of at least {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels, "
+                f"got side {self.side}"
+            )
+        self.block = block
+        self.code_batch_norm = code_batch_norm
+        self.quantization_weight = quantization_weight
+        self.weight_decay = weight_decay
+        self.build()
+
+    def build_network(self) -> keras.Model:
+        """Make the network of the released code; shapes are for 32 x 32 images."""
+        decay = regularizers.L2(self.weight_decay) if self.weight_decay else None
+
+        def convolution(filters, kernel_size, kind=layers.Conv2D):
+            return kind(
+                filters, kernel_size, kernel_initializer="he_uniform", kernel_regularizer=decay
+            )
+
+        def dense(units):
+            return layers.Dense(units, kernel_regularizer=decay)
+
+        image = x = keras.Input((self.side, self.side, 3), name="image")
+        for filters, kernel_size in ((20, 3), (40, 2), (60, 2)):
+            x = convolution(filters, kernel_size)(x)
+            x = layers.ReLU()(layers.BatchNormalization()(x))
+            x = layers.MaxPooling2D()(x)  # 15, 7, 3
+        local = convolution(80, 2, kind=LocallyConnected2D)(x)  # 2 x 2 x 80
+        local = layers.ReLU()(layers.BatchNormalization()(local))
+        scales = layers.Concatenate()([layers.Flatten()(x), layers.Flatten()(local)])  # 540 + 320
+        features = dense(self.bits * self.block)(scales)
+        features = layers.ReLU(name="features")(layers.BatchNormalization()(features))
+        code = DivideAndEncode(self.bits, kernel_regularizer=decay)(features)
+        if self.code_batch_norm:
+            code = layers.BatchNormalization()(code)
+        relaxed = layers.Activation("tanh", name="relaxed")(code)
+        logits = dense(len(self.identities))(relaxed)
+        return keras.Model(image, {"relaxed": relaxed, "logits": logits}, name="network")
+
+    def loss_terms(self, labels, outputs) -> dict[str, Any]:
+        """Return cross-entropy and the weighted quantisation term."""
+        quantization = quantization_loss(outputs["relaxed"])
+        return {
+            "cross_entropy": cross_entropy(labels, outputs["logits"]),
+            "quantization": self.quantization_weight * quantization,
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "block": self.block,
+            "code_batch_norm": self.code_batch_norm,
+            "quantization_weight": self.quantization_weight,
+            "weight_decay": self.weight_decay,
+        }

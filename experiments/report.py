@@ -1,0 +1,172 @@
+"""Scoring codes and writing it down: report.json, figures, and the table on the terminal."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.author_evaluator import metrics_author
+from facehash.dataset import FaceDataset
+from facehash.files import write_json
+from facehash.retrieval.codes_file import CodeSet
+from facehash.retrieval.evaluation import Evaluation, evaluate
+from facehash.retrieval.examples import spread_examples
+from facehash.retrieval.figures import write_charts
+from facehash.retrieval.grid import write_retrieval_grid
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What the scored codes come from; all None for a file of foreign codes.
+
+    Attributes:
+        method: Name of the method.
+        seed: Of the training run.
+        backend: Keras backend that encoded.
+        dataset: The faces, with the roles that were encoded.
+        encode_seconds: Time to encode gallery and query, loading not counted.
+    """
+
+    method: str | None = None
+    seed: int | None = None
+    backend: str | None = None
+    dataset: FaceDataset | None = None
+    encode_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Codes with their scores.
+
+    Attributes:
+        codes: What was scored.
+        subject: Where the codes come from.
+        evaluation: By the true Hamming distance.
+        report: Everything that report.json holds.
+    """
+
+    codes: CodeSet
+    subject: Subject
+    evaluation: Evaluation
+    report: dict[str, Any]
+
+
+def score(codes: CodeSet, subject: Subject = Subject()) -> Scored:
+    """Score codes by the true Hamming distance and by the authors' packing.
+
+    Args:
+        codes: Packed codes and labels.
+        subject: Where they come from.
+
+    Returns:
+        The scores; `report` follows schema 1 of report.json.
+
+    Raises:
+        CodesError: Codes that cannot be scored.
+    """
+    parts = (codes.gallery_codes, codes.query_codes, codes.gallery_labels, codes.query_labels)
+    started = time.perf_counter()
+    evaluation = evaluate(*parts, codes.bits)
+    seconds = time.perf_counter() - started
+    faces = subject.dataset
+    report = {
+        "schema": SCHEMA,
+        "method": subject.method,
+        "bits": codes.bits,
+        "seed": subject.seed,
+        "backend": subject.backend,
+        "dataset": {
+            "name": faces.name if faces else None,
+            "protocol": faces.protocol if faces else None,
+            "identities": len(np.unique(codes.gallery_labels)),
+            "train": len(faces.train) if faces else None,
+            "gallery": len(codes.gallery_labels),
+            "query": len(codes.query_labels),
+        },
+        "metrics": evaluation.metrics,
+        "metrics_author": metrics_author(*parts, codes.bits),
+        "curves": evaluation.curves,
+        "seconds": {"encode": subject.encode_seconds, "score": round(seconds, 4)},
+    }
+    return Scored(codes, subject, evaluation, report)
+
+
+def write_all(scored: Scored, folder: Path) -> list[Path]:
+    """Write report.json and the figures.
+
+    Args:
+        scored: From `score`.
+        folder: Made when missing.
+
+    Returns:
+        The files written, the report first.
+    """
+    report = folder / "report.json"
+    write_json(report, scored.report)
+    caption = describe(scored.report)
+    figures = write_charts(scored.evaluation, folder / "figures", caption)
+    if scored.subject.dataset is not None:
+        grid = folder / "figures" / "retrieval.png"
+        _write_grid(scored, scored.subject.dataset, grid, caption)
+        figures.append(grid)
+    return [report, *figures]
+
+
+def describe(report: dict[str, Any]) -> str:
+    """Name what a report is about, such as ``"orl, DDH, 48 bits, seen identities"``."""
+    faces = report["dataset"]
+    known = [faces["name"], report["method"] and report["method"].upper(), f"{report['bits']} bits"]
+    if faces["protocol"]:
+        known.append(f"{faces['protocol']} identities")
+    return ", ".join(word for word in known if word)
+
+
+def table(report: dict[str, Any]) -> str:
+    """Lay a report out for the terminal, each number beside what the authors' packing makes of it.
+
+    Args:
+        report: Schema 1.
+
+    Returns:
+        Lines of at most 80 characters.
+    """
+    faces, true, author = report["dataset"], report["metrics"], report["metrics_author"]
+    lines = [
+        describe(report),
+        f"{faces['query']:,} queries against {faces['gallery']:,} images "
+        f"of {faces['identities']:,} people",
+        "",
+        f"{'':<14}{'true Hamming':>13}{'authors’ packing':>20}",
+    ]
+    for name, value in true.items():
+        if name in ("mAP_lower", "mAP_upper"):
+            continue
+        beside = f"{author[name]:>20.4f}" if name in author else ""
+        lines.append(f"{name:<14}{value:>13.4f}{beside}")
+        if name == "mAP":
+            lines.append(
+                f"{'  tie bounds':<14}{true['mAP_lower']:>8.4f} to {true['mAP_upper']:.4f}"
+            )
+    return "\n".join(lines)
+
+
+def _write_grid(scored: Scored, faces: FaceDataset, path: Path, caption: str) -> None:
+    precision = scored.evaluation.per_query["mAP"]
+    examples = spread_examples(scored.codes, precision)
+    found = faces.read(faces.gallery[examples.found.reshape(-1)])
+    write_retrieval_grid(
+        faces.read(faces.query[examples.queries]),
+        found.reshape(*examples.found.shape, *found.shape[1:]),
+        examples.right,
+        examples.distances,
+        path,
+        title="Queries from best to worst average precision, and their nearest gallery images",
+        caption=caption,
+        notes=[f"AP {value:.2f}" for value in precision[examples.queries]],
+    )

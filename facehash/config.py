@@ -1,0 +1,244 @@
+"""The configuration of a run: strict, typed, from YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from facehash.errors import InputError, did_you_mean
+from facehash.strict_yaml import parse_yaml
+
+OptionsT = TypeVar("OptionsT", bound="Strict")
+Share = Field(default=0.0, ge=0.0, le=1.0)
+
+
+class ConfigError(InputError):
+    """A configuration that cannot be used: which key, what is wrong, what would be right."""
+
+
+class Strict(BaseModel):
+    """A section of the configuration: unknown keys and values of another type are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class DatasetConfig(Strict):
+    """Which faces, at what size, and who trains, answers and asks.
+
+    Attributes:
+        name: Name in reports, and the folder looked for under FACEHASH_DATA.
+        loader: A loader of `data/`; None derives it from the name or the path.
+        path: Where the data is, relative to the YAML file; ``--data`` and FACEHASH_DATA win.
+        side: Height and width in pixels to which images are resized.
+        crop: How the faces were cropped, for the record of the model.
+        protocol: ``seen``: queries show people trained on; ``unseen``: people held out.
+        queries_per_identity: Query images drawn from each person where the data has no split.
+        max_per_identity: Cap on the training (and gallery) images of a person.
+        split_seed: Seed of the split; apart from the run's seed, so that runs share a split.
+    """
+
+    name: str = Field(min_length=1)
+    loader: str | None = None
+    path: str | None = None
+    side: int = Field(default=32, ge=8, le=1024)
+    crop: str = "none"
+    protocol: Literal["seen", "unseen"] = "seen"
+    queries_per_identity: int = Field(default=5, ge=1)
+    max_per_identity: int | None = Field(default=None, ge=1)
+    split_seed: int = Field(default=0, ge=0)
+
+
+class AugmentationConfig(Strict):
+    """Random changes of training images; see `facehash.learning.augmentation`.
+
+    Attributes:
+        flip: Mirror left and right with probability one half.
+        shift: Largest move in pixels, in each direction.
+        brightness: Largest change as a share of the whole range.
+        contrast: Largest relative change of contrast.
+        erase: Share of images with an erased rectangle.
+    """
+
+    flip: bool = False
+    shift: int = Field(default=0, ge=0)
+    brightness: float = Share
+    contrast: float = Share
+    erase: float = Share
+
+
+class TrainingConfig(Strict):
+    """How the weights are found; the defaults are those published for DDH and DCBH.
+
+    Attributes:
+        epochs: At most this many passes over the training images.
+        batch: Images a step.
+        optimizer: ``adam``, or ``sgd`` with Nesterov momentum 0.9.
+        learning_rate: Of the first step.
+        schedule: ``constant``, or ``cosine`` from `learning_rate` to zero over all epochs.
+        patience: Epochs without improvement of `monitor` before stopping; None never stops.
+        monitor: The quantity that selects the best epoch: ``loss``, or ``val_loss``.
+        validation: Share of the training images set aside, drawn by image with the seed.
+        precision: Keras dtype policy.
+        jit: Compile with XLA; ``auto`` leaves it to Keras.
+        backup_seconds: Least time between two backups, which happen at ends of epochs.
+        tensorboard: Also write TensorBoard logs into the run directory.
+    """
+
+    epochs: int = Field(default=200, ge=1)
+    batch: int = Field(default=256, ge=1)
+    optimizer: Literal["adam", "sgd"] = "adam"
+    learning_rate: float = Field(default=1e-3, gt=0)
+    schedule: Literal["constant", "cosine"] = "constant"
+    patience: int | None = Field(default=50, ge=1)
+    monitor: Literal["loss", "val_loss"] = "loss"
+    validation: float = Field(default=0.0, ge=0.0, lt=1.0)
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    jit: bool | Literal["auto"] = "auto"
+    backup_seconds: float = Field(default=30.0, ge=0)
+    tensorboard: bool = False
+
+    @model_validator(mode="after")
+    def _monitor_is_measured(self) -> TrainingConfig:
+        if self.monitor == "val_loss" and self.validation == 0:
+            raise ValueError("monitor 'val_loss' needs a validation share above 0, got 0")
+        return self
+
+
+class RunConfig(Strict, Generic[OptionsT]):
+    """Everything that decides a run; `OptionsT` is the method's own options class.
+
+    Attributes:
+        method: Name of a method known to `facehash.methods`.
+        bits: Code length.
+        seed: Of weights, order of batches, augmentation and the validation split.
+        backend: Keras backend; None takes KERAS_BACKEND, else TensorFlow.
+        dataset: The faces.
+        model: The method's own options.
+        augmentation: Random changes in training.
+        training: How the weights are found.
+    """
+
+    method: str
+    bits: int = Field(default=48, ge=1, le=1024)
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    backend: Literal["tensorflow", "jax", "torch"] | None = None
+    dataset: DatasetConfig
+    model: OptionsT
+    augmentation: AugmentationConfig = AugmentationConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="after")
+    def _shift_fits(self) -> RunConfig[OptionsT]:
+        if self.augmentation.shift * 2 >= self.dataset.side:
+            raise ValueError(
+                f"augmentation.shift {self.augmentation.shift} must be less than half of "
+                f"dataset.side {self.dataset.side}"
+            )
+        return self
+
+    def with_resolved(self, backend: str, data_path: str) -> RunConfig[OptionsT]:
+        """Return a copy that names the backend and the place of the data actually used."""
+        dataset = self.dataset.model_copy(update={"path": data_path})
+        return self.model_copy(update={"backend": backend, "dataset": dataset})
+
+    def to_yaml(self) -> str:
+        """Write the configuration with every default filled in."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def load_config(
+    path: Path,
+    options_class: Callable[[str], type[OptionsT]],
+    overrides: Sequence[str] = (),
+) -> RunConfig[OptionsT]:
+    """Read a configuration file.
+
+    Args:
+        path: A YAML file.
+        options_class: Returns the options class of a method's name, or raises an InputError.
+        overrides: Texts ``section.key=value`` that win over the file; the value is YAML.
+
+    Returns:
+        The checked configuration.
+
+    Raises:
+        ConfigError: No such file, no YAML, a duplicate or unknown key, or a wrong value.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise ConfigError(f"{path}: configuration cannot be read: {reason}") from error
+    tree = parse_yaml(text, str(path))
+    if not isinstance(tree, dict):
+        raise ConfigError(
+            f"{path}: a configuration is a mapping of keys, got {type(tree).__name__}"
+        )
+    for override in overrides:
+        _apply_override(tree, override)
+    return check_config(tree, options_class, str(path))
+
+
+def check_config(
+    tree: Mapping[str, Any], options_class: Callable[[str], type[OptionsT]], source: str
+) -> RunConfig[OptionsT]:
+    """Turn a tree of plain values into a checked configuration; errors begin with `source`."""
+    method = tree.get("method")
+    if not isinstance(method, str):
+        raise ConfigError(f"{source}: key 'method' must name a method, got {method!r}")
+    try:
+        options = options_class(method)
+    except InputError as error:
+        raise ConfigError(f"{source}: {error}") from error
+    model = RunConfig[options]  # type: ignore[valid-type]
+    try:
+        return model.model_validate({"model": {}, **tree})
+    except ValidationError as error:
+        problems = [_describe(problem, model) for problem in error.errors()]
+        raise ConfigError(f"{source}: {'; '.join(problems)}") from error
+
+
+def _apply_override(tree: dict[str, Any], override: str) -> None:
+    """Set one ``section.key=value`` in `tree`."""
+    dotted, equals, text = override.partition("=")
+    if not equals or not all(dotted.split(".")):
+        raise ConfigError(
+            f"--set {override!r}: expected section.key=value, such as training.epochs=5"
+        )
+    *sections, key = dotted.split(".")
+    for section in sections:
+        if tree.get(section) is None:
+            tree[section] = {}
+        tree = tree[section]
+        if not isinstance(tree, dict):
+            raise ConfigError(f"--set {override!r}: {section!r} is a value, not a section")
+    tree[key] = parse_yaml(text, f"--set {override!r}")
+
+
+def _describe(problem: Any, model: type[BaseModel]) -> str:
+    """Say in a few words what pydantic found, with the nearest key for an unknown one."""
+    location = [str(part) for part in problem["loc"]]
+    where = ".".join(location)
+    if problem["type"] == "extra_forbidden":
+        fields = _fields_at(model, location[:-1])
+        return f"unknown key {where!r}{did_you_mean(location[-1], fields)}"
+    message = problem["msg"].removeprefix("Value error, ").split(" or instance of ")[0]
+    if problem["type"] == "missing":
+        return f"missing key {where!r}"
+    if problem["type"] == "value_error":
+        return f"{where + ': ' if where else ''}{message}"
+    return f"{where}: {message[0].lower()}{message[1:]}, got {problem['input']!r}"
+
+
+def _fields_at(model: type[BaseModel], location: Sequence[str]) -> list[str]:
+    """List the keys of the section at `location`."""
+    for part in location:
+        field = model.model_fields.get(part)
+        if field is None or not isinstance(field.annotation, type):
+            return []
+        model = field.annotation
+    return list(model.model_fields)

@@ -1,0 +1,1 @@
+"""Learning with Keras 3: the model contract, its losses, augmentation, training and encoding."""

@@ -1,0 +1,109 @@
+"""Choosing the Keras backend, which must happen before Keras is imported for the first time."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import Literal, get_args
+
+from facehash.errors import InputError, did_you_mean
+
+BackendName = Literal["tensorflow", "jax", "torch"]
+BACKENDS: tuple[str, ...] = get_args(BackendName)
+
+
+def choose_backend(configured: str | None = None) -> str:
+    """Decide on a backend without importing it.
+
+    Args:
+        configured: A name from the configuration; it wins over the environment variable
+            KERAS_BACKEND, which wins over TensorFlow.
+
+    Returns:
+        The chosen name.
+
+    Raises:
+        InputError: An unknown backend, or one that is not installed.
+    """
+    name = configured or os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if name not in BACKENDS:
+        raise InputError(f"backend {name!r} is unknown{did_you_mean(name, BACKENDS)}")
+    if importlib.util.find_spec(name) is None:
+        raise InputError(f"backend {name!r} is not installed; try: pip install {name}")
+    return name
+
+
+def start_backend(name: str) -> None:
+    """Make Keras use a backend in this process; takes seconds the first time.
+
+    Args:
+        name: From `choose_backend`.
+
+    Raises:
+        InputError: Keras already runs on another backend in this process.
+    """
+    if "keras" in sys.modules:
+        import keras
+
+        if keras.backend.backend() != name:
+            raise InputError(
+                f"Keras already runs on {keras.backend.backend()!r} in this process, "
+                f"{name!r} needs a new one"
+            )
+    os.environ["KERAS_BACKEND"] = name
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _native_stderr_held_back():
+        importlib.import_module(name)
+
+
+@contextlib.contextmanager
+def _native_stderr_held_back() -> Iterator[None]:
+    """Keep what native code writes to stderr off the terminal, unless something fails.
+
+    TensorFlow greets with half a dozen lines on CPU features and missing GPUs before its log
+    level counts; they would bury our own first lines and every one-line error.
+    """
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(terminal, held.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
+def make_deterministic(seed: int) -> None:
+    """Seed every generator that Keras draws from and forbid racing reductions.
+
+    With it the same seed on the same machine gives the same weights, and a resumed run the same
+    history as an unbroken one.
+
+    Args:
+        seed: 0 to 2**32 - 1.
+    """
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.experimental.enable_op_determinism()
+
+
+def device_name() -> str:
+    """Name what the backend computes on, for the record of a run, such as ``"cpu"``."""
+    import keras
+
+    devices = keras.distribution.list_devices()
+    return ", ".join(str(device).lower() for device in devices) or "cpu"

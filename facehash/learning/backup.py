@@ -1,0 +1,82 @@
+"""The backup of an unfinished training run: one file, replaced whole."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facehash.files import replacing
+from facehash.runs import RunError
+
+Arrays = list[NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Backup:
+    """The state at the end of an epoch from which training goes on as if never interrupted.
+
+    Attributes:
+        epoch: Epochs done.
+        state: Values of `training_variables`: weights, moving statistics, the state of every
+            random generator of the model, and the optimizer's.
+        best: Weights of the best epoch so far.
+    """
+
+    epoch: int
+    state: Arrays
+    best: Arrays
+
+    def write(self, path: Path) -> None:
+        """Replace the backup at `path`."""
+        arrays = {f"state_{i:04d}": array for i, array in enumerate(self.state)}
+        arrays |= {f"best_{i:04d}": array for i, array in enumerate(self.best)}
+        with replacing(path) as temporary:
+            np.savez(temporary, epoch=np.int64(self.epoch), **arrays)
+
+    @classmethod
+    def read(cls, path: Path) -> Backup | None:
+        """Read a backup, None when there is none.
+
+        Raises:
+            RunError: The file is damaged.
+        """
+        if not path.is_file():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                names = sorted(arrays.files)
+                return cls(
+                    epoch=int(arrays["epoch"]),
+                    state=[arrays[name] for name in names if name.startswith("state_")],
+                    best=[arrays[name] for name in names if name.startswith("best_")],
+                )
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise RunError(f"{path}: damaged backup ({error}); --overwrite begins anew") from error
+
+
+def training_variables(model: Any) -> list[Any]:
+    """List everything that training changes and that a backup must hold, in a fixed order."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def restore(model: Any, backup: Backup, path: Path) -> None:
+    """Give a compiled model the state of a backup.
+
+    Args:
+        model: Built and compiled as it was when the backup was written.
+        backup: What `Backup.read` returned.
+        path: Where it came from, for error messages.
+
+    Raises:
+        RunError: The backup is of another model.
+    """
+    variables = training_variables(model)
+    if [tuple(v.shape) for v in variables] != [value.shape for value in backup.state]:
+        raise RunError(f"{path}: the backup is of another model; --overwrite begins anew")
+    for variable, value in zip(variables, backup.state, strict=True):
+        variable.assign(value)

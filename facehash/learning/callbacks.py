@@ -1,0 +1,191 @@
+"""What happens at the end of an epoch: select, record, back up, show."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+from keras import ops
+from tqdm import tqdm
+
+from facehash.errors import InputError
+from facehash.learning.backup import Backup, training_variables
+from facehash.runs import RunError, write_history
+
+
+class TrainingDiverged(InputError):
+    """The loss is no longer a number."""
+
+
+class History(keras.callbacks.Callback):
+    """Writes history.csv: a row an epoch, every loss term, and the seconds the epoch took.
+
+    Args:
+        path: Where; replaced whole at each epoch, so that it is never half a row.
+        rows: What the file holds already, when training is resumed.
+        done: Epochs that the backup has seen; later rows will be made anew.
+    """
+
+    def __init__(self, path: Path, rows: list[dict[str, float]], done: int) -> None:
+        super().__init__()
+        if len(rows) < done:
+            raise RunError(
+                f"{path}: holds {len(rows)} epochs, the backup {done}; --overwrite begins anew"
+            )
+        self.path = path
+        self.rows = rows[:done]
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Start the clock."""
+        self._started = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Append the epoch's row."""
+        terms = {name: float(value) for name, value in sorted((logs or {}).items())}
+        if not math.isfinite(terms["loss"]):
+            raise TrainingDiverged(
+                f"the loss became {terms['loss']} in epoch {epoch + 1}; "
+                "lower training.learning_rate, or use precision float32"
+            )
+        seconds = round(time.perf_counter() - self._started, 3)
+        self.rows.append({"epoch": epoch + 1, **terms, "seconds": seconds})
+        write_history(self.path, self.rows)
+
+
+class BestWeights(keras.callbacks.Callback):
+    """Keeps the weights of the best epoch in memory, and stops when none better comes.
+
+    Writing them to disk is left to the backup and to the end of training: a checkpoint an epoch
+    would cost more than the epoch.
+
+    Args:
+        monitor: A column of the history; smaller is better.
+        patience: Epochs without improvement after which training stops; None for never.
+        history: The rows so far decide where a resumed run stands.
+        weights: Weights of the best of those rows.
+    """
+
+    def __init__(
+        self, monitor: str, patience: int | None, history: History, weights: list | None
+    ) -> None:
+        super().__init__()
+        self.monitor = monitor
+        self.patience = patience
+        self.history = history
+        self.weights = weights
+
+    @property
+    def epoch(self) -> int:
+        """The best epoch, counted from 1; 0 before the first."""
+        values = [row[self.monitor] for row in self.history.rows]
+        return 1 + values.index(min(values)) if values else 0
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether `patience` epochs have passed without improvement."""
+        waited = len(self.history.rows) - self.epoch
+        return self.patience is not None and waited >= self.patience
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Copy the weights when this epoch is the best so far."""
+        if self.epoch == epoch + 1:
+            self.weights = self.model.get_weights()
+        self.model.stop_training = self.exhausted
+
+
+class BackupWriter(keras.callbacks.Callback):
+    """Writes a backup at the end of an epoch, when the last one is old enough.
+
+    Args:
+        path: The backup file.
+        best: Holds the weights to be kept beside the current ones.
+        interval: Least seconds between two backups.
+    """
+
+    def __init__(self, path: Path, best: BestWeights, interval: float) -> None:
+        super().__init__()
+        self.path = path
+        self.best = best
+        self.interval = interval
+        self.seconds = 0.0  # spent writing
+        self.epoch = 0  # of the last backup
+        self._last = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Write, at most once an interval."""
+        started = time.monotonic()
+        if started - self._last < self.interval:
+            return
+        state = [ops.convert_to_numpy(v) for v in training_variables(self.model)]
+        Backup(epoch + 1, state, self.best.weights or []).write(self.path)
+        self.epoch = epoch + 1
+        self._last = time.monotonic()
+        self.seconds += self._last - started
+
+
+class Progress(keras.callbacks.Callback):
+    """One bar over the whole training: images, speed, time left, and the terms of the last epoch.
+
+    Args:
+        images: Training images an epoch.
+        batch: Images a step.
+        epochs: Epochs in all.
+        done: Epochs already done, when training is resumed.
+    """
+
+    def __init__(self, images: int, batch: int, epochs: int, done: int) -> None:
+        super().__init__()
+        self.images = images
+        self.batch = batch
+        self.epochs = epochs
+        self.done = done
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        """Draw the bar."""
+        self.bar = tqdm(
+            total=self.images * self.epochs,
+            initial=self.images * self.done,
+            unit="img",
+            unit_scale=True,
+            dynamic_ncols=True,
+            mininterval=0.5,
+        )
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Name the epoch."""
+        self.bar.set_description(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
+        self._left = self.images
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Move on by a batch."""
+        step = min(self.batch, self._left)
+        self._left -= step
+        self.bar.update(step)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Show the epoch's terms."""
+        shown = {name: f"{float(value):.4g}" for name, value in sorted((logs or {}).items())}
+        self.bar.set_postfix(shown, refresh=False)
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        if hasattr(self, "bar"):
+            self.bar.close()
+
+
+def tensorboard_callbacks(run: Path) -> list[keras.callbacks.Callback]:
+    """Return a callback that writes TensorBoard logs into the run directory.
+
+    Raises:
+        InputError: TensorBoard, or the TensorFlow that writes its files, is not installed.
+    """
+    for package in ("tensorflow", "tensorboard"):
+        if importlib.util.find_spec(package) is None:
+            raise InputError(
+                f"training.tensorboard needs {package}; try: pip install 'facehash[tensorboard]'"
+            )
+    return [keras.callbacks.TensorBoard(log_dir=str(run / "tensorboard"))]

@@ -1,0 +1,67 @@
+"""From images to packed codes with a trained model."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facehash.codes import packed_from_signs, sign
+from facehash.dataset import FaceDataset, IndexArray
+from facehash.faces.images import resize
+from facehash.learning.hash_model import HashModel
+
+_ROWS_IN_MEMORY = 8192
+
+
+def encode(model: HashModel, images: NDArray[np.uint8], batch: int = 256) -> NDArray[np.uint8]:
+    """Encode face images.
+
+    Args:
+        model: A trained model; its preprocessing is part of it.
+        images: uint8 (n, height, width, 3), RGB; resized to the model's side when of another.
+        batch: Images a step.
+
+    Returns:
+        uint8 (n, ceil(bits / 8)), packed codes as `facehash.codes` defines them.
+
+    Raises:
+        CodesError: The model returned NaN.
+    """
+    return packed_from_signs(sign(relaxed_codes(model, images, batch)))
+
+
+def relaxed_codes(
+    model: HashModel, images: NDArray[np.uint8], batch: int = 256
+) -> NDArray[np.float32]:
+    """Compute the values whose signs are the code.
+
+    Args:
+        model: A trained model.
+        images: As for `encode`.
+        batch: Images a step.
+
+    Returns:
+        float32 (n, bits) in (-1, 1).
+    """
+    if len(images) == 0:
+        return np.empty((0, model.bits), dtype=np.float32)
+    if images.shape[1:3] != (model.side, model.side):
+        images = np.stack([resize(image, model.side) for image in images])
+    return model.predict(images, batch_size=batch, verbose=0)["relaxed"]
+
+
+def encode_rows(model: HashModel, dataset: FaceDataset, rows: IndexArray) -> NDArray[np.uint8]:
+    """Encode images of a data set that need not fit into memory.
+
+    Args:
+        model: A trained model.
+        dataset: Read a few thousand rows at a time.
+        rows: int64 (n,), which images.
+
+    Returns:
+        uint8 (n, ceil(bits / 8)), packed.
+    """
+    blocks = range(0, len(rows), _ROWS_IN_MEMORY)
+    return np.concatenate(
+        [encode(model, dataset.read(rows[first : first + _ROWS_IN_MEMORY])) for first in blocks]
+    )

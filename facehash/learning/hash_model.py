@@ -1,0 +1,147 @@
+"""HashModel: the one contract between a hashing network and everything that uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from facehash.learning.augmentation import augmentation_layers
+from facehash.learning.losses import cross_entropy
+
+
+@keras.saving.register_keras_serializable("facehash")
+class Standardize(keras.layers.Layer):
+    """Bring pixels to the range that the networks train on, by stored training statistics.
+
+    ``clip((x - mean) / (std + 1e-5) * 0.1, -1, 1)`` with one scalar mean and deviation over all
+    training pixels.
+
+    Args:
+        mean: Mean of all training pixels, 0 to 255.
+        std: Standard deviation of all training pixels, larger than 0.
+
+    Deviation: the released code of DDH and DCBH standardises the test set by the statistics of
+    the test set, so that no single photo could be encoded; ours are stored with the model.
+    """
+
+    def __init__(self, mean: float, std: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.mean = float(mean)
+        self.std = float(std)
+
+    def call(self, images):
+        """Map (batch, side, side, 3) pixels 0 to 255 to -1 to 1, same shape."""
+        return ops.clip((images - self.mean) / (self.std + 1e-5) * 0.1, -1.0, 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "mean": self.mean, "std": self.std}
+
+
+class HashModel(keras.Model):
+    """A Keras model whose signs are a binary code; every method of this project is one.
+
+    ``model(images)`` takes RGB pixels 0 to 255, any real dtype, (batch, side, side, 3), and
+    returns ``{"relaxed": (batch, bits) in (-1, 1), "logits": (batch, len(identities))}``, float32.
+    Preprocessing is part of the model, so one photo is encoded exactly as a batch is. It saves
+    as ``.keras`` and loads with safe mode on, in a fresh process, on any backend.
+
+    A method subclasses it, names itself with `keras.saving.register_keras_serializable`, and
+    writes two methods: `build_network` and `loss_terms`.
+
+    Args:
+        bits: Code length, 1 to 1024.
+        identities: Name of the person behind each class output, in order.
+        pixel_mean: Mean of all training pixels, 0 to 255.
+        pixel_std: Standard deviation of all training pixels.
+        side: Height and width of an input image in pixels.
+        crop: How the training faces were cropped; a search that crops otherwise is warned.
+        augmentation: Options of `augmentation_layers`; None for none.
+    """
+
+    def __init__(
+        self,
+        *,
+        bits: int,
+        identities: Sequence[str],
+        pixel_mean: float,
+        pixel_std: float,
+        side: int = 32,
+        crop: str = "none",
+        augmentation: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.bits = bits
+        self.identities = list(identities)
+        self.pixel_mean = float(pixel_mean)
+        self.pixel_std = float(pixel_std)
+        self.side = side
+        self.crop = crop
+        self.augmentation = dict(augmentation or {})
+        self.augment = augmentation_layers(side, **self.augmentation)
+        self.standardize = Standardize(pixel_mean, pixel_std, name="standardize")
+        self.accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+        self.term_means: dict[str, keras.metrics.Mean] = {
+            name: keras.metrics.Mean(name=name) for name in (*self.term_names, "weight_decay")
+        }
+
+    #: Names of the terms that `loss_terms` returns; a method lists its own.
+    term_names: tuple[str, ...] = ("cross_entropy",)
+
+    def build_network(self) -> keras.Model:
+        """Make the network from standardised images to a dict with "relaxed" and "logits"."""
+        raise NotImplementedError(f"{type(self).__name__} must define build_network")
+
+    def loss_terms(self, labels, outputs) -> dict[str, Any]:
+        """Return the weighted terms whose sum is the loss, one for each of `term_names`.
+
+        Args:
+            labels: Integer tensor (batch,), classes 0 to ``len(identities) - 1``.
+            outputs: What `call` returned in training.
+
+        Returns:
+            Scalar tensors by name. Weight decay comes from the kernels' regularisers and is
+            added by `compute_loss`.
+        """
+        return {"cross_entropy": cross_entropy(labels, outputs["logits"])}
+
+    def build(self, input_shape: Any = None) -> None:
+        """Create the weights; done once, whatever the batch size."""
+        if not self.built:
+            self.network = self.build_network()
+            self.built = True
+
+    def call(self, images, training: bool = False):
+        """Compute relaxed codes and logits of (batch, side, side, 3) pixels 0 to 255."""
+        images = ops.cast(images, "float32")
+        if training:
+            for layer in self.augment:
+                images = layer(images, training=True)
+        outputs = self.network(self.standardize(images), training=training)
+        return {name: ops.cast(tensor, "float32") for name, tensor in outputs.items()}
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Sum the loss terms and track each by its name."""
+        terms = self.loss_terms(y, y_pred)
+        terms["weight_decay"] = ops.sum(ops.stack(self.losses)) if self.losses else ops.zeros(())
+        for name, term in terms.items():
+            self.term_means[name].update_state(term)
+        self.accuracy.update_state(y, y_pred["logits"])
+        return sum(terms.values())
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, which with the weights are the whole model."""
+        return {
+            **super().get_config(),
+            "bits": self.bits,
+            "identities": self.identities,
+            "pixel_mean": self.pixel_mean,
+            "pixel_std": self.pixel_std,
+            "side": self.side,
+            "crop": self.crop,
+            "augmentation": self.augmentation,
+        }

@@ -1,0 +1,101 @@
+"""Methods by name: the only room that knows every hashing network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from facehash.config import RunConfig, Strict
+from facehash.errors import InputError, did_you_mean
+
+if TYPE_CHECKING:
+    from facehash.learning.hash_model import HashModel
+
+METHODS = ("ddh",)
+
+
+def options_class(method: str) -> type[Strict]:
+    """Return the class of a method's ``model:`` section, without importing Keras.
+
+    Args:
+        method: A name of `METHODS`.
+
+    Raises:
+        InputError: No such method.
+    """
+    if method == "ddh":
+        from ddh.options import Options
+
+        return Options
+    raise InputError(f"method {method!r} is unknown{did_you_mean(method, METHODS)}")
+
+
+def build(
+    config: RunConfig[Any], identities: Sequence[str], pixel_mean: float, pixel_std: float
+) -> HashModel:
+    """Make an untrained model.
+
+    Args:
+        config: A checked configuration; its method decides the class.
+        identities: Names of the people to be classified in training.
+        pixel_mean: Mean of all training pixels, 0 to 255.
+        pixel_std: Standard deviation of all training pixels.
+
+    Returns:
+        A model with weights, not yet compiled.
+    """
+    return _model_class(config.method)(
+        bits=config.bits,
+        identities=identities,
+        pixel_mean=pixel_mean,
+        pixel_std=pixel_std,
+        side=config.dataset.side,
+        crop=config.dataset.crop,
+        augmentation=config.augmentation.model_dump(),
+        **config.model.model_dump(),
+    )
+
+
+def load(path: Path) -> HashModel:
+    """Load a trained model.
+
+    Args:
+        path: A ``.keras`` file.
+
+    Returns:
+        The model, with Keras's safe mode on.
+
+    Raises:
+        InputError: No such file, not a Keras file, or not one of this project's models.
+    """
+    import keras
+
+    from facehash.learning.hash_model import HashModel
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such model file")
+    for method in METHODS:
+        _model_class(method)  # importing the class registers its name with Keras
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        # Keras raises anything from ValueError to KeyError, often over many lines.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"{path}: cannot be loaded as a Keras model: {reason}") from error
+    if not isinstance(model, HashModel):
+        raise InputError(f"{path}: holds a {type(model).__name__}, not a model of this project")
+    return model
+
+
+def method_of(model: HashModel) -> str:
+    """Return the name of the method that a model is an instance of."""
+    return next(name for name in METHODS if type(model) is _model_class(name))
+
+
+def _model_class(method: str) -> type[HashModel]:
+    if method == "ddh":
+        from ddh.model import DDH
+
+        return DDH
+    raise InputError(f"method {method!r} is unknown{did_you_mean(method, METHODS)}")

@@ -1,0 +1,68 @@
+"""YAML as people mean it: ``1e-4`` is a number, and a key given twice is an error."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from facehash.errors import InputError
+
+
+class YamlError(InputError):
+    """Text that is not the YAML we accept, with the line."""
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader with duplicate keys refused and the numbers of YAML 1.2."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} is not a text", key_node.start_mark
+                )
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} is given twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+# YAML 1.1, which PyYAML reads, takes 1e-4 for a text because it has no dot.
+_StrictLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+\.\d*|\.\d+|\d+)[eE][-+]?\d+$"),
+    list("-+.0123456789"),
+)
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """Parse one YAML document into plain values.
+
+    Args:
+        text: The document.
+        source: What error messages call it.
+
+    Returns:
+        None, bool, int, float, str, list or dict, nested.
+
+    Raises:
+        YamlError: Not YAML, a key given twice, a key that is not a text, or a tag that asks for
+            more than plain values.
+    """
+    try:
+        loader = _StrictLoader(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark is not None else ""
+        problem = getattr(error, "problem", None) or str(error) or "nested too deeply"
+        raise YamlError(f"{source}{line}: not valid YAML: {problem}") from error
