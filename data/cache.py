@@ -165,7 +165,6 @@ def _made_by(conversion: Conversion) -> str:
 
 
 def _build(conversion: Conversion, listing: Listing, path: Path) -> None:
-    log.info("converting %d files of %s to %s", len(listing.names), conversion.root, path)
     hashes = hash_files(conversion.files)
     unfinished = path.with_name(f"{_prefix(path)}{uuid.uuid4().hex}.tmp")
     try:
@@ -177,6 +176,7 @@ def _build(conversion: Conversion, listing: Listing, path: Path) -> None:
             write_sources(file, listing, hashes)
             file.attrs["made_by"] = _made_by(conversion)
         os.replace(unfinished, path)
+        log.info("converted %d files of %s to %s", len(listing.names), conversion.root, path)
     finally:
         unfinished.unlink(missing_ok=True)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from data.cache import Block
 from data.faces import FacesFileError, integer_labels
@@ -76,8 +77,10 @@ class PickledFaces:
         """
         scale = self._scale()
         trained: set[int] = set()
+        bar = tqdm(total=len(self.files), desc="converting", unit=" files", disable=None, delay=1)
         for is_query, paths in enumerate(self._parts):
             for path in paths:
+                bar.update()
                 pixels, labels = _read(path)
                 if is_query:
                     _check_known(path, labels, trained)
@@ -89,6 +92,7 @@ class PickledFaces:
                     if self.side != PICKLED_SIDE:
                         images = np.stack([resize(image, self.side) for image in images])
                     yield Block(images, labels[rows].tolist(), bool(is_query))
+        bar.close()
 
     def _scale(self) -> float:
         """Choose what float values are multiplied by, for the whole data set.
