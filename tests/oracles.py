@@ -63,6 +63,15 @@ def stable_ranking(distances, relevant) -> list[bool]:
     return [bool(relevant[item]) for item in order]
 
 
+def best_ranking(distances, relevant) -> list[bool]:
+    pairs = zip(distances, relevant, strict=True)
+    return [bool(r) for _, r in sorted(pairs, key=lambda pair: (pair[0], not pair[1]))]
+
+
+def worst_ranking(distances, relevant) -> list[bool]:
+    return [bool(r) for _, r in sorted(zip(distances, relevant, strict=True))]
+
+
 def precision_in_ball(distances, relevant, radius) -> float:
     inside = [r for d, r in zip(distances, relevant, strict=True) if d <= radius]
     return sum(inside) / len(inside) if inside else 0.0
