@@ -120,7 +120,7 @@ def _matrix(array: NDArray[Any], name: str) -> NDArray[Any]:
 
 
 def _length(array: NDArray[Any]) -> int:
-    if array.size != 1 or array.dtype.kind not in "iuf" or array.item() != int(array.item()):
+    if array.size != 1 or array.dtype.kind not in "iuf" or array.item() % 1 != 0:
         raise CodesError(f"bits must be one integer from 1 to {MAX_BITS}, got {array.tolist()!r}")
     return check_length(int(array.item()))
 
@@ -146,7 +146,7 @@ def _pack(matrices: list[NDArray[Any]]) -> list[Packed]:
     if widths[0] != widths[1]:
         raise CodesError(
             f"{CODES[0]} has {widths[0]} columns and {CODES[1]} {widths[1]}; all codes must be of "
-            "the same length"
+            "one length (one row a code, one column a bit)"
         )
     if not 1 <= widths[0] <= MAX_BITS:
         raise CodesError(
