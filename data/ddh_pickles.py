@@ -28,7 +28,7 @@ FOLDERS = (
 )
 """Names of the training and the test folder: of YouTube Faces, and of FaceScrub."""
 
-_ROWS = 2048
+_ROWS = 512
 
 log = logging.getLogger(__name__)
 
@@ -77,22 +77,29 @@ class PickledFaces:
         """
         scale = self._scale()
         trained: set[int] = set()
-        bar = tqdm(total=len(self.files), desc="converting", unit=" files", disable=None, delay=1)
-        for is_query, paths in enumerate(self._parts):
-            for path in paths:
-                bar.update()
-                pixels, labels = _read(path)
-                if is_query:
-                    _check_known(path, labels, trained)
-                else:
-                    trained.update(labels.tolist())
-                for start in range(0, len(labels), _ROWS):
-                    rows = slice(start, start + _ROWS)
-                    images = _to_images(path, pixels[rows], scale)
-                    if self.side != PICKLED_SIDE:
-                        images = np.stack([resize(image, self.side) for image in images])
-                    yield Block(images, labels[rows].tolist(), bool(is_query))
-        bar.close()
+        with tqdm(
+            total=len(self.files), desc="converting", unit=" files", disable=None, delay=1
+        ) as bar:
+            for is_query, paths in zip((False, True), self._parts, strict=True):
+                for path in paths:
+                    yield from self._file_blocks(path, is_query, trained, scale)
+                    bar.update()
+
+    # A function of its own, so that a file's rows are gone before the next file is read.
+    def _file_blocks(
+        self, path: Path, is_query: bool, trained: set[int], scale: float
+    ) -> Iterator[Block]:
+        pixels, labels = _read(path)
+        if is_query:
+            _check_known(path, labels, trained)
+        else:
+            trained.update(labels.tolist())
+        for start in range(0, len(labels), _ROWS):
+            rows = slice(start, start + _ROWS)
+            images = _to_images(path, pixels[rows], scale)
+            if self.side != PICKLED_SIDE:
+                images = np.stack([resize(image, self.side) for image in images])
+            yield Block(images, labels[rows].tolist(), is_query)
 
     def _scale(self) -> float:
         """Choose what float values are multiplied by, for the whole data set.
@@ -100,14 +107,16 @@ class PickledFaces:
         One dark file among bright ones must not be brightened, so every file has a say; reading
         stops at the first value above 1, mostly in the first file.
         """
-        largest = -np.inf
         for path in self.files:
-            pixels, _ = _read(path)
-            if pixels.dtype.kind != "f" or pixels.max(initial=-np.inf) > 1:
+            if not _is_float_up_to_1(path):
                 return 1.0
-            largest = max(largest, float(pixels.max(initial=-np.inf)))
-        log.info("no value exceeds %g: taken as 0 to 1, scaled by 255", largest)
+        log.info("%s: no value exceeds 1: taken as 0 to 1, scaled by 255", self.root)
         return 255.0
+
+
+def _is_float_up_to_1(path: Path) -> bool:
+    pixels, _ = _read(path)
+    return pixels.dtype.kind == "f" and not pixels.max(initial=0) > 1
 
 
 def _files(folder: Path) -> tuple[Path, ...]:
