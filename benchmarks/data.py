@@ -3,8 +3,9 @@
     python -m benchmarks.data
 
 Rival: unpickle every file, convert to float32, concatenate. The files are generated in the layout
-of the authors, with random pixels; they need 900 MB of disk for the time of the run. Each
-measurement is a process of its own; memory is the peak of that process, its mapped files included.
+of the authors, with random pixels; they need 1.3 GB of disk for the time of the run, and lie in the
+system's file cache when read. Each measurement is a process of its own, repeated: the fastest time,
+imports included, and the highest peak of memory, mapped files included.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import os
 import pickle
 import platform
+import shutil
 import struct
 import subprocess
 import sys
@@ -30,6 +32,7 @@ ROWS = {"train_folder_facescrub": 67_177, "test_folder_facescrub": 2_650}
 PEOPLE = 530
 ROWS_A_FILE = 6_720
 BATCH, BATCHES = 256, 50
+REPEATS = 3
 
 
 def write_python_2_pickle(path: Path, x: NDArray[np.float32], y: NDArray[np.int64]) -> None:
@@ -116,11 +119,18 @@ TASKS: dict[str, Callable[[Path], None]] = {
 
 
 def measure(task: str, root: Path) -> dict[str, float]:
-    """Run one task in a process of its own."""
+    """Run one task in processes of its own, and keep the fastest time and the largest memory."""
     command = [sys.executable, "-m", "benchmarks.data", task, str(root)]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    result: dict[str, float] = json.loads(output)
-    return result
+    results = []
+    for _ in range(REPEATS):
+        if task == "ours_convert":
+            shutil.rmtree(root / "cache", ignore_errors=True)
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        results.append(json.loads(output))
+    return {
+        "seconds": min(result["seconds"] for result in results),
+        "peak_mb": max(result["peak_mb"] for result in results),
+    }
 
 
 def run_task(task: str, root: Path) -> None:

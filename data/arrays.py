@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from data.cache import Block
 from data.faces import Faces, FacesFileError, make_faces
-from data.hdf5 import open_hdf5, read_faces
+from data.hdf5 import ARRAYS, REQUIRED, open_hdf5, read_faces
 from facehash.errors import did_you_mean
 from facehash.faces.images import RESIZE_FILTER, resize
 
@@ -97,6 +97,8 @@ class ResizedArrays:
 
 def _read_npz(path: Path) -> Faces:
     try:
+        if not zipfile.is_zipfile(path):
+            raise zipfile.BadZipFile("it is no zip archive of arrays")
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: _member(path, file, key) for key in _wanted(path, file.files)}
     except (OSError, zipfile.BadZipFile, ValueError, EOFError) as error:
@@ -136,20 +138,31 @@ def _read_mat73(path: Path) -> Faces:
         arrays = {}
         for key in _wanted(path, list(file)):
             dataset = file[key]
+            if not isinstance(dataset, h5py.Dataset):
+                raise FacesFileError(f"{path}: {key!r} must be an array, got a structure")
             if dataset.dtype == h5py.ref_dtype:
                 cells = [file[reference] for reference in dataset[...].ravel()]
-                arrays[key] = np.array(["".join(map(chr, cell[...].ravel())) for cell in cells])
+                arrays[key] = np.array([_mat73_text(path, key, cell) for cell in cells])
             else:
                 arrays[key] = np.ascontiguousarray(dataset[...].T)
     return _from_arrays(path, arrays)
 
 
+def _mat73_text(path: Path, key: str, cell: h5py.Dataset) -> str:
+    if cell.attrs.get("MATLAB_empty"):
+        return ""
+    if cell.dtype != np.uint16:
+        raise FacesFileError(f"{path}: {key} must be text, got a cell of {cell.dtype}")
+    units: bytes = cell[...].ravel().astype("<u2").tobytes()
+    return units.decode("utf-16-le", "replace")
+
+
 def _wanted(path: Path, found: list[str]) -> list[str]:
-    for key in ("images", "labels"):
+    for key in REQUIRED:
         if key not in found:
             names = ", ".join(sorted(found)) or "nothing"
             raise FacesFileError(f"{path}: has no array {key!r} (found: {names})")
-    return [key for key in ("images", "labels", "identities", "is_query") if key in found]
+    return [key for key in ARRAYS if key in found]
 
 
 def _from_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> Faces:

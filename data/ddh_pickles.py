@@ -28,6 +28,9 @@ FOLDERS = (
 )
 """Names of the training and the test folder: of YouTube Faces, and of FaceScrub."""
 
+NEARLY_BLACK = 2
+"""No data set of photos is this dark as a whole: a word of warning instead of silent nonsense."""
+
 _ROWS = 512
 
 log = logging.getLogger(__name__)
@@ -77,13 +80,23 @@ class PickledFaces:
         """
         scale = self._scale()
         trained: set[int] = set()
+        brightest = 0
         with tqdm(
             total=len(self.files), desc="converting", unit=" files", disable=None, delay=1
         ) as bar:
             for is_query, paths in zip((False, True), self._parts, strict=True):
                 for path in paths:
-                    yield from self._file_blocks(path, is_query, trained, scale)
+                    for block in self._file_blocks(path, is_query, trained, scale):
+                        brightest = max(brightest, int(block.images.max()))
+                        yield block
                     bar.update()
+        if brightest <= NEARLY_BLACK:
+            log.warning(
+                "%s: the brightest pixel of all images is %d of 255: the values seem to be in a "
+                "range other than 0 to 255 or 0 to 1",
+                self.root,
+                brightest,
+            )
 
     # A function of its own, so that a file's rows are gone before the next file is read.
     def _file_blocks(

@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 from data.faces import Faces, FacesFileError, make_faces
 from facehash.dataset import Images, IndexArray
 
+REQUIRED = ("images", "labels")
+ARRAYS = (*REQUIRED, "identities", "is_query")
+
 _COPY_BYTES = 1 << 23
 
 
@@ -48,8 +51,8 @@ def read_faces(path: Path) -> Faces:
     """
     with contextlib.ExitStack() as closing:
         file = closing.enter_context(open_hdf5(path))
-        for key in ("images", "labels"):
-            if not isinstance(file.get(key), h5py.Dataset):
+        for key in ARRAYS:
+            if not isinstance(file.get(key), h5py.Dataset) and (key in REQUIRED or key in file):
                 found = ", ".join(sorted(file)) or "nothing"
                 raise FacesFileError(f"{path}: has no dataset {key!r} (found: {found})")
         faces = make_faces(
@@ -79,7 +82,8 @@ def map_images(path: Path, dataset: h5py.Dataset) -> Images:
     offset: Any = dataset.id.get_offset()
     one_piece = dataset.chunks is None and not dataset.external and not dataset.is_virtual
     if offset is None or not one_piece or dataset.dtype != np.uint8 or 0 in dataset.shape:
-        return dataset
+        images: Images = dataset
+        return images
     return np.memmap(path, dtype=np.uint8, mode="r", offset=offset, shape=dataset.shape)
 
 

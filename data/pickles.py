@@ -180,9 +180,9 @@ _INSTRUCTIONS = (
 # The interpreter written in Python, not the one in C: it takes a table of instructions that can be
 # narrowed, and a memo index of four thousand million costs it nothing. A file of arrays has a
 # hundred instructions, so its speed does not matter.
-class _ArrayUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
+class _ArrayUnpickler(pickle._Unpickler):
     dispatch = {
-        getattr(pickle, name)[0]: pickle._Unpickler.dispatch[getattr(pickle, name)[0]]  # type: ignore[attr-defined]
+        getattr(pickle, name)[0]: pickle._Unpickler.dispatch[getattr(pickle, name)[0]]
         for name in _INSTRUCTIONS
     }
 

@@ -11,7 +11,7 @@ from facehash.faces.images import resize
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3), np.uint8)
 LABELS = np.array([4, 4, 4, 9, 9, 9])
-NAMES = ["Ann", "Bo", "Zoë"]
+NAMES = ["Ann", "Bo", "Zoë 李 🙂"]
 
 
 def write_npz(path, **arrays):
@@ -45,7 +45,10 @@ def write_mat73(path, **arrays):
         for key, value in arrays.items():
             if isinstance(value, list):
                 cells = [
-                    file.create_dataset(f"#refs#/{key}{number}", data=[[ord(c)] for c in text])
+                    file.create_dataset(
+                        f"#refs#/{key}{number}",
+                        data=np.frombuffer(text.encode("utf-16-le"), np.uint16)[:, None],
+                    )
                     for number, text in enumerate(value)
                 ]
                 refs = np.array([[cell.ref for cell in cells]], dtype=h5py.ref_dtype)
@@ -94,7 +97,7 @@ def test_names_go_with_labels_from_0(write):
     faces = load(write(labels=np.array([0, 0, 2, 2, 1, 1]), identities=NAMES))
     assert [faces.identities[label] for label in faces.labels] == [
         *["Ann"] * 2,
-        *["Zoë"] * 2,
+        *[NAMES[2]] * 2,
         *["Bo"] * 2,
     ]
 
@@ -200,6 +203,34 @@ def test_a_file_of_another_kind_is_refused(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(FacesFileError, match=f"{name}: cannot be"):
         load(tmp_path / name)
+
+
+def test_a_single_array_called_npz_is_refused(tmp_path):
+    with (tmp_path / "faces.npz").open("wb") as file:
+        np.save(file, IMAGES)
+    with pytest.raises(FacesFileError, match="cannot be read as .npz: it is no zip archive"):
+        load(tmp_path / "faces.npz")
+
+
+def test_a_cell_that_is_no_text_is_refused(tmp_path):
+    path = tmp_path / "faces.mat"
+    write_mat73(path, images=IMAGES, labels=LABELS, identities=["a", "b"])
+    with h5py.File(path, "r+") as file:
+        del file["#refs#/identities0"]
+        file["identities"][0, 0] = file.create_dataset("#refs#/x", data=[1.0]).ref
+    with pytest.raises(FacesFileError, match="identities must be text, got a cell of float64"):
+        load(path)
+
+
+@pytest.mark.parametrize("name", ["faces.h5", "faces.mat"])
+def test_a_group_in_place_of_an_array_is_refused(tmp_path, name):
+    path = tmp_path / name
+    writer = write_h5 if name.endswith("h5") else write_mat73
+    writer(path, images=IMAGES, labels=LABELS)
+    with h5py.File(path, "r+") as file:
+        file.create_group("identities")
+    with pytest.raises(FacesFileError, match="'identities'"):
+        load(path)
 
 
 def test_an_npz_cut_short_is_refused(tmp_path):

@@ -126,6 +126,13 @@ def test_one_dark_file_among_bright_ones_is_not_brightened(folder):
     assert (images == 1).all()
 
 
+def test_floats_just_above_1_are_warned_of(folder, caplog):
+    folder.write(f"{TRAIN}/a", (np.full((4, 3072), 1.000001), [3, 3, 8, 8]))
+    folder.write(f"{TEST}/a", (np.ones((2, 3072)), [3, 8]))
+    folder.load()
+    assert "the brightest pixel of all images is 1 of 255" in caplog.text
+
+
 def test_integers_up_to_1_are_not_scaled(folder):
     folder.write(f"{TRAIN}/a", (np.ones((4, 3072), "u1"), [3, 3, 8, 8]))
     folder.write(f"{TEST}/a", (np.ones((2, 3072), "u1"), [3, 8]))
