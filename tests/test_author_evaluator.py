@@ -2,7 +2,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import oracles
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 from experiments.author_evaluator import bit_weights, expand, metrics_author
 from facehash.codes import CodesError, packed_from_bits, packed_from_signs
 from facehash.retrieval.hamming import top_k
+from tests import oracles
 
 GOLDEN = Path(__file__).parent / "golden"
 LENGTHS = (8, 12, 16, 20, 24, 32, 36, 48, 64)

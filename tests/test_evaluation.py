@@ -2,7 +2,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import oracles
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +12,7 @@ from facehash.retrieval.codes_file import CodeSet
 from facehash.retrieval.evaluation import evaluate
 from facehash.retrieval.examples import spread_examples
 from facehash.retrieval.table import format_report
+from tests import oracles
 
 GOLDEN = Path(__file__).parent / "golden"
 KEYS = ["mAP", "mAP_lower", "mAP_upper", "P@r2", "R@r2", "empty@r2", "P@50", "R-precision"]

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import hamming_distance
 
 import facehash
 from facehash.codes import CodesError, packed_from_bits
 from facehash.retrieval import hamming
 from facehash.retrieval.hamming import distance_histograms, top_k
+from tests.oracles import hamming_distance
 
 
 def make(seed, gallery=300, query=20, bits=48, identities=10):

@@ -81,7 +81,9 @@ def precision_at_each(everyone: Counts, relevant: Counts) -> PrecisionAt:
     probability = relevant / np.maximum(everyone, 1)
     steps = _sum_at(first, probability, points) - _sum_at(last, probability, points)
     n = np.arange(1, points + 1)
-    return PrecisionAt(n, np.cumsum(np.cumsum(steps)) / (n * len(everyone)))
+    precision = np.cumsum(np.cumsum(steps)) / (n * len(everyone))
+    # Adding up and down again leaves rounding errors, of which none may show beyond the range.
+    return PrecisionAt(n, np.clip(precision, 0.0, 1.0))
 
 
 def _sum_at(rank: Counts, values: NDArray[np.float64], points: int) -> NDArray[np.float64]:

@@ -35,7 +35,9 @@ from facehash.retrieval.ties import (
 
 
 class AveragePrecision(NamedTuple):
-    """Average precision of each query over the full ranking, float64 (q,), each in (0, 1].
+    """Average precision of each query over the full ranking, float64 (q,).
+
+    For every query 0 < lower <= expected <= upper <= 1.
 
     Attributes:
         lower: With all ties broken in the worst way, relevant items last.
@@ -75,11 +77,13 @@ def average_precision(everyone: Counts, relevant: Counts) -> AveragePrecision:
     total = relevant_total(relevant)
     harmonic = harmonic_numbers(int(everyone.sum(axis=1).max()))
     worst = groups._replace(before=groups.before + groups.size - groups.relevant)
-    return AveragePrecision(
-        lower=precisions_in_a_row(worst, harmonic).sum(axis=1) / total,
-        expected=expected_precisions(groups, groups.size, harmonic).sum(axis=1) / total,
-        upper=precisions_in_a_row(groups, harmonic).sum(axis=1) / total,
-    )
+    lower = precisions_in_a_row(worst, harmonic).sum(axis=1) / total
+    expected = expected_precisions(groups, groups.size, harmonic).sum(axis=1) / total
+    upper = precisions_in_a_row(groups, harmonic).sum(axis=1) / total
+    # Three formulas round differently: without ties they would differ by an ulp, in any order.
+    upper = np.minimum(upper, 1.0)
+    lower = np.minimum(lower, upper)
+    return AveragePrecision(lower, np.clip(expected, lower, upper), upper)
 
 
 def precision_at_radius(everyone: Counts, relevant: Counts, radius: int) -> Values:
