@@ -230,6 +230,22 @@ def test_a_damaged_array_in_a_zip(tmp_path):
     refused(path, "cannot be read as .npz")
 
 
+@pytest.mark.parametrize("form", ["npz", "compressed npz"])
+def test_any_flipped_bytes_are_refused_or_harmless(tmp_path, form):
+    path = save(tmp_path, arrays(), form)
+    content = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        damaged = bytearray(content)
+        for _ in range(rng.integers(1, 6)):
+            damaged[rng.integers(len(damaged))] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            read_codes(path)
+        except CodesError as error:
+            assert str(error).isprintable()
+
+
 def test_a_plain_npy_file_under_the_name_of_an_npz(tmp_path):
     with open(tmp_path / "codes.npz", "wb") as file:
         np.save(file, np.zeros(3))

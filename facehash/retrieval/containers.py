@@ -18,6 +18,19 @@ from facehash.errors import did_you_mean
 
 Arrays = dict[str, NDArray[Any]]
 
+# What NumPy, zipfile and h5py raise over damaged files, MemoryError for sizes that nobody wrote.
+_DAMAGED = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
 
 def read_arrays(path: Path, required: Iterable[str], optional: Iterable[str] = ()) -> Arrays:
     """Read named arrays from a file; what else it holds is not looked at.
@@ -48,7 +61,7 @@ def _read_npz(path: Path, required: tuple[str, ...], optional: tuple[str, ...]) 
             return {name: np.asarray(archive[name]) for name in names}
     except CodesError:
         raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except _DAMAGED as error:
         raise CodesError(f"{path}: cannot be read as .npz ({_line(error)})") from error
 
 
@@ -59,7 +72,7 @@ def _read_hdf5(path: Path, required: tuple[str, ...], optional: tuple[str, ...])
             return {name: _read_dataset(path, file, name) for name in names}
     except CodesError:
         raise
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
+    except _DAMAGED as error:
         raise CodesError(f"{path}: cannot be read as HDF5 ({_line(error)})") from error
 
 
@@ -94,11 +107,14 @@ _READERS = {".npz": _read_npz, ".h5": _read_hdf5, ".hdf5": _read_hdf5, ".mat": _
 
 
 def _select(
-    path: Path, present: list[str], required: tuple[str, ...], optional: tuple[str, ...]
+    path: Path, present: list[Any], required: tuple[str, ...], optional: tuple[str, ...]
 ) -> tuple[str, ...]:
     for name in required:
         if name not in present:
-            raise CodesError(f"{path}: no array {name!r}{did_you_mean(name, present)}")
+            # A damaged file may name its arrays by lines of noise, which h5py gives as bytes.
+            readable = [other for other in present if isinstance(other, str)]
+            readable = [other for other in readable if other.isprintable()]
+            raise CodesError(f"{path}: no array {name!r}{did_you_mean(name, readable)}")
     return (*required, *(name for name in optional if name in present))
 
 
