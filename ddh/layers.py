@@ -15,17 +15,19 @@ def _independent_kernels(initializer: initializers.Initializer):
     Keras takes the fan-in from a whole weight's shape. A stack of small kernels would be drawn as
     one large kernel, with too small a spread: (4, 240, 80) as fan-in 960 where each has 240.
     """
-    config = initializer.get_config()
+    seed = getattr(initializer, "seed", None)
 
     def initialize(shape, dtype=None):
-        seeds = np.random.SeedSequence(config.get("seed")).generate_state(shape[0])
-        draws = [
-            type(initializer).from_config(
-                {**config, "seed": int(seed)} if "seed" in config else config
-            )
-            for seed in seeds
-        ]
-        return ops.stack([draw(shape[1:], dtype=dtype) for draw in draws])
+        count, *block = shape
+        if isinstance(seed, int):
+            config, seeds = initializer.get_config(), np.random.SeedSequence(seed)
+            draws = [
+                type(initializer).from_config({**config, "seed": int(one)})
+                for one in seeds.generate_state(count)
+            ]
+        else:  # not random, or drawing from a generator that moves on by itself
+            draws = [initializer] * count
+        return ops.stack([draw(block, dtype=dtype) for draw in draws])
 
     return initialize
 

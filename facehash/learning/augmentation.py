@@ -40,7 +40,8 @@ def augmentation_layers(
     if brightness:
         chosen.append(layers.RandomBrightness(brightness, name="brightness"))
     if contrast:
-        chosen.append(layers.RandomContrast(contrast, name="contrast"))
+        # Two numbers: from one alone Keras would only ever raise the contrast.
+        chosen.append(layers.RandomContrast((contrast, contrast), name="contrast"))
     if erase:
         chosen.append(layers.RandomErasing(factor=erase, name="erase"))
     return chosen

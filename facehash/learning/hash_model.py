@@ -128,8 +128,10 @@ class HashModel(keras.Model):
         """Sum the loss terms and track each by its name."""
         terms = self.loss_terms(y, y_pred)
         terms["weight_decay"] = ops.sum(ops.stack(self.losses)) if self.losses else ops.zeros(())
+        # Weighted by the batch, as Keras weights the loss, so that the means add up to it.
+        size = ops.shape(y)[0]
         for name, term in terms.items():
-            self.term_means[name].update_state(term)
+            self.term_means[name].update_state(term, sample_weight=size)
         self.accuracy.update_state(y, y_pred["logits"])
         return sum(terms.values())
 
