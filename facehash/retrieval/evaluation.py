@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facehash.codes import CodesError, Packed
+from facehash.codes import CodesError, Packed, check_length
 from facehash.retrieval import curves, metrics
 from facehash.retrieval.hamming import Counts, Engine, Histograms, check_labels, distance_histograms
 from facehash.retrieval.ties import Values
@@ -88,7 +88,7 @@ def evaluate(
         check_labels(query_labels, len(query_codes), "query"),
     )
     query_labels = np.asarray(query_labels)
-    step = max(1, CELLS // (bits + 1))
+    step = max(1, CELLS // (check_length(bits) + 1))
     parts = []
     for start in range(0, len(query_codes), step):
         rows = slice(start, start + step)

@@ -21,6 +21,8 @@ WRONG_RED = "#B2182B"
 
 # Inches.
 _IMAGE, _STEP, _ROW, _GAP, _MARGIN, _HEAD = 0.66, 0.78, 0.98, 0.26, 0.15, 0.86
+# Few columns still leave room for the title.
+_MIN_WIDTH = 5.5
 
 Images = NDArray[np.uint8]
 
@@ -55,7 +57,7 @@ def write_retrieval_grid(
         CodesError: Arrays that do not fit together, or a name that does not end in .png.
     """
     rows, columns = _check(queries, found, right, distances, notes)
-    width = 2 * _MARGIN + _STEP + _GAP + columns * _STEP
+    width = max(_MIN_WIDTH, 2 * _MARGIN + _STEP + _GAP + columns * _STEP)
     height = _HEAD + rows * _ROW + _MARGIN
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), dpi=DPI)

@@ -82,9 +82,9 @@ def _expected_ratio(groups: Groups, cut: Counts, harmonic: Values) -> Values:
     settled = np.where(nearer, expected_precisions(groups, groups.size, harmonic), 0).sum(axis=1)
     result = np.empty(len(cut))
     for row in range(len(cut)):
-        size, relevant, before, relevant_before = (int(part[row]) for part in crossing)
-        found, probability = _hypergeometric(size, relevant, int(taken[row]))
-        part = Groups(taken[row], found, before, relevant_before)  # type: ignore[arg-type]
+        size, relevant, before, relevant_before = (part[row] for part in crossing)
+        found, probability = _hypergeometric(int(size), int(relevant), int(taken[row]))
+        part = Groups(taken[row], found, before, relevant_before)
         precisions = settled[row] + expected_precisions(part, taken[row], harmonic)
         result[row] = (probability * precisions / np.maximum(relevant_before + found, 1)).sum()
     return result
