@@ -17,6 +17,7 @@ from facehash.retrieval.evaluation import Evaluation, evaluate
 from facehash.retrieval.examples import spread_examples
 from facehash.retrieval.figures import write_charts
 from facehash.retrieval.grid import write_retrieval_grid
+from facehash.retrieval.table import format_report
 
 SCHEMA = 1
 
@@ -128,32 +129,15 @@ def describe(report: dict[str, Any]) -> str:
 
 
 def table(report: dict[str, Any]) -> str:
-    """Lay a report out for the terminal, each number beside what the authors' packing makes of it.
-
-    Args:
-        report: Schema 1.
-
-    Returns:
-        Lines of at most 80 characters.
-    """
-    faces, true, author = report["dataset"], report["metrics"], report["metrics_author"]
-    lines = [
-        describe(report),
-        f"{faces['query']:,} queries against {faces['gallery']:,} images "
-        f"of {faces['identities']:,} people",
-        "",
-        f"{'':<14}{'true Hamming':>13}{'authors’ packing':>20}",
-    ]
-    for name, value in true.items():
-        if name in ("mAP_lower", "mAP_upper"):
-            continue
-        beside = f"{author[name]:>20.4f}" if name in author else ""
-        lines.append(f"{name:<14}{value:>13.4f}{beside}")
-        if name == "mAP":
-            lines.append(
-                f"{'  tie bounds':<14}{true['mAP_lower']:>8.4f} to {true['mAP_upper']:.4f}"
-            )
-    return "\n".join(lines)
+    """Lay a report out for the terminal."""
+    faces = report["dataset"]
+    counts = (
+        f"{faces['query']:,} queries against {faces['gallery']:,} gallery images "
+        f"of {faces['identities']:,} people"
+    )
+    return format_report(
+        report["metrics"], report["metrics_author"], f"{describe(report)}\n{counts}"
+    )
 
 
 def _write_grid(scored: Scored, faces: FaceDataset, path: Path, caption: str) -> None:

@@ -19,7 +19,7 @@ BUG = 70
 INTERRUPTED = 130
 
 
-class Interrupted(KeyboardInterrupt):
+class Interrupted(Exception):
     """Ctrl-C, with a sentence on what was kept and how to go on."""
 
 
@@ -49,6 +49,8 @@ def run(app: typer.Typer, program: str, arguments: list[str] | None = None) -> N
     logging.basicConfig(level=logging.INFO, format=f"{program}: %(message)s", stream=sys.stderr)
     try:
         code = app(args=arguments, prog_name=program, standalone_mode=False)
+        if code == INTERRUPTED:  # what Typer makes of Ctrl-C
+            raise KeyboardInterrupt
         sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else DONE)
     except typer.Exit as stop:
@@ -57,8 +59,10 @@ def run(app: typer.Typer, program: str, arguments: list[str] | None = None) -> N
         _fail(program, f"{error.format_message()} (see {program} --help)", WRONG_USE)
     except (InputError, OSError) as error:
         _fail(program, _one_line(error), WRONG_USE)
-    except (KeyboardInterrupt, typer.Abort) as stop:
-        _fail(program, str(stop) or "interrupted", INTERRUPTED)
+    except Interrupted as stop:
+        _fail(program, str(stop), INTERRUPTED)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail(program, "interrupted", INTERRUPTED)
     except Exception:
         traceback.print_exc()
         _fail(program, "this is a bug, please report it with the lines above", BUG)

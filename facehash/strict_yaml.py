@@ -64,5 +64,5 @@ def parse_yaml(text: str, source: str) -> Any:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""
-        problem = getattr(error, "problem", None) or str(error) or "nested too deeply"
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise YamlError(f"{source}{line}: not valid YAML: {problem}") from error

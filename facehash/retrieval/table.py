@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _MEANINGS = {
-    "mAP": "mean average precision over the full ranking, expected over tie orders",
-    "mAP_lower": "the same with ties in the worst order",
-    "mAP_upper": "the same with ties in the best order",
+    "mAP": "mean average precision, whole ranking, expected over tie orders",
+    "mAP_lower": "the same, ties in the worst order",
+    "mAP_upper": "the same, ties in the best order",
     "P@r2": "precision within Hamming radius 2, 0 where the ball is empty",
     "R@r2": "recall within Hamming radius 2",
     "empty@r2": "share of queries with nothing within radius 2",
-    "P@50": "precision among the nearest 50, expected over tie orders",
-    "R-precision": "precision among the nearest R, R being the query's relevant images",
+    "P@50": "precision among the nearest 50",
+    "R-precision": "precision among as many as are relevant",
 }
 
 
@@ -23,19 +23,20 @@ def format_report(
 
     Args:
         metrics: ``metrics`` of a report.
-        metrics_author: ``metrics_author`` of a report, shown in a part of its own.
-        title: A first line, for example data set, method and bits.
+        metrics_author: ``metrics_author`` of a report, shown in a column of its own.
+        title: First lines, for example data set, method and bits.
 
     Returns:
         Lines without a newline at the end.
     """
-    lines = [title] if title else []
-    lines += [_line(name, value, _MEANINGS.get(name, "")) for name, value in metrics.items()]
+    lines = [title, ""] if title else []
     if metrics_author:
-        lines.append("by the authors' published evaluation (comparable with their papers only):")
-        lines += [_line(name, value, "") for name, value in metrics_author.items()]
+        lines.append(_line("", "", "authors'", "(* as the papers' code packs and counts bits)"))
+    for name, value in metrics.items():
+        beside = f"{metrics_author[name]:.4f}*" if metrics_author and name in metrics_author else ""
+        lines.append(_line(name, f"{value:.4f}", beside, _MEANINGS.get(name, "")))
     return "\n".join(lines)
 
 
-def _line(name: str, value: float, meaning: str) -> str:
-    return f"  {name:<11}  {value:6.4f}  {meaning}".rstrip()
+def _line(name: str, value: str, beside: str, meaning: str) -> str:
+    return f"  {name:<11}  {value:>6}  {beside:>8}  {meaning}".rstrip()

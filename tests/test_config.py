@@ -1,0 +1,147 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ddh.options import Options
+from facehash import methods
+from facehash.config import ConfigError, load_config
+from facehash.strict_yaml import YamlError
+from tests.conftest import ROOT
+
+SMALL = "method: ddh\ndataset: {name: orl}\n"
+SHIPPED = sorted((ROOT / "configs").rglob("*.yaml"))
+
+
+def load(tmp_path: Path, text: str, *overrides: str):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    return load_config(path, methods.options_class, overrides)
+
+
+def test_defaults_are_the_published_settings(tmp_path):
+    config = load(tmp_path, SMALL)
+    training = config.training
+    assert (config.bits, config.seed, config.dataset.side) == (48, 0, 32)
+    assert (training.epochs, training.batch, training.patience) == (200, 256, 50)
+    assert (training.optimizer, training.learning_rate) == ("adam", 1e-3)
+    assert (training.monitor, training.validation) == ("loss", 0.0)
+    assert config.model == Options(
+        block=4, code_batch_norm=True, quantization_weight=0.01, weight_decay=1e-4
+    )
+
+
+def test_a_learning_rate_without_a_dot_is_a_number(tmp_path):
+    assert load(tmp_path, SMALL + "training: {learning_rate: 3e-4}").training.learning_rate == 3e-4
+
+
+def test_overrides_win_over_the_file_and_are_yaml(tmp_path):
+    config = load(
+        tmp_path,
+        SMALL + "bits: 24\ntraining: {epochs: 7}",
+        "bits=12",
+        "training.patience=null",
+        "training.learning_rate=1e-2",
+        "augmentation.flip=true",
+        "model.block=8",
+    )
+    assert (config.bits, config.training.patience, config.training.learning_rate) == (
+        12,
+        None,
+        0.01,
+    )
+    assert (config.augmentation.flip, config.model.block, config.training.epochs) == (True, 8, 7)
+
+
+def test_the_written_form_reads_back_as_the_same_configuration(tmp_path):
+    config = load(tmp_path, SMALL, "training.learning_rate=1e-5", "seed=4000000000")
+    assert load(tmp_path, config.to_yaml()) == config
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        (SMALL + "bit: 12", "unknown key 'bit' (did you mean 'bits'?)"),
+        (SMALL + "training: {epoch: 3}", "unknown key 'training.epoch' (did you mean 'epochs'?)"),
+        (SMALL + "model: {blok: 3}", "unknown key 'model.blok' (did you mean 'block'?)"),
+        (SMALL + "dataset: {nam: x}", "given twice"),
+        ("method: ddh\ndataset: {nam: x}", "did you mean 'name'?"),
+        ("method: ddh", "missing key 'dataset'"),
+        ("method: ddx\ndataset: {name: x}", "method 'ddx' is unknown (did you mean 'ddh'?)"),
+        ("dataset: {name: x}", "key 'method' must name a method, got None"),
+        (SMALL + "bits: 0", "bits: input should be greater than or equal to 1, got 0"),
+        (SMALL + "bits: 1025", "less than or equal to 1024"),
+        (SMALL + "bits: '48'", "bits: input should be a valid integer, got '48'"),
+        (SMALL + "bits: 48.5", "bits: input should be a valid integer"),
+        (SMALL + "bits: true", "bits: input should be a valid integer, got True"),
+        (SMALL + "training: {learning_rate: .inf}", "training.learning_rate"),
+        (SMALL + "training: {learning_rate: '1e-4'}", "valid number, got '1e-4'"),
+        (SMALL + "training: {learning_rate: 0}", "greater than 0"),
+        (SMALL + "training: {optimizer: adamw}", "'adam' or 'sgd', got 'adamw'"),
+        (SMALL + "training: {monitor: val_loss}", "needs a validation share above 0"),
+        (SMALL + "training: {validation: 1.0}", "less than 1"),
+        (SMALL + "augmentation: {shift: 16}", "must be less than half of dataset.side 32"),
+        (SMALL + "training: 3", "training: input should be a valid dictionary, got 3"),
+        ("- a", "a configuration is a mapping of keys, got list"),
+        ("", "a configuration is a mapping of keys, got NoneType"),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(tmp_path, text, expected):
+    with pytest.raises((ConfigError, YamlError)) as caught:
+        load(tmp_path, text)
+    message = str(caught.value)
+    assert expected in message
+    assert message.startswith(str(tmp_path / "config.yaml"))
+    assert "\n" not in message
+
+
+def test_all_problems_are_told_at_once(tmp_path):
+    with pytest.raises(ConfigError, match="bits: .* got 0; unknown key 'x'"):
+        load(tmp_path, SMALL + "x: 1\nbits: 0")
+
+
+@pytest.mark.parametrize(
+    "override, expected",
+    [
+        ("epochs", "expected section.key=value"),
+        ("=3", "expected section.key=value"),
+        ("training..epochs=3", "expected section.key=value"),
+        ("method.x=3", "'method' is a value, not a section"),
+        ("bits=[1", "not valid YAML"),
+        ("training.epoch=3", "did you mean 'epochs'?"),
+    ],
+)
+def test_a_wrong_override_is_named(tmp_path, override, expected):
+    with pytest.raises((ConfigError, YamlError)) as caught:
+        load(tmp_path, SMALL, override)
+    assert expected in str(caught.value)
+
+
+def test_a_missing_or_binary_file_is_named(tmp_path):
+    path = tmp_path / "config.yaml"
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        load_config(path, methods.options_class)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load_config(path, methods.options_class)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_shipped_configuration_is_valid_and_opens_with_what_a_reader_needs(path):
+    config = load_config(path, methods.options_class)
+    head = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    assert path.read_text().startswith("# ")
+    for word in ("IJCAI 2017", "Command:", "python train.py", "Hardware:", "Duration:", "Seen:"):
+        assert any(word in line for line in head), word
+    assert path.relative_to(ROOT).as_posix() in "\n".join(head)
+    assert config.dataset.path is None, "data paths come from the user"
+
+
+@pytest.mark.parametrize("name", ["youtube_faces", "facescrub"])
+def test_the_papers_configurations_hold_the_published_hyper_parameters(name):
+    path = ROOT / "configs" / "ddh" / f"{name}.yaml"
+    tree = yaml.safe_load(path.read_text())
+    assert tree["dataset"]["loader"] == "ddh_pickles"
+    config = load_config(path, methods.options_class)
+    assert config.model == Options()
+    assert config.training == type(config.training)()

@@ -1,0 +1,41 @@
+import json
+
+import pytest
+
+from facehash.files import replacing, write_json, write_text
+
+
+def test_a_file_appears_whole_when_the_block_ends(tmp_path):
+    path = tmp_path / "new" / "file.txt"
+    with replacing(path) as temporary:
+        temporary.write_text("whole")
+        assert temporary.suffix == ".txt"
+        assert not path.exists()
+    assert path.read_text() == "whole"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_error_leaves_the_old_file_and_no_litter(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_is_readable_text_and_nan_is_refused(tmp_path):
+    path = tmp_path / "file.json"
+    write_json(path, {"name": "Zoë", "value": 0.1})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"name": "Zoë", "value": 0.1}
+    assert "Zoë" in path.read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, float("nan"))
+    assert json.loads(path.read_text(encoding="utf-8"))["value"] == 0.1
+
+
+def test_text_is_replaced_not_appended(tmp_path):
+    write_text(tmp_path / "a", "one")
+    write_text(tmp_path / "a", "two")
+    assert (tmp_path / "a").read_text() == "two"
