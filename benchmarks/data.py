@@ -11,9 +11,7 @@ imports included, and the highest peak of memory, mapped files included.
 from __future__ import annotations
 
 import json
-import os
 import pickle
-import platform
 import shutil
 import struct
 import subprocess
@@ -26,6 +24,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 from numpy.typing import NDArray
+
+from benchmarks.machine import describe_machine, peak_megabytes
+from facehash.files import write_json
 
 RESULT = Path(__file__).parent / "results" / "data.json"
 ROWS = {"train_folder_facescrub": 67_177, "test_folder_facescrub": 2_650}
@@ -102,14 +103,6 @@ def load_rival(root: Path) -> None:
         np.concatenate(parts).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
 
 
-def peak_mb() -> float:
-    """Peak memory of this process; getrusage would count the process that started it too."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError("no VmHWM in /proc/self/status")
-
-
 TASKS: dict[str, Callable[[Path], None]] = {
     "ours_convert": load_ours,
     "ours_open": load_ours,
@@ -138,7 +131,7 @@ def run_task(task: str, root: Path) -> None:
     start = time.perf_counter()
     TASKS[task](root)
     seconds = time.perf_counter() - start
-    print(json.dumps({"seconds": round(seconds, 3), "peak_mb": round(peak_mb(), 1)}))
+    print(json.dumps({"seconds": round(seconds, 3), "peak_mb": round(peak_megabytes(), 1)}))
 
 
 def compare_layouts(root: Path) -> dict[str, float]:
@@ -189,11 +182,7 @@ def main() -> None:
     result = {
         "images": sum(ROWS.values()),
         "files": sum(-(-rows // ROWS_A_FILE) for rows in ROWS.values()),
-        "machine": {
-            "cpus": os.cpu_count(),
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-        },
+        "machine": describe_machine("numpy", "h5py"),
         "tasks": measured,
         "milliseconds_a_batch_of_256_random_rows": layouts,
         "ratio_seconds_rival_to_ours_once_converted": round(rival["seconds"] / ours["seconds"], 1),
@@ -201,8 +190,7 @@ def main() -> None:
             rival["peak_mb"] / measured["ours_convert"]["peak_mb"], 1
         ),
     }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    write_json(RESULT, result)
     print(json.dumps(result, indent=2))
 
 

@@ -27,11 +27,8 @@ terminal. Run it on a machine that does nothing else.
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import os
-import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -42,6 +39,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.machine import describe_machine, peak_megabytes
 from facehash.codes import packed_from_bits, signs_from_packed
 from facehash.files import write_json
 from facehash.retrieval.evaluation import evaluate
@@ -148,7 +146,7 @@ def prepare(way: str, threads: int) -> Callable[[], Scores]:
 def measure(way: str, threads: int) -> dict[str, Any]:
     """Time one way in this process, and the most memory that the process held."""
     run = prepare(way, threads)
-    before = _peak_megabytes()
+    before = peak_megabytes()
     queries, repeats = WAYS[way]
     scale = IDENTITIES * QUERY_EACH / queries
     seconds = []
@@ -162,7 +160,7 @@ def measure(way: str, threads: int) -> dict[str, Any]:
         "first_seconds": round(seconds[0], 4),
         "repeats": repeats,
         "queries_timed": queries,
-        "peak_mb": round(_peak_megabytes(), 1),
+        "peak_mb": round(peak_megabytes(), 1),
         "peak_mb_before_scoring": round(before, 1),
         "metrics": {name: round(float(value), 6) for name, value in metrics.items()},
     }
@@ -206,7 +204,7 @@ def compare(threads: int) -> dict[str, Any]:
             "identities": IDENTITIES,
         },
         "threads": threads,
-        "machine": _machine(),
+        "machine": describe_machine("numpy", "numba"),
         "ways": ways,
         "times_faster_than": ratios,
         "bars": {
@@ -228,28 +226,6 @@ def table(result: dict[str, Any]) -> str:
         )
     lines += [f"{'met' if met else 'MISSED'}: {bar}" for bar, met in result["bars"].items()]
     return "\n".join(lines)
-
-
-def _peak_megabytes() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
-
-
-def _machine() -> dict[str, Any]:
-    model = platform.processor() or platform.machine()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [
-                line.split(":", 1)[1].strip() for line in file if line.startswith("model name")
-            ]
-        model = names[0] if names else model
-    return {
-        "processor": model,
-        "cores": os.cpu_count(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in ("numpy", "numba")},
-    }
 
 
 def main() -> None:

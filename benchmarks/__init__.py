@@ -1,0 +1,1 @@
+"""Scripts that measure this project against a named rival in the same run, and store the result."""

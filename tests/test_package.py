@@ -1,0 +1,72 @@
+"""What `pip install` puts on a machine, and what an import costs there."""
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from tests.conftest import ROOT
+
+HEAVY = ("keras", "tensorflow", "jax", "torch", "numba", "matplotlib", "h5py", "scipy", "PIL")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Build the wheel from a copy of what git tracks, so that nothing is left in the checkout."""
+    source = tmp_path_factory.mktemp("source")
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for name in filter(None, tracked.split("\0")):
+        if (ROOT / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, source / name)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--wheel-dir", source / "dist", source], check=True)
+    [path] = (source / "dist").glob("*.whl")
+    return zipfile.ZipFile(path)
+
+
+def test_the_wheel_holds_the_installed_side_and_nothing_else(wheel):
+    tops = {name.split("/")[0] for name in wheel.namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"facehash", "ddh"}
+    names = set(wheel.namelist())
+    assert {"facehash/py.typed", "ddh/README.md", "ddh/model.py"} <= names
+    assert "facehash/retrieval/hamming_numba.py" in names
+
+
+def test_the_wheel_names_its_licence_and_the_pythons_it_runs_on(wheel):
+    [metadata] = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+    text = wheel.read(metadata).decode()
+    assert "Requires-Python: <3.14,>=3.11" in text
+    assert "License-File: LICENSE" in text
+    assert "Requires-Dist: tensorflow<3,>=2.18" in text
+
+
+def modules_after(statement):
+    script = f"import sys, json; {statement}; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return {name.split(".")[0] for name in json.loads(done.stdout)}
+
+
+def test_importing_facehash_loads_nothing():
+    assert not modules_after("import facehash") & {*HEAVY, "numpy", "pydantic", "yaml", "typer"}
+
+
+def test_configuration_and_methods_are_known_without_keras():
+    statement = "from facehash import methods; import ddh.options; methods.options_class('ddh')"
+    assert not modules_after(statement) & {"keras", "tensorflow", "jax", "torch", "numba"}
+
+
+def test_a_room_loads_only_what_it_needs():
+    assert not modules_after("import facehash.retrieval.metrics") & {"keras", "numba", "matplotlib"}
+    assert not modules_after("import facehash.runs") & {"keras", "numba", "matplotlib", "h5py"}
