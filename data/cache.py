@@ -27,10 +27,9 @@ from numpy.typing import NDArray
 from data.faces import Faces, FacesFileError
 from data.hdf5 import ImageSpool, open_hdf5, read_faces, write_faces
 from data.sources import Listing, hash_files, list_files, read_sources, write_sources
-from facehash.dataset import IndexArray
 from facehash.errors import InputError
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised whenever the file's layout or the meaning of its content changes: old caches rebuild."""
 
 try:
@@ -53,11 +52,13 @@ class Block:
         images: uint8 (k, side, side, 3).
         labels: k integers or texts that tell people apart; their order is the identities' order.
         is_query: Whether they belong to the test part of a data set that comes split.
+        unreadable: What was left out beside them, one line each.
     """
 
     images: NDArray[np.uint8]
     labels: Sequence[int] | Sequence[str]
     is_query: bool | None = None
+    unreadable: Sequence[str] = ()
 
 
 class Conversion(Protocol):
@@ -182,31 +183,34 @@ def _build(conversion: Conversion, listing: Listing, path: Path) -> None:
 
 
 def _convert(conversion: Conversion, spool: ImageSpool, file: h5py.File) -> None:
-    labels, identities, is_query = _spend(conversion, spool.append)
-    write_faces(file, spool, labels, identities, is_query)
+    write_faces(file, spool, **_spend(conversion, spool.append))
 
 
 def read_into_memory(conversion: Conversion) -> Faces:
     """Convert without a cache, for sources that fit into memory many times over."""
     images: list[NDArray[np.uint8]] = []
-    labels, identities, is_query = _spend(conversion, images.append)
-    return Faces(np.concatenate(images), labels, identities, is_query)
+    people = _spend(conversion, images.append)
+    return Faces(np.concatenate(images), **people)
 
 
-def _spend(
-    conversion: Conversion, keep: Callable[[NDArray[np.uint8]], None]
-) -> tuple[IndexArray, tuple[str, ...], NDArray[np.bool_] | None]:
-    """Run a conversion, keep its images, and return labels, identities and split."""
+def _spend(conversion: Conversion, keep: Callable[[NDArray[np.uint8]], None]) -> dict[str, Any]:
+    """Run a conversion, keep its images, and return everything else that `Faces` holds."""
     labels: list[int | str] = []
     is_query: list[bool] = []
+    unreadable: list[str] = []
     for block in conversion.blocks():
         keep(block.images)
         labels.extend(block.labels)
+        unreadable.extend(block.unreadable)
         if block.is_query is not None:
             is_query.extend([block.is_query] * len(block.labels))
     identities, indices = np.unique(np.array(labels), return_inverse=True)
-    names = tuple(str(one) for one in identities)
-    return indices.astype(np.int64), names, np.array(is_query) if is_query else None
+    return {
+        "labels": indices.astype(np.int64),
+        "identities": tuple(str(one) for one in identities),
+        "is_query": np.array(is_query) if is_query else None,
+        "unreadable": tuple(unreadable),
+    }
 
 
 def _prefix(path: Path) -> str:

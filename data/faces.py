@@ -26,12 +26,14 @@ class Faces:
         labels: int64 (n,), each an index into `identities`.
         identities: One name a person.
         is_query: bool (n,) of a data set that comes split into training and test, else None.
+        unreadable: What was left out because it could not be read, one line each.
     """
 
     images: Images
     labels: IndexArray
     identities: tuple[str, ...]
     is_query: NDArray[np.bool_] | None = None
+    unreadable: tuple[str, ...] = ()
 
 
 def make_faces(
@@ -40,6 +42,7 @@ def make_faces(
     labels: Any,
     identities: Sequence[str] | None = None,
     is_query: Any = None,
+    unreadable: Sequence[str] = (),
 ) -> Faces:
     """Check a file's arrays and put them together.
 
@@ -49,6 +52,7 @@ def make_faces(
         labels: Should be n integers, see `integer_labels`.
         identities: A name for each label 0, 1, ...; None when a label is its person's name.
         is_query: Should be n booleans, or None.
+        unreadable: What was left out, one line each.
 
     Returns:
         Faces whose labels index their identities.
@@ -71,7 +75,7 @@ def make_faces(
     if len(set(identities)) != len(identities):
         raise FacesFileError(f"{where}: identities names somebody twice")
     split = None if is_query is None else _split(where, is_query, len(numbers))
-    return Faces(images, numbers.astype(np.int64), tuple(identities), split)
+    return Faces(images, numbers.astype(np.int64), tuple(identities), split, tuple(unreadable))
 
 
 def integer_labels(where: str, labels: Any) -> IndexArray:

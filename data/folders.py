@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,8 +29,6 @@ MAX_UNREADABLE_SHARE = 0.05
 
 _BATCH = 256
 _DECODERS = min(4, os.cpu_count() or 1)
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ class FolderTree:
         Raises:
             SourceError: More than 5 % of the images are unreadable.
         """
-        unreadable: list[UnreadableImageError] = []
+        unreadable: list[str] = []
         with (
             ThreadPoolExecutor(_DECODERS) as pool,
             tqdm(
@@ -85,16 +82,17 @@ class FolderTree:
                 paths = self.files[start : start + _BATCH]
                 results = list(pool.map(self._read, paths))
                 bar.update(len(paths))
-                unreadable += [one for one in results if isinstance(one, UnreadableImageError)]
                 images = [one for one in results if isinstance(one, np.ndarray)]
                 people = [
                     path.parent.name
                     for path, one in zip(paths, results, strict=True)
                     if isinstance(one, np.ndarray)
                 ]
-                if images:
-                    yield Block(np.stack(images), people)
-        self._report(unreadable)
+                left_out = [str(one) for one in results if isinstance(one, UnreadableImageError)]
+                unreadable += left_out
+                pixels = np.array(images, np.uint8).reshape(-1, self.side, self.side, 3)
+                yield Block(pixels, people, unreadable=left_out)
+        self._refuse_too_many(unreadable)
 
     def _read(self, path: Path) -> NDArray[np.uint8] | UnreadableImageError:
         try:
@@ -102,16 +100,12 @@ class FolderTree:
         except UnreadableImageError as error:
             return error
 
-    def _report(self, unreadable: list[UnreadableImageError]) -> None:
-        if not unreadable:
-            return
-        counts = f"{len(unreadable)} of {len(self.files)} images are unreadable"
-        first = f"the first is {unreadable[0]}"
+    def _refuse_too_many(self, unreadable: list[str]) -> None:
         if len(unreadable) > MAX_UNREADABLE_SHARE * len(self.files):
             raise SourceError(
-                f"{self.root}: {counts}, more than {MAX_UNREADABLE_SHARE:.0%}; {first}"
+                f"{self.root}: {len(unreadable)} of {len(self.files)} images are unreadable, more "
+                f"than {MAX_UNREADABLE_SHARE:.0%}; the first is {unreadable[0]}"
             )
-        log.warning("%s: %s and left out; %s", self.root, counts, first)
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -1,7 +1,7 @@
 """The one HDF5 layout of faces: what a cache is, and what a user may hand in as a file.
 
-``images`` uint8 (n, side, side, 3), ``labels`` integer (n,), optionally ``identities`` text (c,)
-and ``is_query`` bool (n,).
+``images`` uint8 (n, side, side, 3), ``labels`` integer (n,), optionally ``identities`` text (c,),
+``is_query`` bool (n,) and ``unreadable`` text (u,), a line for each image that was left out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from data.faces import Faces, FacesFileError, make_faces
 from facehash.dataset import Images, IndexArray
 
 REQUIRED = ("images", "labels")
-ARRAYS = (*REQUIRED, "identities", "is_query")
+ARRAYS = (*REQUIRED, "identities", "is_query", "unreadable")
 
 _COPY_BYTES = 1 << 23
 
@@ -61,6 +61,7 @@ def read_faces(path: Path) -> Faces:
             file["labels"][...],
             read_text(path, file["identities"]) if "identities" in file else None,
             file["is_query"][...] if "is_query" in file else None,
+            read_text(path, file["unreadable"]) if "unreadable" in file else (),
         )
         if isinstance(faces.images, h5py.Dataset):
             # It reads from the open file, which closes when nobody holds the images any more.
@@ -122,6 +123,7 @@ def write_faces(
     labels: IndexArray,
     identities: Sequence[str],
     is_query: NDArray[np.bool_] | None,
+    unreadable: Sequence[str],
 ) -> None:
     """Write faces in the layout of this module into an HDF5 file open for writing."""
     # Neither in chunks nor compressed: in one piece the images can be mapped into memory, and a
@@ -132,6 +134,8 @@ def write_faces(
     write_text(file, "identities", identities)
     if is_query is not None:
         file["is_query"] = is_query.astype(np.bool_)
+    if unreadable:
+        write_text(file, "unreadable", unreadable)
 
 
 def write_text(group: h5py.Group, key: str, texts: Sequence[str]) -> None:

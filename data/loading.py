@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +18,8 @@ from data.protocols import assign_roles
 from data.sources import SourceError
 from facehash.dataset import FaceDataset, ProtocolName
 from facehash.errors import did_you_mean
+
+log = logging.getLogger(__name__)
 
 _CONVERSIONS: dict[str, Callable[[Path, int], Conversion]] = {
     "ddh_pickles": PickledFaces,
@@ -97,9 +100,23 @@ def load(
 def load_faces(
     name: str, *, loader: str | None, source: Path, side: int, cache: Path | None = None
 ) -> Faces:
-    """Load faces without roles; arguments and errors as of `load`."""
+    """Load faces without roles, as `load` does, and warn of what had to be left out."""
     if side < 1:
         raise SourceError(f"{name}: side is {side}, the smallest is 1")
+    faces = _load_faces(name, loader, source, side, cache)
+    if faces.unreadable:
+        left_out, count = len(faces.unreadable), len(faces.labels) + len(faces.unreadable)
+        first = faces.unreadable[0]
+        log.warning(
+            "%s: %d of %d images are unreadable and left out; the first is %s",
+            *(source, left_out, count, first),
+        )
+    return faces
+
+
+def _load_faces(
+    name: str, loader: str | None, source: Path, side: int, cache: Path | None
+) -> Faces:
     loader = choose_loader(name, loader, source)
     if loader == "arrays":
         faces = read_arrays(source)

@@ -12,7 +12,7 @@ import typer
 from data.cache import cache_path
 from data.faces import Faces
 from data.loading import LOADERS, load_faces
-from facehash.command_line import make_app, run
+from facehash.command_line import DONE, PARTLY_FAILED, make_app, run
 
 EXPECTED = {
     "youtube_faces": (1595, 63_800, 7_975),
@@ -36,7 +36,7 @@ def prepare(
     loader: str | None = typer.Option(
         None, help=f"{', '.join(LOADERS)}; by default chosen by name and by what the source is."
     ),
-) -> None:
+) -> int:
     """Convert a data set to the one file that training opens, and count what is in it.
 
     Example: python -m data.prepare youtube_faces --source DIR
@@ -51,6 +51,7 @@ def prepare(
     config = Path("configs", "ddh", f"{name}.yaml")
     shown = config if config.exists() else "CONFIG"
     print(f"train with python train.py {shown} --data {shlex.quote(str(found))}")
+    return PARTLY_FAILED if faces.unreadable else DONE
 
 
 def _print_counts(name: str, faces: Faces) -> None:
@@ -63,8 +64,10 @@ def _print_counts(name: str, faces: Faces) -> None:
     if faces.is_query is None:
         counts = {"identities": counts["identities"], "images": len(faces.labels)}
     expected = dict(zip(counts, EXPECTED[name], strict=True)) if name in EXPECTED else {}
+    if faces.unreadable:
+        counts["unreadable"] = len(faces.unreadable)
     for role, count in counts.items():
-        beside = f"  expected {expected[role]:>7,}" if expected else ""
+        beside = f"  expected {expected[role]:>7,}" if role in expected else ""
         print(f"{role:<10} {count:>7,}{beside}")
     wrong = [role for role, count in expected.items() if counts[role] != count]
     if wrong:

