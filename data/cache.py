@@ -28,14 +28,10 @@ from data.faces import Faces, FacesFileError
 from data.hdf5 import ImageSpool, open_hdf5, read_faces, write_faces
 from data.sources import Listing, hash_files, list_files, read_sources, write_sources
 from facehash.errors import InputError
+from facehash.files import holding
 
 SCHEMA = 2
 """Raised whenever the file's layout or the meaning of its content changes: old caches rebuild."""
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 log = logging.getLogger(__name__)
 
@@ -230,24 +226,15 @@ def _lock(path: Path) -> Iterator[None]:
     Without locks, as on some network drives and on Windows, both convert, each under a name of its
     own, and the later one replaces the earlier one's equal file: slower, not wrong.
     """
+    lock = path.with_name(f"{_prefix(path)}lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.with_name(f"{_prefix(path)}lock").open("w")
+        lock.touch()
     except OSError as error:
         raise CacheError(
             f"{path.parent}: the cache of converted images cannot be kept here: {error.strerror}; "
             "name another folder in the environment variable FACEHASH_CACHE"
         ) from error
-    with file:
-        if fcntl:
-            with contextlib.suppress(OSError):
-                _take(file.fileno())
+    message = "waiting for another process that converts the same source"
+    with holding(lock, on_wait=lambda: log.info(message)):
         yield
-
-
-def _take(file: int) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        log.info("waiting for another process that converts the same source")
-        fcntl.flock(file, fcntl.LOCK_EX)

@@ -7,8 +7,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from facehash.command_line import DONE, make_app, run
 from facehash.files import write_text
 

@@ -83,7 +83,8 @@ class TrainingConfig(Strict):
         monitor: The quantity that selects the best epoch: ``loss``, or ``val_loss``.
         validation: Share of the training images set aside, drawn by image with the seed.
         precision: Keras dtype policy.
-        jit: Compile with XLA; ``auto`` leaves it to Keras.
+        jit: Compile with XLA; ``auto`` leaves it to Keras, which compiles on JAX. On TensorFlow
+            ``true`` gives up the promise that the same seed gives the same codes.
         backup_seconds: Least time between two backups, which happen at ends of epochs.
         tensorboard: Also write TensorBoard logs into the run directory.
     """

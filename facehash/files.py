@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written to a temporary name, then renamed."""
+"""Files that are whole or absent, and files that one process holds at a time."""
 
 from __future__ import annotations
 
@@ -6,9 +6,20 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from facehash.errors import InputError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+
+class FileInUseError(InputError):
+    """Another process holds what this one needs."""
 
 
 @contextlib.contextmanager
@@ -44,3 +55,31 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write plain values as indented JSON, whole or not at all; NaN is refused."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+@contextlib.contextmanager
+def holding(path: Path, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+    """Hold a lock file while the block runs; it is free again however the process ends.
+
+    Without locks, as on Windows and some network drives, every process is let through.
+
+    Args:
+        path: The lock file; made when missing, in a folder that exists, and left behind.
+        on_wait: Called before waiting for another holder; None refuses instead of waiting.
+
+    Raises:
+        FileInUseError: Another process holds it and `on_wait` is None.
+        OSError: The file cannot be made.
+    """
+    with path.open("a") as file:
+        if fcntl:
+            try:
+                fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if on_wait is None:
+                    raise FileInUseError(f"{path.parent}: another process works here") from error
+                on_wait()
+                fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+            except OSError:
+                pass  # no locks on this drive
+        yield

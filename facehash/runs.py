@@ -80,6 +80,11 @@ class RunDirectory:
         """Whether the run has its trained model."""
         return self.model.is_file()
 
+    @property
+    def begun(self) -> bool:
+        """Whether anything has been learned here that another configuration would spoil."""
+        return self.finished or self.history.is_file() or self.backup.is_file()
+
     def begin(self, config_yaml: str, overwrite: bool = False) -> None:
         """Make the directory ready for training by this configuration.
 
@@ -93,14 +98,14 @@ class RunDirectory:
         """
         if overwrite and self.config.is_file():
             shutil.rmtree(self.path)
-        if self.config.is_file():
+        if self.begun:
             self._refuse_another_configuration(config_yaml)
-        elif self.path.exists() and any(self.path.iterdir()):
+        elif not self.config.is_file() and self.path.exists() and any(self.path.iterdir()):
             raise RunError(f"{self.path}: not empty and not a run; choose another --name")
         write_text(self.config, config_yaml)
 
     def _refuse_another_configuration(self, config_yaml: str) -> None:
-        old = flatten(parse_yaml(self.config.read_text(encoding="utf-8"), str(self.config)))
+        old = flatten(self.read_config())
         new = flatten(parse_yaml(config_yaml, "configuration"))
         differing = [
             f"{key} (was {old.get(key)!r}, now {new.get(key)!r})"

@@ -1,8 +1,10 @@
 import json
+import subprocess
+import sys
 
 import pytest
 
-from facehash.files import replacing, write_json, write_text
+from facehash.files import FileInUseError, holding, replacing, write_json, write_text
 
 
 def test_a_file_appears_whole_when_the_block_ends(tmp_path):
@@ -39,3 +41,43 @@ def test_text_is_replaced_not_appended(tmp_path):
     write_text(tmp_path / "a", "one")
     write_text(tmp_path / "a", "two")
     assert (tmp_path / "a").read_text() == "two"
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from facehash.files import holding
+with holding(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def held(tmp_path):
+    """A lock file that another process holds."""
+    path = tmp_path / "lock"
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    yield path, process
+    process.kill()
+    process.wait()
+
+
+def test_what_another_process_holds_is_refused_until_it_is_killed(held):
+    path, process = held
+    with pytest.raises(FileInUseError, match="another process works here"), holding(path):
+        pass
+    process.kill()
+    process.wait()
+    with holding(path):
+        pass
+
+
+def test_waiting_is_told_and_ends_with_the_other_process(held):
+    path, process = held
+    told = []
+    with holding(path, on_wait=lambda: told.append(process.kill())):
+        assert told == [None]
+    assert process.wait() < 0

@@ -47,6 +47,7 @@ def test_the_same_configuration_may_begin_again(run):
 
 def test_another_configuration_is_refused_naming_the_keys_that_differ(run):
     run.begin(CONFIG)
+    run.history.write_text("epoch\n1\n")
     changed = CONFIG.replace("48", "24").replace("epochs: 5", "epochs: 6\n  batch: 3")
     with pytest.raises(RunError) as caught:
         run.begin(changed)
@@ -62,8 +63,15 @@ def test_another_configuration_is_refused_naming_the_keys_that_differ(run):
     assert run.config.read_text() == CONFIG
 
 
+def test_before_anything_is_learned_the_configuration_may_still_change(run):
+    run.begin(CONFIG)
+    run.begin(CONFIG.replace("48", "24"))
+    assert run.read_config()["bits"] == 24
+
+
 def test_data_in_another_place_is_no_other_configuration(run):
     run.begin(CONFIG)
+    run.history.write_text("epoch\n1\n")
     run.begin(CONFIG.replace("/one", "/two"))
     assert run.read_config()["dataset"]["path"] == "/two"
 

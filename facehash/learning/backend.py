@@ -83,7 +83,7 @@ def _native_stderr_held_back() -> Iterator[None]:
             os.close(terminal)
 
 
-def make_deterministic(seed: int) -> None:
+def make_deterministic(seed: int, compiled: bool = False) -> None:
     """Seed every generator that Keras draws from and forbid racing reductions.
 
     With it the same seed on the same machine gives the same weights, and a resumed run the same
@@ -91,11 +91,13 @@ def make_deterministic(seed: int) -> None:
 
     Args:
         seed: 0 to 2**32 - 1.
+        compiled: The user asks for XLA, which TensorFlow has only without its own promise of
+            determinism; the seeds alone must then do.
     """
     import keras
 
     keras.utils.set_random_seed(seed)
-    if keras.backend.backend() == "tensorflow":
+    if keras.backend.backend() == "tensorflow" and not compiled:
         import tensorflow
 
         tensorflow.config.experimental.enable_op_determinism()

@@ -13,7 +13,7 @@ import keras
 from facehash.command_line import Interrupted
 from facehash.config import RunConfig, TrainingConfig
 from facehash.dataset import FaceDataset
-from facehash.files import replacing
+from facehash.files import holding, replacing
 from facehash.learning.backend import device_name, make_deterministic
 from facehash.learning.backup import Backup, restore
 from facehash.learning.batches import ShuffledBatches
@@ -69,9 +69,19 @@ def train(
     Raises:
         TrainingDiverged: The loss is no longer a number.
         RunError: The backup is damaged, of another model, or of other data.
+        FileInUseError: Another process trains in this run directory.
         Interrupted: Ctrl-C; what was backed up is kept.
     """
-    make_deterministic(config.seed)
+    run.backup.parent.mkdir(parents=True, exist_ok=True)
+    with holding(run.backup.with_name("lock")):
+        return _train(config, dataset, run, build)
+
+
+def _train(
+    config: RunConfig[Any], dataset: FaceDataset, run: RunDirectory, build: ModelBuilder
+) -> Outcome:
+    """Train, in a run directory that no other process works in."""
+    make_deterministic(config.seed, compiled=config.training.jit is True)
     backup = Backup.read(run.backup)
     if backup:
         dataset = run.apply_split(dataset)

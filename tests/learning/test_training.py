@@ -13,6 +13,7 @@ from facehash import methods
 from facehash.command_line import Interrupted
 from facehash.config import check_config
 from facehash.errors import InputError
+from facehash.files import FileInUseError, holding
 from facehash.learning import callbacks
 from facehash.learning.encoding import encode
 from facehash.learning.training import compile_model, train
@@ -25,6 +26,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from tests.learning.test_training import configure, run_training
 from facehash.dataset import FaceDataset
+from facehash.files import FileInUseError, holding
 from facehash.learning import callbacks
 folder = Path(sys.argv[2])
 arrays = dict(np.load(folder / "faces.npz"))
@@ -277,3 +279,13 @@ def test_tensorboard_without_its_package_says_how_to_get_it(faces, tmp_path, mon
     monkeypatch.setattr(callbacks.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'facehash\[tensorboard\]'"):
         run_training(faces, tmp_path / "run", tensorboard=True)
+
+
+def test_two_processes_do_not_train_in_one_run_directory(faces, tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.backup.parent.mkdir(parents=True)
+    config = configure()
+    with holding(run.backup.with_name("lock")):
+        with pytest.raises(FileInUseError, match="another process works here"):
+            train(config, faces, run, functools.partial(methods.build, config))
+    assert not run.history.exists()
