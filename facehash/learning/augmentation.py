@@ -27,6 +27,7 @@ def augmentation_layers(
     Returns:
         Keras layers; an empty list when everything is off.
     """
+    # Keras takes one number for a range from 0: contrast would only rise, and `erase` be halved.
     chosen: list[layers.Layer] = []
     if flip:
         chosen.append(layers.RandomFlip("horizontal", name="flip"))
@@ -40,8 +41,7 @@ def augmentation_layers(
     if brightness:
         chosen.append(layers.RandomBrightness(brightness, name="brightness"))
     if contrast:
-        # Two numbers: from one alone Keras would only ever raise the contrast.
         chosen.append(layers.RandomContrast((contrast, contrast), name="contrast"))
     if erase:
-        chosen.append(layers.RandomErasing(factor=erase, name="erase"))
+        chosen.append(layers.RandomErasing(factor=(erase, erase), name="erase"))
     return chosen
