@@ -8,10 +8,7 @@ unfinished), ``codes.npz``, ``report.json``, ``figures/*.png``.
 from __future__ import annotations
 
 import csv
-import importlib.metadata
-import platform
 import shutil
-import subprocess
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,12 +20,11 @@ from numpy.typing import NDArray
 
 from facehash.dataset import FaceDataset, IndexArray
 from facehash.errors import InputError
-from facehash.files import replacing, write_json, write_text
+from facehash.files import replacing, write_text
 from facehash.strict_yaml import parse_yaml
 
 # Where the data lies may differ between two machines without the run being another one.
 _IGNORED_KEYS = frozenset({"dataset.path"})
-_RECORDED_PACKAGES = ("facehash", "keras", "tensorflow", "jax", "torch", "numpy", "numba", "h5py")
 
 
 class RunError(InputError):
@@ -205,49 +201,3 @@ def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
-
-
-def describe_environment(backend: str, device: str, seed: int) -> dict[str, Any]:
-    """Collect what another person needs to judge or repeat a run.
-
-    Args:
-        backend: The Keras backend in use.
-        device: What it computes on.
-        seed: The run's seed.
-
-    Returns:
-        Plain values, without paths or host names.
-    """
-    return {
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "packages": {name: version for name in _RECORDED_PACKAGES if (version := _version(name))},
-        "backend": backend,
-        "device": device,
-        "seed": seed,
-        "git_commit": git_commit(),
-    }
-
-
-def write_environment(run: RunDirectory, environment: Mapping[str, Any]) -> None:
-    """Store `describe_environment` in the run."""
-    write_json(run.environment, environment)
-
-
-def git_commit() -> str | None:
-    """Return the commit of the checkout this package runs from, ``-dirty`` with local changes."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--match="]
-    try:
-        done = subprocess.run(  # noqa: S603 (fixed words)
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip() or None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

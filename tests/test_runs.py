@@ -1,4 +1,3 @@
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -133,19 +132,3 @@ def test_history_reads_back_every_digit(tmp_path):
     runs.write_history(tmp_path / "history.csv", rows)
     assert runs.read_history(tmp_path / "history.csv") == rows
     assert runs.read_history(tmp_path / "none.csv") == []
-
-
-def test_the_environment_names_versions_and_no_place(tmp_path):
-    environment = runs.describe_environment("jax", "cpu", 7)
-    assert environment["backend"] == "jax"
-    assert environment["seed"] == 7
-    assert {"keras", "numpy", "facehash"} <= environment["packages"].keys()
-    runs.write_environment(RunDirectory(tmp_path), environment)
-    text = (tmp_path / "environment.json").read_text()
-    assert json.loads(text) == environment
-    assert str(tmp_path) not in text
-
-
-def test_without_git_there_is_no_commit(monkeypatch):
-    monkeypatch.setenv("PATH", "")
-    assert runs.git_commit() is None

@@ -13,7 +13,8 @@ import keras
 from facehash.command_line import Interrupted
 from facehash.config import RunConfig, TrainingConfig
 from facehash.dataset import FaceDataset
-from facehash.files import holding, replacing
+from facehash.environment import describe_environment
+from facehash.files import holding, replacing, write_json
 from facehash.learning.backend import device_name, make_deterministic
 from facehash.learning.backup import Backup, restore
 from facehash.learning.batches import ShuffledBatches
@@ -26,7 +27,7 @@ from facehash.learning.callbacks import (
 )
 from facehash.learning.hash_model import HashModel
 from facehash.learning.preparation import TrainingData, draw_validation, prepare
-from facehash.runs import RunDirectory, describe_environment, read_history, write_environment
+from facehash.runs import RunDirectory, read_history
 
 ModelBuilder = Callable[[Sequence[str], float, float], HashModel]
 
@@ -88,7 +89,7 @@ def _train(
     validation = draw_validation(dataset.train, config.training.validation, config.seed)
     run.write_split(dataset, validation)
     environment = describe_environment(keras.backend.backend(), device_name(), config.seed)
-    write_environment(run, environment)
+    write_json(run.environment, environment)
 
     data = prepare(dataset, validation)
     with _dtype_policy(config.training.precision):
