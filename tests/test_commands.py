@@ -149,6 +149,27 @@ def test_a_checkpoint_with_a_configuration_scores_like_its_run(scored, tmp_path,
     assert bare["dataset"] == report["dataset"]
 
 
+def test_people_held_out_of_training_can_be_searched_for(tmp_path, cache):
+    done = run(
+        "train.py", "configs/ddh/facescrub.yaml", "--data", shared_path("pickles", "facescrub"),
+        "--runs", tmp_path, "--name", "strangers", "--set", "dataset.protocol=unseen",
+        "--set", "training.epochs=2", "--set", "bits=12",
+        FACEHASH_CACHE=cache,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    done = run("evaluate.py", tmp_path / "strangers", FACEHASH_CACHE=cache)
+    assert done.returncode == 0, done.stderr
+    faces = json.loads((tmp_path / "strangers" / "report.json").read_text())["dataset"]
+    assert faces == {
+        "name": "facescrub",
+        "protocol": "unseen",
+        "identities": 8,
+        "train": 640,
+        "gallery": 160,
+        "query": 40,
+    }
+
+
 def test_a_finished_run_is_kept_and_another_configuration_refused(trained, cache):
     arguments = ["train.py", YOUTUBE, "--data", shared_path("pickles", "youtube_faces")]
     arguments += ["--runs", trained.parent, "--name", trained.name]
