@@ -37,7 +37,7 @@ def fill(text: str) -> str:
 def results_table() -> str:
     """Tabulate every committed report."""
     head = ["data set", "method", "bits", "protocol", "queries / gallery", "mAP", "by tie order"]
-    head += ["P@r2", "R@r2", "P@50", "report"]
+    head += ["P@r2", "R@r2", "empty@r2", "P@50", "report"]
     return _table(head, [_result(path) for path in sorted((ROOT / REPORTS).glob("*.json"))])
 
 
@@ -101,7 +101,7 @@ def _result(path: Path) -> list[str]:
         f"{faces['query']:,} / {faces['gallery']:,}",
         f"{metrics['mAP']:.3f}",
         f"{metrics['mAP_lower']:.3f} to {metrics['mAP_upper']:.3f}",
-        *(f"{metrics[name]:.3f}" for name in ("P@r2", "R@r2", "P@50")),
+        *(f"{metrics[name]:.3f}" for name in ("P@r2", "R@r2", "empty@r2", "P@50")),
         f"[seed {report['seed']}]({(REPORTS / path.name).as_posix()})",
     ]
 
