@@ -120,3 +120,48 @@ def test_images_mapped_from_a_file_are_read_into_memory_of_their_own(tmp_path):
     rows = faces.read(np.array([5, 1]))
     assert type(rows) is np.ndarray and rows.flags.writeable
     assert np.array_equal(rows, faces.images[[5, 1]])
+
+
+def test_equal_data_have_equal_digests_however_they_are_stored(tmp_path, monkeypatch):
+    array = make()
+    (tmp_path / "raw").write_bytes(array.images.tobytes())
+    mapped = make(images=np.memmap(tmp_path / "raw", np.uint8, "r", shape=array.images.shape))
+    with h5py.File(tmp_path / "images.h5", "w") as file:
+        file["images"] = array.images
+        digests = {make(images=file["images"]).digest(), mapped.digest(), array.digest()}
+    # Blocks of one image, of four (the last one short), and narrower labels.
+    for size in (48, 4 * 48):
+        monkeypatch.setattr(module, "_SLICE_BYTES", size)
+        digests.add(make(labels=array.labels.astype(np.int8)).digest())
+    assert len(digests) == 1 and len(digests.pop()) == 64
+
+
+@given(place=st.integers(0, 6 * 48 - 1), change=st.integers(1, 255))
+def test_any_pixel_changes_the_digest(place, change):
+    images = make().images.copy()
+    images.reshape(-1)[place] ^= np.uint8(change)
+    assert make(images=images).digest() != make().digest()
+
+
+@pytest.mark.parametrize("row", range(6))
+def test_any_label_changes_the_digest(row):
+    labels = make().labels.copy()
+    labels[row] = 1 - labels[row]
+    assert make(labels=labels).digest() != make().digest()
+
+
+def test_an_image_without_a_role_has_no_part_in_the_digest():
+    roles = {"train": np.array([0, 3]), "gallery": np.array([0, 3])}
+    images = make().images.copy()
+    images[[1, 4]] = 7
+    assert make(images=images, **roles).digest() == make(**roles).digest() != make().digest()
+
+
+def test_the_shape_of_the_images_is_part_of_the_digest():
+    blank = np.zeros((6, 4, 4, 3), np.uint8)
+    # Four blank images of side 2 have the pixels of one of side 4.
+    small = {"images": np.zeros((6, 2, 2, 3), np.uint8), "labels": np.zeros(6, int)}
+    one = {"images": blank, "labels": np.zeros(6, int), "train": np.array([0])}
+    empty = {"gallery": np.array([], int), "query": np.array([], int)}
+    four = small | {"train": np.arange(4)}
+    assert make(**(one | empty)).digest() != make(**(four | empty)).digest()
