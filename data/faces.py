@@ -92,7 +92,7 @@ def integer_labels(where: str, labels: Any) -> IndexArray:
         FacesFileError: Other types or shapes, or a fraction.
     """
     try:
-        array = np.asarray(labels)
+        array = np.asarray(_flat(labels) if isinstance(labels, list | tuple) else labels)
     except ValueError as error:
         raise FacesFileError(f"{where}: labels must be a flat list of integers: {error}") from error
     if array.ndim == 2 and 1 in array.shape:
@@ -108,6 +108,26 @@ def integer_labels(where: str, labels: Any) -> IndexArray:
     if len(array) and (array.min() < -(2**62) or array.max() > 2**62):
         raise FacesFileError(f"{where}: labels up to {array.max()} are too large")
     return array.astype(np.int64)
+
+
+def _flat(labels: Sequence[Any]) -> list[int | float]:
+    """Take the numbers out of a list of them, of one such list, or of lists of one number each.
+
+    NumPy would multiply out the lists within lists that a small pickle names over and over.
+    """
+    if len(labels) == 1 and isinstance(labels[0], list | tuple):
+        labels = labels[0]
+    numbers = [_only(label) for label in labels]
+    for number in numbers:
+        if not isinstance(number, int | float):
+            raise ValueError(f"a {type(number).__name__} is in it")
+    return numbers
+
+
+def _only(label: Any) -> Any:
+    if isinstance(label, np.ndarray | np.generic) and label.size == 1:
+        return label.item()
+    return label[0] if isinstance(label, list | tuple) and len(label) == 1 else label
 
 
 def _check_images(where: str, images: Images) -> None:

@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 
 from facehash.errors import InputError
 
+_MAX_AXES = 64  # of a NumPy array
+_SHOWN = 120  # characters of a file's own words in an error message
+
 
 class PickleError(InputError):
     """A pickle that is damaged, or that asks for more than arrays, numbers, lists and tuples."""
@@ -49,7 +52,7 @@ def load_pickle(path: Path) -> Any:
             raise PickleError(f"{path}: truncated pickle: {error}") from error
         # A damaged program fails in whatever instruction the damage leads it to.
         except Exception as error:
-            raise PickleError(f"{path}: not a pickle, or damaged: {error!r}") from error
+            raise PickleError(f"{path}: not a pickle, or damaged: {_short(repr(error))}") from error
 
 
 class _WholeReads:
@@ -77,11 +80,13 @@ class _Dtype:
     """Stands in for `numpy.dtype`: a number type by its code and byte order."""
 
     def __init__(self, code: bytes | str, align: Any = False, copy: Any = True) -> None:
-        self._code = _text(code)
-        if "O" in self._code:
+        text = _text(code)
+        if "O" in text:
             raise PickleError("an array of Python objects; only arrays of numbers are read")
-        if not re.fullmatch(r"[<>=|]?(b1|[iu][1248]|f[248])", self._code):
-            raise PickleError(f"an array of type {self._code!r}; only arrays of numbers are read")
+        if not re.fullmatch(r"[<>=|]?(b1|[iu][1248]|f[248])", text):
+            shown = _short(repr(text))
+            raise PickleError(f"an array of type {shown}; only arrays of numbers are read")
+        self._code = text.lstrip("<>=|")
         self._order = ""
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
@@ -91,7 +96,7 @@ class _Dtype:
         self._order = _text(order)
 
     def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self._order.replace("|", "") + self._code.lstrip("<>=|"))
+        return np.dtype(self._order.replace("|", "") + self._code)
 
 
 class _Array:
@@ -104,13 +109,18 @@ class _Array:
         if not isinstance(dtype, _Dtype) or not isinstance(data, bytes):
             raise PickleError("an array whose content is not plain bytes of numbers")
         number = dtype.dtype()
-        if any(type(length) is not int or length < 0 for length in shape):
-            raise PickleError(f"an array of shape {shape!r}")
+        # Asked before the shape is shown: a list can name itself so often that its text has no end.
+        if (
+            type(shape) is not tuple
+            or len(shape) > _MAX_AXES
+            or any(type(length) is not int or not 0 <= length < 2**63 for length in shape)
+        ):
+            raise PickleError(f"an array whose shape is no tuple of at most {_MAX_AXES} lengths")
         announced = math.prod(shape) * number.itemsize
         if announced != len(data):
             raise PickleError(
-                f"an array of shape {shape!r} and type {number} needs {announced} bytes, "
-                f"{len(data)} are there"
+                f"an array of shape {_short(repr(shape))} and type {number} needs {announced} "
+                f"bytes, {len(data)} are there"
             )
         # A view on the bytes read: the array takes no further memory.
         flat = np.frombuffer(data, dtype=number)
@@ -150,9 +160,12 @@ class _Encode(_Function):
 
     def __call__(self, text: Any, encoding: Any) -> bytes:
         # Python 3 writes bytes for protocols 0 to 2 as latin-1 text to be encoded.
-        if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+        if type(text) is not str:
+            raise PickleError(f"_codecs.encode of a {type(text).__name__}; only text is permitted")
+        name = _text(encoding)
+        if name not in ("latin1", "latin-1"):
             raise PickleError(
-                f"_codecs.encode with encoding {encoding!r}; only latin1 is permitted"
+                f"_codecs.encode with encoding {_short(repr(name))}; only latin1 is permitted"
             )
         return text.encode("latin1")
 
@@ -194,8 +207,9 @@ class _ArrayUnpickler(pickle._Unpickler):
         try:
             return _PERMITTED[module, name]
         except KeyError:
+            asked = _short(repr(f"{module}.{name}")[1:-1])  # escaped: it may hold line ends
             raise PickleError(
-                f"forbidden global {module}.{name}; only NumPy arrays are read from a pickle"
+                f"forbidden global {asked}; only NumPy arrays are read from a pickle"
             ) from None
 
 
@@ -220,4 +234,12 @@ def _plain(value: Any, done: dict[int, Any]) -> Any:
 
 
 def _text(value: Any) -> str:
-    return value.decode("ascii") if isinstance(value, bytes) else str(value)
+    if type(value) is bytes:
+        return value.decode("latin1")
+    if type(value) is not str:
+        raise PickleError(f"a {type(value).__name__} where text is expected")
+    return value
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -1,4 +1,5 @@
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -157,6 +158,8 @@ def test_fractions_are_rounded_to_the_nearest_value(folder):
         np.array([3, 3, 8, 8], "f4"),
         np.array([[3], [3], [8], [8]]),
         [[3], [3], [8], [8]],
+        [[3, 3, 8, 8]],
+        [np.array([3]), np.array(3), np.array([8]), np.array([[8]])],
     ],
 )
 def test_labels_may_be_integers_or_whole_floats_in_a_list_or_a_column(folder, labels):
@@ -221,17 +224,32 @@ def test_a_width_that_is_not_3072_is_refused(folder):
         folder.load()
 
 
+def test_labels_within_lists_named_over_and_over_are_not_multiplied_out(folder):
+    labels = [3]
+    for _ in range(7):
+        labels = [labels] * 8
+    folder.write(f"{TRAIN}/a", (pixels(8), labels))
+    tracemalloc.start()
+    try:
+        with pytest.raises(FacesFileError, match="labels must be a flat list .*: a list is in it"):
+            folder.load()
+        # As an array, the two million numbers would take 16 MB, and with 30 levels all there is.
+        assert tracemalloc.get_traced_memory()[1] < 2**22
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize(
     "labels, found",
     [
         ([3, 3, 8, 8.5], "got 8.5"),
         ([3, 3, 8, float("nan")], "got nan"),
-        (["3", "3", "8", "8"], "got <U1"),
+        (["3", "3", "8", "8"], "flat list of integers: a str is in it"),
         ([True, True, False, False], "got bool"),
-        ([None] * 4, "got object"),
+        ([None] * 4, "flat list of integers: a NoneType is in it"),
         (7, r"shape \(n,\), got \(\)"),
         (np.eye(4, dtype=int), r"shape \(n,\), got \(4, 4\)"),
-        ([[3, 3], [8]], "flat list of integers"),
+        ([[3, 3], [8]], "flat list of integers: a list is in it"),
         ([3, 3, 8, 2**63], "too large|got object"),
         ([3, 3, 8, 2**80], "too large|got object"),
     ],

@@ -1,6 +1,7 @@
 import codecs
 import pickle
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -172,7 +173,7 @@ def test_calling_the_array_type_makes_no_array(load):
 
 
 def test_a_negative_length_is_refused(load):
-    with pytest.raises(PickleError, match="an array of shape"):
+    with pytest.raises(PickleError, match="shape is no tuple of at most 64 lengths"):
         load(python_2_array(b"J\xff\xff\xff\xffJ\xff\xff\xff\xff"))
 
 
@@ -202,6 +203,63 @@ def test_lists_within_lists_named_over_and_over_do_not_multiply(load):
     for level in range(30):
         content += b"](" + (b"h" + bytes([level])) * 10 + b"eq" + bytes([level + 1])
     assert len(load(content + b".")) == 10
+
+
+def bomb(levels=7):
+    """A list of 10 mentions of a list of 10 mentions of ...: short to write, endless to show."""
+    content = b"]q\x00"
+    for level in range(levels):
+        content = b"](" + content + (b"h" + bytes([level])) * 9 + b"eq" + bytes([level + 1])
+    return content
+
+
+ARRAY = b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+DTYPE = b"cnumpy\ndtype\nU\x02i4K\x00K\x01\x87R"
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (call("numpy", "dtype", bomb()), "a list where text is expected"),
+        (ARRAY + b"(K\x01(" + bomb() + b"t" + DTYPE + b"\x89U\x00tb.", "shape is no tuple"),
+        (ARRAY + b"(K\x01" + bomb() + DTYPE + b"\x89U\x00tb.", "shape is no tuple"),
+        (call("_codecs", "encode", b"X\0\0\0\0" + bomb()), "a list where text is expected"),
+        (call("_codecs", "encode", bomb() + short(b"latin1")), "encode of a list; only text"),
+        (b"\x80\x02" + DTYPE + b"(K\x03" + bomb() + b"NNNtb.", "a list where text is expected"),
+    ],
+    ids=["dtype", "length", "shape", "encoding", "encoded", "byte order"],
+)
+def test_lists_named_over_and_over_are_not_shown_either(load, content, message):
+    tracemalloc.start()
+    try:
+        with pytest.raises(PickleError, match=message) as caught:
+            load(content)
+        # As text, the ten million lists would take 40 MB, and with 30 levels all there is.
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+    assert len(str(caught.value)) < 500
+
+
+LONG = b"x" * 100_000
+STRING = b"T" + struct.pack("<i", len(LONG)) + LONG
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        call("numpy", "dtype", STRING),
+        call("_codecs", "encode", b"X\0\0\0\0" + STRING),
+        call("a", LONG.decode(), b""),
+        b"\x80\x04\x8c\x03a\nbX" + struct.pack("<i", len(LONG)) + LONG + b"\x93.",
+        b"I" + LONG + b"\n.",
+    ],
+    ids=["dtype", "encoding", "global", "global of many lines", "number"],
+)
+def test_a_message_repeats_little_of_a_file_on_one_line(load, content):
+    with pytest.raises(PickleError, match="xxx") as caught:
+        load(content)
+    assert len(str(caught.value)) < 500 and "\n" not in str(caught.value)
 
 
 def test_a_list_that_contains_itself_is_refused(load):
