@@ -83,20 +83,22 @@ class _Dtype:
         text = _text(code)
         if "O" in text:
             raise PickleError("an array of Python objects; only arrays of numbers are read")
-        if not re.fullmatch(r"[<>=|]?(b1|[iu][1248]|f[248])", text):
+        found = re.fullmatch(r"([<>=|]?)(b1|[iu][1248]|f[248])", text)
+        if not found:
             shown = _short(repr(text))
             raise PickleError(f"an array of type {shown}; only arrays of numbers are read")
-        self._code = text.lstrip("<>=|")
-        self._order = ""
+        self._order, self._code = found.groups()
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _version, order, *structure = state
         if any(part is not None for part in structure[:3]):
             raise PickleError("an array of records; only arrays of numbers are read")
         self._order = _text(order)
+        if self._order not in ("<", ">", "=", "|"):
+            raise PickleError(f"an array of byte order {_short(repr(self._order))}")
 
     def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self._order.replace("|", "") + self._code)
+        return np.dtype(self._order + self._code)
 
 
 class _Array:

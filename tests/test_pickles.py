@@ -32,7 +32,9 @@ def call(module, name, arguments):
     return b"\x80\x02c" + f"{module}\n{name}\n".encode() + b"(" + arguments + b"tR."
 
 
-def python_2_array(shape=b"K\x01", code=b"f4", data=b"\0" * 4, kind=b"cnumpy\nndarray\n"):
+def python_2_array(
+    shape=b"K\x01", code=b"f4", data=b"\0" * 4, kind=b"cnumpy\nndarray\n", order=b"<"
+):
     """An array as Python 2 writes it; shape and kind as instructions."""
     return (
         b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n"
@@ -41,7 +43,9 @@ def python_2_array(shape=b"K\x01", code=b"f4", data=b"\0" * 4, kind=b"cnumpy\nnd
         + shape
         + b"tcnumpy\ndtype\n"
         + short(code)
-        + b"K\x00K\x01\x87R(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89T"
+        + b"K\x00K\x01\x87R(K\x03"
+        + short(order)
+        + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89T"
         + struct.pack("<i", len(data))
         + data
         + b"tb."
@@ -70,6 +74,20 @@ def test_an_array_without_rows_is_an_array(load):
 def test_an_array_written_by_python_2_is_read(load):
     array = load(python_2_array(b"K\x02K\x02", b"f4", np.arange(4, dtype="<f4").tobytes()))
     assert array.tolist() == [[0, 1], [2, 3]]
+
+
+@pytest.mark.parametrize("order", [b"<", b">", b"=", b"|"])
+def test_every_byte_order_is_read(load, order):
+    value = np.array([1.5], "f4").astype(">f4" if order == b">" else "f4")
+    array = load(python_2_array(data=value.tobytes(), order=order))
+    assert array.tolist() == [1.5] and array.dtype == value.dtype
+
+
+@pytest.mark.parametrize("order", [b"i4,", b"M8[s],", b"", b"<<", b"2", b"O,", b"V" * 255])
+def test_a_byte_order_is_nothing_else(load, order):
+    # Before a code, "i4," would make it a record, "M8[s]," dates.
+    with pytest.raises(PickleError, match="an array of byte order '"):
+        load(python_2_array(data=b"\0" * 8, order=order))
 
 
 def test_the_bytes_of_an_array_are_not_copied(load):
