@@ -164,6 +164,9 @@ def resolve_source(
 ) -> Path:
     """Find where a data set lies.
 
+    The folder of that name under ``FACEHASH_DATA`` wins over the configured path only where it
+    exists: a finished run has its data's path on record, and is scored wherever that still leads.
+
     Args:
         name: The data set's name.
         data_option: The value of ``--data``; wins over all.
@@ -182,8 +185,10 @@ def resolve_source(
     if data_option is not None:
         return data_option
     parent = environ.get("FACEHASH_DATA")
-    if parent and (name != "orl" or (Path(parent) / name).exists()):
-        return Path(parent) / name
+    if parent:
+        shared = Path(parent) / name
+        if shared.exists() or (configured is None and name != "orl"):
+            return shared
     if configured is not None:
         return config_dir / configured
     if name == "orl":

@@ -104,13 +104,23 @@ def test_the_papers_counts_give_no_warning(name, capsys, caplog):
 CONFIGURED, CONFIG_DIR, OPTION = Path("from/yaml"), Path("configs"), Path("from/option")
 
 
-def test_the_option_wins_over_the_environment_and_that_over_the_yaml():
-    environ = {"FACEHASH_DATA": "parent"}
+def test_the_option_wins_over_the_environment_and_that_over_the_yaml(tmp_path):
+    environ = {"FACEHASH_DATA": str(tmp_path)}
+    (tmp_path / "mine").mkdir()
     resolve = data.resolve_source
     assert resolve("mine", OPTION, environ, CONFIGURED, CONFIG_DIR) == OPTION
-    assert resolve("mine", None, environ, CONFIGURED, CONFIG_DIR) == Path("parent/mine")
+    assert resolve("mine", None, environ, CONFIGURED, CONFIG_DIR) == tmp_path / "mine"
     assert resolve("mine", None, {}, CONFIGURED, CONFIG_DIR) == Path("configs/from/yaml")
     assert resolve("mine", None, {"FACEHASH_DATA": ""}, CONFIGURED, CONFIG_DIR).name == "yaml"
+
+
+def test_the_environment_without_such_a_data_set_leaves_it_to_the_yaml(tmp_path):
+    environ, recorded = {"FACEHASH_DATA": str(tmp_path)}, tmp_path / "recorded"
+    for name in ("mine", "orl"):
+        found = data.resolve_source(name, None, environ, recorded, CONFIG_DIR)
+        assert found == recorded
+    # Where the YAML says nothing either, the error names the place that was meant.
+    assert data.resolve_source("mine", None, environ, None, CONFIG_DIR) == tmp_path / "mine"
 
 
 def test_without_a_source_the_error_says_all_three_ways():
