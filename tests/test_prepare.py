@@ -158,3 +158,17 @@ def test_unreadable_images_make_the_command_partly_failed_each_time(tree, tmp_pa
         assert "unreadable       1\n" in done.stdout
         assert "1 of 27 images are unreadable and left out; the first is" in done.stderr
         assert "broken.jpg" in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_a_path_that_is_no_text_is_printed_all_the_same(tree, tmp_path, encoding):
+    odd = tmp_path / os.fsdecode(b"caf\xe9")
+    tree.rename(odd)
+    options = ("--source", odd, "--cache", tmp_path / "kept")
+    done = run("mine", *options, PYTHONIOENCODING=encoding)
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+    assert r"caf\udce9" in done.stdout
+    (odd / "ann" / "0.png").write_text("no picture")
+    done = run("mine", *options, PYTHONIOENCODING=encoding)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert r"caf\udce9/ann/0.png: not a picture" in done.stderr
