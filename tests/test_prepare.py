@@ -164,11 +164,11 @@ def test_unreadable_images_make_the_command_partly_failed_each_time(tree, tmp_pa
 def test_a_path_that_is_no_text_is_printed_all_the_same(tree, tmp_path, encoding):
     odd = tmp_path / os.fsdecode(b"caf\xe9")
     tree.rename(odd)
-    options = ("--source", odd, "--cache", tmp_path / "kept")
-    done = run("mine", *options, PYTHONIOENCODING=encoding)
+    environment = {"PYTHONIOENCODING": encoding, "FACEHASH_CACHE": str(tmp_path / "kept")}
+    done = run("mine", "--source", odd, **environment)
     assert done.returncode == 0 and "Traceback" not in done.stderr
     assert r"caf\udce9" in done.stdout
     (odd / "ann" / "0.png").write_text("no picture")
-    done = run("mine", *options, PYTHONIOENCODING=encoding)
+    done = run("mine", "--source", odd, **environment)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert r"caf\udce9/ann/0.png: not a picture" in done.stderr
