@@ -7,9 +7,9 @@ from pathlib import Path
 import typer
 
 from experiments.checkpoints import encode_checkpoint, encode_run
-from experiments.report import score, table, write_all
+from experiments.report import Scored, score, table, write_all
 from facehash.command_line import DONE, make_app, run
-from facehash.errors import InputError
+from facehash.errors import InputError, did_you_mean
 from facehash.retrieval.codes_file import read_codes
 
 app = make_app("Score a trained model, or codes from any tool.")
@@ -31,26 +31,42 @@ def evaluate(
 
     Example: python evaluate.py runs/quickstart-48-s0, or: python evaluate.py --codes codes.npz
     """
+    folder = output or _default_folder(model, codes)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; the report needs a folder")
+    scored = _score(model, codes, config, data)
+    written = write_all(scored, folder)
+    print(table(scored.report), "", "written:", *(f"  {path}" for path in written), sep="\n")
+    return DONE
+
+
+def _default_folder(model: Path | None, codes: Path | None) -> Path:
+    """Return the run itself, or a folder beside the file; refuse anything but one of both."""
     if (model is None) == (codes is None):
         raise InputError("give either a run directory or a checkpoint, or --codes FILE")
+    given = model if codes is None else codes
+    if not given.exists():
+        beside = given.parent.iterdir() if given.parent.is_dir() else []
+        names = [path.name for path in beside if not path.name.startswith(".")]
+        raise InputError(f"{given}: does not exist{did_you_mean(given.name, names)}")
+    return given if given.is_dir() else given.with_name(f"{given.stem}-report")
+
+
+def _score(
+    model: Path | None, codes: Path | None, config: Path | None, data: Path | None
+) -> Scored:
+    """Score what was asked for, once its options have been found to go together."""
     if codes is not None:
         if config is not None or data is not None:
             raise InputError("--codes goes without --config and --data: the file holds its labels")
-        scored = score(read_codes(codes))
-        folder = codes.with_name(f"{codes.stem}-report")
-    elif model.is_dir():
+        return score(read_codes(codes))
+    if model.is_dir():
         if config is not None:
             raise InputError(f"{model}: a run directory has its own configuration; drop --config")
-        scored = score(*encode_run(model, data))
-        folder = model
-    else:
-        if config is None:
-            raise InputError(f"{model}: a checkpoint needs --config YAML, which names its data")
-        scored = score(*encode_checkpoint(model, config, data))
-        folder = model.with_name(f"{model.stem}-report")
-    written = write_all(scored, output or folder)
-    print(table(scored.report), "", "written:", *(f"  {path}" for path in written), sep="\n")
-    return DONE
+        return score(*encode_run(model, data))
+    if config is None:
+        raise InputError(f"{model}: a checkpoint needs --config YAML, which names its data")
+    return score(*encode_checkpoint(model, config, data))
 
 
 if __name__ == "__main__":

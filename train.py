@@ -26,7 +26,7 @@ def train(
     ),
     runs: Path = typer.Option(Path("runs"), help="Folder of run directories."),
     name: str | None = typer.Option(None, help="Of the run; default: CONFIG stem-bits-sSEED."),
-    overwrite: bool = typer.Option(False, "--overwrite", help="Delete a run of this name."),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace a run of this name."),
     print_config: bool = typer.Option(
         False, "--print-config", help="Print the configuration with all defaults, and stop."
     ),
@@ -43,8 +43,9 @@ def train(
     settings = settings.with_resolved(choose_backend(settings.backend), str(source))
 
     directory = RunDirectory(runs / (name or f"{config.stem}-{settings.bits}-s{settings.seed}"))
-    directory.begin(settings.to_yaml(), overwrite)
-    if directory.finished:
+    directory.check(settings.to_yaml(), overwrite)
+    if directory.finished and not overwrite:
+        directory.tidy()
         print(f"already trained: {directory.path} (--overwrite trains it again)")
         return DONE
     faces = load_configured(settings.dataset, source)
@@ -52,7 +53,8 @@ def train(
     start_backend(settings.backend)
     from facehash.learning.training import train  # Keras must not be imported any earlier
 
-    outcome = train(settings, faces, directory, functools.partial(methods.build, settings))
+    build = functools.partial(methods.build, settings)
+    outcome = train(settings, faces, directory, build, overwrite)
     print(
         f"trained {outcome.epochs} epochs, kept epoch {outcome.best_epoch} "
         f"(lowest {settings.training.monitor})\n"

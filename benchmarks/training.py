@@ -85,7 +85,6 @@ def train_ours(faces: FaceDataset, config: RunConfig[Any]) -> dict[str, float]:
     HashModel.fit, HashModel.save = timed("fit"), timed("save")
     with tempfile.TemporaryDirectory() as folder:
         run = RunDirectory(Path(folder) / "run")
-        run.begin(config.to_yaml())
         outcome = train(config, faces, run, functools.partial(methods.build, config))
     return {
         "fit_seconds": seconds["fit"] - outcome.backup_seconds,

@@ -16,10 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from facehash.codes import Packed, bits_from_packed, check_length, packed_from_bits
 from facehash.retrieval import metrics
+from facehash.retrieval.evaluation import FIRST, RADIUS
 from facehash.retrieval.hamming import check_labels, distance_histograms, top_k
-
-RADIUS = 2
-FIRST = 50
 
 # Rankings (int64, the whole gallery each) held at a time: 64 of 63,800 items are 33 MB.
 _CELLS = 2**22

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data.configured import find, load_configured
 from experiments.report import Subject
@@ -12,12 +14,18 @@ from facehash import methods
 from facehash.config import check_config, load_config
 from facehash.dataset import FaceDataset
 from facehash.learning.backend import choose_backend, start_backend
-from facehash.retrieval.codes_file import CodeSet, write_codes
-from facehash.runs import RunDirectory, RunError, read_history
+from facehash.retrieval.codes_file import CodeSet
+from facehash.run_files import apply_split, read_history
+from facehash.runs import RunDirectory, RunError
+
+if TYPE_CHECKING:
+    from facehash.learning.hash_model import HashModel
+
+log = logging.getLogger(__name__)
 
 
 def encode_run(path: Path, data: Path | None = None) -> tuple[CodeSet, Subject]:
-    """Encode gallery and query of a finished run, and keep the codes in it as codes.npz.
+    """Encode gallery and query of a finished run.
 
     Args:
         path: The run directory.
@@ -37,11 +45,11 @@ def encode_run(path: Path, data: Path | None = None) -> tuple[CodeSet, Subject]:
             f"{path}: not finished ({done} of at most {config.training.epochs} epochs); "
             "the train.py command that began it goes on with it"
         )
-    faces = run.apply_split(load_configured(config.dataset, find(config.dataset, data, run.path)))
+    source = find(config.dataset, data, run.path)
+    faces = apply_split(run.split, load_configured(config.dataset, source))
     # A model encodes alike on every backend, so the environment may ask for another one.
-    codes, subject = _encode(run.model, faces, os.environ.get("KERAS_BACKEND") or config.backend)
-    write_codes(run.path / "codes.npz", codes)
-    return codes, Subject(**{**vars(subject), "seed": config.seed})
+    model, backend = _load(run.model, os.environ.get("KERAS_BACKEND") or config.backend)
+    return _encode(model, faces, backend, config.seed)
 
 
 def encode_checkpoint(
@@ -51,28 +59,39 @@ def encode_checkpoint(
 
     Args:
         path: A ``.keras`` file of this project.
-        config_path: The YAML file that names the data set and the split.
+        config_path: The YAML file that names the data set and the split; what it says of the
+            method, its training and the images' side is not looked at.
         data: Where the data set is; wins over the YAML file.
 
     Returns:
-        Packed codes with labels, and what they come from.
+        Packed codes with labels, and what they come from; the seed is not known.
 
     Raises:
         InputError: No such file, no model of this project, or anything wrong with the data.
     """
     config = load_config(config_path, methods.options_class)
     source = find(config.dataset, data, config_path.parent)
-    faces = load_configured(config.dataset, source)
-    codes, subject = _encode(path, faces, config.backend)
-    return codes, Subject(**{**vars(subject), "seed": config.seed})
+    model, backend = _load(path, config.backend)
+    wanted = config.dataset.model_copy(update={"side": model.side})
+    if model.crop != wanted.crop:
+        log.warning(
+            "%s was trained on faces cropped as %r, %s says %r: expect worse codes",
+            *(path, model.crop, config_path, wanted.crop),
+        )
+    return _encode(model, load_configured(wanted, source), backend, None)
 
 
-def _encode(path: Path, faces: FaceDataset, backend: str | None) -> tuple[CodeSet, Subject]:
+def _load(path: Path, backend: str | None) -> tuple[HashModel, str]:
     name = choose_backend(backend)
     start_backend(name)
+    return methods.load(path), name
+
+
+def _encode(
+    model: HashModel, faces: FaceDataset, backend: str, seed: int | None
+) -> tuple[CodeSet, Subject]:
     from facehash.learning.encoding import encode_rows  # Keras must not be imported any earlier
 
-    model = methods.load(path)
     started = time.perf_counter()
     codes = CodeSet(
         gallery_codes=encode_rows(model, faces, faces.gallery),
@@ -82,4 +101,4 @@ def _encode(path: Path, faces: FaceDataset, backend: str | None) -> tuple[CodeSe
         bits=model.bits,
     )
     seconds = round(time.perf_counter() - started, 3)
-    return codes, Subject(methods.method_of(model), None, name, faces, seconds)
+    return codes, Subject(methods.method_of(model), seed, backend, faces, seconds)

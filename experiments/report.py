@@ -12,7 +12,7 @@ import numpy as np
 from experiments.author_evaluator import metrics_author
 from facehash.dataset import FaceDataset
 from facehash.files import write_json
-from facehash.retrieval.codes_file import CodeSet
+from facehash.retrieval.codes_file import CodeSet, write_codes
 from facehash.retrieval.evaluation import Evaluation, evaluate
 from facehash.retrieval.examples import spread_examples
 from facehash.retrieval.figures import write_charts
@@ -99,7 +99,7 @@ def score(codes: CodeSet, subject: Subject = Subject()) -> Scored:
 
 
 def write_all(scored: Scored, folder: Path) -> list[Path]:
-    """Write report.json and the figures.
+    """Write report.json, the figures, and codes.npz where they were made from images.
 
     Args:
         scored: From `score`.
@@ -111,12 +111,13 @@ def write_all(scored: Scored, folder: Path) -> list[Path]:
     report = folder / "report.json"
     write_json(report, scored.report)
     caption = describe(scored.report)
-    figures = write_charts(scored.evaluation, folder / "figures", caption)
+    written = [report, *write_charts(scored.evaluation, folder / "figures", caption)]
     if scored.subject.dataset is not None:
-        grid = folder / "figures" / "retrieval.png"
+        codes, grid = folder / "codes.npz", folder / "figures" / "retrieval.png"
         _write_grid(scored, scored.subject.dataset, grid, caption)
-        figures.append(grid)
-    return [report, *figures]
+        write_codes(codes, scored.codes)
+        written += [grid, codes]
+    return written
 
 
 def describe(report: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import traceback
@@ -9,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from facehash.errors import InputError
+from facehash.errors import InputError, Interrupted
 
 DONE = 0
 NOTHING_FOUND = 1
@@ -18,9 +19,7 @@ PARTLY_FAILED = 3
 BUG = 70
 INTERRUPTED = 130
 
-
-class Interrupted(Exception):
-    """Ctrl-C, with a sentence on what was kept and how to go on."""
+_OUR_LOGGERS = ("facehash", "ddh", "data", "experiments")
 
 
 def make_app(help_text: str) -> typer.Typer:
@@ -46,7 +45,7 @@ def run(app: typer.Typer, program: str, arguments: list[str] | None = None) -> N
         SystemExit: Always. 0 done, 1 nothing found, 2 wrong use or bad input (one line on stderr),
             3 partly failed, 70 a bug (traceback), 130 interrupted.
     """
-    logging.basicConfig(level=logging.INFO, format=f"{program}: %(message)s", stream=sys.stderr)
+    _prepare_output(program)
     try:
         code = app(args=arguments, prog_name=program, standalone_mode=False)
         if code == INTERRUPTED:  # what Typer makes of Ctrl-C
@@ -66,6 +65,17 @@ def run(app: typer.Typer, program: str, arguments: list[str] | None = None) -> N
     except Exception:
         traceback.print_exc()
         _fail(program, "this is a bug, please report it with the lines above", BUG)
+
+
+def _prepare_output(program: str) -> None:
+    """Let our own loggers speak, others warn, and any path be printed."""
+    logging.basicConfig(level=logging.WARNING, format=f"{program}: %(message)s", stream=sys.stderr)
+    for name in _OUR_LOGGERS:
+        logging.getLogger(name).setLevel(logging.INFO)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A file name need not be valid text.
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _one_line(error: InputError | OSError) -> str:

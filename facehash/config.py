@@ -83,8 +83,8 @@ class TrainingConfig(Strict):
         monitor: The quantity that selects the best epoch: ``loss``, or ``val_loss``.
         validation: Share of the training images set aside, drawn by image with the seed.
         precision: Keras dtype policy.
-        jit: Compile with XLA; ``auto`` leaves it to Keras, which compiles on JAX. On TensorFlow
-            ``true`` gives up the promise that the same seed gives the same codes.
+        jit: Compile with XLA; ``auto`` does so on JAX only. On TensorFlow ``true`` gives up the
+            promise that the same seed gives the same codes.
         backup_seconds: Least time between two backups, which happen at ends of epochs.
         tensorboard: Also write TensorBoard logs into the run directory.
     """
@@ -98,7 +98,7 @@ class TrainingConfig(Strict):
     monitor: Literal["loss", "val_loss"] = "loss"
     validation: float = Field(default=0.0, ge=0.0, lt=1.0)
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    jit: bool | Literal["auto"] = "auto"
+    jit: Literal[True, False, "auto"] = "auto"
     backup_seconds: float = Field(default=30.0, ge=0)
     tensorboard: bool = False
 
@@ -222,7 +222,8 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
 
 def _describe(problem: Any, model: type[BaseModel]) -> str:
     """Say in a few words what pydantic found, with the nearest key for an unknown one."""
-    location = [str(part) for part in problem["loc"]]
+    # Of a union pydantic also names the branch that it tried, which is no key of ours.
+    location = [str(part) for part in problem["loc"] if str(part).isidentifier()]
     where = ".".join(location)
     if problem["type"] == "extra_forbidden":
         fields = _fields_at(model, location[:-1])

@@ -15,6 +15,10 @@ class InputError(ValueError):
     """
 
 
+class Interrupted(Exception):
+    """Ctrl-C, with a sentence on what was kept and how to go on."""
+
+
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Name the nearest valid choice, to be appended to an error message.
 

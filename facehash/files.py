@@ -58,13 +58,14 @@ def write_json(path: Path, value: Any) -> None:
 
 
 @contextlib.contextmanager
-def holding(path: Path, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+def holding(path: Path, subject: str, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
     """Hold a lock file while the block runs; it is free again however the process ends.
 
     Without locks, as on Windows and some network drives, every process is let through.
 
     Args:
         path: The lock file; made when missing, in a folder that exists, and left behind.
+        subject: What the lock stands for, to be named in the error.
         on_wait: Called before waiting for another holder; None refuses instead of waiting.
 
     Raises:
@@ -77,7 +78,7 @@ def holding(path: Path, on_wait: Callable[[], None] | None = None) -> Iterator[N
                 fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 if on_wait is None:
-                    raise FileInUseError(f"{path.parent}: another process works here") from error
+                    raise FileInUseError(f"{subject}: another process works here") from error
                 on_wait()
                 fcntl.flock(file.fileno(), fcntl.LOCK_EX)
             except OSError:

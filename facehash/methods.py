@@ -2,33 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ddh.options
 from facehash.config import RunConfig, Strict
 from facehash.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     from facehash.learning.hash_model import HashModel
 
-METHODS = ("ddh",)
+
+@dataclass(frozen=True)
+class Method:
+    """Where a method's two classes are.
+
+    Attributes:
+        options: The class of its ``model:`` section; importing it imports no Keras.
+        model: Returns the class of its model; calling it imports Keras.
+    """
+
+    options: type[Strict]
+    model: Callable[[], type[HashModel]]
 
 
-def options_class(method: str) -> type[Strict]:
-    """Return the class of a method's ``model:`` section, without importing Keras.
+def _ddh() -> type[HashModel]:
+    from ddh.model import DDH
 
-    Args:
-        method: A name of `METHODS`.
+    return DDH
+
+
+METHODS = {"ddh": Method(ddh.options.Options, _ddh)}
+
+
+def find_method(name: str) -> Method:
+    """Look a method up.
 
     Raises:
         InputError: No such method.
     """
-    if method == "ddh":
-        from ddh.options import Options
+    if name not in METHODS:
+        raise InputError(f"method {name!r} is unknown{did_you_mean(name, METHODS)}")
+    return METHODS[name]
 
-        return Options
-    raise InputError(f"method {method!r} is unknown{did_you_mean(method, METHODS)}")
+
+def options_class(name: str) -> type[Strict]:
+    """Return the class of a method's ``model:`` section, without importing Keras.
+
+    Raises:
+        InputError: No such method.
+    """
+    return find_method(name).options
 
 
 def build(
@@ -45,7 +72,7 @@ def build(
     Returns:
         A model with weights, not yet compiled.
     """
-    return _model_class(config.method)(
+    return find_method(config.method).model()(
         bits=config.bits,
         identities=identities,
         pixel_mean=pixel_mean,
@@ -53,6 +80,7 @@ def build(
         side=config.dataset.side,
         crop=config.dataset.crop,
         augmentation=config.augmentation.model_dump(),
+        dtype=config.training.precision,
         **config.model.model_dump(),
     )
 
@@ -75,8 +103,11 @@ def load(path: Path) -> HashModel:
 
     if not path.is_file():
         raise InputError(f"{path}: no such model file")
-    for method in METHODS:
-        _model_class(method)  # importing the class registers its name with Keras
+    # Only this format has a safe mode that can be relied on.
+    if path.suffix != ".keras" or not zipfile.is_zipfile(path):
+        raise InputError(f"{path}: not a whole .keras file")
+    for method in METHODS.values():
+        method.model()  # importing the class registers its name with Keras
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
@@ -90,12 +121,4 @@ def load(path: Path) -> HashModel:
 
 def method_of(model: HashModel) -> str:
     """Return the name of the method that a model is an instance of."""
-    return next(name for name in METHODS if type(model) is _model_class(name))
-
-
-def _model_class(method: str) -> type[HashModel]:
-    if method == "ddh":
-        from ddh.model import DDH
-
-        return DDH
-    raise InputError(f"method {method!r} is unknown{did_you_mean(method, METHODS)}")
+    return next(name for name, method in METHODS.items() if type(model) is method.model())

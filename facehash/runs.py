@@ -2,29 +2,26 @@
 
 ``config.yaml`` (resolved), ``environment.json``, ``split.npz``, ``history.csv`` (a row an epoch),
 ``model.keras`` (the best epoch; it exists when the run is finished), ``backup/`` (while
-unfinished), ``codes.npz``, ``report.json``, ``figures/*.png``.
+unfinished), ``codes.npz``, ``report.json``, ``figures/*.png``. What split and history hold is
+written and read by `facehash.run_files`.
 """
 
 from __future__ import annotations
 
-import csv
+import contextlib
 import shutil
-import zipfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from facehash.dataset import FaceDataset, IndexArray
 from facehash.errors import InputError
-from facehash.files import replacing, write_text
+from facehash.files import holding, write_text
 from facehash.strict_yaml import parse_yaml
 
 # Where the data lies may differ between two machines without the run being another one.
 _IGNORED_KEYS = frozenset({"dataset.path"})
+_KEYS_OF_A_RUN = frozenset({"method", "bits", "dataset", "training"})
 
 
 class RunError(InputError):
@@ -81,28 +78,75 @@ class RunDirectory:
         """Whether anything has been learned here that another configuration would spoil."""
         return self.finished or self.history.is_file() or self.backup.is_file()
 
-    def begin(self, config_yaml: str, overwrite: bool = False) -> None:
-        """Make the directory ready for training by this configuration.
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from training in this directory while the block runs.
+
+        Raises:
+            FileInUseError: Another process does.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # Beside the directory, so that overwriting the run does not take the lock with it.
+        with holding(self.path.with_name(f".{self.path.name}.lock"), str(self.path)):
+            yield
+
+    def check(self, config_yaml: str, overwrite: bool = False) -> None:
+        """Refuse what `begin` would refuse, without touching anything.
 
         Args:
             config_yaml: The resolved configuration as YAML.
-            overwrite: Delete what an earlier run left here.
+            overwrite: An earlier run's files may be deleted.
 
         Raises:
             RunError: The directory belongs to another configuration (naming the keys that
-                differ), or is no run directory.
+                differ), or holds something else than a run.
         """
-        if overwrite and self.config.is_file():
-            shutil.rmtree(self.path)
-        if self.begun:
-            self._refuse_another_configuration(config_yaml)
-        elif not self.config.is_file() and self.path.exists() and any(self.path.iterdir()):
-            raise RunError(f"{self.path}: not empty and not a run; choose another --name")
+        if not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise RunError(f"{self.path}: is a file; choose another --name")
+        if not self.config.is_file():
+            if any(not entry.name.startswith(".") for entry in self.path.iterdir()):
+                raise RunError(f"{self.path}: not empty and not a run; choose another --name")
+            return
+        old = self.read_config()
+        if self.begun and not overwrite:
+            self._refuse_another_configuration(old, config_yaml)
+
+    def begin(self, config_yaml: str, overwrite: bool = False) -> None:
+        """Make the directory ready for training by this configuration; `held` must be entered.
+
+        Args:
+            config_yaml: The resolved configuration as YAML.
+            overwrite: Delete an earlier run's files, and nothing else that lies here.
+
+        Raises:
+            RunError: As `check`.
+        """
+        self.check(config_yaml, overwrite)
+        if overwrite:
+            for path in self._made_by_a_run():
+                _remove(path)
+        self.tidy()
         write_text(self.config, config_yaml)
 
-    def _refuse_another_configuration(self, config_yaml: str) -> None:
-        old = flatten(self.read_config())
-        new = flatten(parse_yaml(config_yaml, "configuration"))
+    def tidy(self) -> None:
+        """Remove what a killed process left half written, and the backup of a finished run."""
+        if self.path.is_dir():
+            for path in (self.config, *self._made_by_a_run()):
+                for leftover in self.path.glob(f".{path.name}.*"):
+                    _remove(leftover)
+        if self.finished:
+            _remove(self.backup.parent)
+
+    def _made_by_a_run(self) -> list[Path]:
+        """List what training and evaluation make here, apart from the configuration."""
+        files = [self.environment, self.split, self.history, self.model, self.backup.parent]
+        names = ("codes.npz", "report.json", "figures", "tensorboard")
+        return files + [self.path / name for name in names]
+
+    def _refuse_another_configuration(self, old_tree: dict[str, Any], config_yaml: str) -> None:
+        old, new = flatten(old_tree), flatten(parse_yaml(config_yaml, "configuration"))
         differing = [
             f"{key} (was {old.get(key)!r}, now {new.get(key)!r})"
             for key in sorted(old.keys() | new.keys())
@@ -112,54 +156,8 @@ class RunDirectory:
             state = "finished" if self.finished else "begun"
             raise RunError(
                 f"{self.path}: {state} with another configuration: {', '.join(differing)}; "
-                "choose another --name, or --overwrite to delete it"
+                "choose another --name (--overwrite would delete that run)"
             )
-
-    def write_split(self, dataset: FaceDataset, validation: IndexArray) -> None:
-        """Store who trains, answers, asks and validates, with the labels they refer to."""
-        with replacing(self.split) as temporary:
-            np.savez_compressed(
-                temporary,
-                train=dataset.train,
-                gallery=dataset.gallery,
-                query=dataset.query,
-                validation=validation,
-                labels=dataset.labels,
-                identities=np.array(dataset.identities, dtype=np.str_),
-            )
-
-    def apply_split(self, dataset: FaceDataset) -> FaceDataset:
-        """Give a freshly loaded data set the roles that the run was trained with.
-
-        Raises:
-            RunError: The data has changed since: other images, people or order.
-        """
-        split = self.read_split()
-        if not np.array_equal(split["labels"], dataset.labels) or (
-            tuple(split["identities"].tolist()) != dataset.identities
-        ):
-            raise RunError(
-                f"{self.path}: the data set {dataset.name} is not the one of this run: "
-                f"{len(dataset.labels)} images of {len(dataset.identities)} people now, "
-                f"{len(split['labels'])} of {len(split['identities'])} then, or in another order"
-            )
-        return replace(
-            dataset, train=split["train"], gallery=split["gallery"], query=split["query"]
-        ).check()
-
-    def read_split(self) -> dict[str, NDArray[Any]]:
-        """Read the arrays of `write_split`.
-
-        Raises:
-            RunError: Missing or damaged.
-        """
-        try:
-            with np.load(self.split, allow_pickle=False) as arrays:
-                return {name: arrays[name] for name in arrays.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise RunError(
-                f"{self.split}: missing or damaged ({error}); train the run again"
-            ) from error
 
     def read_config(self) -> dict[str, Any]:
         """Read the resolved configuration as plain values.
@@ -169,9 +167,13 @@ class RunDirectory:
         """
         if not self.config.is_file():
             raise RunError(f"{self.path}: not a run directory (it has no config.yaml)")
-        tree = parse_yaml(self.config.read_text(encoding="utf-8"), str(self.config))
-        if not isinstance(tree, dict):
-            raise RunError(f"{self.config}: not a configuration")
+        try:
+            text = self.config.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise RunError(f"{self.config}: not UTF-8 text, so no run wrote it") from error
+        tree = parse_yaml(text, str(self.config))
+        if not isinstance(tree, dict) or not tree.keys() >= _KEYS_OF_A_RUN:
+            raise RunError(f"{self.config}: not the configuration of a run; choose another --name")
         return tree
 
 
@@ -186,18 +188,8 @@ def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
     }
 
 
-def read_history(path: Path) -> list[dict[str, float]]:
-    """Read the rows of a history.csv, oldest first; none when there is no file."""
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
-
-
-def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
-    """Write all rows of a history.csv; floats keep every digit."""
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        if rows:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

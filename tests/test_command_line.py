@@ -1,8 +1,11 @@
+import subprocess
+import sys
+
 import pytest
 import typer
 
-from facehash.command_line import Interrupted, make_app, run
-from facehash.errors import InputError, did_you_mean
+from facehash.command_line import make_app, run
+from facehash.errors import InputError, Interrupted, did_you_mean
 
 
 def outcome(capsys, error=None, result=None, arguments=()):
@@ -74,3 +77,19 @@ def test_the_nearest_choice_is_named_or_all_of_them():
     assert did_you_mean("epoch", ["epochs", "batch"]) == " (did you mean 'epochs'?)"
     assert did_you_mean("zzz", ["b", "a"]) == " (known: a, b)"
     assert did_you_mean("zzz", []) == ""
+
+
+def test_a_path_that_is_no_text_can_be_printed_and_other_loggers_keep_quiet():
+    script = """
+import logging
+from facehash.command_line import make_app, run
+app = make_app("Test.")
+@app.command()
+def command() -> None:
+    logging.getLogger("jax").info("greetings")
+    logging.getLogger("data").info("ours")
+    print("caf\\udce9")
+run(app, "tool")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "caf\\udce9\n", "tool: ours\n")

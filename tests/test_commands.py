@@ -15,7 +15,8 @@ from PIL import Image
 
 from facehash.codes import bits_from_packed
 from facehash.retrieval.codes_file import read_codes
-from facehash.runs import RunDirectory, read_history
+from facehash.run_files import read_history
+from facehash.runs import RunDirectory
 from tests.conftest import ROOT, shared_path
 
 YOUTUBE = "configs/ddh/youtube_faces.yaml"
@@ -147,6 +148,7 @@ def test_a_checkpoint_with_a_configuration_scores_like_its_run(scored, tmp_path,
     bare, report = (json.loads((p / "report.json").read_text()) for p in (tmp_path / "out", path))
     assert bare["metrics"] == report["metrics"]
     assert bare["dataset"] == report["dataset"]
+    assert bare["seed"] is None
 
 
 def test_people_held_out_of_training_can_be_searched_for(tmp_path, cache):
@@ -258,12 +260,19 @@ def test_help_shows_an_example(script):
         (["train.py", "configs/ddh/pubfig83.yaml", "--data", "nowhere"], "does not exist"),
         (["evaluate.py"], "give either a run directory or a checkpoint, or --codes FILE"),
         (["evaluate.py", "configs"], "not a run directory"),
-        (["evaluate.py", "x.keras"], "needs --config YAML"),
-        (["evaluate.py", "x.keras", "--config", "configs/quickstart.yaml"], "no such model file"),
+        (["evaluate.py", "config"], "config: does not exist (did you mean 'configs'?)"),
+        (["evaluate.py", "x.keras"], "x.keras: does not exist"),
+        (["evaluate.py", "README.md"], "needs --config YAML"),
+        (["evaluate.py", "README.md", "--config", "configs/quickstart.yaml"], "not a whole .keras"),
+        (["evaluate.py", "--codes", "README.md", "--output", "LICENSE"], "LICENSE: is a file"),
+        (
+            ["train.py", "configs/quickstart.yaml", "--set", "training.jit=maybe"],
+            "training.jit: input",
+        ),
         (["evaluate.py", "configs", "--config", "configs/quickstart.yaml"], "drop --config"),
         (["evaluate.py", "--codes", "nothing.npz"], "nothing.npz"),
         (["evaluate.py", "--codes", "README.md"], "README.md"),
-        (["evaluate.py", "--codes", "a.npz", "--data", "b"], "without --config and --data"),
+        (["evaluate.py", "--codes", "README.md", "--data", "b"], "without --config and --data"),
         (["evaluate.py", "a", "--codes", "b.npz"], "give either"),
     ],
 )

@@ -47,7 +47,7 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from facehash.files import holding
-with holding(Path(sys.argv[1])):
+with holding(Path(sys.argv[1]), "it"):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -67,17 +67,20 @@ def held(tmp_path):
 
 def test_what_another_process_holds_is_refused_until_it_is_killed(held):
     path, process = held
-    with pytest.raises(FileInUseError, match="another process works here"), holding(path):
+    with (
+        pytest.raises(FileInUseError, match="the run: another process works here"),
+        holding(path, "the run"),
+    ):
         pass
     process.kill()
     process.wait()
-    with holding(path):
+    with holding(path, "the run"):
         pass
 
 
 def test_waiting_is_told_and_ends_with_the_other_process(held):
     path, process = held
     told = []
-    with holding(path, on_wait=lambda: told.append(process.kill())):
+    with holding(path, "the run", on_wait=lambda: told.append(process.kill())):
         assert told == [None]
     assert process.wait() < 0

@@ -1,33 +1,14 @@
-from dataclasses import replace
-
-import numpy as np
 import pytest
 
-from facehash import runs
-from facehash.dataset import FaceDataset
+from facehash.files import FileInUseError
 from facehash.runs import RunDirectory, RunError
 
-CONFIG = "bits: 48\ndataset:\n  name: orl\n  path: /one\ntraining:\n  epochs: 5\n"
+CONFIG = "method: ddh\nbits: 48\ndataset:\n  name: orl\n  path: /one\ntraining:\n  epochs: 5\n"
 
 
 @pytest.fixture
 def run(tmp_path):
     return RunDirectory(tmp_path / "runs" / "a")
-
-
-@pytest.fixture
-def faces():
-    rows = np.arange(8)
-    return FaceDataset(
-        name="toy",
-        images=np.zeros((8, 4, 4, 3), np.uint8),
-        labels=rows // 4,
-        identities=("ann", "bob"),
-        train=rows[rows % 4 < 3],
-        gallery=rows[rows % 4 < 3],
-        query=rows[rows % 4 == 3],
-        protocol="seen",
-    ).check()
 
 
 def test_a_run_begins_with_its_configuration(run):
@@ -95,40 +76,84 @@ def test_a_folder_that_is_no_run_is_never_touched(run):
     assert photo.read_text() == "precious"
 
 
-def test_the_stored_split_gives_a_fresh_data_set_its_roles(run, faces):
-    run.write_split(faces, np.array([1]))
-    moved = replace(faces, train=faces.train[:2], query=faces.query[:1])
-    restored = run.apply_split(moved)
-    for role in ("train", "gallery", "query"):
-        np.testing.assert_array_equal(getattr(restored, role), getattr(faces, role))
-    assert run.read_split()["validation"].tolist() == [1]
-
-
-@pytest.mark.parametrize(
-    "change", [{"labels": np.array([0, 0, 0, 1, 1, 1, 1, 0])}, {"identities": ("ann", "eve")}]
-)
-def test_a_data_set_that_has_changed_is_refused(run, faces, change):
-    run.write_split(faces, np.empty(0, np.int64))
-    with pytest.raises(RunError, match="toy is not the one of this run: 8 images of 2 people now"):
-        run.apply_split(replace(faces, **change))
-
-
-@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 half a zip", b"text"])
-def test_a_missing_or_damaged_split_is_named(run, faces, content):
-    if content is not None:
-        run.path.mkdir(parents=True)
-        run.split.write_bytes(content)
-    with pytest.raises(RunError, match="split.npz: missing or damaged"):
-        run.apply_split(faces)
-
-
 def test_a_folder_without_configuration_is_no_run(tmp_path):
     with pytest.raises(RunError, match="not a run directory"):
         RunDirectory(tmp_path).read_config()
 
 
-def test_history_reads_back_every_digit(tmp_path):
-    rows = [{"epoch": 1, "loss": 1 / 3}, {"epoch": 2, "loss": 1e-17}]
-    runs.write_history(tmp_path / "history.csv", rows)
-    assert runs.read_history(tmp_path / "history.csv") == rows
-    assert runs.read_history(tmp_path / "none.csv") == []
+def test_overwriting_deletes_what_a_run_makes_and_nothing_else(run):
+    run.begin(CONFIG)
+    for name in ("model.keras", "history.csv", "report.json", "codes.npz", "notes.txt"):
+        (run.path / name).write_text("old")
+    (run.path / "figures").mkdir()
+    (run.path / "figures" / "a.png").write_text("old")
+    run.begin(CONFIG.replace("48", "24"), overwrite=True)
+    assert {path.name for path in run.path.iterdir()} == {"config.yaml", "notes.txt"}
+    assert run.read_config()["bits"] == 24
+
+
+@pytest.mark.parametrize("config", ["name: a web site\n", "- list\n", "method: ddh\n"])
+def test_a_folder_with_somebody_elses_config_yaml_is_never_touched(run, config):
+    run.path.mkdir(parents=True)
+    run.config.write_text(config)
+    (run.path / "report.json").write_text("precious")
+    for overwrite in (False, True):
+        with pytest.raises(RunError, match="not the configuration of a run"):
+            run.begin(CONFIG, overwrite)
+    assert (run.path / "report.json").read_text() == "precious"
+    assert run.config.read_text() == config
+
+
+def test_checking_touches_nothing(run):
+    run.check(CONFIG)
+    assert not run.path.exists()
+    run.begin(CONFIG)
+    run.model.write_text("weights")
+    run.check(CONFIG.replace("48", "24"), overwrite=True)
+    assert run.finished
+    assert run.config.read_text() == CONFIG
+
+
+def test_a_run_that_is_a_file_is_named(run):
+    run.path.parent.mkdir()
+    run.path.write_text("x")
+    with pytest.raises(RunError, match="is a file; choose another --name"):
+        run.check(CONFIG)
+
+
+def test_what_a_killed_process_left_half_written_does_not_stand_in_the_way(run):
+    # Killed while writing the first file, and again while writing later ones.
+    for name in (".config.yaml.abc", ".history.csv.xyz"):
+        (run.path / name).mkdir(parents=True)
+        (run.path / name / "half").write_text("x")
+    run.begin(CONFIG)
+    assert [path.name for path in run.path.iterdir()] == ["config.yaml"]
+
+
+def test_the_backup_of_a_finished_run_is_removed(run):
+    run.begin(CONFIG)
+    run.backup.parent.mkdir()
+    run.backup.write_text("x")
+    run.tidy()
+    assert run.backup.exists()
+    run.model.write_text("weights")
+    run.tidy()
+    assert not run.backup.parent.exists()
+
+
+def test_only_one_process_holds_a_run_and_overwriting_does_not_change_that(run):
+    with run.held():
+        run.begin(CONFIG)
+        run.begin(CONFIG, overwrite=True)
+        with pytest.raises(FileInUseError, match="runs/a: another process works here"):
+            with run.held():
+                pass
+    with run.held():
+        pass
+
+
+def test_a_configuration_that_is_no_text_is_named(run):
+    run.path.mkdir(parents=True)
+    run.config.write_bytes(b"\xff\xfe")
+    with pytest.raises(RunError, match="config.yaml: not UTF-8 text"):
+        run.read_config()

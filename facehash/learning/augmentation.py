@@ -27,21 +27,21 @@ def augmentation_layers(
     Returns:
         Keras layers; an empty list when everything is off.
     """
+    # In float32 whatever the network computes in: a bfloat16 pixel has 8 bits of precision at best.
+    common = {"dtype": "float32", "data_format": "channels_last"}
+    reach = shift / side
     # Keras takes one number for a range from 0: contrast would only rise, and `erase` be halved.
+    contrasts, erased = (contrast, contrast), (erase, erase)
     chosen: list[layers.Layer] = []
     if flip:
-        chosen.append(layers.RandomFlip("horizontal", name="flip"))
+        chosen.append(layers.RandomFlip("horizontal", name="flip", **common))
     if shift:
-        reach = shift / side
-        chosen.append(
-            layers.RandomTranslation(
-                reach, reach, fill_mode="nearest", interpolation="nearest", name="shift"
-            )
-        )
+        how = {"fill_mode": "nearest", "interpolation": "nearest"}
+        chosen.append(layers.RandomTranslation(reach, reach, name="shift", **how, **common))
     if brightness:
-        chosen.append(layers.RandomBrightness(brightness, name="brightness"))
+        chosen.append(layers.RandomBrightness(brightness, name="brightness", **common))
     if contrast:
-        chosen.append(layers.RandomContrast((contrast, contrast), name="contrast"))
+        chosen.append(layers.RandomContrast(contrasts, name="contrast", **common))
     if erase:
-        chosen.append(layers.RandomErasing(factor=(erase, erase), name="erase"))
+        chosen.append(layers.RandomErasing(erased, name="erase", **common))
     return chosen

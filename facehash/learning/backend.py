@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import importlib.util
 import os
 import sys
@@ -58,15 +57,19 @@ def start_backend(name: str) -> None:
     os.environ["KERAS_BACKEND"] = name
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _native_stderr_held_back():
-        importlib.import_module(name)
+        import keras
+    # A user's keras.json may say otherwise; the networks are written for these.
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_floatx("float32")
 
 
 @contextlib.contextmanager
 def _native_stderr_held_back() -> Iterator[None]:
     """Keep what native code writes to stderr off the terminal, unless something fails.
 
-    TensorFlow greets with half a dozen lines on CPU features and missing GPUs before its log
-    level counts; they would bury our own first lines and every one-line error.
+    TensorFlow, which Keras imports whatever its backend, greets with half a dozen lines on CPU
+    features and missing GPUs before its log level counts; they would bury our own first lines and
+    every one-line error.
     """
     sys.stderr.flush()
     terminal = os.dup(2)
@@ -83,21 +86,26 @@ def _native_stderr_held_back() -> Iterator[None]:
             os.close(terminal)
 
 
-def make_deterministic(seed: int, compiled: bool = False) -> None:
-    """Seed every generator that Keras draws from and forbid racing reductions.
-
-    With it the same seed on the same machine gives the same weights, and a resumed run the same
-    history as an unbroken one.
+def set_seed(seed: int) -> None:
+    """Seed every generator that Keras draws from.
 
     Args:
         seed: 0 to 2**32 - 1.
-        compiled: The user asks for XLA, which TensorFlow has only without its own promise of
-            determinism; the seeds alone must then do.
     """
     import keras
 
     keras.utils.set_random_seed(seed)
-    if keras.backend.backend() == "tensorflow" and not compiled:
+
+
+def forbid_racing_reductions() -> None:
+    """Make the backend add up in a fixed order, where it would not by itself.
+
+    With it the same seed on the same machine gives the same weights, and a resumed run the same
+    history as an unbroken one. TensorFlow then has no XLA.
+    """
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
         import tensorflow
 
         tensorflow.config.experimental.enable_op_determinism()

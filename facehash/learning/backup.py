@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facehash.files import replacing
+from facehash.run_files import read_npz
 from facehash.runs import RunError
 
 Arrays = list[NDArray[Any]]
@@ -47,16 +47,13 @@ class Backup:
         """
         if not path.is_file():
             return None
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                names = sorted(arrays.files)
-                return cls(
-                    epoch=int(arrays["epoch"]),
-                    state=[arrays[name] for name in names if name.startswith("state_")],
-                    best=[arrays[name] for name in names if name.startswith("best_")],
-                )
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise RunError(f"{path}: damaged backup ({error}); --overwrite begins anew") from error
+        arrays = read_npz(path, ["epoch"], "--overwrite begins anew")
+        names = sorted(arrays)
+        return cls(
+            epoch=int(arrays["epoch"]),
+            state=[arrays[name] for name in names if name.startswith("state_")],
+            best=[arrays[name] for name in names if name.startswith("best_")],
+        )
 
 
 def training_variables(model: Any) -> list[Any]:

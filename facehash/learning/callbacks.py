@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from facehash.errors import InputError
 from facehash.learning.backup import Backup, training_variables
-from facehash.runs import RunError, write_history
+from facehash.run_files import write_history
+from facehash.runs import RunError
 
 
 class TrainingDiverged(InputError):
@@ -46,11 +47,12 @@ class History(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Append the epoch's row."""
         terms = {name: float(value) for name, value in sorted((logs or {}).items())}
-        if not math.isfinite(terms["loss"]):
-            raise TrainingDiverged(
-                f"the loss became {terms['loss']} in epoch {epoch + 1}; "
-                "lower training.learning_rate, or use precision float32"
-            )
+        for name, value in terms.items():
+            if not math.isfinite(value):
+                raise TrainingDiverged(
+                    f"{name} became {value} in epoch {epoch + 1}; "
+                    "lower training.learning_rate, or use precision float32"
+                )
         seconds = round(time.perf_counter() - self._started, 3)
         self.rows.append({"epoch": epoch + 1, **terms, "seconds": seconds})
         write_history(self.path, self.rows)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -41,6 +42,17 @@ class Standardize(keras.layers.Layer):
         return {**super().get_config(), "mean": self.mean, "std": self.std}
 
 
+@contextlib.contextmanager
+def _dtype_policy(policy: keras.DTypePolicy) -> Iterator[None]:
+    """Make layers with a dtype policy, without leaving it behind for other models."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 class HashModel(keras.Model):
     """A Keras model whose signs are a binary code; every method of this project is one.
 
@@ -60,6 +72,8 @@ class HashModel(keras.Model):
         side: Height and width of an input image in pixels.
         crop: How the training faces were cropped; a search that crops otherwise is warned.
         augmentation: Options of `augmentation_layers`; None for none.
+        **kwargs: Those of `keras.Model`; `dtype` is the policy of the network's layers, which is
+            saved with the model, so that it encodes as it was trained.
     """
 
     def __init__(
@@ -74,7 +88,8 @@ class HashModel(keras.Model):
         augmentation: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        # Pixels given as floats must not be cast to a network's half precision on their way in.
+        super().__init__(autocast=False, **kwargs)
         self.bits = bits
         self.identities = list(identities)
         self.pixel_mean = float(pixel_mean)
@@ -83,7 +98,7 @@ class HashModel(keras.Model):
         self.crop = crop
         self.augmentation = dict(augmentation or {})
         self.augment = augmentation_layers(side, **self.augmentation)
-        self.standardize = Standardize(pixel_mean, pixel_std, name="standardize")
+        self.standardize = Standardize(pixel_mean, pixel_std, dtype="float32", name="standardize")
         self.accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
         self.term_means: dict[str, keras.metrics.Mean] = {
             name: keras.metrics.Mean(name=name) for name in (*self.term_names, "weight_decay")
@@ -112,7 +127,8 @@ class HashModel(keras.Model):
     def build(self, input_shape: Any = None) -> None:
         """Create the weights; done once, whatever the batch size."""
         if not self.built:
-            self.network = self.build_network()
+            with _dtype_policy(self.dtype_policy):
+                self.network = self.build_network()
             self.built = True
 
     def call(self, images, training: bool = False):

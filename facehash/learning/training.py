@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+import logging
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
-from facehash.command_line import Interrupted
 from facehash.config import RunConfig, TrainingConfig
 from facehash.dataset import FaceDataset
 from facehash.environment import describe_environment
-from facehash.files import holding, replacing, write_json
-from facehash.learning.backend import device_name, make_deterministic
+from facehash.errors import Interrupted
+from facehash.files import replacing, write_json
+from facehash.learning.backend import device_name, forbid_racing_reductions, set_seed
 from facehash.learning.backup import Backup, restore
 from facehash.learning.batches import ShuffledBatches
 from facehash.learning.callbacks import (
@@ -27,7 +27,10 @@ from facehash.learning.callbacks import (
 )
 from facehash.learning.hash_model import HashModel
 from facehash.learning.preparation import TrainingData, draw_validation, prepare
-from facehash.runs import RunDirectory, read_history
+from facehash.run_files import apply_split, read_history, write_split
+from facehash.runs import RunDirectory, RunError
+
+log = logging.getLogger(__name__)
 
 ModelBuilder = Callable[[Sequence[str], float, float], HashModel]
 
@@ -50,7 +53,11 @@ class Outcome:
 
 
 def train(
-    config: RunConfig[Any], dataset: FaceDataset, run: RunDirectory, build: ModelBuilder
+    config: RunConfig[Any],
+    dataset: FaceDataset,
+    run: RunDirectory,
+    build: ModelBuilder,
+    overwrite: bool = False,
 ) -> Outcome:
     """Train a model, or go on with a training that was interrupted.
 
@@ -58,47 +65,46 @@ def train(
     training changes; so an interrupted run ends with the history of an unbroken one.
 
     Args:
-        config: The checked configuration; `run` has already taken it up.
+        config: The checked configuration.
         dataset: Its ``train`` role is trained on; nothing else is looked at.
-        run: Receives environment, split, history, backups and the model.
+        run: Receives configuration, environment, split, history, backups and the model.
         build: Makes the untrained model from the identities' names, and the mean and deviation
             of the training pixels.
+        overwrite: Delete what an earlier run left in `run`, once this one is ready to begin.
 
     Returns:
         The model and how it was reached.
 
     Raises:
         TrainingDiverged: The loss is no longer a number.
-        RunError: The backup is damaged, of another model, or of other data.
+        RunError: The run is finished, or has another configuration, or its backup is damaged, of
+            another model, or of other data.
         FileInUseError: Another process trains in this run directory.
         Interrupted: Ctrl-C; what was backed up is kept.
     """
-    run.backup.parent.mkdir(parents=True, exist_ok=True)
-    with holding(run.backup.with_name("lock")):
-        return _train(config, dataset, run, build)
-
-
-def _train(
-    config: RunConfig[Any], dataset: FaceDataset, run: RunDirectory, build: ModelBuilder
-) -> Outcome:
-    """Train, in a run directory that no other process works in."""
-    make_deterministic(config.seed, compiled=config.training.jit is True)
-    backup = Backup.read(run.backup)
-    if backup:
-        dataset = run.apply_split(dataset)
-    validation = draw_validation(dataset.train, config.training.validation, config.seed)
-    run.write_split(dataset, validation)
-    environment = describe_environment(keras.backend.backend(), device_name(), config.seed)
-    write_json(run.environment, environment)
-
-    data = prepare(dataset, validation)
-    with _dtype_policy(config.training.precision):
+    with run.held():
+        run.check(config.to_yaml(), overwrite)
+        if run.finished and not overwrite:
+            raise RunError(f"{run.path}: another process has just finished this run")
+        backup = None if overwrite else Backup.read(run.backup)
+        if backup:
+            dataset = apply_split(run.split, dataset)
+        validation = draw_validation(dataset.train, config.training.validation, config.seed)
+        data = prepare(dataset, validation)
+        set_seed(config.seed)
         model = build(data.identities, data.pixel_mean, data.pixel_std)
         compile_model(model, config.training, len(data.images))
-    outcome = _fit(model, data, config, run, backup)
-    with replacing(run.model) as temporary:
-        model.save(temporary)
-    shutil.rmtree(run.backup.parent, ignore_errors=True)
+        extra = tensorboard_callbacks(run.path) if config.training.tensorboard else []
+
+        # Nothing of an earlier run is touched before everything that can fail has been tried.
+        run.begin(config.to_yaml(), overwrite)
+        write_split(run.split, dataset, validation)
+        environment = describe_environment(keras.backend.backend(), device_name(), config.seed)
+        write_json(run.environment, environment)
+        outcome = _fit(model, data, config, run, backup, extra)
+        with replacing(run.model) as temporary:
+            model.save(temporary)
+        run.tidy()
     return outcome
 
 
@@ -109,6 +115,8 @@ def compile_model(model: HashModel, training: TrainingConfig, images: int) -> No
         model: Built; compiled in place, with the optimizer's variables made.
         training: The configuration's section.
         images: Training images an epoch, which with the batch decide the length of a schedule.
+
+    The same seed gives the same weights from here on, except where XLA was asked for and is had.
     """
     steps = -(-images // training.batch) * training.epochs
     rate: Any = training.learning_rate
@@ -118,7 +126,14 @@ def compile_model(model: HashModel, training: TrainingConfig, images: int) -> No
         optimizer = keras.optimizers.Adam(rate)
     else:
         optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True)
-    model.compile(optimizer=optimizer, jit_compile=training.jit)
+    if training.jit is not True:
+        forbid_racing_reductions()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # our own words follow
+        model.compile(optimizer=optimizer, jit_compile=training.jit)
+    if training.jit is True and not model.jit_compile:
+        log.warning("XLA cannot compile these layers (shift is one of them): training without it")
+        forbid_racing_reductions()
     model.optimizer.build(model.trainable_variables)
 
 
@@ -128,6 +143,7 @@ def _fit(
     config: RunConfig[Any],
     run: RunDirectory,
     backup: Backup | None,
+    extra: list[keras.callbacks.Callback],
 ) -> Outcome:
     """Run the epochs that are left, and leave the model with its best weights."""
     training = config.training
@@ -138,7 +154,6 @@ def _fit(
     best = BestWeights(training.monitor, training.patience, history, backup and backup.best)
     writer = BackupWriter(run.backup, best, training.backup_seconds)
     progress = Progress(len(data.images), training.batch, training.epochs, done)
-    extra = tensorboard_callbacks(run.path) if training.tensorboard else []
     validation = (data.validation_images, data.validation_classes)
     try:
         if not best.exhausted:
@@ -162,14 +177,3 @@ def _fit(
         progress.close()
     model.set_weights(best.weights)
     return Outcome(model, len(history.rows), best.epoch, writer.seconds)
-
-
-@contextlib.contextmanager
-def _dtype_policy(name: str) -> Iterator[None]:
-    """Make layers with a dtype policy, without leaving it behind for other models."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)

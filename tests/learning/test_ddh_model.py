@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -141,6 +142,10 @@ def test_a_file_that_is_no_model_is_refused_in_one_line(tmp_path):
     with pytest.raises(InputError, match="no such model file"):
         methods.load(path)
     path.write_text("not a zip")
+    with pytest.raises(InputError, match="not a whole .keras file"):
+        methods.load(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata.json", "{}")
     with pytest.raises(InputError, match="cannot be loaded as a Keras model"):
         methods.load(path)
     dense = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
@@ -150,12 +155,27 @@ def test_a_file_that_is_no_model_is_refused_in_one_line(tmp_path):
 
 
 def test_mixed_precision_still_returns_float32(rng):
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = DDH(bits=12, identities=["a", "b"], pixel_mean=120, pixel_std=60)
-    finally:
-        keras.config.set_dtype_policy(before)
-    outputs = model(rng.integers(0, 256, (3, 32, 32, 3)).astype("uint8"))
+    settings = {"bits": 12, "identities": ["a", "b"], "pixel_mean": 120, "pixel_std": 60}
+    model = DDH(**settings, dtype="mixed_bfloat16")
+    images = rng.integers(0, 256, (3, 32, 32, 3)).astype("uint8")
+    outputs = model(images)
+    as_float = model(images.astype("float32"))["relaxed"]
+    np.testing.assert_array_equal(
+        *(ops.convert_to_numpy(relaxed) for relaxed in (outputs["relaxed"], as_float))
+    )
     assert {keras.backend.standardize_dtype(t.dtype) for t in outputs.values()} == {"float32"}
     assert {keras.backend.standardize_dtype(v.dtype) for v in model.weights} == {"float32"}
+
+
+def test_a_model_file_that_carries_code_is_not_run(tmp_path):
+    ran = tmp_path / "ran"
+    layer = keras.layers.Lambda(lambda x, place=str(ran): open(place, "w").close() or x)
+    model = keras.Sequential([keras.Input((2,)), layer])
+    model.save(tmp_path / "model.keras")
+    model.save(tmp_path / "model.h5")
+    ran.unlink(missing_ok=True)
+    with pytest.raises(InputError, match="cannot be loaded as a Keras model"):
+        methods.load(tmp_path / "model.keras")
+    with pytest.raises(InputError, match="not a whole .keras file"):
+        methods.load(tmp_path / "model.h5")
+    assert not ran.exists()

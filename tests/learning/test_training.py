@@ -13,11 +13,12 @@ from facehash import methods
 from facehash.command_line import Interrupted
 from facehash.config import check_config
 from facehash.errors import InputError
-from facehash.files import FileInUseError, holding
+from facehash.files import FileInUseError
 from facehash.learning import callbacks
 from facehash.learning.encoding import encode
 from facehash.learning.training import compile_model, train
-from facehash.runs import RunDirectory, RunError, read_history
+from facehash.run_files import read_history, read_split
+from facehash.runs import RunDirectory, RunError
 
 CRASHING_RUN = """
 import os, sys
@@ -64,7 +65,6 @@ def configure(*, augmentation=None, bits=12, seed=3, **training):
 def run_training(faces, folder, **options):
     config = configure(**options)
     run = RunDirectory(folder)
-    run.begin(config.to_yaml())
     return run, train(config, faces, run, functools.partial(methods.build, config))
 
 
@@ -205,7 +205,7 @@ def test_a_backup_that_cannot_be_used_is_named(faces, tmp_path, monkeypatch, dam
     run = RunDirectory(tmp_path / "run")
     if damage == "truncate":
         run.backup.write_bytes(run.backup.read_bytes()[:1000])
-        expected = "damaged backup"
+        expected = "latest.npz: missing or damaged"
     elif damage == "no history":
         run.history.unlink()
         expected = "holds 0 epochs, the backup 3"
@@ -242,7 +242,7 @@ def test_validation_loss_can_select_the_epoch(faces, tmp_path):
     history = read_history(run.history)
     assert outcome.best_epoch == 1 + int(np.argmin([row["val_loss"] for row in history]))
     assert {"val_cross_entropy", "val_accuracy"} <= set(history[0])
-    split = run.read_split()
+    split = read_split(run.split)
     assert len(split["validation"]) == 9
     assert np.isin(split["validation"], split["gallery"]).all()
 
@@ -270,9 +270,12 @@ def test_options_reach_the_optimizer(make_model):
 
 
 def test_mixed_precision_trains_and_is_not_left_behind(faces, tmp_path):
-    _, outcome = run_training(faces, tmp_path / "run", precision="mixed_bfloat16", epochs=2)
+    run, outcome = run_training(faces, tmp_path / "run", precision="mixed_bfloat16", epochs=2)
     assert outcome.model.network.get_layer("relaxed").compute_dtype == "bfloat16"
     assert keras.config.dtype_policy().name == "float32"
+    loaded = methods.load(run.model)
+    assert loaded.network.get_layer("relaxed").compute_dtype == "bfloat16"
+    np.testing.assert_array_equal(encode(loaded, faces.images), encode(outcome.model, faces.images))
 
 
 def test_tensorboard_without_its_package_says_how_to_get_it(faces, tmp_path, monkeypatch):
@@ -283,9 +286,38 @@ def test_tensorboard_without_its_package_says_how_to_get_it(faces, tmp_path, mon
 
 def test_two_processes_do_not_train_in_one_run_directory(faces, tmp_path):
     run = RunDirectory(tmp_path / "run")
-    run.backup.parent.mkdir(parents=True)
-    config = configure()
-    with holding(run.backup.with_name("lock")):
-        with pytest.raises(FileInUseError, match="another process works here"):
-            train(config, faces, run, functools.partial(methods.build, config))
-    assert not run.history.exists()
+    with run.held(), pytest.raises(FileInUseError, match="another process works here"):
+        run_training(faces, run.path)
+    assert not run.path.exists()
+
+
+def test_a_run_that_another_process_has_finished_meanwhile_is_not_trained_again(faces, tmp_path):
+    run, _ = run_training(faces, tmp_path / "run", epochs=1)
+    with pytest.raises(RunError, match="has just finished this run"):
+        run_training(faces, run.path, epochs=1)
+
+
+def test_overwriting_keeps_the_old_run_until_the_new_one_can_begin(faces, tmp_path):
+    run, _ = run_training(faces, tmp_path / "run", epochs=1)
+    weights = run.model.read_bytes()
+    config = configure(epochs=1, bits=24)
+
+    def fail(*arguments):
+        raise InputError("images are too small")
+
+    with pytest.raises(InputError, match="too small"):
+        train(config, faces, run, fail, overwrite=True)
+    assert run.model.read_bytes() == weights
+    train(config, faces, run, functools.partial(methods.build, config), overwrite=True)
+    assert methods.load(run.model).bits == 24
+
+
+def test_a_value_that_is_no_number_never_becomes_the_best(faces, tmp_path, monkeypatch):
+    original = callbacks.History.on_epoch_end
+    monkeypatch.setattr(
+        callbacks.History,
+        "on_epoch_end",
+        lambda self, epoch, logs: original(self, epoch, logs | {"val_loss": float("nan")}),
+    )
+    with pytest.raises(callbacks.TrainingDiverged, match="val_loss became nan in epoch 1"):
+        run_training(faces, tmp_path / "run", validation=0.25, monitor="val_loss")
