@@ -14,6 +14,9 @@ from facehash.dataset import DatasetError, IndexArray, ProtocolName
 HELD_OUT_SHARE = 0.2
 """The share of people that the protocol ``"unseen"`` keeps out of training."""
 
+FEWEST_PEOPLE = 2
+"""Of one person alone nothing can be learned, and whatever is found is right."""
+
 
 @dataclass(frozen=True)
 class Roles:
@@ -49,8 +52,8 @@ def assign_roles(
 
     ``"seen"``: `queries_per_identity` images of each person are queries (fewer where needed to
     leave one behind; a person with one image has none), the rest is both training set and gallery.
-    ``"unseen"``: a fifth of the people is held out of training; their queries and the rest of
-    their images are query and gallery, and the other people's queries have no role.
+    ``"unseen"``: a fifth of the people, at least two, is held out of training; their queries and
+    the rest of their images are query and gallery, and the other people's queries have no role.
 
     Args:
         labels: int64 (n,), each an index into `identities`.
@@ -67,7 +70,7 @@ def assign_roles(
 
     Raises:
         DatasetError: An unknown protocol, a number out of range, or ``"unseen"`` with fewer than
-            two people.
+            four people: two to hold out, two to train.
     """
     _check_numbers(protocol, seed, queries_per_identity, max_per_identity)
     query, rest = [], []
@@ -118,12 +121,12 @@ def _rows_by_identity(labels: IndexArray) -> list[tuple[int, IndexArray]]:
 
 def _held_out(present: IndexArray, identities: tuple[str, ...], seed: int) -> IndexArray:
     """Choose the people kept out of training: those with the lowest of one random number each."""
-    if len(present) < 2:
+    if len(present) < 2 * FEWEST_PEOPLE:
         raise DatasetError(
-            "protocol 'unseen' holds a fifth of the people out of training and needs at least two "
-            f"people, got {len(present)}"
+            f"protocol 'unseen' needs at least {2 * FEWEST_PEOPLE} people, so that two can be held "
+            f"out of training and two be left to it, got {len(present)}"
         )
-    count = max(1, round(HELD_OUT_SHARE * len(present)))
+    count = max(FEWEST_PEOPLE, round(HELD_OUT_SHARE * len(present)))
     lots = [_generator(seed, _Draw.HELD_OUT, identities[one]).random() for one in present]
     return present[np.argsort(lots, kind="stable")[:count]]
 

@@ -121,12 +121,14 @@ class FaceDataset:
 
         Raises:
             DatasetError: A wrong shape or dtype, a label without a name, an empty role, an index
-                out of range or named twice, a query that is also in gallery or train, or a query
-                whose identity has no gallery image.
+                out of range or named twice, fewer than two people in gallery or train, a query
+                that is also in either, or a query whose identity has no gallery image.
         """
         self._check_arrays()
         for role in ROLES:
             self._check_role(role)
+        for role in ("gallery", "train"):
+            self._check_people(role)
         for role in ("gallery", "train"):
             shared = np.intersect1d(self.query, getattr(self, role))
             if len(shared):
@@ -182,6 +184,15 @@ class FaceDataset:
             )
         if len(np.unique(indices)) != len(indices):
             raise DatasetError(f"{self.name}: {role} names an image twice")
+
+    def _check_people(self, role: str) -> None:
+        """Refuse one person alone: whatever is found is right, and nobody is told apart."""
+        people = np.unique(self.labels[getattr(self, role)])
+        if len(people) < 2:
+            raise DatasetError(
+                f"{self.name}: {role} shows 1 person ({self.identities[people[0]]!r}), "
+                "at least two are needed to tell apart"
+            )
 
 
 def _read_slices(images: Images, indices: IndexArray) -> NDArray[np.uint8]:

@@ -62,7 +62,16 @@ def test_it_cannot_be_altered():
         ({"gallery": np.array([0, 3, 3])}, "gallery names an image twice"),
         ({"query": np.array([2, 4])}, "1 images are both query and gallery .*number 4"),
         ({"gallery": np.array([0, 3]), "query": np.array([1])}, "both query and train"),
-        ({"gallery": np.array([0, 1])}, "identity 'bob' has query images but no gallery image"),
+        (
+            {"labels": np.array([0, 0, 0, 1, 1, 2]), "identities": ("ann", "bob", "eve")},
+            "identity 'eve' has query images but no gallery image",
+        ),
+        # Of one person alone, every answer is right: mAP 1 whatever the codes.
+        (
+            {"gallery": np.array([0, 1]), "query": np.array([2])},
+            r"gallery shows 1 person \('ann'\), at least two are needed",
+        ),
+        ({"train": np.array([3, 4])}, r"train shows 1 person \('bob'\), at least two are needed"),
     ],
 )
 def test_what_would_give_a_meaningless_score_is_refused(changes, message):

@@ -11,8 +11,8 @@ SETTINGS = settings(max_examples=80, deadline=None)
 
 @st.composite
 def people(draw):
-    """Labels and names of 2 to 12 people with 1 to 9 images each, in random order."""
-    sizes = draw(st.lists(st.integers(1, 9), min_size=2, max_size=12))
+    """Labels and names of 4 to 14 people with 1 to 9 images each, in random order."""
+    sizes = draw(st.lists(st.integers(1, 9), min_size=4, max_size=14))
     labels = np.repeat(np.arange(len(sizes)), sizes)
     order = np.random.default_rng(draw(st.integers(0, 99))).permutation(len(labels))
     return labels[order], tuple(f"person {number}" for number in range(len(sizes)))
@@ -48,7 +48,8 @@ def test_unseen_keeps_a_fifth_of_the_people_out_of_training(faces, seed, queries
     held_out, trained = set(labels[made.gallery]), set(labels[made.train])
     assert not held_out & trained
     assert held_out | trained == set(labels)
-    assert len(held_out) == max(1, round(0.2 * len(identities)))
+    assert len(held_out) == max(2, round(0.2 * len(identities)))
+    assert len(trained) >= 2
     assert set(labels[made.query]) <= held_out
     assert not np.intersect1d(made.query, made.gallery).size
     seen = roles(labels, identities, seed=seed, queries_per_identity=queries)
@@ -159,12 +160,18 @@ def test_numbers_out_of_range_are_named(options, message):
         roles(np.array([0, 0, 1, 1]), ("a", "b"), **options)
 
 
-def test_unseen_needs_two_people():
-    with pytest.raises(DatasetError, match="needs at least two people, got 1"):
-        roles(np.array([0, 0]), ("a",), protocol="unseen")
+@pytest.mark.parametrize("people", [1, 2, 3])
+def test_unseen_needs_two_people_to_hold_out_and_two_to_train(people):
+    labels, names = np.repeat(np.arange(people), 3), tuple("abc"[:people])
+    message = f"'unseen' needs at least 4 people, so that two can be held out .*, got {people}$"
+    with pytest.raises(DatasetError, match=message):
+        roles(labels, names, protocol="unseen")
+    # A name without images is nobody.
+    with pytest.raises(DatasetError, match=message):
+        roles(labels, (*names, "x", "y", "z"), protocol="unseen")
 
 
 def test_the_draw_of_seed_0_does_not_drift():
-    labels, identities = np.repeat(np.arange(3), 4), ("ann", "bob", "cy")
-    assert roles(labels, identities).query.tolist() == [1, 3, 6, 7, 8, 10]
-    assert set(labels[roles(labels, identities, protocol="unseen").gallery]) == {1}
+    labels, identities = np.repeat(np.arange(4), 4), ("ann", "bob", "cy", "dan")
+    assert roles(labels, identities).query[:6].tolist() == [1, 3, 6, 7, 8, 10]
+    assert set(labels[roles(labels, identities, protocol="unseen").gallery]) == {1, 2}
