@@ -1,8 +1,9 @@
 """Sources converted once to one HDF5 file, and that file found again.
 
 A cache is valid while its source files have the names, sizes and times of change it was made from;
-where only times differ the content's hashes decide. It is written under a temporary name and
-renamed when whole, and never changed afterwards but for those times.
+where only times differ the content's hashes decide. Files that could not be read are tried again
+whenever it is opened. It is written under a temporary name and renamed when whole, and never
+changed afterwards but for those times.
 """
 
 from __future__ import annotations
@@ -144,6 +145,11 @@ def _open_valid(conversion: Conversion, listing: Listing, path: Path) -> Faces |
                 log.info("%s: the source has changed: converting anew", path)
                 return None
             _store_times(path, listing)
+        unread = np.flatnonzero(~hashes.any(axis=1)).tolist()
+        missed = [conversion.files[row] for row in unread]
+        if missed and hash_files(missed).any():
+            log.info("%s: what was unreadable can now be read: converting anew", path)
+            return None
         return read_faces(path)
     except (FacesFileError, OSError, KeyError, ValueError, RuntimeError) as error:
         log.warning("%s is damaged (%s): converting anew", path, error)
@@ -236,5 +242,5 @@ def _lock(path: Path) -> Iterator[None]:
             "name another folder in the environment variable FACEHASH_CACHE"
         ) from error
     message = "waiting for another process that converts the same source"
-    with holding(lock, on_wait=lambda: log.info(message)):
+    with holding(lock, str(path), on_wait=lambda: log.info(message)):
         yield

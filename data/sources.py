@@ -56,7 +56,8 @@ def hash_files(files: Sequence[Path]) -> NDArray[np.uint8]:
     """Hash the content of files.
 
     Returns:
-        uint8 (n, 32), the SHA-256 of each.
+        uint8 (n, 32), the SHA-256 of each; zeros for a file that cannot be read, which the
+        conversion then leaves out and counts, or refuses.
     """
     with ThreadPoolExecutor(HASHING_THREADS) as pool:
         digests = list(pool.map(_sha256, files))
@@ -64,8 +65,11 @@ def hash_files(files: Sequence[Path]) -> NDArray[np.uint8]:
 
 
 def _sha256(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError:
+        return bytes(32)
 
 
 def write_sources(file: h5py.File, listing: Listing, hashes: NDArray[np.uint8]) -> None:

@@ -1,5 +1,7 @@
+import errno
 import logging
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -120,6 +122,38 @@ def test_an_unreadable_image_is_skipped_and_counted_and_the_run_goes_on(load, tr
     assert len(faces.labels) == 41
     assert "1 of 42 images are unreadable and left out; the first is" in caplog.text
     assert "07.png: not a picture" in caplog.text
+
+
+def test_an_image_without_permission_is_left_out_until_it_can_be_read(
+    load, tree, caplog, monkeypatch
+):
+    for number in range(30):
+        picture(tree / "dan" / f"{number:02d}.png", 50)
+    whole_open = Path.open
+
+    # Not chmod: root, as whom containers run the tests, may read everything.
+    def forbid(path, *arguments, **options):
+        if path.name == "07.png":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return whole_open(path, *arguments, **options)
+
+    caplog.set_level(logging.INFO)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", forbid)
+        for way in ("converting", "opening the cache"):
+            caplog.clear()
+            assert len(load().labels) == 41, way
+            assert "1 of 42 images are unreadable and left out; the first is" in caplog.text
+            assert "07.png: Permission denied" in caplog.text
+        # A newer time makes it look at all the files, and changes nothing.
+        os.utime(tree / "Ann" / "0.png", (1, 1))
+        caplog.clear()
+        assert len(load().labels) == 41 and "converting anew" not in caplog.text
+    caplog.clear()
+    assert len(load().labels) == 42 and "unreadable and left out" not in caplog.text
+    assert "what was unreadable can now be read: converting anew" in caplog.text
+    caplog.clear()
+    assert len(load().labels) == 42 and not caplog.text
 
 
 def test_a_person_of_unreadable_images_only_is_nobody(load, tree):
