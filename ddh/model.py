@@ -7,8 +7,9 @@ from typing import Any
 import keras
 from keras import layers, regularizers
 
-from ddh.layers import DivideAndEncode, LocallyConnected2D
+from ddh.layers import LocallyConnected2D
 from facehash.errors import InputError
+from facehash.learning.divide_and_encode import DivideAndEncode
 from facehash.learning.hash_model import HashModel
 from facehash.learning.losses import cross_entropy, quantization_loss
 
@@ -40,8 +41,6 @@ class DDH(HashModel):
         sections 3.1 to 3.3. Sizes, initialisers and weights are those of the released code.
     """
 
-    term_names = ("cross_entropy", "quantization")
-
     def __init__(
         self,
         *,
@@ -62,6 +61,11 @@ class DDH(HashModel):
         self.quantization_weight = quantization_weight
         self.weight_decay = weight_decay
         self.build()
+
+    @property
+    def term_names(self) -> tuple[str, ...]:
+        """The terms of the loss, apart from weight decay."""
+        return ("cross_entropy", "quantization")
 
     def build_network(self) -> keras.Model:
         """Make the network of the released code; shapes are for 32 x 32 images."""
@@ -92,7 +96,7 @@ class DDH(HashModel):
         logits = dense(len(self.identities))(relaxed)
         return keras.Model(image, {"relaxed": relaxed, "logits": logits}, name="network")
 
-    def loss_terms(self, labels, outputs) -> dict[str, Any]:
+    def loss_terms(self, labels, outputs, training: bool) -> dict[str, Any]:
         """Return cross-entropy and the weighted quantisation term."""
         quantization = quantization_loss(outputs["relaxed"])
         return {

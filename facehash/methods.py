@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dcbh.options
 import ddh.options
 from facehash.config import RunConfig, Strict
 from facehash.errors import InputError, did_you_mean
@@ -35,7 +36,16 @@ def _ddh() -> type[HashModel]:
     return DDH
 
 
-METHODS = {"ddh": Method(ddh.options.Options, _ddh)}
+def _dcbh() -> type[HashModel]:
+    from dcbh.model import DCBH
+
+    return DCBH
+
+
+METHODS = {
+    "ddh": Method(ddh.options.Options, _ddh),
+    "dcbh": Method(dcbh.options.Options, _dcbh),
+}
 
 
 def find_method(name: str) -> Method:

@@ -100,23 +100,23 @@ class HashModel(keras.Model):
         self.augment = augmentation_layers(side, **self.augmentation)
         self.standardize = Standardize(pixel_mean, pixel_std, dtype="float32", name="standardize")
         self.accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-        self.term_means: dict[str, keras.metrics.Mean] = {
-            name: keras.metrics.Mean(name=name) for name in (*self.term_names, "weight_decay")
-        }
 
-    #: Names of the terms that `loss_terms` returns; a method lists its own.
-    term_names: tuple[str, ...] = ("cross_entropy",)
+    @property
+    def term_names(self) -> tuple[str, ...]:
+        """Names of the terms that `loss_terms` returns; a method lists its own."""
+        return ("cross_entropy",)
 
     def build_network(self) -> keras.Model:
         """Make the network from standardised images to a dict with "relaxed" and "logits"."""
         raise NotImplementedError(f"{type(self).__name__} must define build_network")
 
-    def loss_terms(self, labels, outputs) -> dict[str, Any]:
+    def loss_terms(self, labels, outputs, training: bool) -> dict[str, Any]:
         """Return the weighted terms whose sum is the loss, one for each of `term_names`.
 
         Args:
             labels: Integer tensor (batch,), classes 0 to ``len(identities) - 1``.
-            outputs: What `call` returned in training.
+            outputs: What `call` returned.
+            training: Whether this is a step of training; else nothing may change.
 
         Returns:
             Scalar tensors by name. Weight decay comes from the kernels' regularisers and is
@@ -125,10 +125,13 @@ class HashModel(keras.Model):
         return {"cross_entropy": cross_entropy(labels, outputs["logits"])}
 
     def build(self, input_shape: Any = None) -> None:
-        """Create the weights; done once, whatever the batch size."""
+        """Create the weights; a method calls it at the end of its constructor."""
         if not self.built:
             with _dtype_policy(self.dtype_policy):
                 self.network = self.build_network()
+            self.term_means = {
+                name: keras.metrics.Mean(name=name) for name in (*self.term_names, "weight_decay")
+            }
             self.built = True
 
     def call(self, images, training: bool = False):
@@ -142,7 +145,7 @@ class HashModel(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Sum the loss terms and track each by its name."""
-        terms = self.loss_terms(y, y_pred)
+        terms = self.loss_terms(y, y_pred, training)
         terms["weight_decay"] = ops.sum(ops.stack(self.losses)) if self.losses else ops.zeros(())
         # Weighted by the batch, as Keras weights the loss, so that the means add up to it.
         size = ops.shape(y)[0]

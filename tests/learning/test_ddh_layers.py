@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from ddh.layers import DivideAndEncode, LocallyConnected2D
+from ddh.layers import LocallyConnected2D
+from facehash.learning.divide_and_encode import DivideAndEncode
 
 
 def loop_locally_connected(images, kernel, bias, size):

@@ -1,0 +1,79 @@
+"""The center loss: features of a person gather around a center of that person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+WAYS = ("moving", "gradient", "both")
+
+
+@keras.saving.register_keras_serializable("facehash")
+class CenterLoss(layers.Layer):
+    """Half the squared distance of features from their identity's center, summed over the batch.
+
+    ``loss = 1/2 * sum over b of || f_b - c_{y_b} ||^2`` with the centers from before the update.
+    The layer owns the centers. In training, once a step, they move towards the batch's features:
+
+    ``c_y -= sum over rows b with y_b = y of (c_y - f_b) / (1 + n_y)``
+
+    with n_y the number of those rows; identities not in the batch stay put, and so does everything
+    in evaluation.
+
+    Args:
+        classes: Number of identities, 1 or more.
+        centers: ``"moving"``: only this update, no gradient; ``"gradient"``: only the optimizer,
+            as any weight; ``"both"``: what the released code does, where the optimizer moves the
+            centers too. For the last, the centers are a sum of two weights, one moved by each.
+
+    Reference:
+        Wen, Zhang, Li, Qiao. A Discriminative Feature Learning Approach for Deep Face Recognition.
+        ECCV 2016, equations 2 and 4 (with alpha = 1); used by Jang et al., ACCV 2018.
+    """
+
+    def __init__(self, classes: int, centers: str = "moving", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if centers not in WAYS:
+            raise ValueError(f"centers must be one of {', '.join(WAYS)}, got {centers!r}")
+        self.classes = classes
+        self.centers = centers
+
+    def build(self, features_shape: tuple[int | None, ...]) -> None:
+        """Create the centers (classes, features), drawn as Glorot and Bengio's."""
+        parts = {"moved": "moving", "learned": "gradient"}
+        self.parts = {}
+        for part, way in parts.items():
+            if self.centers in (way, "both"):
+                first = not self.parts
+                self.parts[part] = self.add_weight(
+                    shape=(self.classes, features_shape[-1]),
+                    initializer="glorot_uniform" if first else "zeros",
+                    trainable=part == "learned",
+                    name=part,
+                )
+
+    def positions(self):
+        """Return the centers, (classes, features)."""
+        return sum(self.parts.values())
+
+    def call(self, features, labels, training: bool = False):
+        """Return the loss of (batch, features) with labels (batch,), and move the centers."""
+        features = ops.cast(features, "float32")
+        centers = self.positions()
+        distances = features - ops.take(centers, labels, axis=0)
+        if training and "moved" in self.parts:
+            self._move(ops.stop_gradient(centers), ops.stop_gradient(features), labels)
+        return 0.5 * ops.sum(ops.square(distances))
+
+    def _move(self, centers, features, labels) -> None:
+        rows = ops.one_hot(labels, self.classes, dtype="float32")  # (batch, classes)
+        counts = ops.sum(rows, axis=0)[:, None]
+        sums = ops.matmul(ops.transpose(rows), features)
+        step = (counts * centers - sums) / (1.0 + counts)
+        self.parts["moved"].assign(self.parts["moved"] - step)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "classes": self.classes, "centers": self.centers}

@@ -1,0 +1,156 @@
+"""The DCBH network and its loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers, regularizers
+
+from dcbh.layers import BlockHash
+from dcbh.losses import CenterLoss
+from facehash.learning.divide_and_encode import DivideAndEncode
+from facehash.learning.hash_model import HashModel
+from facehash.learning.losses import cross_entropy, quantization_loss
+
+GROUPS = ((64, 2), (128, 2), (256, 3), (512, 3))
+"""Filters and convolutions of each group; a group ends with a pooling that halves the sides."""
+
+
+@keras.saving.register_keras_serializable("facehash")
+class DCBH(HashModel):
+    """Deep Clustering and Block Hashing: a VGG read at two scales, hashed block by block.
+
+    The loss is the cross-entropy of the relaxed code, plus that of the feature, plus
+    `quantization_weight` * mean | target - |h| |, plus `center_weight` * center loss, plus
+    `weight_decay` * half the sum of squares of all kernels. The target is 0.5 with block hashing,
+    1 with divide-and-encode.
+
+    Args:
+        block: Features that become one bit.
+        hashing: ``"block"``, or ``"divide_and_encode"``.
+        two_scales: Whether the features of group 3 join those of group 4.
+        feature_classifier: Whether the feature is classified too.
+        quantization_weight: Weight of the quantisation term, 0 or larger.
+        center_weight: Weight of the center loss, 0 to leave it out.
+        centers: How centers move, see `dcbh.losses.CenterLoss`.
+        weight_decay: Weight of half the squared kernels, 0 or larger.
+        **kwargs: Those of `HashModel`.
+
+    Reference:
+        Jang, Jeong, Lee, Cho. Deep Clustering and Block Hashing Network for Face Image Retrieval.
+        ACCV 2018. Sizes, initialisers and weights are those of the released code; README.md beside
+        this file lists where it, the paper and this class differ.
+    """
+
+    def __init__(
+        self,
+        *,
+        block: int = 6,
+        hashing: str = "block",
+        two_scales: bool = True,
+        feature_classifier: bool = True,
+        quantization_weight: float = 0.1,
+        center_weight: float = 1e-4,
+        centers: str = "moving",
+        weight_decay: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.block = block
+        self.hashing = hashing
+        self.two_scales = two_scales
+        self.feature_classifier = feature_classifier
+        self.quantization_weight = quantization_weight
+        self.center_weight = center_weight
+        self.centers = centers
+        self.weight_decay = weight_decay
+        self.center_loss = None
+        self.build()
+
+    @property
+    def term_names(self) -> tuple[str, ...]:
+        """The terms of the loss that are switched on, apart from weight decay."""
+        switched = {"feature_cross_entropy": self.feature_classifier, "center": self.center_weight}
+        on = [name for name, value in switched.items() if value]
+        return ("cross_entropy", "quantization", *on)
+
+    def build_network(self) -> keras.Model:
+        """Make the network of the released code; shapes are for 32 x 32 images."""
+        image = x = keras.Input((self.side, self.side, 3), name="image")
+        scales = []
+        for filters, convolutions in GROUPS:
+            for _ in range(convolutions):
+                x = self._convolution(filters)(x)
+                x = layers.ReLU()(_batch_norm()(x))
+            x = layers.MaxPooling2D(data_format="channels_last")(x)  # 16, 8, 4, 2
+            scales.append(layers.GlobalAveragePooling2D(data_format="channels_last")(x))
+        merged = layers.Concatenate()(scales[2:]) if self.two_scales else scales[3]  # 256 + 512
+        feature = _batch_norm()(self._dense(self.bits * self.block)(merged))
+        feature = layers.ReLU(name="feature")(feature)
+        if self.hashing == "block":
+            relaxed = BlockHash(self.bits, name="relaxed")(feature)
+        else:
+            code = DivideAndEncode(self.bits, kernel_regularizer=self._decay())(feature)
+            relaxed = layers.Activation("tanh", name="relaxed")(code)
+        outputs = {"relaxed": relaxed, "logits": self._dense(len(self.identities))(relaxed)}
+        outputs["feature"] = feature
+        if self.feature_classifier:
+            outputs["feature_logits"] = self._dense(len(self.identities))(feature)
+        return keras.Model(image, outputs, name="network")
+
+    def build(self, input_shape: Any = None) -> None:
+        """Create the weights, those of the centers included."""
+        if not self.built and self.center_weight:
+            self.center_loss = CenterLoss(len(self.identities), self.centers, dtype="float32")
+            self.center_loss.build((None, self.bits * self.block))
+        super().build(input_shape)
+
+    def loss_terms(self, labels, outputs, training: bool) -> dict[str, Any]:
+        """Return the weighted terms; in training the centers move, once."""
+        target = 0.5 if self.hashing == "block" else 1.0
+        quantization = quantization_loss(outputs["relaxed"], target)
+        terms = {
+            "cross_entropy": cross_entropy(labels, outputs["logits"]),
+            "quantization": self.quantization_weight * quantization,
+        }
+        if self.feature_classifier:
+            terms["feature_cross_entropy"] = cross_entropy(labels, outputs["feature_logits"])
+        if self.center_loss is not None:
+            distance = self.center_loss(outputs["feature"], labels, training=training)
+            terms["center"] = self.center_weight * distance
+        return terms
+
+    def _convolution(self, filters: int) -> layers.Conv2D:
+        return layers.Conv2D(
+            filters,
+            3,
+            padding="same",
+            use_bias=False,
+            data_format="channels_last",
+            kernel_regularizer=self._decay(),
+        )
+
+    def _dense(self, units: int) -> layers.Dense:
+        return layers.Dense(units, kernel_regularizer=self._decay())
+
+    def _decay(self) -> regularizers.Regularizer | None:
+        return regularizers.L2(self.weight_decay / 2) if self.weight_decay else None
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "block": self.block,
+            "hashing": self.hashing,
+            "two_scales": self.two_scales,
+            "feature_classifier": self.feature_classifier,
+            "quantization_weight": self.quantization_weight,
+            "center_weight": self.center_weight,
+            "centers": self.centers,
+            "weight_decay": self.weight_decay,
+        }
+
+
+def _batch_norm() -> layers.BatchNormalization:
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-3)

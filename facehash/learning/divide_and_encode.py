@@ -1,0 +1,76 @@
+"""Divide-and-encode, the hash layer of DDH, and of DCBH when block hashing is switched off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import initializers, layers, ops, regularizers
+
+from facehash.learning.initializers import independent_kernels
+
+
+@keras.saving.register_keras_serializable("facehash")
+class DivideAndEncode(layers.Layer):
+    """Encode each block of features into one real number of its own, to become a bit.
+
+    ``out[b, j] = bias[j] + sum over i of features[b, j * block + i] * kernel[j, i]``, block being
+    the number of features divided by `bits`. One reshaped product stands for `bits` dense layers
+    of one unit.
+
+    Args:
+        bits: Outputs, 1 or more; must divide the number of features.
+        kernel_initializer: Applied to each bit's (block, 1) kernel by itself.
+        kernel_regularizer: Applied to all kernels together.
+
+    Input: (batch, bits * block). Output: (batch, bits).
+
+    Reference:
+        Lai, Pan, Liu, Yan. Simultaneous Feature Learning and Hash Coding with Deep Neural
+        Networks. CVPR 2015, section 3.2; used by Lin, Li, Tang, IJCAI 2017.
+    """
+
+    def __init__(
+        self,
+        bits: int,
+        kernel_initializer: Any = "glorot_uniform",
+        kernel_regularizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.bits = bits
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the kernel (bits, block, 1) and a bias a bit."""
+        features = input_shape[-1]
+        if features % self.bits:
+            raise ValueError(
+                f"DivideAndEncode cannot divide {features} features into {self.bits} equal blocks"
+            )
+        self.kernel = self.add_weight(
+            shape=(self.bits, features // self.bits, 1),
+            initializer=independent_kernels(self.kernel_initializer),
+            regularizer=self.kernel_regularizer,
+            name="kernel",
+        )
+        self.bias = self.add_weight(shape=(self.bits,), initializer="zeros", name="bias")
+
+    def call(self, features):
+        """Encode (batch, bits * block) into (batch, bits)."""
+        blocks = ops.reshape(features, (-1, *self.kernel.shape[:2]))
+        return ops.sum(blocks * self.kernel[:, :, 0], axis=-1) + self.bias
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[Any, ...]:
+        """Return (batch, bits)."""
+        return (*input_shape[:-1], self.bits)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "bits": self.bits,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
+        }
