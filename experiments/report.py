@@ -12,6 +12,7 @@ import numpy as np
 from experiments.author_evaluator import metrics_author
 from facehash.dataset import FaceDataset
 from facehash.files import write_json
+from facehash.retrieval.code_statistics import code_statistics
 from facehash.retrieval.codes_file import CodeSet, write_codes
 from facehash.retrieval.evaluation import Evaluation, evaluate
 from facehash.retrieval.examples import spread_examples
@@ -93,9 +94,21 @@ def score(codes: CodeSet, subject: Subject = Subject()) -> Scored:
         "metrics": evaluation.metrics,
         "metrics_author": metrics_author(*parts, codes.bits),
         "curves": evaluation.curves,
+        "code": _describe_code(codes),
         "seconds": {"encode": subject.encode_seconds, "score": round(seconds, 4)},
     }
     return Scored(codes, subject, evaluation, report)
+
+
+def _describe_code(codes: CodeSet) -> dict[str, Any]:
+    statistics = code_statistics(codes.gallery_codes, codes.bits)
+    ones = statistics.ones
+    return {
+        "dead_bits": statistics.dead,
+        "ones_lowest": float(ones.min()),
+        "ones_highest": float(ones.max()),
+        "correlation": statistics.correlation,
+    }
 
 
 def write_all(scored: Scored, folder: Path) -> list[Path]:
@@ -136,8 +149,15 @@ def table(report: dict[str, Any]) -> str:
         f"{faces['query']:,} queries against {faces['gallery']:,} gallery images "
         f"of {faces['identities']:,} people"
     )
-    return format_report(
-        report["metrics"], report["metrics_author"], f"{describe(report)}\n{counts}"
+    title = f"{describe(report)}\n{counts}"
+    scores = format_report(report["metrics"], report["metrics_author"], title)
+    code = report["code"]
+    related = "-" if code["correlation"] is None else f"{code['correlation']:.3f}"
+    return (
+        f"{scores}\n\n"
+        f"gallery codes: {code['dead_bits']} of {report['bits']} bits dead; a bit is 1 in "
+        f"{code['ones_lowest']:.0%} to {code['ones_highest']:.0%} of them; "
+        f"mean correlation of two bits {related}"
     )
 
 

@@ -22,7 +22,7 @@ from tests.conftest import ROOT, shared_path
 YOUTUBE = "configs/ddh/youtube_faces.yaml"
 REPORT_KEYS = {
     "schema", "method", "bits", "seed", "backend", "dataset", "metrics", "metrics_author",
-    "curves", "seconds",
+    "curves", "code", "seconds",
 }  # fmt: skip
 FIGURES = {"precision_recall.png", "precision_at.png", "distances.png", "retrieval.png"}
 
@@ -108,6 +108,10 @@ def test_the_report_follows_the_schema_and_beats_chance(scored):
     assert f"{metrics['mAP']:.4f}" in printed
     assert f"{report['metrics_author']['mAP']:.4f}*" in printed
     assert report["seconds"]["encode"] > 0
+    code = report["code"]
+    assert code["dead_bits"] == 0
+    assert 0 < code["ones_lowest"] < 0.5 < code["ones_highest"] < 1
+    assert "0 of 24 bits dead" in printed
 
 
 def test_the_codes_file_scores_the_same_as_the_run(scored, tmp_path):

@@ -28,8 +28,8 @@ from facehash.codes import (
     packed_from_bits,
     packed_width,
 )
+from facehash.containers import ContainerError, read_arrays
 from facehash.files import replacing
-from facehash.retrieval.containers import read_arrays
 
 CODES = ("gallery_codes", "query_codes")
 LABELS = ("gallery_labels", "query_labels")
@@ -66,7 +66,10 @@ def read_codes(path: str | Path) -> CodeSet:
     Raises:
         CodesError: Anything but such a file, in one line that says what was found.
     """
-    arrays = read_arrays(Path(path), required=(*CODES, *LABELS), optional=(LENGTH,))
+    try:
+        arrays = read_arrays(Path(path), required=(*CODES, *LABELS), optional=(LENGTH,))
+    except ContainerError as error:
+        raise CodesError(str(error)) from error
     try:
         return _code_set(arrays)
     except CodesError as error:

@@ -1,0 +1,66 @@
+"""How well codes use their bits: balance, dead bits, and correlation between bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facehash.codes import Packed, bits_from_packed
+
+_ROWS = 8192
+
+
+@dataclass(frozen=True)
+class CodeStatistics:
+    """What a set of codes shows of its bits.
+
+    Attributes:
+        ones: float64 (bits,), share of codes in which each bit is 1; one half is balanced.
+        dead: Number of bits that are the same in every code: they tell nobody from anybody.
+        correlation: Mean absolute Pearson correlation over pairs of bits that are not dead, 0
+            (independent) to 1 (copies of each other); None with fewer than two such bits.
+    """
+
+    ones: NDArray[np.float64]
+    dead: int
+    correlation: float | None
+
+
+def code_statistics(packed: Packed, bits: int) -> CodeStatistics:
+    """Measure how a set of codes uses its bits.
+
+    Args:
+        packed: uint8 (n, ceil(bits / 8)), n at least 1.
+        bits: Length of a code, 1 to 1,024.
+
+    Returns:
+        Statistics over the n codes.
+
+    Raises:
+        CodesError: Codes that do not fit `bits`.
+    """
+    total = np.zeros(bits, np.int64)
+    together = np.zeros((bits, bits), np.float64)  # in how many codes both bits are 1
+    for start in range(0, len(packed), _ROWS):
+        block = bits_from_packed(packed[start : start + _ROWS], bits)
+        total += block.sum(axis=0, dtype=np.int64)
+        as_float = block.astype(np.float32)  # exact: a block counts to no more than 8,192
+        together += as_float.T @ as_float
+    ones = total / len(packed)
+    alive = np.flatnonzero((total > 0) & (total < len(packed)))
+    return CodeStatistics(ones, bits - len(alive), _correlation(together, ones, alive, len(packed)))
+
+
+def _correlation(
+    together: NDArray[np.float64], ones: NDArray[np.float64], alive: NDArray[np.intp], count: int
+) -> float | None:
+    if len(alive) < 2:
+        return None
+    shares = ones[alive]
+    deviations = np.sqrt(shares * (1 - shares))
+    covariance = together[np.ix_(alive, alive)] / count - np.outer(shares, shares)
+    correlations = np.abs(covariance / np.outer(deviations, deviations))
+    pairs = np.triu_indices(len(alive), k=1)
+    return float(correlations[pairs].mean())
