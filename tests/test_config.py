@@ -131,7 +131,8 @@ def test_a_shipped_configuration_is_valid_and_opens_with_what_a_reader_needs(pat
     config = load_config(path, methods.options_class)
     head = [line for line in path.read_text().splitlines() if line.startswith("#")]
     assert path.read_text().startswith("# ")
-    for word in ("IJCAI 2017", "Command:", "python train.py", "Hardware:", "Duration:", "Seen:"):
+    assert any(paper in head[0] for paper in ("IJCAI 2017", "ACCV 2018"))
+    for word in ("Command:", "python train.py", "Hardware:", "Duration:", "Seen:"):
         assert any(word in line for line in head), word
     assert path.relative_to(ROOT).as_posix() in "\n".join(head)
     assert config.dataset.path is None, "data paths come from the user"

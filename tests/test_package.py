@@ -36,9 +36,9 @@ def wheel(tmp_path_factory):
 
 def test_the_wheel_holds_the_installed_side_and_nothing_else(wheel):
     tops = {name.split("/")[0] for name in wheel.namelist()}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"facehash", "ddh"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"facehash", "ddh", "dcbh"}
     names = set(wheel.namelist())
-    assert {"facehash/py.typed", "ddh/README.md", "ddh/model.py"} <= names
+    assert {"facehash/py.typed", "ddh/README.md", "ddh/model.py", "dcbh/model.py"} <= names
     assert "facehash/retrieval/hamming_numba.py" in names
 
 
