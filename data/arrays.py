@@ -7,24 +7,26 @@ comes split into training and test.
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 
 from data.cache import Block
 from data.faces import Faces, FacesFileError, make_faces
-from data.hdf5 import ARRAYS, REQUIRED, open_hdf5, read_faces
-from facehash.errors import did_you_mean
+from data.hdf5 import OPTIONAL, REQUIRED, read_faces
+from facehash import containers
+from facehash.containers import Arrays, ContainerError, is_by_columns, naming_damage, open_hdf5
 from facehash.faces.images import RESIZE_FILTER, resize
 
+SUFFIXES = tuple(containers.READERS)
+"""Endings of files of arrays."""
+
+_HDF5 = (".h5", ".hdf5")
 _ROWS = 1024
 
 
@@ -33,7 +35,7 @@ def read_arrays(path: Path) -> Faces:
 
     Args:
         path: A .npz (without pickled objects), .h5 or .hdf5 (opened lazily), or .mat (version 5,
-            or 7.3, whose axes MATLAB stores in reverse).
+            or 7.3, whose axes MATLAB stores in reverse); see `facehash.containers`.
 
     Returns:
         The faces.
@@ -41,12 +43,12 @@ def read_arrays(path: Path) -> Faces:
     Raises:
         FacesFileError: Another ending, an unreadable file, or what is wrong with which array.
     """
-    suffix = path.suffix.lower()
-    if suffix not in READERS:
-        raise FacesFileError(f"{path}: unknown ending {suffix!r}{did_you_mean(suffix, READERS)}")
-    if not path.is_file():
-        raise FacesFileError(f"{path}: no such file")
-    return READERS[suffix](path)
+    try:
+        if path.suffix.lower() in _HDF5 and path.is_file() and _has_rows(path):
+            return read_faces(path)
+        return _from_arrays(path, containers.read_arrays(path, REQUIRED, OPTIONAL))
+    except ContainerError as error:
+        raise FacesFileError(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -95,99 +97,28 @@ class ResizedArrays:
                 yield Block(np.stack(images), people, part)
 
 
-def _read_npz(path: Path) -> Faces:
-    try:
-        if not zipfile.is_zipfile(path):
-            raise zipfile.BadZipFile("it is no zip archive of arrays")
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: _member(path, file, key) for key in _wanted(path, file.files)}
-    except (OSError, zipfile.BadZipFile, ValueError, EOFError) as error:
-        if isinstance(error, FacesFileError):
-            raise
-        raise FacesFileError(f"{path}: cannot be read as .npz: {error}") from error
-    return _from_arrays(path, arrays)
+def _has_rows(path: Path) -> bool:
+    """Whether the images of an HDF5 file can be read row by row, and not only as a whole."""
+    with naming_damage(path, "HDF5"), open_hdf5(path) as file:
+        return not is_by_columns(file.get("images"))
 
 
-def _member(path: Path, file: Any, key: str) -> NDArray[Any]:
-    try:
-        array: NDArray[Any] = file[key]
-    except ValueError as error:
-        raise FacesFileError(
-            f"{path}: {key!r} holds Python objects, which are not read for safety; store numbers, "
-            "or names as np.array(names, dtype=str)"
-        ) from error
-    return array
-
-
-def _read_mat(path: Path) -> Faces:
-    with path.open("rb") as file:
-        is_hdf5 = b"MATLAB 7.3" in file.read(116) or h5py.is_hdf5(path)
-    if is_hdf5:
-        return _read_mat73(path)
-    try:
-        found = scipy.io.loadmat(path)
-    # scipy answers a damaged file with whatever error the damage leads it to.
-    except Exception as error:
-        raise FacesFileError(f"{path}: cannot be read as .mat: {error}") from error
-    keys = _wanted(path, [key for key in found if not key.startswith("__")])
-    return _from_arrays(path, {key: found[key] for key in keys})
-
-
-def _read_mat73(path: Path) -> Faces:
-    with open_hdf5(path) as file:
-        arrays = {}
-        for key in _wanted(path, list(file)):
-            dataset = file[key]
-            if not isinstance(dataset, h5py.Dataset):
-                raise FacesFileError(f"{path}: {key!r} must be an array, got a structure")
-            if dataset.dtype == h5py.ref_dtype:
-                cells = [file[reference] for reference in dataset[...].ravel()]
-                arrays[key] = np.array([_mat73_text(path, key, cell) for cell in cells])
-            else:
-                arrays[key] = np.ascontiguousarray(dataset[...].T)
-    return _from_arrays(path, arrays)
-
-
-def _mat73_text(path: Path, key: str, cell: h5py.Dataset) -> str:
-    if cell.attrs.get("MATLAB_empty"):
-        return ""
-    if cell.dtype != np.uint16:
-        raise FacesFileError(f"{path}: {key} must be text, got a cell of {cell.dtype}")
-    units: bytes = cell[...].ravel().astype("<u2").tobytes()
-    return units.decode("utf-16-le", "replace")
-
-
-def _wanted(path: Path, found: list[str]) -> list[str]:
-    for key in REQUIRED:
-        if key not in found:
-            names = ", ".join(sorted(found)) or "nothing"
-            raise FacesFileError(f"{path}: has no array {key!r} (found: {names})")
-    return [key for key in ARRAYS if key in found]
-
-
-def _from_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> Faces:
+def _from_arrays(path: Path, arrays: Arrays) -> Faces:
     identities = arrays.get("identities")
+    unreadable = arrays.get("unreadable")
     return make_faces(
         str(path),
-        arrays["images"],
+        # MATLAB's order would make each picture a walk through all the memory.
+        np.ascontiguousarray(arrays.pop("images")),
         arrays["labels"],
-        None if identities is None else _names(path, identities),
+        None if identities is None else _texts(path, "identities", identities),
         arrays.get("is_query"),
+        () if unreadable is None else _texts(path, "unreadable", unreadable),
     )
 
 
-def _names(path: Path, identities: NDArray[Any]) -> list[str]:
-    # A cell array of MATLAB arrives as an array of arrays of one text each.
-    texts = [one.item() if isinstance(one, np.ndarray) else one for one in identities.ravel()]
-    if not all(isinstance(one, str) for one in texts):
-        raise FacesFileError(f"{path}: identities must be text, got {identities.dtype}")
+def _texts(path: Path, name: str, array: NDArray[Any]) -> list[str]:
+    if array.dtype.kind != "U":
+        raise FacesFileError(f"{path}: {name} must be text, got {array.dtype}")
     # A matrix of characters pads the shorter names with spaces.
-    return [str(one).rstrip() for one in texts]
-
-
-READERS: dict[str, Callable[[Path], Faces]] = {
-    ".npz": _read_npz,
-    ".h5": read_faces,
-    ".hdf5": read_faces,
-    ".mat": _read_mat,
-}
+    return [str(one).rstrip() for one in array.ravel()]

@@ -25,9 +25,10 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from data.faces import Faces, FacesFileError
-from data.hdf5 import ImageSpool, open_hdf5, read_faces, write_faces
+from data.faces import Faces
+from data.hdf5 import ImageSpool, read_faces, write_faces
 from data.sources import Listing, hash_files, list_files, read_sources, write_sources
+from facehash.containers import open_hdf5
 from facehash.errors import InputError
 from facehash.files import holding
 
@@ -151,7 +152,7 @@ def _open_valid(conversion: Conversion, listing: Listing, path: Path) -> Faces |
             log.info("%s: what was unreadable can now be read: converting anew", path)
             return None
         return read_faces(path)
-    except (FacesFileError, OSError, KeyError, ValueError, RuntimeError) as error:
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
         log.warning("%s is damaged (%s): converting anew", path, error)
         return None
 

@@ -17,24 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.faces import Faces, FacesFileError, make_faces
+from facehash.containers import naming_damage, open_hdf5, select
 from facehash.dataset import Images, IndexArray
 
 REQUIRED = ("images", "labels")
-ARRAYS = (*REQUIRED, "identities", "is_query", "unreadable")
+OPTIONAL = ("identities", "is_query", "unreadable")
 
 _COPY_BYTES = 1 << 23
-
-
-def open_hdf5(path: Path) -> h5py.File:
-    """Open an HDF5 file for reading, without a lock: such a file is replaced, never changed.
-
-    Raises:
-        FacesFileError: It cannot be opened as HDF5.
-    """
-    try:
-        return h5py.File(path, "r", locking=False)
-    except OSError as error:
-        raise FacesFileError(f"{path}: cannot be opened as HDF5: {error}") from error
 
 
 def read_faces(path: Path) -> Faces:
@@ -47,14 +36,14 @@ def read_faces(path: Path) -> Faces:
         Faces whose images are read when asked for.
 
     Raises:
-        FacesFileError: No HDF5 file, or a dataset is missing or not as it should be.
+        ContainerError: No HDF5 file, a damaged one, or a dataset is missing.
+        FacesFileError: A dataset is not as it should be.
     """
-    with contextlib.ExitStack() as closing:
+    with naming_damage(path, "HDF5"), contextlib.ExitStack() as closing:
         file = closing.enter_context(open_hdf5(path))
-        for key in ARRAYS:
-            if not isinstance(file.get(key), h5py.Dataset) and (key in REQUIRED or key in file):
-                found = ", ".join(sorted(file)) or "nothing"
-                raise FacesFileError(f"{path}: has no dataset {key!r} (found: {found})")
+        for key in select(path, file, REQUIRED, OPTIONAL):
+            if not isinstance(file[key], h5py.Dataset):
+                raise FacesFileError(f"{path}: {key} is a group, an array is expected")
         faces = make_faces(
             str(path),
             map_images(path, file["images"]),

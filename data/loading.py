@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from data.arrays import READERS, ResizedArrays, read_arrays
+from data.arrays import SUFFIXES, ResizedArrays, read_arrays
 from data.cache import Conversion, cache_path, open_or_build, read_into_memory
 from data.ddh_pickles import PickledFaces
 from data.faces import Faces
@@ -146,10 +146,10 @@ def choose_loader(name: str, loader: str | None, source: Path) -> str:
         if loader == "arrays":
             raise SourceError(f"{name}: {source} is a folder, the loader 'arrays' reads a file")
         return loader or KNOWN.get(name, "folders")
-    if source.suffix.lower() not in READERS:
+    if source.suffix.lower() not in SUFFIXES:
         raise SourceError(
             f"{name}: {source} is neither a folder nor a file of arrays "
-            f"({', '.join(sorted(READERS))})"
+            f"({', '.join(sorted(SUFFIXES))})"
         )
     # Whatever the loader: a data set's cache may be handed in instead of its source.
     return "arrays"

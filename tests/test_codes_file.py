@@ -1,15 +1,11 @@
-import struct
-import zipfile
-
-import h5py
 import numpy as np
 import pytest
-import scipy.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facehash.codes import CodesError, packed_from_bits
 from facehash.retrieval.codes_file import CodeSet, read_codes, write_codes
+from tests.array_files import SAVERS, save_matlab_4
 
 BITS = 12
 
@@ -27,40 +23,6 @@ def arrays(kind="bits", dtype=np.int8):
     return {"gallery_codes": gallery.astype(dtype), "query_codes": query.astype(dtype)} | labels
 
 
-def save_matlab_73(path, content):
-    """Write as MATLAB does: arrays transposed, each with its class, at least two axes."""
-    with h5py.File(path, "w", userblock_size=512) as file:
-        for name, array in content.items():
-            array = np.atleast_2d(array)
-            entry = file.create_dataset(name, data=array.T)
-            entry.attrs["MATLAB_class"] = np.bytes_(array.dtype.name)
-    with open(path, "r+b") as file:
-        file.write(
-            b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + struct.pack("<HH", 0x200, 0x4D49)
-        )
-
-
-def save_h5(path, content):
-    with h5py.File(path, "w") as file:
-        for name, array in content.items():
-            file[name] = array
-
-
-SAVERS = {
-    "npz": ("codes.npz", lambda path, content: np.savez(path, **content)),
-    "compressed npz": ("codes.npz", lambda path, content: np.savez_compressed(path, **content)),
-    "h5": ("codes.h5", save_h5),
-    "hdf5": ("codes.hdf5", save_h5),
-    "MATLAB 4": ("codes.mat", lambda path, content: scipy.io.savemat(path, content, format="4")),
-    "MATLAB 5": ("codes.mat", scipy.io.savemat),
-    "MATLAB 7": (
-        "codes.mat",
-        lambda path, content: scipy.io.savemat(path, content, do_compression=True),
-    ),
-    "MATLAB 7.3": ("codes.mat", save_matlab_73),
-}
-
-
 def expected():
     content = arrays("packed")
     return CodeSet(*(content[name] for name in list(content)[:4]), BITS)
@@ -75,12 +37,13 @@ def assert_equal(found, wanted):
 
 
 def save(tmp_path, content, form="npz"):
-    name, saver = SAVERS[form]
-    saver(tmp_path / name, content)
-    return tmp_path / name
+    ending, saver = (".mat", save_matlab_4) if form == "MATLAB 4" else SAVERS[form]
+    path = tmp_path / f"codes{ending}"
+    saver(path, content)
+    return path
 
 
-@pytest.mark.parametrize("form", SAVERS)
+@pytest.mark.parametrize("form", [*SAVERS, "MATLAB 4"])
 @pytest.mark.parametrize("kind", ["bits", "signs", "packed"])
 def test_every_form_of_codes_reads_the_same_from_every_form_of_file(tmp_path, form, kind):
     content = arrays(kind, np.float64 if form == "MATLAB 4" else np.int8)
@@ -122,11 +85,6 @@ def test_codes_of_nothing_but_ones_are_all_set_bits_in_either_reading(tmp_path):
     assert read_codes(save(tmp_path, ones)).gallery_codes.tolist() == [[255, 15]] * 5
     signs = arrays("signs") | {"query_codes": np.ones((3, BITS))}
     assert read_codes(save(tmp_path, signs)).query_codes.tolist() == [[255, 15]] * 3
-
-
-def test_matlab_files_that_other_tools_wrote_by_rows_are_not_transposed(tmp_path):
-    save_h5(tmp_path / "codes.mat", arrays())
-    assert_equal(read_codes(tmp_path / "codes.mat"), expected())
 
 
 @given(st.integers(1, 80), st.integers(1, 6), st.integers(1, 6), st.integers(0, 2**32 - 1))
@@ -189,45 +147,19 @@ def refused(path, *parts):
         assert part in message, message
 
 
-@pytest.mark.parametrize("name", ["codes.npz", "codes.h5", "codes.mat"])
-def test_a_missing_file(tmp_path, name):
-    refused(tmp_path / name, "no such file")
-
-
-def test_a_folder(tmp_path):
-    (tmp_path / "codes.npz").mkdir()
-    refused(tmp_path / "codes.npz", "is a folder")
-
-
-@pytest.mark.parametrize("name", ["codes.pkl", "codes.npy", "codes"])
-def test_another_suffix(tmp_path, name):
-    (tmp_path / name).write_bytes(b"")
-    refused(tmp_path / name, "end in .npz, .h5, .hdf5, .mat")
-
-
-@pytest.mark.parametrize("form", ["npz", "h5", "MATLAB 5", "MATLAB 7", "MATLAB 7.3"])
-@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9])
-def test_a_truncated_file(tmp_path, form, share):
-    path = save(tmp_path, arrays(), form)
-    content = path.read_bytes()
-    path.write_bytes(content[: int(len(content) * share)])
-    refused(path)
-
-
-@pytest.mark.parametrize("name", ["codes.npz", "codes.h5", "codes.mat"])
-def test_a_file_of_something_else(tmp_path, name):
+@pytest.mark.parametrize("name", ["codes.npz", "codes.h5", "codes.mat", "codes.pkl"])
+def test_what_no_arrays_can_be_read_from(tmp_path, name):
     (tmp_path / name).write_text("gallery_codes = [1 0 1]\n" * 50)
-    refused(tmp_path / name)
+    refused(tmp_path / name, "codes")
 
 
-def test_a_damaged_array_in_a_zip(tmp_path):
-    path = save(tmp_path, arrays())
-    content = bytearray(path.read_bytes())
-    with zipfile.ZipFile(path) as archive:
-        start = archive.getinfo("gallery_codes.npy").header_offset
-    content[start + 160 : start + 200] = b"\xff" * 40
-    path.write_bytes(content)
-    refused(path, "cannot be read as .npz")
+@pytest.mark.parametrize("form", ["npz", "h5", "MATLAB 5", "MATLAB 7.3"])
+def test_a_missing_array_with_the_nearest_name(tmp_path, form):
+    content = arrays()
+    content["galery_codes"] = content.pop("gallery_codes")
+    refused(
+        save(tmp_path, content, form), "no array 'gallery_codes'", "did you mean 'galery_codes'?"
+    )
 
 
 @pytest.mark.parametrize("form", ["npz", "compressed npz"])
@@ -244,26 +176,6 @@ def test_any_flipped_bytes_are_refused_or_harmless(tmp_path, form):
             read_codes(path)
         except CodesError as error:
             assert str(error).isprintable()
-
-
-def test_a_plain_npy_file_under_the_name_of_an_npz(tmp_path):
-    with open(tmp_path / "codes.npz", "wb") as file:
-        np.save(file, np.zeros(3))
-    refused(tmp_path / "codes.npz", "not an .npz file")
-
-
-def test_pickled_objects_are_never_loaded(tmp_path):
-    content = arrays() | {"query_labels": np.array([1, None, 2], dtype=object)}
-    refused(save(tmp_path, content), "cannot be read as .npz", "allow_pickle=False")
-
-
-@pytest.mark.parametrize("form", ["npz", "h5", "MATLAB 5", "MATLAB 7.3"])
-def test_a_missing_array_with_the_nearest_name(tmp_path, form):
-    content = arrays()
-    content["galery_codes"] = content.pop("gallery_codes")
-    refused(
-        save(tmp_path, content, form), "no array 'gallery_codes'", "did you mean 'galery_codes'?"
-    )
 
 
 GALLERY, QUERY = arrays()["gallery_codes"], arrays()["query_codes"]
@@ -331,20 +243,7 @@ def test_wrong_packed_codes(tmp_path, name, array, message):
     refused(save(tmp_path, arrays("packed") | {name: array}), message)
 
 
-@pytest.mark.parametrize("form", ["MATLAB 5", "h5"])
-def test_what_is_no_array_of_numbers(tmp_path, form):
-    path = save(tmp_path, arrays(), form)
-    if form == "h5":
-        with h5py.File(path, "a") as file:
-            del file["query_labels"]
-            file.create_group("query_labels")
-        refused(path, "query_labels is not an array of numbers")
-        with h5py.File(path, "a") as file:
-            del file["query_labels"]
-            file["query_labels"] = ["ann", "bob", "eve"]
-        refused(path, "query_labels is not an array of numbers")
-    else:
-        content = arrays() | {"query_labels": {"a": 1}}
-        refused(save(tmp_path, content, form), "query_labels")
-        content = arrays() | {"query_labels": scipy.sparse.eye(3).tocsc()}
-        refused(save(tmp_path, content, form), "query_labels is not an array of numbers")
+@pytest.mark.parametrize("form", ["h5", "MATLAB 5", "MATLAB 7.3"])
+def test_names_in_place_of_labels(tmp_path, form):
+    content = arrays() | {"query_labels": ["ann", "bob", "eve"]}
+    refused(save(tmp_path, content, form), "query_labels must be integers, got dtype <U3")

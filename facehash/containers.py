@@ -1,0 +1,189 @@
+"""Named arrays of numbers and text from .npz, HDF5 and MATLAB files, without ever unpickling."""
+
+from __future__ import annotations
+
+import contextlib
+import zipfile
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import scipy.io
+from numpy.typing import NDArray
+
+from facehash.errors import InputError, did_you_mean
+
+Arrays = dict[str, NDArray[Any]]
+Names = Collection[str]
+
+
+class ContainerError(InputError):
+    """A file from which the arrays wanted cannot be read."""
+
+
+def read_arrays(path: Path, required: Names, optional: Names = ()) -> Arrays:
+    """Read named arrays from a file; what else it holds is not looked at.
+
+    What MATLAB wrote into HDF5 by columns is turned back: an array has the shape it had there.
+    What other tools wrote into a .mat by rows is left as it is.
+
+    Args:
+        path: A file ending in .npz, .h5, .hdf5 or .mat (MATLAB 4 to 7.3).
+        required: Names that the file must have.
+        optional: Names that it may have.
+
+    Returns:
+        An array for each name that is there, of any dtype but objects; text, also that of a cell
+        array of MATLAB, as NumPy's str.
+
+    Raises:
+        ContainerError: No such file, another suffix, a damaged file, a name that is missing (the
+            nearest one there is told), or something that is no array of numbers or text.
+    """
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise ContainerError(
+            f"{path}: files of arrays end in {', '.join(READERS)}, got {path.suffix!r}"
+        )
+    if not path.is_file():
+        raise ContainerError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
+    return reader(path, required, optional)
+
+
+@contextlib.contextmanager
+def naming_damage(path: Path, kind: str) -> Iterator[None]:
+    """Turn whatever goes wrong while a file is read into one line that names the file.
+
+    Args:
+        path: The file.
+        kind: What it is read as.
+
+    Raises:
+        ContainerError: Anything but an `InputError`, which says itself what is wrong, was raised.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    # NumPy, zipfile, SciPy and h5py fail in whatever the damage leads them to, MemoryError for
+    # sizes that nobody wrote among it.
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ContainerError(f"{path}: cannot be read as {kind} ({reason})") from error
+
+
+def open_hdf5(path: Path) -> h5py.File:
+    """Open an HDF5 file for reading, without a lock: such a file is replaced, never changed.
+
+    Raises:
+        ContainerError: It cannot be opened as HDF5.
+    """
+    with naming_damage(path, "HDF5"):
+        return h5py.File(path, "r", locking=False)
+
+
+def select(path: Path, present: Collection[Any], required: Names, optional: Names) -> list[str]:
+    """Choose from the names in a file those that are wanted.
+
+    Raises:
+        ContainerError: A required one is not there.
+    """
+    for name in required:
+        if name not in present:
+            # A damaged file may name its arrays by lines of noise, which h5py gives as bytes.
+            readable = [other for other in present if isinstance(other, str)]
+            readable = [other for other in readable if other.isprintable()]
+            raise ContainerError(f"{path}: no array {name!r}{did_you_mean(name, readable)}")
+    return [*required, *(name for name in optional if name in present)]
+
+
+def is_by_columns(entry: Any) -> bool:
+    """Whether MATLAB wrote this entry of an HDF5 file: what it calls (n, m) is (m, n) there."""
+    return isinstance(entry, h5py.Dataset) and "MATLAB_class" in entry.attrs
+
+
+def _read_npz(path: Path, required: Names, optional: Names) -> Arrays:
+    if not zipfile.is_zipfile(path):
+        raise ContainerError(
+            f"{path}: cannot be read as .npz (no zip archive of arrays, or a truncated one)"
+        )
+    with naming_damage(path, ".npz"), np.load(path, allow_pickle=False) as archive:
+        names = select(path, archive.files, required, optional)
+        return {name: _member(path, archive, name) for name in names}
+
+
+def _member(path: Path, archive: Any, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(archive[name])
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise ContainerError(
+            f"{path}: {name} holds Python objects, which are not read for safety; store numbers, "
+            "or names as np.array(names, dtype=str)"
+        ) from error
+
+
+def _read_hdf5(path: Path, required: Names, optional: Names) -> Arrays:
+    with naming_damage(path, "HDF5"), open_hdf5(path) as file:
+        names = select(path, list(file), required, optional)
+        return {name: _read_dataset(path, file, name) for name in names}
+
+
+def _read_dataset(path: Path, file: h5py.File, name: str) -> NDArray[Any]:
+    entry = file[name]
+    if isinstance(entry, h5py.Dataset):
+        if h5py.check_ref_dtype(entry.dtype) is h5py.Reference:
+            cells = [file[reference] for reference in entry[()].ravel()]
+            return np.array([_cell_text(path, name, cell) for cell in cells], np.str_)
+        if h5py.check_string_dtype(entry.dtype) is not None:
+            texts = entry.asstr("utf-8", "surrogateescape")[()]
+            return np.asarray(texts, np.str_)
+        if entry.dtype.kind not in "OV":
+            values = np.asarray(entry[()])
+            return values.T if is_by_columns(entry) else values
+    raise ContainerError(f"{path}: {name} is no array of numbers or text")
+
+
+def _cell_text(path: Path, name: str, cell: Any) -> str:
+    if isinstance(cell, h5py.Dataset) and cell.attrs.get("MATLAB_empty"):
+        return ""
+    if not isinstance(cell, h5py.Dataset) or cell.dtype != np.uint16:
+        found = getattr(cell, "dtype", "a structure")
+        raise ContainerError(f"{path}: {name} must be text, got a cell of {found}")
+    units: bytes = cell[()].ravel().astype("<u2").tobytes()
+    return units.decode("utf-16-le", "replace")
+
+
+def _read_matlab(path: Path, required: Names, optional: Names) -> Arrays:
+    with naming_damage(path, "MATLAB file"):
+        with path.open("rb") as file:
+            is_73 = b"MATLAB 7.3" in file.read(116)
+        if is_73 or h5py.is_hdf5(path):
+            return _read_hdf5(path, required, optional)
+        present = [name for name, _, _ in scipy.io.whosmat(str(path), appendmat=False)]
+        names = select(path, present, required, optional)
+        content = scipy.io.loadmat(str(path), variable_names=names, appendmat=False)
+        return {name: _matrix(path, name, content[name]) for name in names}
+
+
+def _matrix(path: Path, name: str, value: Any) -> NDArray[Any]:
+    if isinstance(value, np.ndarray) and value.dtype.kind == "O":
+        # A cell array arrives as an array of arrays, those of text holding one str, or none.
+        cells = [np.asarray(cell) for cell in value.ravel()]
+        if all(cell.dtype.kind == "U" and cell.size <= 1 for cell in cells):
+            return np.array(["".join(cell.ravel()) for cell in cells], np.str_)
+    elif isinstance(value, np.ndarray) and value.dtype.kind != "V":
+        return value
+    raise ContainerError(f"{path}: {name} is no array of numbers or text")
+
+
+READERS: dict[str, Callable[[Path, Names, Names], Arrays]] = {
+    ".npz": _read_npz,
+    ".h5": _read_hdf5,
+    ".hdf5": _read_hdf5,
+    ".mat": _read_matlab,
+}
+"""Readers by the endings of the files."""
