@@ -1,6 +1,4 @@
 import functools
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -136,29 +134,13 @@ def test_one_photo_is_encoded_like_the_same_row_of_a_batch(make_dcbh, images):
         np.testing.assert_allclose(single, batch[row], atol=1e-5)
 
 
-def test_a_saved_model_gives_the_same_codes_in_a_fresh_process(make_dcbh, images, tmp_path):
+def test_a_saved_model_gives_the_same_codes_in_a_fresh_process(
+    make_dcbh, images, encode_in_a_fresh_process
+):
     model = make_dcbh(centers="both")
-    model.save(tmp_path / "model.keras")
-    np.save(tmp_path / "images.npy", images)
-    script = """
-import sys
-from pathlib import Path
-import numpy as np
-from facehash import methods
-from facehash.learning.backend import choose_backend, start_backend
-start_backend(choose_backend())
-from facehash.learning.encoding import encode
-folder = Path(sys.argv[1])
-model = methods.load(folder / "model.keras")
-print(methods.method_of(model), model.center_loss.positions().shape)
-np.save(folder / "codes.npy", encode(model, np.load(folder / "images.npy")))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split()[0] == "dcbh"
-    assert "3" in done.stdout and "72" in done.stdout
-    np.testing.assert_array_equal(np.load(tmp_path / "codes.npy"), encode(model, images))
+    codes, printed = encode_in_a_fresh_process(model, images)
+    assert printed[0] == "dcbh"
+    np.testing.assert_array_equal(codes, encode(model, images))
 
 
 def test_a_few_epochs_learn_within_the_stated_bounds_and_encode_alike_when_loaded(faces, tmp_path):

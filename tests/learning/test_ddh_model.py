@@ -1,5 +1,3 @@
-import subprocess
-import sys
 import zipfile
 
 import keras
@@ -96,33 +94,18 @@ def test_the_loss_is_the_sum_of_its_terms_written_from_the_equation(make_model, 
     assert logs["accuracy"] == np.mean(logits.argmax(axis=1) == labels)
 
 
-def test_a_saved_model_gives_the_same_codes_in_a_fresh_process(make_model, rng, tmp_path):
+def test_a_saved_model_gives_the_same_codes_in_a_fresh_process(
+    make_model, rng, encode_in_a_fresh_process
+):
     model = make_model(bits=20, augmentation={"flip": True, "shift": 2}, crop="arcface112")
     images = rng.integers(0, 256, (16, 32, 32, 3)).astype("uint8")
     # Moving statistics away from their initial values, as training would leave them.
     for variable in model.non_trainable_variables:
         if "moving" in variable.path:
             variable.assign(rng.uniform(0.5, 1.5, variable.shape))
-    model.save(tmp_path / "model.keras")
-    np.save(tmp_path / "images.npy", images)
-    script = """
-import sys
-from pathlib import Path
-import numpy as np
-from facehash import methods
-from facehash.learning.backend import choose_backend, start_backend
-start_backend(choose_backend())
-from facehash.learning.encoding import encode
-folder = Path(sys.argv[1])
-model = methods.load(folder / "model.keras")
-print(model.identities, model.crop, methods.method_of(model))
-np.save(folder / "codes.npy", encode(model, np.load(folder / "images.npy")))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "['ann', 'bob', 'eve'] arcface112 ddh"
-    np.testing.assert_array_equal(np.load(tmp_path / "codes.npy"), encode(model, images))
+    codes, printed = encode_in_a_fresh_process(model, images)
+    assert printed == ["ddh", "ann", "bob", "eve", "arcface112"]
+    np.testing.assert_array_equal(codes, encode(model, images))
 
 
 def test_images_too_small_for_the_network_are_refused_with_the_size_that_fits(make_model):
