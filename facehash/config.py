@@ -85,6 +85,7 @@ class TrainingConfig(Strict):
         precision: Keras dtype policy.
         jit: Compile with XLA; ``auto`` does so on JAX only. On TensorFlow ``true`` gives up the
             promise that the same seed gives the same codes.
+        devices: ``one``, or ``all`` to share each batch among them (backend JAX).
         backup_seconds: Least time between two backups, which happen at ends of epochs.
         tensorboard: Also write TensorBoard logs into the run directory.
     """
@@ -99,6 +100,7 @@ class TrainingConfig(Strict):
     validation: float = Field(default=0.0, ge=0.0, lt=1.0)
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     jit: Literal[True, False, "auto"] = "auto"
+    devices: Literal["one", "all"] = "one"
     backup_seconds: float = Field(default=30.0, ge=0)
     tensorboard: bool = False
 

@@ -109,11 +109,10 @@ def forbid_racing_reductions() -> None:
         import tensorflow
 
         tensorflow.config.experimental.enable_op_determinism()
+    elif keras.backend.backend() == "torch":
+        # cuBLAS reads it when it is first used; without it PyTorch has no fixed order to offer.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        import torch
 
-
-def device_name() -> str:
-    """Name what the backend computes on, for the record of a run, such as ``"cpu"``."""
-    import keras
-
-    devices = keras.distribution.list_devices()
-    return ", ".join(str(device).lower() for device in devices) or "cpu"
+        # A warning that names the operation, where there is only a racing one, and no refusal.
+        torch.use_deterministic_algorithms(True, warn_only=True)

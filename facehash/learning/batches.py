@@ -19,6 +19,8 @@ class ShuffledBatches(keras.utils.PyDataset):
         batch: Images a batch; the last one of an epoch may be smaller.
         seed: Of the order.
         epoch: The epoch to begin with, from 0.
+        multiple: The last batch is cut to a multiple of this many images, so that devices can
+            share it evenly. Which images an epoch leaves out follows from its order.
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class ShuffledBatches(keras.utils.PyDataset):
         batch: int,
         seed: int,
         epoch: int = 0,
+        multiple: int = 1,
     ) -> None:
         super().__init__()
         self.images = images
@@ -35,11 +38,12 @@ class ShuffledBatches(keras.utils.PyDataset):
         self.batch = batch
         self.seed = seed
         self.epoch = epoch
+        self.used = len(images) // multiple * multiple
         self._order = self._shuffled()
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
-        return -(-len(self.images) // self.batch)
+        return -(-self.used // self.batch)
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.integer]]:
         """Return batch `index` of the current epoch."""
@@ -52,4 +56,5 @@ class ShuffledBatches(keras.utils.PyDataset):
         self._order = self._shuffled()
 
     def _shuffled(self) -> NDArray[np.int64]:
-        return np.random.default_rng([self.seed, self.epoch]).permutation(len(self.images))
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.images))
+        return order[: self.used]

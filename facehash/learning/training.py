@@ -15,7 +15,7 @@ from facehash.dataset import FaceDataset
 from facehash.environment import describe_environment
 from facehash.errors import Interrupted
 from facehash.files import replacing, write_json
-from facehash.learning.backend import device_name, forbid_racing_reductions, set_seed
+from facehash.learning.backend import forbid_racing_reductions, set_seed
 from facehash.learning.backup import Backup, restore
 from facehash.learning.batches import ShuffledBatches
 from facehash.learning.callbacks import (
@@ -25,6 +25,7 @@ from facehash.learning.callbacks import (
     Progress,
     tensorboard_callbacks,
 )
+from facehash.learning.devices import data_parallel, device_name
 from facehash.learning.hash_model import HashModel
 from facehash.learning.preparation import TrainingData, draw_validation, prepare
 from facehash.run_files import apply_split, read_history, write_split
@@ -77,31 +78,37 @@ def train(
 
     Raises:
         TrainingDiverged: The loss is no longer a number.
+        InputError: The devices asked for cannot be had, or cannot share the images.
         RunError: The run is finished, or has another configuration, or its backup is damaged, of
             another model, or of other data.
         FileInUseError: Another process trains in this run directory.
         Interrupted: Ctrl-C; what was backed up is kept.
     """
-    with run.held():
+    training = config.training
+    with run.held(), data_parallel(training.devices, training.batch) as devices:
         run.check(config.to_yaml(), overwrite)
         if run.finished and not overwrite:
             raise RunError(f"{run.path}: another process has just finished this run")
         backup = None if overwrite else Backup.read(run.backup)
         if backup:
             dataset = apply_split(run.split, dataset)
-        validation = draw_validation(dataset.train, config.training.validation, config.seed)
-        data = prepare(dataset, validation)
+        validation = draw_validation(dataset.train, training.validation, config.seed)
+        data = prepare(dataset, validation, devices)
         set_seed(config.seed)
         model = build(data.identities, data.pixel_mean, data.pixel_std)
-        compile_model(model, config.training, len(data.images))
-        extra = tensorboard_callbacks(run.path) if config.training.tensorboard else []
+        done = backup.epoch if backup else 0
+        batches = ShuffledBatches(
+            data.images, data.classes, training.batch, config.seed, done, devices
+        )
+        compile_model(model, training, batches.used)
+        extra = tensorboard_callbacks(run.path) if training.tensorboard else []
 
         # Nothing of an earlier run is touched before everything that can fail has been tried.
         run.begin(config.to_yaml(), overwrite)
         write_split(run.split, dataset, validation)
         environment = describe_environment(keras.backend.backend(), device_name(), config.seed)
         write_json(run.environment, environment)
-        outcome = _fit(model, data, config, run, backup, extra)
+        outcome = _fit(model, batches, data, training, run, backup, extra)
         with replacing(run.model) as temporary:
             model.save(temporary)
         run.tidy()
@@ -139,26 +146,26 @@ def compile_model(model: HashModel, training: TrainingConfig, images: int) -> No
 
 def _fit(
     model: HashModel,
+    batches: ShuffledBatches,
     data: TrainingData,
-    config: RunConfig[Any],
+    training: TrainingConfig,
     run: RunDirectory,
     backup: Backup | None,
     extra: list[keras.callbacks.Callback],
 ) -> Outcome:
     """Run the epochs that are left, and leave the model with its best weights."""
-    training = config.training
     done = backup.epoch if backup else 0
     if backup:
         restore(model, backup, run.backup)
     history = History(run.history, read_history(run.history), done)
     best = BestWeights(training.monitor, training.patience, history, backup and backup.best)
     writer = BackupWriter(run.backup, best, training.backup_seconds)
-    progress = Progress(len(data.images), training.batch, training.epochs, done)
+    progress = Progress(batches.used, training.batch, training.epochs, done)
     validation = (data.validation_images, data.validation_classes)
     try:
         if not best.exhausted:
             model.fit(
-                ShuffledBatches(data.images, data.classes, training.batch, config.seed, done),
+                batches,
                 epochs=training.epochs,
                 initial_epoch=done,
                 validation_data=validation if len(data.validation_images) else None,
