@@ -101,8 +101,6 @@ def train(turn: Turn) -> dict[str, Any]:
 
     half = turn.precision == "bfloat16"
     allow_tf32(turn.backend, turn.precision == "tf32")
-    peak = matrix_peak(turn.matrix_side, dtype="bfloat16" if half else "float32")
-
     source = Path(turn.data) if turn.data else None
     faces = load_pubfig83(source) if source else make_faces(turn.images, turn.people)
     images = faces.read(faces.train)
@@ -118,6 +116,8 @@ def train(turn: Turn) -> dict[str, Any]:
     history = model.fit(
         batches, epochs=turn.epochs, shuffle=False, verbose=0, callbacks=[clock]
     ).history
+    # Not before: cuBLAS takes the setting that makes a training reproducible at its first use.
+    peak = matrix_peak(turn.matrix_side, dtype="bfloat16" if half else "float32")
     seconds = np.diff(clock.ends).tolist()
     speed = len(images) / statistics.median(seconds)
     gflops = speed * training_flops(model) / 1e9
