@@ -2,14 +2,17 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Which of them make test-backends tries, each in a process of its own.
+BACKENDS ?= tensorflow jax torch
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench clean help
+.PHONY: demo test test-backends lint bench clean help
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo   train and score DDH on 400 faces, a few minutes from nothing"
 	@echo "make test   the tests"
+	@echo "make test-backends   the learning tests on TensorFlow, JAX and PyTorch, one after another"
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make bench  the benchmarks, into benchmarks/results"
 
@@ -31,6 +34,13 @@ demo: $(VENV)/.installed-demo
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest
+
+# For a PyTorch without CUDA, gigabytes smaller on Linux, see docs/backends.md.
+test-backends: $(VENV)/.installed-test $(VENV)/.installed-backends
+	@set -e; for backend in $(BACKENDS); do \
+		echo "tests/learning on $$backend"; \
+		KERAS_BACKEND=$$backend $(BIN)/python -m pytest tests/learning; \
+	done
 
 lint: $(VENV)/.installed-test $(VENV)/.installed-lint
 	$(BIN)/ruff check .
