@@ -36,3 +36,13 @@ def test_a_resumed_epoch_has_the_order_of_an_unbroken_run(data):
     for _ in range(4):
         unbroken.on_epoch_end()
     assert rows_of_epoch(ShuffledBatches(*data, 3, seed=5, epoch=4)) == rows_of_epoch(unbroken)
+
+
+def test_the_last_batch_can_be_cut_so_that_devices_share_it(data):
+    batches = ShuffledBatches(*data, batch=8, seed=1, multiple=4)
+    first = rows_of_epoch(batches)
+    assert [len(rows) for rows in first] == [8]
+    batches.on_epoch_end()
+    left_out = [set(range(10)) - set(rows[0]) for rows in (first, rows_of_epoch(batches))]
+    assert left_out[0] != left_out[1]
+    assert [len(rows) for rows in rows_of_epoch(ShuffledBatches(*data, 6, 1, multiple=2))] == [6, 4]
