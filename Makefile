@@ -48,10 +48,12 @@ lint: $(VENV)/.installed-test $(VENV)/.installed-lint
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.installed-test
+# JAX and PyTorch are among the options that are compared.
+bench: $(VENV)/.installed-test $(VENV)/.installed-backends
 	$(BIN)/python -m benchmarks.evaluation
 	$(BIN)/python -m benchmarks.data
 	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.training_options
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

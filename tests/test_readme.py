@@ -8,7 +8,14 @@ from experiments.readme import fill
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "data/README.md", "ddh/README.md", "dcbh/README.md"]
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "data/README.md",
+    "ddh/README.md",
+    "dcbh/README.md",
+    "docs/backends.md",
+]
 
 
 def test_the_tables_are_those_that_the_committed_results_give():
