@@ -26,6 +26,7 @@ class DDH(HashModel):
 
     Args:
         block: Features that become one bit.
+        hashing: ``"divide_and_encode"``, or ``"dense"``, in which each bit sees all features.
         code_batch_norm: Batch normalisation before the tanh. The released code has it (the
             "batch normalization quantization" of the follow-up DDQH, whose name its file bears);
             the figure of the paper has not.
@@ -45,6 +46,7 @@ class DDH(HashModel):
         self,
         *,
         block: int = 4,
+        hashing: str = "divide_and_encode",
         code_batch_norm: bool = True,
         quantization_weight: float = 0.01,
         weight_decay: float = 1e-4,
@@ -57,6 +59,7 @@ class DDH(HashModel):
                 f"got side {self.side}"
             )
         self.block = block
+        self.hashing = hashing
         self.code_batch_norm = code_batch_norm
         self.quantization_weight = quantization_weight
         self.weight_decay = weight_decay
@@ -87,9 +90,12 @@ class DDH(HashModel):
         local = convolution(80, 2, kind=LocallyConnected2D)(x)  # 2 x 2 x 80
         local = layers.ReLU()(layers.BatchNormalization()(local))
         scales = layers.Concatenate()([layers.Flatten()(x), layers.Flatten()(local)])  # 540 + 320
-        features = dense(self.bits * self.block)(scales)
-        features = layers.ReLU(name="features")(layers.BatchNormalization()(features))
-        code = DivideAndEncode(self.bits, kernel_regularizer=decay)(features)
+        feature = dense(self.bits * self.block)(scales)
+        feature = layers.ReLU(name="feature")(layers.BatchNormalization()(feature))
+        if self.hashing == "divide_and_encode":
+            code = DivideAndEncode(self.bits, kernel_regularizer=decay)(feature)
+        else:
+            code = dense(self.bits)(feature)
         if self.code_batch_norm:
             code = layers.BatchNormalization()(code)
         relaxed = layers.Activation("tanh", name="relaxed")(code)
@@ -109,6 +115,7 @@ class DDH(HashModel):
         return {
             **super().get_config(),
             "block": self.block,
+            "hashing": self.hashing,
             "code_batch_norm": self.code_batch_norm,
             "quantization_weight": self.quantization_weight,
             "weight_decay": self.weight_decay,

@@ -33,6 +33,13 @@ def test_code_batch_norm_is_a_switch(make_model):
     assert with_it - without == 2 * 12
 
 
+def test_a_dense_hash_layer_lets_every_bit_see_every_feature(make_model):
+    divided = trainable_parameters(make_model())
+    dense = make_model(hashing="dense")
+    assert trainable_parameters(dense) - divided == 12 * 48 - 48  # 48 features, once a bit
+    assert DDH.from_config(dense.get_config()).hashing == "dense"
+
+
 @pytest.mark.parametrize("bits", [12, 24, 36, 48, 64, 128])
 @pytest.mark.parametrize("people", [2, 7])
 def test_any_code_length_and_number_of_people(make_model, rng, bits, people):

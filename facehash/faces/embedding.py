@@ -1,0 +1,42 @@
+"""From aligned faces to vectors or codes: what an embedder offers."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Metric = Literal["cosine", "euclidean", "hamming"]
+Crop = Literal["arcface112", "box", "none"]
+
+
+class Embedder(Protocol):
+    """Turns faces into rows that can be compared."""
+
+    @property
+    def identity(self) -> str:
+        """Name, settings that change the rows, and the SHA-256 of the weights."""
+
+    @property
+    def metric(self) -> Metric:
+        """How rows are compared; ``"hamming"`` means that they are packed codes."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector; of a code its bits."""
+
+    @property
+    def side(self) -> int:
+        """Height and width in pixels of the faces that `embed` takes."""
+
+    @property
+    def crop(self) -> str:
+        """How faces are to be cropped, a `Crop`."""
+
+    def embed(self, faces: NDArray[np.uint8]) -> NDArray[Any]:
+        """Embed uint8 (n, side, side, 3) RGB faces.
+
+        Returns:
+            float32 (n, dimension), or packed codes uint8 (n, ceil(dimension / 8)).
+        """
