@@ -1,0 +1,12 @@
+"""Codes from float vectors without a network: random hyperplanes, and iterative quantization."""
+
+from __future__ import annotations
+
+from facehash.hashing.itq import IterativeQuantization
+from facehash.hashing.linear import LinearHash
+from facehash.hashing.lsh import RandomHyperplanes
+
+HASHERS: dict[str, type[LinearHash]] = {"lsh": RandomHyperplanes, "itq": IterativeQuantization}
+"""Each way to hash vectors, by the name that commands and tables use."""
+
+__all__ = ["HASHERS", "IterativeQuantization", "LinearHash", "RandomHyperplanes"]

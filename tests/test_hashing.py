@@ -1,0 +1,189 @@
+"""Random hyperplanes and iterative quantization, against oracles written from the papers."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facehash.codes import CodesError, bits_from_packed
+from facehash.hashing import HASHERS, IterativeQuantization, RandomHyperplanes
+from facehash.hashing.itq import principal_components, rotation
+
+BOTH = pytest.mark.parametrize("hasher", HASHERS.values(), ids=HASHERS)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(2011)
+
+
+@pytest.fixture
+def vectors(rng):
+    """Correlated, far from the origin, as embeddings are."""
+    return (rng.normal(size=(300, 24)) @ rng.normal(size=(24, 24)) + 7).astype("float32")
+
+
+def loop_codes(hashed, vectors):
+    """Bits by the definition: one dot product a bit."""
+    out = []
+    for vector in vectors.astype(np.float64):
+        centred = [x - m for x, m in zip(vector, hashed.mean.astype(np.float64), strict=True)]
+        out.append(
+            [
+                int(sum(c * p for c, p in zip(centred, column, strict=True)) >= 0)
+                for column in hashed.projection.astype(np.float64).T
+            ]
+        )
+    return np.array(out)
+
+
+@BOTH
+def test_bits_are_the_signs_of_centred_products(hasher, vectors):
+    hashed = hasher.fit(vectors, 11, seed=3)
+    np.testing.assert_array_equal(
+        bits_from_packed(hashed.encode(vectors[:40]), 11), loop_codes(hashed, vectors[:40])
+    )
+
+
+@BOTH
+def test_codes_do_not_change_when_everything_is_moved(hasher, vectors):
+    there = hasher.fit(vectors, 16, seed=0).encode(vectors)
+    moved = vectors.astype(np.float64) + 100
+    here = hasher.fit(moved, 16, seed=0).encode(moved)
+    differing = np.unpackbits(there ^ here).mean()
+    assert differing < 0.002  # only a product within rounding of zero may turn over
+
+
+@BOTH
+def test_the_same_seed_gives_the_same_codes_and_another_seed_others(hasher, vectors):
+    codes = [hasher.fit(vectors, 16, seed).encode(vectors) for seed in (5, 5, 6)]
+    np.testing.assert_array_equal(codes[0], codes[1])
+    assert (codes[0] != codes[2]).any()
+
+
+@BOTH
+def test_what_is_stored_encodes_alike(hasher, vectors):
+    hashed = hasher.fit(vectors, 9, seed=1)
+    again = hasher.from_arrays(hashed.arrays())
+    assert (again.bits, again.dimension) == (9, 24)
+    np.testing.assert_array_equal(again.encode(vectors), hashed.encode(vectors))
+
+
+def test_a_bit_of_random_hyperplanes_differs_as_often_as_the_angle_says(rng):
+    one = rng.normal(size=64)
+    other = rng.normal(size=64)
+    angle = np.arccos(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+    shares = []
+    for seed in range(20):
+        hashed = RandomHyperplanes.fit(np.stack([one, -one]), 1024, seed)  # mean 0
+        bits = bits_from_packed(hashed.encode(np.stack([one, other])), 1024)
+        shares.append((bits[0] != bits[1]).mean())
+    # 20,480 independent bits: three standard deviations are 0.0105.
+    assert np.mean(shares) == pytest.approx(angle / np.pi, abs=0.0105)
+
+
+def test_a_longer_code_of_random_hyperplanes_begins_with_the_shorter(vectors):
+    short = bits_from_packed(RandomHyperplanes.fit(vectors, 10, 0).encode(vectors), 10)
+    long = bits_from_packed(RandomHyperplanes.fit(vectors, 30, 0).encode(vectors), 30)
+    np.testing.assert_array_equal(long[:, :10], short)
+
+
+def test_principal_components_span_what_a_decomposition_of_the_data_does(vectors):
+    centred = vectors.astype(np.float64) - vectors.mean(axis=0)
+    ours = principal_components(centred, 5)
+    _, singular, directions = np.linalg.svd(centred, full_matrices=False)
+    np.testing.assert_allclose(np.abs(np.sum(ours * directions[:5].T, axis=0)), 1, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(centred @ ours, axis=0), singular[:5], rtol=1e-5)
+
+
+def quantization_error(vectors, turned):
+    values = vectors @ turned
+    return np.square(np.where(values >= 0, 1, -1) - values).sum()
+
+
+def test_each_round_lowers_the_error_and_leaves_a_rotation(rng):
+    vectors = rng.normal(size=(200, 8))
+    errors = []
+    for rounds in range(12):
+        turned = rotation(vectors, seed=4, iterations=rounds)
+        np.testing.assert_allclose(turned @ turned.T, np.eye(8), atol=1e-12)
+        errors.append(quantization_error(vectors, turned))
+    assert all(after <= before + 1e-9 for before, after in zip(errors, errors[1:], strict=False))
+    assert errors[-1] < 0.97 * errors[0]
+
+
+def test_no_rotation_fits_the_corners_of_a_round_better(rng):
+    """Given the corners, ours is the orthogonal Procrustes solution: random rotations lose."""
+    vectors = rng.normal(size=(150, 5))
+    before = rotation(vectors, seed=0, iterations=3)
+    corners = np.where(vectors @ before >= 0, 1, -1)
+    after = rotation(vectors, seed=0, iterations=4)
+    best = np.square(corners - vectors @ after).sum()
+    for _ in range(300):
+        other, _ = np.linalg.qr(rng.normal(size=(5, 5)))
+        assert np.square(corners - vectors @ other).sum() >= best
+        # ... and so do small turns of the best one.
+        near, _ = np.linalg.qr(after + 0.05 * rng.normal(size=(5, 5)))
+        near *= np.sign(np.sum(near * after, axis=0))
+        assert np.square(corners - vectors @ near).sum() >= best - 1e-9
+
+
+def test_iterative_quantization_finds_corners_that_were_turned_away(rng):
+    """Vectors made of noisy corners: the codes must be those corners up to order and sign."""
+    corners = rng.choice([-1.0, 1.0], size=(400, 6)) * np.sqrt([1.3, 1.2, 1.1, 1.0, 0.9, 0.8])
+    hidden, _ = np.linalg.qr(rng.normal(size=(6, 6)))
+    codes = IterativeQuantization.fit(corners @ hidden + 3, 6, seed=0).encode(corners @ hidden + 3)
+    bits = bits_from_packed(codes, 6) * 2.0 - 1
+    related = np.abs(bits.T @ np.sign(corners)) / 400
+    assert (related.max(axis=1) > 0.95).sum() >= 4  # a local optimum may mix two of them
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 12), st.integers(1, 6), st.integers(0, 99))
+def test_vectors_without_full_rank_are_hashed_all_the_same(rows, dimension, seed):
+    vectors = np.random.default_rng(seed).integers(0, 2, (rows, dimension)).astype("float32")
+    for hasher in HASHERS.values():
+        codes = hasher.fit(vectors, dimension, seed).encode(vectors)
+        same = {
+            vector.tobytes(): code.tobytes() for vector, code in zip(vectors, codes, strict=True)
+        }
+        assert all(same[v.tobytes()] == c.tobytes() for v, c in zip(vectors, codes, strict=True))
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "broken, complaint",
+    [
+        (np.zeros((1, 4)), "at least two vectors"),
+        (np.zeros(4), r"real numbers \(n, d\)"),
+        (np.zeros((3, 0)), r"real numbers \(n, d\)"),
+        (np.array([["a", "b"]]), "real numbers"),
+        (np.array([[0, 1.0], [np.nan, 2]]), "1 of 2 vectors hold NaN or infinity.*number 1"),
+    ],
+)
+def test_vectors_that_cannot_be_fitted_on_are_refused(hasher, broken, complaint):
+    with pytest.raises(CodesError, match=complaint):
+        hasher.fit(broken, 1, seed=0)
+
+
+def test_more_bits_than_dimensions_are_refused_where_there_are_none(vectors):
+    with pytest.raises(CodesError, match="asked for 25 bits of vectors of length 24"):
+        IterativeQuantization.fit(vectors, 25, seed=0)
+    assert RandomHyperplanes.fit(vectors, 25, seed=0).bits == 25
+
+
+@BOTH
+def test_vectors_of_another_length_are_refused(hasher, vectors):
+    with pytest.raises(CodesError, match="fitted on vectors of length 24, got 23"):
+        hasher.fit(vectors, 8, seed=0).encode(vectors[:, :23])
+
+
+@BOTH
+def test_stored_arrays_that_do_not_fit_are_refused(hasher, vectors):
+    arrays = hasher.fit(vectors, 8, seed=0).arrays()
+    with pytest.raises(CodesError, match="no array 'mean'"):
+        hasher.from_arrays({"projection": arrays["projection"]})
+    with pytest.raises(CodesError, match=r"mean must be \(d,\)"):
+        hasher.from_arrays(arrays | {"mean": arrays["mean"][:5]})
+    with pytest.raises(CodesError, match="not finite"):
+        hasher.from_arrays(arrays | {"mean": arrays["mean"] * np.nan})
