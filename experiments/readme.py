@@ -1,9 +1,10 @@
-"""The tables of README.md, written from committed files: ``python -m experiments.readme``."""
+"""The tables of the READMEs, written from committed files: ``python -m experiments.readme``."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,24 @@ ROOT = Path(__file__).resolve().parent.parent
 REPORTS = Path("experiments/results/reports")
 BENCHMARKS = Path("benchmarks/results")
 
-app = make_app("Write the tables of README.md from committed results.")
+app = make_app("Write the tables of the READMEs from committed results.")
 
 
-def fill(text: str) -> str:
-    """Put fresh tables between the markers of a README.
+def fill(name: str, text: str) -> str:
+    """Put fresh tables between the markers of a document.
 
     Args:
-        text: With ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` around each table.
+        name: A key of `TABLES`.
+        text: With ``<!-- begin TABLE -->`` and ``<!-- end TABLE -->`` around each of its tables.
 
     Returns:
-        The text with every table of this module in its place.
+        The text with every table in its place.
     """
-    for name, table in (("results", results_table()), ("speed", speed_table())):
-        marked = re.compile(rf"(<!-- begin {name} -->\n).*(<!-- end {name} -->)", re.DOTALL)
-        text, count = marked.subn(lambda match, table=table: match[1] + table + match[2], text)
+    for table, make in TABLES[name].items():
+        marked = re.compile(rf"(<!-- begin {table} -->\n).*(<!-- end {table} -->)", re.DOTALL)
+        text, count = marked.subn(lambda match, make=make: match[1] + make() + match[2], text)
         if count != 1:
-            raise LookupError(f"README.md has {count} pairs of markers for {name!r}, expected 1")
+            raise LookupError(f"{name} has {count} pairs of markers for {table!r}, expected 1")
     return text
 
 
@@ -78,16 +80,43 @@ def speed_table() -> str:
             f"{rival['peak_mb'] / converting['peak_mb']:.0f} times less",
         ]
     )
+    lower, upper = training["ratio_quartiles"]
     speeds = {way: values["median"] for way, values in training["images_a_second"].items()}
     rows.append(
         [
             "train DDH",
             f"{speeds['ours']:,} images/s",
             f"{speeds['bare fit']:,} images/s, a bare `model.fit`",
-            f"{training['ratio_ours_to_bare_fit']:.2f} of its speed",
+            f"{training['ratio_ours_to_bare_fit']:.2f} of its speed "
+            f"(quartiles of pairs {lower:.2f} to {upper:.2f})",
         ]
     )
     return _table(["what", "ours", "rival", "ours against it"], rows)
+
+
+def options_table() -> str:
+    """Tabulate the ways of training DCBH that were tried."""
+    measured = _read("training_options")["options"]
+    rows = [
+        [name, row["why"], "", "", row["not_measured"]]
+        if "not_measured" in row
+        else [
+            name,
+            row["why"],
+            f"{row['images_a_second']:.0f}",
+            f"{row['gflops']:.0f}",
+            f"{row['share_of_best_float32_peak']:.0%}",
+        ]
+        for name, row in measured.items()
+    ]
+    return _table(["option", "what is asked", "images/s", "GFLOP/s", "of the best product"], rows)
+
+
+def profile_table() -> str:
+    """Tabulate where the time of a training step of DCBH goes."""
+    profile = _read("training_options")["profile"]["share_of_operations"]
+    rows = [[kind, f"{share:.1%}"] for kind, share in profile.items()]
+    return _table(["operations", "share of the time"], rows)
 
 
 def _result(path: Path) -> list[str]:
@@ -115,14 +144,22 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
+TABLES: dict[str, dict[str, Callable[[], str]]] = {
+    "README.md": {"results": results_table, "speed": speed_table},
+    "dcbh/README.md": {"options": options_table, "profile": profile_table},
+}
+"""What stands between the markers of which document."""
+
+
 @app.command()
 def write() -> int:
-    """Write the tables of README.md from committed results.
+    """Write the tables of the READMEs from committed results.
 
     Example: python -m experiments.readme
     """
-    readme = ROOT / "README.md"
-    write_text(readme, fill(readme.read_text(encoding="utf-8")))
+    for name in TABLES:
+        path = ROOT / name
+        write_text(path, fill(name, path.read_text(encoding="utf-8")))
     return DONE
 
 
