@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 
 import typer
 
-from data.configured import find, load_configured
+from data.configured import find
+from experiments.networks import train_network
 from facehash import methods
 from facehash.command_line import DONE, make_app, run
 from facehash.config import load_config
-from facehash.learning.backend import choose_backend, start_backend
 from facehash.runs import RunDirectory
 
 app = make_app("Train a hashing network from a YAML file.")
@@ -39,22 +38,12 @@ def train(
     if print_config:
         print(settings.to_yaml(), end="")
         return DONE
-    source = find(settings.dataset, data, config.parent).resolve()
-    settings = settings.with_resolved(choose_backend(settings.backend), str(source))
-
+    source = find(settings.dataset, data, config.parent)
     directory = RunDirectory(runs / (name or f"{config.stem}-{settings.bits}-s{settings.seed}"))
-    directory.check(settings.to_yaml(), overwrite)
-    if directory.finished and not overwrite:
-        directory.tidy()
+    outcome = train_network(settings, source, directory, overwrite)
+    if outcome is None:
         print(f"already trained: {directory.path} (--overwrite trains it again)")
         return DONE
-    faces = load_configured(settings.dataset, source)
-
-    start_backend(settings.backend)
-    from facehash.learning.training import train  # Keras must not be imported any earlier
-
-    build = functools.partial(methods.build, settings)
-    outcome = train(settings, faces, directory, build, overwrite)
     print(
         f"trained {outcome.epochs} epochs, kept epoch {outcome.best_epoch} "
         f"(lowest {settings.training.monitor})\n"

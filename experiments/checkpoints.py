@@ -6,12 +6,12 @@ import logging
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from data.configured import find, load_configured
 from experiments.report import Subject
 from facehash import methods
-from facehash.config import check_config, load_config
+from facehash.config import RunConfig, check_config, load_config
 from facehash.dataset import FaceDataset
 from facehash.learning.backend import choose_backend, start_backend
 from facehash.retrieval.codes_file import CodeSet
@@ -24,15 +24,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def encode_run(path: Path, data: Path | None = None) -> tuple[CodeSet, Subject]:
-    """Encode gallery and query of a finished run.
+def load_run(
+    path: Path, data: Path | None = None
+) -> tuple[HashModel, FaceDataset, RunConfig[Any], str]:
+    """Load the model of a finished run, and the data it was trained with in the same roles.
 
     Args:
         path: The run directory.
         data: Where the data set is, if not where it was in training.
 
     Returns:
-        Packed codes with labels, and what they come from.
+        Model, data set, configuration, and the backend that Keras now runs on.
 
     Raises:
         InputError: No run, an unfinished one, or its data is missing or has changed.
@@ -49,6 +51,23 @@ def encode_run(path: Path, data: Path | None = None) -> tuple[CodeSet, Subject]:
     faces = apply_split(run.split, load_configured(config.dataset, source))
     # A model encodes alike on every backend, so the environment may ask for another one.
     model, backend = _load(run.model, os.environ.get("KERAS_BACKEND") or config.backend)
+    return model, faces, config, backend
+
+
+def encode_run(path: Path, data: Path | None = None) -> tuple[CodeSet, Subject]:
+    """Encode gallery and query of a finished run.
+
+    Args:
+        path: The run directory.
+        data: Where the data set is, if not where it was in training.
+
+    Returns:
+        Packed codes with labels, and what they come from.
+
+    Raises:
+        InputError: As `load_run`.
+    """
+    model, faces, config, backend = load_run(path, data)
     return _encode(model, faces, backend, config.seed)
 
 

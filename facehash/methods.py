@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from facehash.learning.hash_model import HashModel
 
 
+class ModelFileError(InputError):
+    """A model file that is missing, damaged, or of something else."""
+
+
 @dataclass(frozen=True)
 class Method:
     """Where a method's two classes are.
@@ -105,17 +109,17 @@ def load(path: Path) -> HashModel:
         The model, with Keras's safe mode on.
 
     Raises:
-        InputError: No such file, not a Keras file, or not one of this project's models.
+        ModelFileError: No such file, not a Keras file, or not one of this project's models.
     """
     import keras
 
     from facehash.learning.hash_model import HashModel
 
     if not path.is_file():
-        raise InputError(f"{path}: no such model file")
+        raise ModelFileError(f"{path}: no such model file")
     # Only this format has a safe mode that can be relied on.
     if path.suffix != ".keras" or not zipfile.is_zipfile(path):
-        raise InputError(f"{path}: not a whole .keras file")
+        raise ModelFileError(f"{path}: not a whole .keras file")
     for method in METHODS.values():
         method.model()  # importing the class registers its name with Keras
     try:
@@ -123,9 +127,9 @@ def load(path: Path) -> HashModel:
     except Exception as error:
         # Keras raises anything from ValueError to KeyError, often over many lines.
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"{path}: cannot be loaded as a Keras model: {reason}") from error
+        raise ModelFileError(f"{path}: cannot be loaded as a Keras model: {reason}") from error
     if not isinstance(model, HashModel):
-        raise InputError(f"{path}: holds a {type(model).__name__}, not a model of this project")
+        raise ModelFileError(f"{path}: holds a {type(model).__name__}, not a model of this project")
     return model
 
 

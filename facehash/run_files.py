@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from facehash.dataset import FaceDataset, IndexArray
 from facehash.files import replacing
-from facehash.runs import RunError
+from facehash.runs import DamagedRunError, RunError
 
 _SPLIT = ("train", "gallery", "query", "validation", "labels", "identities", "digest")
 
@@ -43,7 +43,7 @@ def read_split(path: Path) -> dict[str, NDArray[Any]]:
     """Read the arrays of `write_split`.
 
     Raises:
-        RunError: Missing or damaged.
+        DamagedRunError: Missing or damaged.
     """
     return read_npz(path, _SPLIT, "train the run again")
 
@@ -85,7 +85,7 @@ def read_history(path: Path) -> list[dict[str, float]]:
     """Read the rows of a history.csv, oldest first; none when there is no file.
 
     Raises:
-        RunError: Something in it is no number.
+        DamagedRunError: Something in it is no number.
     """
     if not path.is_file():
         return []
@@ -94,7 +94,7 @@ def read_history(path: Path) -> list[dict[str, float]]:
             rows = csv.DictReader(file)
             return [{key: float(value) for key, value in row.items()} for row in rows]
     except (ValueError, TypeError, csv.Error) as error:
-        raise RunError(f"{path}: damaged ({error}); --overwrite begins anew") from error
+        raise DamagedRunError(f"{path}: damaged ({error}); --overwrite begins anew") from error
 
 
 def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
@@ -115,7 +115,7 @@ def read_npz(path: Path, required: Sequence[str], remedy: str) -> dict[str, NDAr
         remedy: What the user can do when it is damaged.
 
     Raises:
-        RunError: Missing, damaged, or without a required array.
+        DamagedRunError: Missing, damaged, or without a required array.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -125,5 +125,5 @@ def read_npz(path: Path, required: Sequence[str], remedy: str) -> dict[str, NDAr
             raise KeyError(f"no array {missing[0]!r}")
     except Exception as error:
         # NumPy lets the errors of zipfile, zlib and its own header parser through.
-        raise RunError(f"{path}: missing or damaged ({error}); {remedy}") from error
+        raise DamagedRunError(f"{path}: missing or damaged ({error}); {remedy}") from error
     return arrays

@@ -28,6 +28,10 @@ class RunError(InputError):
     """A run directory that cannot be used as asked."""
 
 
+class DamagedRunError(RunError):
+    """A file of a run is missing or damaged: only training anew can help."""
+
+
 @dataclass(frozen=True)
 class RunDirectory:
     """The names of a run's files, and what they say about its state.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from facehash.files import replacing
 from facehash.run_files import read_npz
-from facehash.runs import RunError
+from facehash.runs import DamagedRunError
 
 Arrays = list[NDArray[Any]]
 
@@ -43,7 +43,7 @@ class Backup:
         """Read a backup, None when there is none.
 
         Raises:
-            RunError: The file is damaged.
+            DamagedRunError: The file is damaged.
         """
         if not path.is_file():
             return None
@@ -70,10 +70,10 @@ def restore(model: Any, backup: Backup, path: Path) -> None:
         path: Where it came from, for error messages.
 
     Raises:
-        RunError: The backup is of another model.
+        DamagedRunError: The backup is of another model.
     """
     variables = training_variables(model)
     if [tuple(v.shape) for v in variables] != [value.shape for value in backup.state]:
-        raise RunError(f"{path}: the backup is of another model; --overwrite begins anew")
+        raise DamagedRunError(f"{path}: the backup is of another model; --overwrite begins anew")
     for variable, value in zip(variables, backup.state, strict=True):
         variable.assign(value)

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from facehash.errors import InputError
 from facehash.learning.backup import Backup, training_variables
 from facehash.run_files import write_history
-from facehash.runs import RunError
+from facehash.runs import DamagedRunError
 
 
 class TrainingDiverged(InputError):
@@ -34,7 +34,7 @@ class History(keras.callbacks.Callback):
     def __init__(self, path: Path, rows: list[dict[str, float]], done: int) -> None:
         super().__init__()
         if len(rows) < done:
-            raise RunError(
+            raise DamagedRunError(
                 f"{path}: holds {len(rows)} epochs, the backup {done}; --overwrite begins anew"
             )
         self.path = path

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from facehash.codes import packed_from_signs, sign
 from facehash.dataset import FaceDataset, IndexArray
+from facehash.errors import InputError
 from facehash.faces.images import resize
 from facehash.learning.hash_model import HashModel
 
@@ -48,6 +50,43 @@ def relaxed_codes(
     if images.shape[1:3] != (model.side, model.side):
         images = np.stack([resize(image, model.side) for image in images])
     return model.predict(images, batch_size=batch, verbose=0)["relaxed"]
+
+
+def features_and_logits(
+    model: HashModel, dataset: FaceDataset, rows: IndexArray, batch: int = 256
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Compute what a model's hash layer is given, and what its classifier says.
+
+    Args:
+        model: A trained model, whose network has a layer named ``"feature"``.
+        dataset: Read a few thousand rows at a time.
+        rows: int64 (n,), which images; at least one.
+        batch: Images a step.
+
+    Returns:
+        Features float32 (n, d) and logits float32 (n, len(model.identities)).
+
+    Raises:
+        InputError: No layer has that name.
+    """
+    names = [layer.name for layer in model.network.layers]
+    if "feature" not in names:
+        raise InputError(
+            f"{type(model).__name__} has no layer named 'feature'; give this name to the layer "
+            "before the hash layer, whose output is to be hashed in other ways"
+        )
+    image = keras.Input((model.side, model.side, 3))
+    inner = keras.Model(
+        model.network.inputs,
+        [model.network.get_layer("feature").output, model.network.output["logits"]],
+    )
+    outer = keras.Model(image, inner(model.standardize(image)))
+    blocks = [
+        outer.predict(dataset.read(rows[first : first + _ROWS_IN_MEMORY]), batch, verbose=0)
+        for first in range(0, len(rows), _ROWS_IN_MEMORY)
+    ]
+    features, logits = (np.concatenate(part) for part in zip(*blocks, strict=True))
+    return features.astype(np.float32), logits.astype(np.float32)
 
 
 def encode_rows(model: HashModel, dataset: FaceDataset, rows: IndexArray) -> NDArray[np.uint8]:

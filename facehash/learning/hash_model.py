@@ -107,7 +107,10 @@ class HashModel(keras.Model):
         return ("cross_entropy",)
 
     def build_network(self) -> keras.Model:
-        """Make the network from standardised images to a dict with "relaxed" and "logits"."""
+        """Make the network from standardised images to a dict with "relaxed" and "logits".
+
+        The layer whose output is hashed is named ``"feature"``: baselines hash it in other ways.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define build_network")
 
     def loss_terms(self, labels, outputs, training: bool) -> dict[str, Any]:

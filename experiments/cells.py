@@ -1,0 +1,198 @@
+"""One cell of a table: train what it needs, compute its codes, score them, write its report.
+
+``python -m experiments.cells TABLE.yaml CELL`` does it in a process of its own; the tables start
+one such process a cell.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from data.configured import find
+from experiments import baselines
+from experiments.checkpoints import encode_run
+from experiments.features import features_of
+from experiments.grid import Cell, Grid, load_grid
+from experiments.networks import train_network, train_or_repair
+from experiments.report import SCHEMA, Subject, score
+from experiments.sealed import write_sealed
+from facehash.codes import packed_width
+from facehash.command_line import DONE, make_app, run
+from facehash.config import RunConfig
+from facehash.errors import InputError, did_you_mean
+from facehash.methods import ModelFileError
+from facehash.retrieval.codes_file import write_codes
+from facehash.retrieval.vectors import evaluate_vectors
+from facehash.run_files import read_history
+from facehash.runs import DamagedRunError, RunDirectory, flatten
+
+app = make_app("Measure one cell of a table.")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a table reads and writes.
+
+    Attributes:
+        data: The data set, None to let the configuration say.
+        runs: Folder of the table's run directories.
+        reports: Folder of the cells' reports.
+    """
+
+    data: Path | None
+    runs: Path
+    reports: Path
+
+    def run(self, cell: Cell) -> RunDirectory:
+        """Return the run directory of the network behind a cell."""
+        return RunDirectory(self.runs / (cell.network or cell).name)
+
+    def report(self, cell: Cell) -> Path:
+        """Return where a cell's report is."""
+        return self.reports / cell.report_name
+
+
+def measure(grid: Grid, cell: Cell, places: Places) -> dict[str, Any]:
+    """Measure a cell and write its report.
+
+    Args:
+        grid: The table.
+        cell: One of its cells.
+        places: Where to read and write.
+
+    Returns:
+        The report.
+
+    Raises:
+        InputError: Anything wrong with the data, the configuration, or a file of an earlier run.
+    """
+    settings = grid.settings(cell)
+    source = find(settings.dataset, places.data, (grid.path.parent / _row_config(cell)).parent)
+    directory = places.run(cell)
+    train_or_repair(settings, source, directory)
+    try:
+        report = _score(cell, settings, directory, places, source)
+    except (ModelFileError, DamagedRunError):
+        train_network(settings, source, directory, overwrite=True)
+        report = _score(cell, settings, directory, places, source)
+    history = read_history(directory.history)
+    report["cell"] = {
+        "table": grid.name,
+        "row": cell.row.id,
+        "config": comparable(settings),
+        "epochs": len(history),
+        "train_seconds": round(sum(row["seconds"] for row in history), 1),
+    }
+    report["environment"] = json.loads(directory.environment.read_text(encoding="utf-8"))
+    write_sealed(places.report(cell), report)
+    return report
+
+
+def comparable(settings: RunConfig[Any]) -> dict[str, Any]:
+    """Flatten a configuration, without what may differ between two machines."""
+    flat = flatten(settings.model_dump(mode="json"))
+    return {key: value for key, value in flat.items() if key not in ("dataset.path", "backend")}
+
+
+def _row_config(cell: Cell) -> str:
+    return str((cell.network or cell).row.config)
+
+
+def _score(
+    cell: Cell, settings: RunConfig[Any], directory: RunDirectory, places: Places, source: Path
+) -> dict[str, Any]:
+    if cell.network is None:
+        codes, subject = encode_run(directory.path, source)
+        write_codes(directory.path / "codes.npz", codes)
+        report = score(codes, subject).report
+        report["bytes_per_face"] = packed_width(codes.bits)
+        return report
+    kept = places.runs / "features" / f"{directory.path.name}.npz"
+    features = features_of(directory.path, kept, source)
+    if cell.row.baseline == "cosine":
+        report = _score_vectors(features)
+    else:
+        bits = int(cell.bits or 0)
+        if cell.row.baseline == "classifier":
+            codes = baselines.classifier_code(features, bits, cell.seed)
+        else:
+            codes = baselines.hashed(features, str(cell.row.baseline), bits, cell.seed)
+        report = score(codes, Subject(method=str(cell.row.baseline))).report
+        report["bytes_per_face"] = packed_width(bits)
+    report["seed"] = cell.seed
+    report["dataset"] |= {
+        "name": settings.dataset.name,
+        "protocol": cell.protocol,
+        "train": len(features.train),
+    }
+    return report
+
+
+def _score_vectors(features: baselines.Features) -> dict[str, Any]:
+    metrics, precision_at = evaluate_vectors(
+        features.gallery, features.query, features.gallery_labels, features.query_labels
+    )
+    return {
+        "schema": SCHEMA,
+        "method": "cosine",
+        "bits": None,
+        "seed": None,
+        "backend": None,
+        "dataset": {
+            "identities": len(set(features.gallery_labels.tolist())),
+            "gallery": len(features.gallery),
+            "query": len(features.query),
+        },
+        "metrics": metrics,
+        "metrics_author": None,
+        "curves": {"precision_recall": None, "precision_at": precision_at},
+        "code": None,
+        "seconds": {"encode": None, "score": None},
+        "bytes_per_face": features.gallery.shape[1] * 4,
+    }
+
+
+def _end_with_parent() -> None:
+    """Leave when the process that started this one is gone: its end of our stdin is closed."""
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+@app.command()
+def cell(
+    table: Path = typer.Argument(help="YAML file of experiments/tables/."),
+    name: str = typer.Argument(help="Of the cell, such as ddh-48-seen-s0."),
+    data: Path | None = typer.Option(None, help="Where the data set is; wins over FACEHASH_DATA."),
+    runs: Path = typer.Option(Path("runs"), help="Folder of run directories, one a table in it."),
+    reports: Path = typer.Option(Path("experiments/results/reports"), help="Folder of reports."),
+    end_with_parent: bool = typer.Option(False, hidden=True),
+) -> int:
+    """Measure one cell of a table, whether or not it has been before.
+
+    Example: python -m experiments.cells experiments/tables/pubfig83.yaml ddh-48-seen-s0 --data DIR
+    """
+    if end_with_parent:
+        _end_with_parent()
+    grid = load_grid(table)
+    cells = {cell.name: cell for cell in grid.cells}
+    if name not in cells:
+        raise InputError(f"{table}: has no cell {name!r}{did_you_mean(name, cells)}")
+    report = measure(grid, cells[name], Places(data, runs / grid.name, reports))
+    print(f"{name}: mAP {report['metrics']['mAP']:.4f}")
+    return DONE
+
+
+if __name__ == "__main__":
+    run(app, "experiments.cells")
