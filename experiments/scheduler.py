@@ -61,18 +61,27 @@ class Progress:
         """Estimate the time left from the cells of the same row; None while nothing is known."""
         if not self.seconds:
             return None
-        anything = statistics.mean(value for many in self.seconds.values() for value in many)
         left = 0.0
         for cell in self.cells:
-            if self.states[cell.name] not in ("running", "waiting"):
-                continue
-            same_row = [
-                v for (row, _), many in self.seconds.items() if row == cell.row.id for v in many
-            ]
-            known = self.seconds.get((cell.row.id, cell.protocol)) or same_row or [anything]
-            spent = time.monotonic() - self.started.get(cell.name, time.monotonic())
-            left += max(statistics.mean(known) - spent, 0.0)
+            if self.states[cell.name] in ("running", "waiting"):
+                spent = time.monotonic() - self.started.get(cell.name, time.monotonic())
+                left += max(self._expected_seconds(cell) - spent, 0.0)
         return left / self.jobs
+
+    def _expected_seconds(self, cell: Cell) -> float:
+        """Take the mean over the cells that are most alike: row and protocol, row, kind, any."""
+        kinds = {other.row.id: other.network is None for other in self.cells}
+        alike: tuple[Callable[[str, str], bool], ...] = (
+            lambda row, protocol: (row, protocol) == (cell.row.id, cell.protocol),
+            lambda row, protocol: row == cell.row.id,
+            lambda row, protocol: kinds[row] == (cell.network is None),
+            lambda row, protocol: True,
+        )
+        for fits in alike:
+            known = [s for key, many in self.seconds.items() if fits(*key) for s in many]
+            if known:
+                return statistics.fmean(known)
+        return 0.0
 
 
 def run_cells(
