@@ -50,7 +50,8 @@ def load_run(
     source = find(config.dataset, data, run.path)
     faces = apply_split(run.split, load_configured(config.dataset, source))
     # A model encodes alike on every backend, so the environment may ask for another one.
-    model, backend = _load(run.model, os.environ.get("KERAS_BACKEND") or config.backend)
+    wanted = os.environ.get("KERAS_BACKEND") or config.backend
+    model, backend = _load(run.model, wanted, config.method)
     return model, faces, config, backend
 
 
@@ -90,7 +91,7 @@ def encode_checkpoint(
     """
     config = load_config(config_path, methods.options_class)
     source = find(config.dataset, data, config_path.parent)
-    model, backend = _load(path, config.backend)
+    model, backend = _load(path, config.backend, config.method)
     wanted = config.dataset.model_copy(update={"side": model.side})
     if model.crop != wanted.crop:
         log.warning(
@@ -100,10 +101,10 @@ def encode_checkpoint(
     return _encode(model, load_configured(wanted, source), backend, None)
 
 
-def _load(path: Path, backend: str | None) -> tuple[HashModel, str]:
+def _load(path: Path, backend: str | None, method: str) -> tuple[HashModel, str]:
     name = choose_backend(backend)
     start_backend(name)
-    return methods.load(path), name
+    return methods.load(path, method), name
 
 
 def _encode(

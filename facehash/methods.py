@@ -1,7 +1,9 @@
-"""Methods by name: the only room that knows every hashing network."""
+"""Methods by name: the only room that knows every hashing network, those of a user included."""
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -53,14 +55,50 @@ METHODS = {
 
 
 def find_method(name: str) -> Method:
-    """Look a method up.
+    """Look a method up: one of `METHODS`, or a folder of your own.
+
+    A folder is a package that Python can import from where it runs, with a class ``Options`` in
+    ``options.py`` and one `HashModel` in ``model.py``; CONTRIBUTING.md has an example.
 
     Raises:
-        InputError: No such method.
+        InputError: No such method, or a folder that does not hold one.
     """
-    if name not in METHODS:
-        raise InputError(f"method {name!r} is unknown{did_you_mean(name, METHODS)}")
-    return METHODS[name]
+    if name in METHODS:
+        return METHODS[name]
+    if not name.isidentifier() or not all(map(_exists, (f"{name}.options", f"{name}.model"))):
+        raise InputError(
+            f"method {name!r} is unknown{did_you_mean(name, METHODS)}, and there is no folder "
+            f"{name}/ with options.py and model.py here"
+        )
+    options = getattr(importlib.import_module(f"{name}.options"), "Options", None)
+    if not (isinstance(options, type) and issubclass(options, Strict)):
+        raise InputError(f"{name}/options.py has no class Options that is a facehash.config.Strict")
+    return Method(options, lambda: _own_model(name))
+
+
+def _exists(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ImportError:  # its package is none, or is not there
+        return False
+
+
+def _own_model(name: str) -> type[HashModel]:
+    """Find the one model class that a folder of a user's own defines."""
+    from facehash.learning.hash_model import HashModel
+
+    module = importlib.import_module(f"{name}.model")
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, HashModel)
+        and value.__module__ == module.__name__
+    ]
+    if len(found) != 1:
+        names = ", ".join(value.__name__ for value in found) or "none"
+        raise InputError(f"{name}/model.py must define one HashModel, found {names}")
+    return found[0]
 
 
 def options_class(name: str) -> type[Strict]:
@@ -99,11 +137,12 @@ def build(
     )
 
 
-def load(path: Path) -> HashModel:
+def load(path: Path, method: str | None = None) -> HashModel:
     """Load a trained model.
 
     Args:
         path: A ``.keras`` file.
+        method: Its method, needed where that is a folder of your own.
 
     Returns:
         The model, with Keras's safe mode on.
@@ -120,8 +159,8 @@ def load(path: Path) -> HashModel:
     # Only this format has a safe mode that can be relied on.
     if path.suffix != ".keras" or not zipfile.is_zipfile(path):
         raise ModelFileError(f"{path}: not a whole .keras file")
-    for method in METHODS.values():
-        method.model()  # importing the class registers its name with Keras
+    for name in {*METHODS, *([method] if method else [])}:
+        find_method(name).model()  # importing the class registers its name with Keras
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
@@ -134,5 +173,5 @@ def load(path: Path) -> HashModel:
 
 
 def method_of(model: HashModel) -> str:
-    """Return the name of the method that a model is an instance of."""
-    return next(name for name, method in METHODS.items() if type(model) is method.model())
+    """Return the name of the method that a model is an instance of: that of its package."""
+    return type(model).__module__.partition(".")[0]

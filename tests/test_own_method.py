@@ -1,0 +1,86 @@
+"""The worked example of CONTRIBUTING.md, run as it stands there."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from facehash import methods
+from facehash.errors import InputError
+from tests.conftest import ROOT
+
+FILES = ("plainhash/options.py", "plainhash/model.py", "plainhash/orl.yaml")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The files that CONTRIBUTING.md shows, written where it says."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    root = tmp_path_factory.mktemp("own")
+    (root / "plainhash").mkdir()
+    for name in FILES:
+        block = re.search(rf"`{re.escape(name)}`.*?```\w+\n(.*?)```", text, re.DOTALL)
+        (root / name).write_text(block[1], encoding="utf-8")
+    return root
+
+
+def run(folder, *words):
+    return subprocess.run(
+        [sys.executable, *map(str, words)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_example_trains_and_scores_by_itself_and_in_a_table(folder):
+    done = run(
+        folder, "train.py", folder / "plainhash/orl.yaml", "--runs", folder / "runs",
+        "--name", "plainhash", "--set", "training.epochs=15",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    done = run(folder, "evaluate.py", folder / "runs" / "plainhash")
+    assert done.returncode == 0, done.stderr
+    report = json.loads((folder / "runs" / "plainhash" / "report.json").read_text())
+    assert (report["method"], report["bits"]) == ("plainhash", 48)
+    assert report["metrics"]["mAP"] > 0.5  # by chance about 0.04
+    table = {
+        "title": "own", "note": "trial", "bits": [48], "seeds": [0], "protocols": ["seen"],
+        "rows": [
+            {
+                "id": "plain", "label": "plainhash", "config": "plainhash/orl.yaml",
+                "set": ["training.epochs=2"],
+            },
+            {"id": "plain_itq", "label": "ITQ", "baseline": "itq", "of": "plain"},
+        ],
+    }  # fmt: skip
+    (folder / "own.yaml").write_text(yaml.safe_dump(table))
+    done = run(
+        folder, "-m", "experiments.reproduce", folder / "own.yaml",
+        "--runs", folder / "runs", "--results", folder / "results",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((folder / "results" / "own.json").read_text())["rows"]
+    assert [row["row"] for row in rows] == ["plain", "plain_itq"]
+
+
+def test_a_folder_that_holds_no_method_is_refused_in_words(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match="no folder nothing/ with options.py and model.py"):
+        methods.find_method("nothing")
+    (tmp_path / "halfhash").mkdir()
+    (tmp_path / "halfhash" / "options.py").write_text("")
+    with pytest.raises(InputError, match="no folder halfhash/"):
+        methods.find_method("halfhash")
+    (tmp_path / "halfhash" / "model.py").write_text("")
+    with pytest.raises(InputError, match="no class Options that is a facehash.config.Strict"):
+        methods.find_method("halfhash")
+    with pytest.raises(InputError, match="did you mean 'ddh'"):
+        methods.find_method("dhd")
+    with pytest.raises(InputError, match="unknown"):
+        methods.find_method("../ddh")
