@@ -86,19 +86,28 @@ def measure(grid: Grid, cell: Cell, places: Places) -> dict[str, Any]:
     report["cell"] = {
         "table": grid.name,
         "row": cell.row.id,
-        "config": comparable(settings),
+        "config": comparable(grid, cell),
         "epochs": len(history),
         "train_seconds": round(sum(row["seconds"] for row in history), 1),
     }
+    report["curves"] = _rounded(report["curves"])
     report["environment"] = json.loads(directory.environment.read_text(encoding="utf-8"))
     write_sealed(places.report(cell), report)
     return report
 
 
-def comparable(settings: RunConfig[Any]) -> dict[str, Any]:
-    """Flatten a configuration, without what may differ between two machines."""
-    flat = flatten(settings.model_dump(mode="json"))
-    return {key: value for key, value in flat.items() if key not in ("dataset.path", "backend")}
+def _rounded(curves: Any) -> Any:
+    """Round the points of curves, which are drawn and never quoted, to six digits."""
+    if isinstance(curves, dict):
+        return {name: _rounded(part) for name, part in curves.items()}
+    return curves and [round(value, 6) for value in curves]
+
+
+def comparable(grid: Grid, cell: Cell) -> dict[str, Any]:
+    """Flatten all that decides a cell's numbers, without what may differ between machines."""
+    flat = flatten(grid.settings(cell).model_dump(mode="json"))
+    flat = {key: value for key, value in flat.items() if key not in ("dataset.path", "backend")}
+    return flat | {"baseline": cell.row.baseline}
 
 
 def _row_config(cell: Cell) -> str:

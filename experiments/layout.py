@@ -16,6 +16,9 @@ SHOWN = ("mAP", "P@r2", "R@r2", "empty@r2", "P@50", "R-precision")
 PUBLISHED = ("P@r2", "R@r2")
 """What published.yaml holds of others under the true distance."""
 
+AUTHORS = "authors' packing"
+"""The group of columns that compare with the papers only."""
+
 NONE = "–"
 
 
@@ -46,7 +49,7 @@ def columns(summary: dict[str, Any], published: Published, protocol: str) -> lis
         found.append(Column("Hamming distance", name, _metric("metrics", name)))
         if name == "mAP":
             found.append(Column("Hamming distance", "by tie order", _bounds))
-    found += [Column("authors' packing", name, _metric("metrics_author", name)) for name in AUTHOR]
+    found += [Column(AUTHORS, name, _metric("metrics_author", name)) for name in AUTHOR]
     if published.why_none(summary, protocol) is None:
         found += [
             Column("published", name, _published(published, protocol, name)) for name in PUBLISHED
@@ -178,7 +181,7 @@ def _legend() -> str:
 
 
 def _starred(column: Column) -> str:
-    if column.group == "authors' packing":
+    if column.group == AUTHORS:
         return f"{column.name}*"
     return f"published {column.name}" if column.group == "published" else column.name
 

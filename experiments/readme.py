@@ -8,12 +8,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from experiments.layout import AUTHORS, columns, protocols_of, rows_of
+from experiments.published import Published
+from experiments.sealed import read_sealed
 from facehash.command_line import DONE, make_app, run
 from facehash.files import write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORTS = Path("experiments/results/reports")
 BENCHMARKS = Path("benchmarks/results")
+TABLE = Path("experiments/results/pubfig83.json")
+SINGLE_REPORTS = ("orl-ddh-48-seen-s0.json", "pubfig83_all-ddh-48-seen-s0.json")
+NETWORKS = ("ddh", "dcbh")
+PARTS = ("metrics", "metrics_author")
 
 app = make_app("Write the tables of the READMEs from committed results.")
 
@@ -37,10 +44,71 @@ def fill(name: str, text: str) -> str:
 
 
 def results_table() -> str:
-    """Tabulate every committed report."""
+    """Tabulate the longest codes of the PubFig83 table, under both protocols."""
+    summary = read_sealed(ROOT / TABLE)
+    longest = max(row["bits"] or 0 for row in summary["rows"])
+    wanted = ("method", "bytes", "seeds", "mAP", "by tie order", "P@r2", "R@r2", "P@50")
+    rows, head = [], ["people", *wanted, "mAP*"]
+    for protocol in protocols_of(summary):
+        chosen = columns(summary, Published(sources={}, entries=[]), protocol)
+        texts = {(column.group == AUTHORS, column.name): column.text for column in chosen}
+        for row in rows_of(summary, protocol):
+            if row["bits"] in (longest, None):
+                cells = [texts[False, name](row) for name in wanted]
+                rows.append([protocol, *cells, texts[True, "mAP"](row)])
+    return _table(head, rows)
+
+
+def reports_table() -> str:
+    """Tabulate the committed reports that are of no table."""
     head = ["data set", "method", "bits", "protocol", "queries / gallery", "mAP", "by tie order"]
     head += ["P@r2", "R@r2", "empty@r2", "P@50", "report"]
-    return _table(head, [_result(path) for path in sorted((ROOT / REPORTS).glob("*.json"))])
+    folder = ROOT / REPORTS
+    return _table(head, [_result(folder / name) for name in SINGLE_REPORTS])
+
+
+def effects_table() -> str:
+    """Tabulate what ties and packing do to the scores of the networks' own codes."""
+    rows = []
+    for row in rows_of(read_sealed(ROOT / TABLE), "seen"):
+        if row["row"] not in NETWORKS:
+            continue
+        ours, theirs = ({k: v and v["mean"] for k, v in row[part].items()} for part in PARTS)
+        rows.append(
+            [
+                row["label"],
+                str(row["bits"]),
+                *(f"{ours[name]:.3f}" for name in ("mAP_lower", "mAP", "mAP_upper")),
+                f"{theirs['mAP']:.3f}",
+                *(f"{part[name]:.3f}" for name in ("P@r2", "R@r2") for part in (ours, theirs)),
+            ]
+        )
+    head = ["method", "bits", "mAP, worst order", "expected", "best order", "mAP*"]
+    return _table(head + ["P@r2", "P@r2*", "R@r2", "R@r2*"], rows)
+
+
+def protocols_table() -> str:
+    """Tabulate the mAP of each network's codes beside the classifier's word and the features."""
+    summary = read_sealed(ROOT / TABLE)
+    found = {
+        (row["row"], row["protocol"], row["bits"]): f"{row['metrics']['mAP']['mean']:.3f}"
+        for row in summary["rows"]
+    }
+    labels = {row["row"]: row["label"] for row in summary["rows"]}
+    rows = [
+        [
+            labels[name],
+            str(bits),
+            *(found.get((name, protocol, bits), "–") for protocol in ("seen", "unseen")),
+            found.get((f"{name}_classifier", "seen", bits), "–"),
+            *(found.get((f"{name}_itq", p, bits), "–") for p in ("seen", "unseen")),
+            *(found.get((f"{name}_cosine", p, None), "–") for p in ("seen", "unseen")),
+        ]
+        for name in NETWORKS
+        for bits in sorted({row["bits"] for row in summary["rows"] if row["row"] == name})
+    ]
+    head = ["mAP of", "bits", "seen", "unseen", "classifier code, seen", "ITQ, seen"]
+    return _table(head + ["ITQ, unseen", "cosine, seen", "cosine, unseen"], rows)
 
 
 def speed_table() -> str:
@@ -145,7 +213,8 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
-    "README.md": {"results": results_table, "speed": speed_table},
+    "README.md": {"results": results_table, "reports": reports_table, "speed": speed_table},
+    "experiments/README.md": {"effects": effects_table, "protocols": protocols_table},
     "dcbh/README.md": {"options": options_table, "profile": profile_table},
 }
 """What stands between the markers of which document."""

@@ -42,7 +42,7 @@ def read_reports(grid: Grid, folder: Path) -> Reports:
 
 def _checked(grid: Grid, cell: Cell, path: Path) -> dict[str, Any]:
     report = read_sealed(path)
-    then, now = report.get("cell", {}).get("config", {}), comparable(grid.settings(cell))
+    then, now = report.get("cell", {}).get("config", {}), comparable(grid, cell)
     differing = [
         f"{key} (was {then.get(key)!r}, now {now.get(key)!r})"
         for key in sorted(then.keys() | now.keys())
