@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 BACKENDS ?= tensorflow jax torch
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-backends lint bench clean help
+.PHONY: demo notebooks test test-backends lint bench clean help
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo   train and score DDH on 400 faces, a few minutes from nothing"
+	@echo "make notebooks   open the notebooks in Jupyter"
 	@echo "make test   the tests"
 	@echo "make test-backends   the learning tests on TensorFlow, JAX and PyTorch, one after another"
 	@echo "make lint   ruff, mypy, import-linter"
@@ -31,6 +32,9 @@ demo: $(VENV)/.installed-demo
 	@echo
 	@echo "Open runs/quickstart-48-s0/figures/retrieval.png to see what each query finds,"
 	@echo "and runs/quickstart-48-s0/figures/precision_recall.png for the curve."
+
+notebooks: $(VENV)/.installed-notebooks
+	$(BIN)/jupyter lab notebooks
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest
