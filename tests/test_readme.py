@@ -15,6 +15,8 @@ DOCUMENTS = [
     "ddh/README.md",
     "dcbh/README.md",
     "docs/backends.md",
+    "docs/own_data.md",
+    "docs/reading_the_metrics.md",
 ]
 
 
