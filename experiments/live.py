@@ -35,10 +35,11 @@ def shown(title: str, console: Console) -> Iterator[Callable[[Progress], None]]:
 
 def draw(title: str, progress: Progress) -> Table:
     """Draw a row of the table as a line of signs, one a cell, and the state of the whole below."""
-    columns: list[tuple[str, int | None]] = []
-    for cell in progress.cells:
-        if (cell.protocol, cell.bits) not in columns:
-            columns.append((cell.protocol, cell.bits))
+    protocols = list(dict.fromkeys(cell.protocol for cell in progress.cells))
+    columns = sorted(
+        {(cell.protocol, cell.bits) for cell in progress.cells},
+        key=lambda column: (protocols.index(column[0]), column[1] or 2**16),
+    )
     table = Table(
         title=f"{title}\n# done  > running  . waiting  x failed, one sign a seed",
         title_justify="left",
