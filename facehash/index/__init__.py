@@ -1,0 +1,1 @@
+"""Ways to search rows of vectors or codes; one file a way."""

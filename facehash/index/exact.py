@@ -1,0 +1,121 @@
+"""Exact search: every row is compared, vectors by FAISS, codes by our Hamming kernels."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facehash.index.base import Found, Ids, Rows, Space, check_ids, check_k
+from facehash.retrieval.hamming import top_k
+
+_BLOCK = 65_536
+# Lengths nearer to 1 than this are rounding of float32 rows that were scaled before.
+_UNIT = 1e-4
+
+
+class ExactIndex:
+    """Compares a query with every row.
+
+    FAISS's flat kernel chooses the k nearest vectors; their distances are then computed again in
+    float64 from the differences, so that a photo is at distance 0 from itself whatever the batch
+    it was searched in. Rows stay where they are, also mapped from a file, except vectors that are
+    to be compared by cosine and are not of unit length: of them a scaled copy is made.
+
+    Attributes:
+        space: How rows are compared.
+    """
+
+    def __init__(self, rows: Rows, ids: Ids, space: Space) -> None:
+        self.space = space
+        self._rows = rows
+        self._ids = ids
+
+    @classmethod
+    def build(cls, rows: Rows, ids: Ids, space: Space) -> Self:
+        """Build from rows (n, width) with increasing int64 ids (n,), see `base.Index`.
+
+        Raises:
+            IndexRowsError: Rows or ids of the wrong dtype or shape, or not finite.
+            CodesError: Codes of the wrong dtype, shape or padding.
+        """
+        checked = space.check(rows)
+        if space.metric == "cosine":
+            checked = unit_rows(checked)
+        return cls(checked, check_ids(ids, len(checked)), space)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self._rows)
+
+    def search(self, queries: Rows, k: int) -> Found:
+        """Find the k nearest rows of each query, see `base.Index`.
+
+        Raises:
+            IndexRowsError: k below 1, or queries of the wrong dtype or shape, or not finite.
+            CodesError: Codes of the wrong dtype, shape or padding.
+        """
+        queries = self.space.check(queries, "queries")
+        k = min(check_k(k), len(self))
+        if not len(queries) or not k:
+            shape = (len(queries), k)
+            return Found(np.zeros(shape), np.zeros(shape, np.int64))
+        if self.space.metric == "hamming":
+            nearest = top_k(self._rows, queries, self.space.dimension, k)
+            return Found(nearest.distances.astype(np.float64), self._ids[nearest.indices])
+        return self._search_vectors(queries, k)
+
+    def _search_vectors(self, queries: NDArray[np.float32], k: int) -> Found:
+        # FAISS starts its threads when it is imported, which nothing but a search needs.
+        import faiss
+
+        cosine = self.space.metric == "cosine"
+        if cosine:
+            queries = unit_rows(queries)
+        metric = faiss.METRIC_INNER_PRODUCT if cosine else faiss.METRIC_L2
+        _, indices = faiss.knn(queries, self._rows, k, metric=metric)
+        distances = np.empty(indices.shape, np.float64)
+        for query, chosen, row in zip(queries, indices, distances, strict=True):
+            # The order by row is the order by id, which the stable sort keeps among equals.
+            chosen.sort()
+            row[:] = self._distances(query, self._rows[chosen])
+            order = np.argsort(row, kind="stable")
+            row[:], chosen[:] = row[order], chosen[order]
+        return Found(distances, self._ids[indices])
+
+    def _distances(
+        self, query: NDArray[np.float32], rows: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        wide = rows.astype(np.float64)
+        squared = np.square(wide - query).sum(axis=1)
+        if self.space.metric == "euclidean":
+            return np.asarray(np.sqrt(squared))
+        # Half the squared difference of unit vectors is 1 - cosine; a vector of length 0 has no
+        # direction and is as far from anything as a perpendicular one.
+        directed = wide.any(axis=1) & bool(query.any())
+        return np.where(directed, squared / 2, 1.0)
+
+
+def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale vectors to length 1, all but those of length 0.
+
+    Args:
+        rows: float32 (n, d), finite.
+
+    Returns:
+        float32 (n, d); the very rows where their lengths are 1 or 0 already, up to rounding.
+    """
+    lengths = np.empty(len(rows), np.float64)
+    for start in range(0, len(rows), _BLOCK):
+        block = rows[start : start + _BLOCK].astype(np.float64)
+        lengths[start : start + _BLOCK] = np.sqrt(np.square(block).sum(axis=1))
+    if ((np.abs(lengths - 1) < _UNIT) | (lengths == 0)).all():
+        return rows
+    lengths[lengths == 0] = 1
+    # Divided in float64: lengths of tiny or huge vectors need not fit into float32.
+    scaled = np.empty_like(rows)
+    for start in range(0, len(rows), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        scaled[part] = rows[part] / lengths[part, None]
+    return scaled

@@ -1,0 +1,110 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from facehash.codes import CodesError
+from facehash.index.base import IndexRowsError, Space
+from facehash.index.exact import ExactIndex, unit_rows
+
+
+def vectors(seed, n, d=7):
+    return np.random.default_rng(seed).normal(size=(n, d)).astype(np.float32)
+
+
+def distances_by_loops(rows, queries, metric):
+    table = np.zeros((len(queries), len(rows)))
+    for q, query in enumerate(queries.astype(np.float64)):
+        for r, row in enumerate(rows.astype(np.float64)):
+            if metric == "euclidean":
+                table[q, r] = np.sqrt(sum((a - b) ** 2 for a, b in zip(query, row, strict=True)))
+            else:
+                table[q, r] = 1 - query @ row / np.sqrt((query @ query) * (row @ row))
+    return table
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize(("n", "queries", "k"), [(40, 3, 5), (40, 30, 40), (1, 2, 1)])
+def test_vectors_are_found_as_loops_find_them(metric, n, queries, k):
+    rows, asked = vectors(0, n) * 3, vectors(1, queries)
+    ids = np.arange(n) * 2 + 10
+    found = ExactIndex.build(rows, ids, Space(metric, 7)).search(asked, k)
+    table = distances_by_loops(rows, asked, metric)
+    order = np.argsort(table, axis=1, kind="stable")[:, :k]
+    assert np.array_equal(found.ids, ids[order])
+    assert np.allclose(found.distances, np.take_along_axis(table, order, axis=1), atol=1e-6)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("batch", [1, 64])
+def test_a_row_is_at_distance_zero_from_itself_in_any_batch(metric, batch):
+    rows = vectors(2, 64) * 1000
+    found = ExactIndex.build(rows, np.arange(64), Space(metric, 7)).search(rows[:batch], 1)
+    assert np.array_equal(found.ids[:, 0], np.arange(batch))
+    assert found.distances.max() < 1e-12
+
+
+def test_equally_far_rows_come_by_id():
+    rows = np.tile(vectors(3, 1), (6, 1))
+    found = ExactIndex.build(rows, np.arange(6) + 4, Space("cosine", 7)).search(rows[:1], 6)
+    assert found.ids.tolist() == [[4, 5, 6, 7, 8, 9]]
+
+
+def test_codes_are_found_by_the_number_of_unequal_bits():
+    codes = np.array([[0b1111, 0], [0b0001, 0], [0b0001, 0], [0, 0b1]], np.uint8)
+    index = ExactIndex.build(codes, np.array([3, 5, 6, 9]), Space("hamming", 9))
+    found = index.search(np.array([[0b0001, 0]], np.uint8), 4)
+    assert found.ids.tolist() == [[5, 6, 9, 3]]
+    assert found.distances.tolist() == [[0, 0, 2, 3]]
+
+
+def test_more_than_there_are_returns_all_and_an_empty_index_nothing():
+    rows = vectors(4, 3)
+    found = ExactIndex.build(rows, np.arange(3), Space("cosine", 7)).search(rows, 100)
+    assert found.ids.shape == (3, 3)
+    empty = ExactIndex.build(rows[:0], np.arange(0), Space("cosine", 7))
+    assert len(empty) == 0
+    assert empty.search(rows, 5).ids.shape == (3, 0)
+    codes = np.zeros((0, 1), np.uint8)
+    index = ExactIndex.build(codes, np.arange(0), Space("hamming", 8))
+    assert index.search(np.zeros((2, 1), np.uint8), 5).distances.shape == (2, 0)
+
+
+def test_a_vector_of_length_zero_is_as_far_as_a_perpendicular_one():
+    rows = np.array([[0, 0], [2, 0], [-1, 0], [0, 3]], np.float32)
+    index = ExactIndex.build(rows, np.arange(4), Space("cosine", 2))
+    found = index.search(np.array([[1, 0], [0, 0]], np.float32), 4)
+    assert found.distances.tolist() == [[0, 1, 1, 2], [1, 1, 1, 1]]
+
+
+def test_rows_of_unit_length_are_not_copied_and_may_be_mapped_from_a_file(tmp_path):
+    rows = unit_rows(vectors(5, 20))
+    assert np.allclose(np.linalg.norm(rows, axis=1), 1)
+    assert unit_rows(rows) is rows
+    np.save(tmp_path / "rows.npy", rows)
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    index = ExactIndex.build(mapped, np.arange(20), Space("cosine", 7))
+    assert index._rows is mapped or np.shares_memory(index._rows, mapped)
+    assert np.array_equal(index.search(rows, 1).ids[:, 0], np.arange(20))
+
+
+def test_tiny_and_huge_vectors_keep_their_direction():
+    rows = np.array([[1e-30, 0], [0, 1e30]], np.float32)
+    assert unit_rows(rows).tolist() == [[1, 0], [0, 1]]
+
+
+def test_wrong_questions_are_refused():
+    index = ExactIndex.build(vectors(6, 4), np.arange(4), Space("cosine", 7))
+    with pytest.raises(IndexRowsError, match="k must be at least 1, got 0"):
+        index.search(vectors(6, 1), 0)
+    with pytest.raises(IndexRowsError, match=r"queries must be float32 \(n, 7\)"):
+        index.search(vectors(6, 1, 8), 1)
+    with pytest.raises(CodesError):
+        ExactIndex.build(vectors(6, 4), np.arange(4), Space("hamming", 7))
+
+
+def test_faiss_is_loaded_by_a_search_and_not_before():
+    script = "import sys, facehash.index.exact; print(sorted({'faiss', 'keras'} & {*sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "[]\n"
