@@ -1,0 +1,174 @@
+"""A SQLite file whose failures are told in a user's words."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from facehash.errors import InputError
+from facehash.files import FileInUseError
+
+Row = tuple[Any, ...]
+Values = tuple[Any, ...]
+
+_WAIT_SECONDS = 30.0
+_BATCH = 4096
+
+
+class LibraryError(InputError):
+    """A library that cannot be used, with what is wrong and what would help."""
+
+
+class DamagedLibraryError(LibraryError):
+    """A library whose database SQLite cannot read."""
+
+
+class Database:
+    """One connection to a SQLite file.
+
+    Deleted content is overwritten (``secure_delete``), foreign keys hold, and readers and the one
+    writer do not wait for each other (write-ahead log).
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Connect to a file that exists; an empty one is a database without tables.
+
+        Raises:
+            LibraryError: It cannot be opened, or is no database.
+        """
+        self.path = path
+        with self._telling():
+            self._connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
+            try:
+                for pragma in (
+                    "foreign_keys = ON",
+                    "secure_delete = ON",
+                    # A power cut may take the last batch, never the database.
+                    "synchronous = NORMAL",
+                    # No copy of a face in the system's folder for temporary files, by VACUUM.
+                    "temp_store = MEMORY",
+                    "journal_mode = WAL",
+                ):
+                    self._connection.execute(f"PRAGMA {pragma}").close()
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def close(self) -> None:
+        """Close the connection; the last one to close takes the log with it."""
+        with self._telling():
+            self._connection.close()
+
+    def rows(self, sql: str, values: Values = ()) -> list[Row]:
+        """Return all rows of a query.
+
+        Raises:
+            LibraryError: The file is damaged, busy, or cannot be read.
+        """
+        with self._telling():
+            return self._connection.execute(sql, values).fetchall()
+
+    def value(self, sql: str, values: Values = ()) -> Any:
+        """Return the first value of the first row, or None without rows.
+
+        Raises:
+            LibraryError: As `rows`.
+        """
+        found = self.rows(sql, values)
+        return found[0][0] if found else None
+
+    def batches(self, sql: str, values: Values = ()) -> Iterator[list[Row]]:
+        """Yield the rows of a query, some thousands at a time.
+
+        Raises:
+            LibraryError: As `rows`.
+        """
+        with self._telling():
+            cursor = self._connection.execute(sql, values)
+        try:
+            while True:
+                with self._telling():
+                    batch = cursor.fetchmany(_BATCH)
+                if not batch:
+                    return
+                yield batch
+        finally:
+            cursor.close()
+
+    def run(self, sql: str, values: Values = ()) -> int:
+        """Run a statement and return the id of the row it inserted last.
+
+        Raises:
+            LibraryError: As `rows`, or the disk is full or may not be written to.
+        """
+        with self._telling():
+            return self._connection.execute(sql, values).lastrowid or 0
+
+    def run_many(self, sql: str, values: Iterable[Values]) -> int:
+        """Run a statement for each tuple of values and return how many rows it changed.
+
+        Raises:
+            LibraryError: As `run`.
+        """
+        with self._telling():
+            return max(0, self._connection.executemany(sql, values).rowcount)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make what the block writes appear at once when it ends, or not at all.
+
+        Raises:
+            LibraryError: As `run`.
+        """
+        self.run("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.run("COMMIT")
+        except BaseException:
+            # SQLite has rolled back by itself when the disk was full.
+            if self._connection.in_transaction:
+                self._connection.rollback()
+            raise
+
+    def empty_log(self) -> None:
+        """Move the write-ahead log into the file and cut it to nothing.
+
+        Raises:
+            FileInUseError: Another process is reading, so that the log must stay.
+        """
+        [(busy, _, _)] = self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        if busy:
+            raise FileInUseError(f"{self.path.parent}: another process reads it; try again")
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            told = _tell(self.path, error)
+            if told is None:
+                raise
+            raise told from error
+
+
+def _tell(path: Path, error: sqlite3.DatabaseError) -> InputError | None:
+    """Say what a failure means to a user; None where it is a bug."""
+    # Extended names go on after the primary one: SQLITE_IOERR_WRITE.
+    name = getattr(error, "sqlite_errorname", "")
+    library = path.parent
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "Could not decode" in str(error):
+        return DamagedLibraryError(
+            f"{library}: its database is damaged ({error}); "
+            f"facehash check --library {library} tells more"
+        )
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return FileInUseError(f"{library}: another process is writing to it; try again")
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN")):
+        return LibraryError(f"{library}: its database cannot be used ({error})")
+    return None

@@ -1,0 +1,124 @@
+"""What goes into a library and comes out of it, as plain values."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class FileState:
+    """How a file looked when it was read: the same again, and it need not be read again.
+
+    Attributes:
+        size: Bytes.
+        mtime_ns: When it was last changed, in nanoseconds.
+    """
+
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class NewFace:
+    """A face as it is stored first.
+
+    Attributes:
+        box: x, y, width, height in pixels of the upright photo.
+        landmarks: float32 (5, 2) or None.
+        score: The detector's confidence, 0 to 1.
+        quality: 0 to 1, see `facehash.library.reading.quality`.
+        jpeg: The crop, encoded.
+        embedding: float32 (dimension,), or None of an embedder that yields codes.
+        code: uint8 (bytes,), or None.
+    """
+
+    box: Box
+    landmarks: NDArray[np.float32] | None
+    score: float
+    quality: float
+    jpeg: bytes
+    embedding: NDArray[np.float32] | None
+    code: NDArray[np.uint8] | None
+
+
+@dataclass(frozen=True)
+class NewPhoto:
+    """A file that was read, with what was found in it.
+
+    Attributes:
+        path: The file, absolute.
+        state: Its size and time of change.
+        digest: SHA-256 of its content; None of a file that could not be opened.
+        size: Width and height in pixels of the upright photo, None of a bad file.
+        reason: Why it could not be read, a short code; None of a good one.
+        detail: The same in words.
+        faces: Its faces, largest first.
+    """
+
+    path: Path
+    state: FileState
+    digest: bytes | None
+    size: tuple[int, int] | None = None
+    reason: str | None = None
+    detail: str | None = None
+    faces: tuple[NewFace, ...] = ()
+
+
+@dataclass(frozen=True)
+class StoredFace:
+    """A face as it is shown.
+
+    Attributes:
+        id: Its name in this library, never used again.
+        path: A file that holds its photo, the first by name.
+        number: Which face of the photo, 1 the largest.
+        box: x, y, width, height in pixels of the upright photo.
+        name: The person, or None.
+        score: The detector's confidence, 0 to 1.
+        quality: 0 to 1.
+    """
+
+    id: int
+    path: Path
+    number: int
+    box: Box
+    name: str | None
+    score: float
+    quality: float
+
+
+def bytes_of(path: Path) -> bytes:
+    """Return a path as it is stored; a file name need not be text."""
+    return os.fsencode(path)
+
+
+def path_of(stored: bytes) -> Path:
+    """Return a stored path."""
+    return Path(os.fsdecode(stored))
+
+
+UNDER = "path = ? OR (path >= ? AND path < ?)"
+"""SQL for a file, or those in a folder, with the values that `under` gives."""
+
+
+def under(folder: Path) -> tuple[bytes, bytes, bytes]:
+    """Return the values for `UNDER`: the path itself, and the bounds of what lies in it."""
+    separator = os.sep.encode()
+    name = bytes_of(folder)
+    start = name.rstrip(separator) + separator
+    return name, start, start[:-1] + bytes([start[-1] + 1])
+
+
+def blob(row: NDArray[Any] | None) -> bytes | None:
+    """Return an array as it is stored: its values in order, little endian."""
+    if row is None:
+        return None
+    return np.ascontiguousarray(row, row.dtype.newbyteorder("<")).tobytes()

@@ -1,0 +1,250 @@
+"""The truth of a library: its database, and what is asked of it and written to it.
+
+A library is a directory that only its owner can read::
+
+    library.db      SQLite: photos, faces, people, settings, crops
+    index/          arrays made of the database, see `facehash.library.derived`
+    lock            held by the one process that writes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+
+from facehash.index.base import Ids, Rows, Space
+from facehash.library.database import DamagedLibraryError, Database, LibraryError
+from facehash.library.private import make_private_file, make_private_folder
+from facehash.library.rows import (
+    UNDER,
+    FileState,
+    NewFace,
+    NewPhoto,
+    StoredFace,
+    blob,
+    bytes_of,
+    path_of,
+    under,
+)
+from facehash.library.schema import migrate
+from facehash.library.settings import Settings, read_settings
+
+DATABASE = "library.db"
+
+Column = Literal["embedding", "code"]
+
+
+class Store:
+    """An open library.
+
+    Attributes:
+        directory: Where it is.
+        database: The connection, for the rooms of this package.
+    """
+
+    def __init__(self, directory: Path, database: Database) -> None:
+        self.directory = directory
+        self.database = database
+
+    @classmethod
+    def open(cls, directory: Path) -> Self:
+        """Open a library that exists.
+
+        Raises:
+            LibraryError: There is none, it is of a newer version, or damaged.
+        """
+        path = directory / DATABASE
+        if not path.is_file():
+            raise LibraryError(
+                f"{directory}: {'not a library' if directory.exists() else 'no such library'} "
+                f"(facehash index FOLDER --library {directory} makes one)"
+            )
+        database = Database(path)
+        try:
+            migrate(database)
+        except BaseException:
+            database.close()
+            raise
+        return cls(directory, database)
+
+    @classmethod
+    def create(cls, directory: Path) -> Self:
+        """Open a library, or make one in a folder that is empty or missing.
+
+        Raises:
+            LibraryError: The folder holds something else.
+            OSError: It cannot be made.
+        """
+        if not (directory / DATABASE).exists():
+            if directory.is_dir() and any(directory.iterdir()):
+                raise LibraryError(
+                    f"{directory}: not empty and not a library; give a folder of its own"
+                )
+            make_private_folder(directory)
+            make_private_file(directory / DATABASE)
+        return cls.open(directory)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
+    def settings(self) -> Settings:
+        """Return what the library was made with.
+
+        Raises:
+            LibraryError: It was never indexed, or its settings are damaged.
+        """
+        settings = read_settings(self.database)
+        if settings is None:
+            raise LibraryError(
+                f"{self.directory}: an empty library; facehash index FOLDER "
+                f"--library {self.directory} fills it"
+            )
+        return settings
+
+    def generation(self) -> int:
+        """Return a number that grows with every change of the faces."""
+        return int(self.database.value("SELECT number FROM generation") or 0)
+
+    def digests(self) -> set[bytes]:
+        """Return the SHA-256 of every photo that is known or kept out."""
+        found = self.database.rows("SELECT digest FROM photos UNION SELECT digest FROM kept_out")
+        return {digest for (digest,) in found}
+
+    def files_under(self, folder: Path) -> dict[Path, tuple[FileState, bool]]:
+        """Return the files known under a folder, each with whether its content is known."""
+        found = self.database.rows(
+            f"SELECT path, size, mtime_ns, photo_id IS NOT NULL FROM paths WHERE {UNDER}",  # noqa: S608
+            under(folder),
+        )
+        return {path_of(path): (FileState(*state), bool(known)) for path, *state, known in found}
+
+    def add(self, photos: Iterable[NewPhoto]) -> None:
+        """Write files that were read, all of them or none.
+
+        A content that is known gets another path; its faces stay as they are.
+        """
+        with self.database.transaction():
+            for photo in photos:
+                self._add(photo)
+
+    def _add(self, photo: NewPhoto) -> None:
+        run, value = self.database.run, self.database.value
+        photo_id = None
+        if photo.digest is not None:
+            if value("SELECT 1 FROM kept_out WHERE digest = ?", (photo.digest,)):
+                return
+            photo_id = value("SELECT id FROM photos WHERE digest = ?", (photo.digest,))
+            if photo_id is None:
+                width, height = photo.size or (None, None)
+                photo_id = run(
+                    "INSERT INTO photos (digest, width, height, reason, detail) "
+                    "VALUES (?, ?, ?, ?, ?)",
+                    (photo.digest, width, height, photo.reason, photo.detail),
+                )
+                for number, face in enumerate(photo.faces, start=1):
+                    self._add_face(photo_id, number, face)
+        run(
+            "INSERT OR REPLACE INTO paths VALUES (?, ?, ?, ?, ?)",
+            (bytes_of(photo.path), photo_id, photo.state.size, photo.state.mtime_ns,
+             photo.reason if photo_id is None else None),
+        )  # fmt: skip
+
+    def _add_face(self, photo_id: int, number: int, face: NewFace) -> None:
+        face_id = self.database.run(
+            "INSERT INTO faces (photo_id, number, x, y, width, height, landmarks, score, quality, "
+            "embedding, code) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (photo_id, number, *face.box, blob(face.landmarks), face.score, face.quality,
+             blob(face.embedding), blob(face.code)),
+        )  # fmt: skip
+        self.database.run("INSERT INTO crops VALUES (?, ?)", (face_id, face.jpeg))
+
+    def remove_files(self, paths: Collection[Path]) -> None:
+        """Drop files, then what no file shows any more, and people without a face."""
+        with self.database.transaction():
+            self.database.run_many(
+                "DELETE FROM paths WHERE path = ?", [(bytes_of(path),) for path in paths]
+            )
+            self.prune()
+
+    def prune(self) -> None:
+        """Drop photos without a file, with their faces, and people without a face."""
+        self.database.run(
+            "DELETE FROM photos WHERE id NOT IN "
+            "(SELECT photo_id FROM paths WHERE photo_id IS NOT NULL)"
+        )
+        self.database.run(
+            "DELETE FROM people WHERE id NOT IN "
+            "(SELECT person_id FROM faces WHERE person_id IS NOT NULL)"
+        )
+
+    def rows(self, column: Column, space: Space) -> Iterator[tuple[Ids, Rows]]:
+        """Yield the faces' embeddings or codes in the order of their ids, some thousands at a time.
+
+        Args:
+            column: Which of both.
+            space: Where they live.
+
+        Yields:
+            Ids int64 (n,), and rows (n, width) of the space's dtype. Faces without are left out.
+
+        Raises:
+            DamagedLibraryError: A row of another length.
+        """
+        query = f"SELECT id, {column} FROM faces WHERE {column} IS NOT NULL ORDER BY id"  # noqa: S608
+        length = space.width * space.dtype.itemsize
+        for batch in self.database.batches(query):
+            for face_id, stored in batch:
+                if len(stored) != length:
+                    raise DamagedLibraryError(
+                        f"{self.directory}: the {column} of face {face_id} is damaged "
+                        f"({len(stored)} bytes, not {length})"
+                    )
+            ids = np.array([face_id for face_id, _ in batch], np.int64)
+            joined = np.frombuffer(b"".join(stored for _, stored in batch), space.dtype)
+            yield ids, joined.reshape(len(batch), space.width)
+
+    def faces(self, ids: Sequence[int] | None = None) -> list[StoredFace]:
+        """Return faces as they are shown, by default all, in the order asked for.
+
+        Raises:
+            LibraryError: There is no face with such an id.
+        """
+        if ids is None:
+            return [_face(row) for row in self.database.rows(f"{_FACES} ORDER BY faces.id")]
+        found = []
+        for face_id in ids:
+            rows = self.database.rows(f"{_FACES} WHERE faces.id = ?", (int(face_id),))
+            if not rows:
+                raise LibraryError(f"{self.directory}: has no face {face_id}")
+            found.append(_face(rows[0]))
+        return found
+
+    def crop(self, face_id: int) -> bytes | None:
+        """Return the JPEG of a face, None where there is none."""
+        jpeg = self.database.value("SELECT jpeg FROM crops WHERE face_id = ?", (face_id,))
+        return jpeg if isinstance(jpeg, bytes) else None
+
+
+_FACES = """
+    SELECT faces.id, (SELECT min(path) FROM paths WHERE paths.photo_id = faces.photo_id),
+        number, x, y, width, height, people.name, score, quality
+    FROM faces LEFT JOIN people ON people.id = faces.person_id"""
+
+
+def _face(
+    row: tuple[int, bytes | None, int, float, float, float, float, str, float, float],
+) -> StoredFace:
+    face_id, path, number, x, y, width, height, name, score, quality = row
+    return StoredFace(
+        face_id, path_of(path or b""), number, (x, y, width, height), name, score, quality
+    )
