@@ -1,0 +1,106 @@
+"""Photos on their way into a library: embedded and stored some dozens of faces at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facehash.faces.embedding import Embedder
+from facehash.hashing import LinearHash
+from facehash.library.coding import encode
+from facehash.library.reading import ReadPhoto, encode_jpeg, quality
+from facehash.library.rows import NewFace, NewPhoto
+from facehash.library.settings import Settings
+from facehash.library.store import Store
+
+FACES = 64
+PHOTOS = 64
+"""A batch is stored when it has so many faces or photos: what a kill may cost."""
+
+
+class Batch:
+    """Photos that were read and are not yet stored.
+
+    Attributes:
+        photos: New contents that could be read, so far.
+        faces: Faces in them.
+        stored: How many of the photos are in the library already.
+        failed: Photos that could not be embedded: a reason, and the same in words.
+    """
+
+    def __init__(
+        self, store: Store, embedder: Embedder, settings: Settings, hasher: LinearHash | None
+    ) -> None:
+        self._store, self._embedder = store, embedder
+        self._settings, self._hasher = settings, hasher
+        self._waiting: list[ReadPhoto] = []
+        self.photos = self.faces = self.stored = 0
+        self.failed: list[tuple[str, str]] = []
+
+    def add(self, photo: ReadPhoto) -> None:
+        """Take a photo, and store the batch when it is full."""
+        self._waiting.append(photo)
+        if photo.reason is None and not photo.known:
+            self.photos += 1
+            self.faces += len(photo.faces)
+        faces = sum(len(one.faces) for one in self._waiting)
+        if faces >= FACES or len(self._waiting) >= PHOTOS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Embed and store what is waiting."""
+        crops = [photo.crops for photo in self._waiting if photo.crops is not None]
+        rows, codes = self._embed(np.concatenate(crops)) if any(map(len, crops)) else (None, None)
+        ready, start = [], 0
+        for photo in self._waiting:
+            own = slice(start, start + len(photo.faces))
+            ready.append(
+                self._make(
+                    photo,
+                    None if rows is None else rows[own],
+                    None if codes is None else codes[own],
+                )
+            )
+            start = own.stop
+        self._store.add(ready)
+        self.stored = self.photos
+        self._waiting.clear()
+
+    def _embed(
+        self, crops: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32] | None, NDArray[np.uint8] | None]:
+        """Return vectors and codes of crops, whichever the library keeps."""
+        rows = self._embedder.embed(crops)
+        if self._settings.metric == "hamming":
+            return None, self._settings.space.check(rows, "the embedder's codes")
+        # What is not finite is told photo by photo; a hasher would refuse the whole batch.
+        sound = np.nan_to_num(rows, nan=0, posinf=0, neginf=0)
+        self._settings.space.check(sound, "the embedder's vectors")
+        if self._hasher is None:
+            return rows, None
+        return rows, encode(self._hasher, sound, self._settings)
+
+    def _make(self, photo: ReadPhoto, rows: Any, codes: Any) -> NewPhoto:
+        reason, detail = photo.reason, photo.detail
+        faces: tuple[NewFace, ...] = ()
+        if rows is not None and not np.isfinite(rows).all():
+            reason, detail = "embedder", f"{photo.path}: the embedder's vector is not finite"
+            self.failed.append((reason, detail))
+            self.photos -= 1
+            self.faces -= len(photo.faces)
+        elif photo.crops is not None:
+            faces = tuple(
+                NewFace(
+                    face.box,
+                    face.landmarks,
+                    face.score,
+                    quality(face, self._settings.side),
+                    encode_jpeg(photo.crops[i]),
+                    None if rows is None else rows[i],
+                    None if codes is None else codes[i],
+                )
+                for i, face in enumerate(photo.faces)
+            )
+        return NewPhoto(photo.path, photo.state, photo.digest, photo.size, reason, detail, faces)

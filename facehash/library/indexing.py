@@ -1,0 +1,127 @@
+"""From a folder of photos to a library, and the library after the folder has changed."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from facehash.errors import InputError
+from facehash.library.coding import parse_codes, read_hasher
+from facehash.library.database import LibraryError
+from facehash.library.lock import writing
+from facehash.library.naming import parse_names
+from facehash.library.pipeline import Pipeline, default_pipeline
+from facehash.library.scanning import scan
+from facehash.library.settings import Settings, agree, read_settings, write_settings
+from facehash.library.store import DATABASE, Store
+from facehash.library.updating import IndexReport, Update
+
+DEFAULT_DETECTOR = "yunet"
+DEFAULT_EMBEDDER = "sface"
+
+MakePipeline = Callable[[str, str], Pipeline]
+
+
+def index_folder(
+    folder: Path,
+    directory: Path,
+    *,
+    detector: str | None = None,
+    embedder: str | None = None,
+    names: str = "none",
+    codes: str | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    retry: bool = False,
+    bring_back: bool = False,
+    progress: bool = True,
+    make_pipeline: MakePipeline = default_pipeline,
+) -> IndexReport:
+    """Bring a library up to date with a folder; what is known is not read again.
+
+    What was read is kept a batch at a time, so that a run that was killed is resumed by the next.
+
+    Args:
+        folder: Photos, at any depth.
+        directory: The library; made when missing.
+        detector: By default the library's own, at first ``yunet``.
+        embedder: By default the library's own, at first ``sface``.
+        names: ``folders``, ``csv:FILE`` or ``none``, which leaves names as they are.
+        codes: ``lsh:BITS`` or ``itq:BITS``, made of the vectors; by default the library's own.
+        seed: Seed of the codes.
+        workers: Processes that read photos, by default one a processor; 1 reads in this process.
+        retry: Try those again that could not be read.
+        bring_back: Read photos that were forgotten as well.
+        progress: Show photos and faces a second where the output is a terminal.
+        make_pipeline: Makes detector and embedder of their names.
+
+    Returns:
+        What was done.
+
+    Raises:
+        LibraryError: The library was made by other means, is damaged, or no library.
+        FileInUseError: Another process writes to it.
+        InputError: A folder, list of names or choice that does not make sense.
+        Interrupted: Ctrl-C; what was read until then is kept.
+    """
+    start = time.monotonic()
+    if workers is not None and workers < 1:
+        raise InputError(f"workers must be at least 1, got {workers}")
+    found = scan(folder, without=directory)
+    folder = Path(os.path.realpath(folder))
+    source = parse_names(names, folder)
+    pipeline = make_pipeline(*_choose(directory, detector, embedder))
+    made = pipeline.make_embedder(pipeline.embedder)
+    if codes and made.metric == "hamming":
+        raise InputError(f"--codes {codes}: {made.identity} yields codes already")
+    wanted = Settings(
+        pipeline.detector,
+        pipeline.make_detector(pipeline.detector).identity,
+        pipeline.embedder,
+        made.identity,
+        made.metric,
+        made.dimension,
+        made.crop,
+        made.side,
+        parse_codes(codes, made.dimension) if codes else None,
+        seed,
+    )
+    with Store.create(directory) as store, writing(directory, "index"):
+        update = Update(store, _settle(store, wanted), made, pipeline, folder, found)
+        if bring_back:
+            store.database.run("DELETE FROM kept_out")
+        update.read(workers or os.cpu_count() or 1, retry, progress)
+        return update.finish(source, start)
+
+
+def _choose(directory: Path, detector: str | None, embedder: str | None) -> tuple[str, str]:
+    """Fill in what was not said: what the library was made with, or the defaults."""
+    stored = None
+    if (directory / DATABASE).exists():
+        with Store.open(directory) as store:
+            stored = read_settings(store.database)
+    return (
+        detector or (stored.detector if stored else DEFAULT_DETECTOR),
+        embedder or (stored.embedder if stored else DEFAULT_EMBEDDER),
+    )
+
+
+def _settle(store: Store, wanted: Settings) -> Settings:
+    """Store what the library is made with, or refuse to go on by other means."""
+    stored = read_settings(store.database)
+    if stored is not None:
+        agree(stored, wanted, store.directory)
+        if wanted.codes in (None, stored.codes):
+            return stored
+        if read_hasher(store.database, stored) is not None:
+            raise LibraryError(
+                f"{store.directory}: made with the codes {stored.codes} (seed {stored.seed}), not "
+                f"{wanted.codes}; leave --codes out, or give another --library"
+            )
+        wanted = dataclasses.replace(stored, codes=wanted.codes, seed=wanted.seed)
+    with store.database.transaction():
+        write_settings(store.database, wanted)
+    return wanted

@@ -1,0 +1,36 @@
+"""The detectors, the cropping and the embedders that facehash comes with, by name.
+
+The one place where a library meets them: everything else in this package is handed a `Pipeline`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facehash.errors import InputError
+from facehash.faces.detection import Detector, Face
+from facehash.faces.embedding import Embedder
+
+
+def make_detector(name: str) -> Detector:
+    """Make a detector of what a user called it.
+
+    Raises:
+        InputError: No such detector, or its weights are missing.
+    """
+    raise InputError(f"--detector {name}: no detector is installed")
+
+
+def make_embedder(name: str) -> Embedder:
+    """Make an embedder of what a user called it.
+
+    Raises:
+        InputError: No such embedder, or its weights are missing.
+    """
+    raise InputError(f"--embedder {name}: no embedder is installed")
+
+
+def crop_face(image: NDArray[np.uint8], face: Face, crop: str, side: int) -> NDArray[np.uint8]:
+    """Cut a face out of a photo as an embedder wants it: uint8 (side, side, 3)."""
+    raise InputError(f"crop {crop}: no alignment is installed")

@@ -1,0 +1,158 @@
+"""Reading a photo: its digest, its faces and their crops, in this process or in several."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from facehash.faces.detection import Face
+from facehash.faces.images import UnreadableImageError, decode_image
+from facehash.library.pipeline import Pipeline
+from facehash.library.rows import FileState
+
+MAX_FILE_BYTES = 256 * 2**20
+"""A larger file is not read: no photo is, and it would fill the memory."""
+
+_SHOWN_SIDE = 112
+_JPEG_QUALITY = 88
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a photo is read; travels to worker processes.
+
+    Attributes:
+        pipeline: Makes the detector and crops the faces.
+        crop: How the embedder wants its faces cropped.
+        side: Height and width of the crops, in pixels.
+    """
+
+    pipeline: Pipeline
+    crop: str
+    side: int
+
+
+@dataclass(frozen=True)
+class ReadPhoto:
+    """What was found in a file.
+
+    Attributes:
+        path: The file.
+        state: Its size and time of change.
+        digest: SHA-256 of its content, None where it could not be opened.
+        size: Width and height of the upright photo; None where it was not decoded.
+        faces: The faces, largest first.
+        crops: uint8 (faces, side, side, 3), RGB.
+        reason: Why it could not be read: ``vanished``, ``no-access``, ``too-large``, ``damaged``
+            or another code of `UnreadableImageError`, ``detector`` or ``crashed``; None if it was.
+        detail: The same in words.
+        known: The content was known, so that it was not decoded.
+    """
+
+    path: Path
+    state: FileState
+    digest: bytes | None = None
+    size: tuple[int, int] | None = None
+    faces: tuple[Face, ...] = ()
+    crops: NDArray[np.uint8] | None = None
+    reason: str | None = None
+    detail: str | None = None
+    known: bool = False
+
+
+class PhotoReader:
+    """Reads photos with a detector of its own."""
+
+    def __init__(self, recipe: Recipe, known: Collection[bytes]) -> None:
+        """Make the detector.
+
+        Args:
+            recipe: How photos are read.
+            known: Digests of contents that need not be decoded.
+        """
+        self._recipe = recipe
+        self._known = set(known)
+        self._detector = recipe.pipeline.make_detector(recipe.pipeline.detector)
+
+    def read(self, path: Path, state: FileState) -> ReadPhoto:
+        """Read a file; whatever is wrong with it is told in the result, never raised."""
+        try:
+            content = _read_bytes(path, state)
+        except OSError as error:
+            reason = "vanished" if isinstance(error, FileNotFoundError) else "no-access"
+            return ReadPhoto(path, state, reason=reason, detail=error.strerror or str(error))
+        except UnreadableImageError as error:
+            return ReadPhoto(path, state, reason="too-large", detail=str(error))
+        digest = hashlib.sha256(content).digest()
+        if digest in self._known:
+            return ReadPhoto(path, state, digest, known=True)
+        # A second copy of the same content is not decoded either.
+        self._known.add(digest)
+        try:
+            image = decode_image(io.BytesIO(content), str(path))
+            faces = tuple(self._detector.detect(image))
+            crops = crop_all(image, faces, self._recipe)
+        except UnreadableImageError as error:
+            reason = str(getattr(error, "reason", "damaged"))
+            return ReadPhoto(path, state, digest, reason=reason, detail=str(error))
+        # Detectors are other people's code; one photo that they choke on must not stop the rest.
+        except Exception as error:
+            detail = f"{path}: {type(error).__name__}: {error}"
+            return ReadPhoto(path, state, digest, reason="detector", detail=detail)
+        height, width = image.shape[:2]
+        return ReadPhoto(path, state, digest, (width, height), faces, crops)
+
+
+def crop_all(
+    image: NDArray[np.uint8], faces: Collection[Face], recipe: Recipe
+) -> NDArray[np.uint8]:
+    """Cut all faces out of a photo: uint8 (faces, side, side, 3)."""
+    crops = np.empty((len(faces), recipe.side, recipe.side, 3), np.uint8)
+    for row, face in zip(crops, faces, strict=True):
+        row[:] = recipe.pipeline.crop_face(image, face, recipe.crop, recipe.side)
+    return crops
+
+
+def quality(face: Face, side: int) -> float:
+    """Say how much a face can be trusted: its score, less where the photo shows it small.
+
+    score * min(1, shorter side of the box / side of the crop): below the second limit the crop is
+    enlarged and holds less than the embedder was made for.
+
+    Args:
+        face: A face as it was found.
+        side: Height and width in pixels of the crop made of it.
+
+    Returns:
+        0 to 1.
+    """
+    return float(np.clip(face.score * min(1.0, min(face.box[2:]) / side), 0, 1))
+
+
+def encode_jpeg(image: NDArray[np.uint8], side: int = _SHOWN_SIDE) -> bytes:
+    """Encode a picture uint8 (height, width, 3) as a JPEG of at most `side` pixels a side."""
+    picture = Image.fromarray(np.ascontiguousarray(image))
+    picture.thumbnail((side, side))
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=_JPEG_QUALITY)
+    return file.getvalue()
+
+
+def _read_bytes(path: Path, state: FileState) -> bytes:
+    content = b""
+    if state.size <= MAX_FILE_BYTES:
+        with path.open("rb") as file:
+            # It may have grown since its size was looked at.
+            content = file.read(MAX_FILE_BYTES + 1)
+    if max(len(content), state.size) > MAX_FILE_BYTES:
+        raise UnreadableImageError(
+            f"{path}: larger than the {MAX_FILE_BYTES // 2**20} MiB that are read of a file"
+        )
+    return content

@@ -1,0 +1,227 @@
+"""One run over a folder: what is new is read, what is gone taken out, the rest follows."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from facehash.errors import Interrupted
+from facehash.faces.embedding import Embedder
+from facehash.files import FileInUseError
+from facehash.hashing import LinearHash
+from facehash.library.batches import Batch
+from facehash.library.coding import fit_codes, read_hasher
+from facehash.library.database import LibraryError
+from facehash.library.derived import refresh_index, spaces
+from facehash.library.naming import Names, apply_names, without_face
+from facehash.library.pipeline import Pipeline
+from facehash.library.reading import ReadPhoto, Recipe
+from facehash.library.rows import UNDER, FileState, bytes_of, path_of, under
+from facehash.library.scanning import Scan
+from facehash.library.settings import Settings
+from facehash.library.store import Store
+from facehash.library.workers import read_photos
+
+
+@dataclass(frozen=True)
+class IndexReport:
+    """What a run did.
+
+    Attributes:
+        files: Picture files in the folder.
+        unchanged: Of these, not read again: size and time of change are the same.
+        same_content: Read, but known: moved, copied or touched.
+        kept_out: Read, but forgotten earlier and not to come back.
+        photos: New contents.
+        faces: Faces in them.
+        removed: Files that are in the library no more.
+        named: Faces whose name was set or taken back.
+        failed: How many files could not be read, by reason.
+        examples: Of each reason one failure in words.
+        closed: Folders that could not be listed.
+        unnamed: Files in the list of names without such a face in the library.
+        seconds: How long it took.
+    """
+
+    files: int
+    unchanged: int
+    same_content: int
+    kept_out: int
+    photos: int
+    faces: int
+    removed: int
+    named: int
+    failed: dict[str, int]
+    examples: dict[str, str]
+    closed: tuple[Path, ...]
+    unnamed: tuple[Path, ...]
+    seconds: float
+
+
+class Update:
+    """One run over a folder: read what is new, then let the rest of the library follow."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        embedder: Embedder,
+        pipeline: Pipeline,
+        folder: Path,
+        found: Scan,
+    ) -> None:
+        self.store, self.settings, self.embedder = store, settings, embedder
+        self.pipeline, self.folder, self.found = pipeline, folder, found
+        self.hasher: LinearHash | None = read_hasher(store.database, settings)
+        self.counts: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
+        self.examples: dict[str, str] = {}
+        self.gone: set[Path] = set()
+        self.known_again: set[bytes] = set()
+        self.seen: set[bytes] = set()
+
+    def read(self, workers: int, retry: bool, progress: bool) -> None:
+        """Read, embed and store what is new."""
+        if retry:
+            self._drop_failed()
+        jobs = self._jobs()
+        kept_out = {one for (one,) in self.store.database.rows("SELECT digest FROM kept_out")}
+        recipe = Recipe(self.pipeline, self.settings.crop, self.settings.side)
+        batch = Batch(self.store, self.embedder, self.settings, self.hasher)
+        photos = read_photos(jobs, recipe, self.store.digests(), min(workers, max(1, len(jobs))))
+        try:
+            with (
+                contextlib.closing(photos),
+                tqdm(
+                    total=len(jobs),
+                    desc="indexing",
+                    unit=" photos",
+                    disable=None if progress else True,
+                    delay=1,
+                ) as bar,
+            ):
+                for photo in photos:
+                    if photo.digest in kept_out:
+                        self.counts["kept_out"] += 1
+                    else:
+                        self._take(photo, batch)
+                    bar.update()
+                    rate = batch.faces / max(bar.format_dict["elapsed"], 1e-3)
+                    bar.set_postfix_str(f"{rate:.1f} faces/s", refresh=False)
+                batch.flush()
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"interrupted; {batch.stored} new photos are in {self.store.directory}, "
+                "and the same command goes on from there"
+            ) from None
+        self.counts["photos"], self.counts["faces"] = batch.photos, batch.faces
+        for reason, detail in batch.failed:
+            self._fail(reason, detail)
+
+    def _jobs(self) -> list[tuple[Path, FileState]]:
+        """List the files that are new or look changed, and note those that are gone."""
+        known = self.store.files_under(self.folder)
+        if known and not self.found.files:
+            raise LibraryError(
+                f"{self.folder}: no photos there any more, but the library has {len(known)} of "
+                "them; is a drive missing? (facehash forget --photo FOLDER takes them out)"
+            )
+        self.gone = {
+            path
+            for path in known.keys() - self.found.files.keys()
+            if not any(path.is_relative_to(folder) for folder in self.found.closed)
+        }
+        jobs = [
+            (path, state)
+            for path, state in self.found.files.items()
+            if known.get(path) != (state, True)
+        ]
+        self.counts["unchanged"] = len(self.found.files) - len(jobs)
+        return jobs
+
+    def _take(self, photo: ReadPhoto, batch: Batch) -> None:
+        """Count what was read, and hand it on to be embedded and stored."""
+        if photo.reason == "vanished":
+            self.gone.add(photo.path)
+            return
+        if photo.reason == "crashed":
+            # Known by its content, it does not crash the next run again.
+            with contextlib.suppress(OSError), photo.path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").digest()
+                photo = dataclasses.replace(photo, digest=digest)
+        if photo.digest in self.seen:
+            # Two workers have read copies of it at once.
+            photo = dataclasses.replace(photo, faces=(), crops=None, reason=None, known=True)
+        if photo.digest is not None:
+            self.seen.add(photo.digest)
+        if photo.reason is not None:
+            self._fail(photo.reason, photo.detail or "")
+        if photo.known and photo.digest is not None:
+            self.counts["same_content"] += 1
+            self.known_again.add(photo.digest)
+        batch.add(photo)
+
+    def _fail(self, reason: str, detail: str) -> None:
+        self.failed[reason] += 1
+        self.examples.setdefault(reason, detail)
+
+    def _drop_failed(self) -> None:
+        """Let go of what could not be read, so that it is new again."""
+        with self.store.database.transaction():
+            self.store.database.run(
+                "DELETE FROM photos WHERE reason IS NOT NULL AND id IN "  # noqa: S608
+                f"(SELECT photo_id FROM paths WHERE {UNDER})",
+                under(self.folder),
+            )
+
+    def _moved_here(self) -> set[Path]:
+        """Return files elsewhere that are gone and whose content was found here."""
+        return {
+            path
+            for digest in self.known_again
+            for (stored,) in self.store.database.rows(
+                "SELECT path FROM paths JOIN photos ON photos.id = photo_id WHERE digest = ?",
+                (digest,),
+            )
+            if not os.path.lexists(path := path_of(stored))
+        }
+
+    def finish(self, source: Names, start: float) -> IndexReport:
+        """Take out what is gone; make codes, names and index files follow."""
+        gone = self.gone | self._moved_here()
+        known = {path for path in gone if self._is_stored(path)}
+        # Also without any: photos whose file now holds another content are gone as well.
+        self.store.remove_files(known)
+        if self.hasher is None:
+            self.hasher = fit_codes(self.store, self.settings)
+        named = apply_names(self.store, self.folder, source)
+        refresh_index(self.store, spaces(self.settings, self.hasher is not None))
+        with contextlib.suppress(FileInUseError):  # somebody is searching; the next run does it
+            self.store.database.empty_log()
+        return IndexReport(
+            files=len(self.found.files),
+            unchanged=self.counts["unchanged"],
+            same_content=self.counts["same_content"],
+            kept_out=self.counts["kept_out"],
+            photos=self.counts["photos"],
+            faces=self.counts["faces"],
+            removed=len(known),
+            named=named,
+            failed=dict(self.failed),
+            examples=self.examples,
+            closed=tuple(self.found.closed),
+            unnamed=tuple(without_face(self.store, source)),
+            seconds=time.monotonic() - start,
+        )
+
+    def _is_stored(self, path: Path) -> bool:
+        stored = self.store.database.value("SELECT 1 FROM paths WHERE path = ?", (bytes_of(path),))
+        return stored is not None

@@ -1,0 +1,65 @@
+"""A folder of small photos, and the library made of it."""
+
+import sqlite3
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facehash.library.indexing import index_folder
+from tests.library import fakes
+
+
+def draw(seed, width=40, height=40):
+    """Return a photo uint8 (height, width, 3) that looks like no other."""
+    rng = np.random.default_rng(seed)
+    small = rng.integers(20, 235, (4, 4 * width // height, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(small).resize((width, height)))
+
+
+def save(path, image):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.ascontiguousarray(image)).save(path)
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Six photos of three people, one photo with two faces, one without any."""
+    folder = tmp_path / "photos"
+    for person, seeds in {"Ann": (1, 2), "Bo": (3,), "Cy": (4, 5)}.items():
+        for number, seed in enumerate(seeds):
+            save(folder / person / f"{number}.png", draw(seed))
+    save(folder / "party.png", draw(6, width=80))
+    save(folder / "night.png", np.zeros((20, 20, 3), np.uint8))
+    return folder
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return tmp_path / "lib"
+
+
+@pytest.fixture
+def index(photos, directory):
+    """Index the folder, in this process unless told otherwise."""
+
+    def index(folder=photos, library=directory, **options):
+        standard = {"workers": 1, "progress": False, "make_pipeline": fakes.make_pipeline}
+        return index_folder(folder, library, **(standard | options))
+
+    return index
+
+
+@pytest.fixture
+def ask(directory):
+    """Ask the database past our own code."""
+
+    def ask(sql, *values):
+        connection = sqlite3.connect(directory / "library.db")
+        try:
+            return connection.execute(sql, values).fetchall()
+        finally:
+            connection.close()
+
+    return ask

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from facehash.index.base import Space
+from facehash.library.database import LibraryError
+from facehash.library.derived import load, open_index, refresh_index, spaces, write_index
+from facehash.library.store import Store
+from tests.library.conftest import draw, save
+
+
+@pytest.fixture
+def store(index, directory):
+    index(codes="lsh:16")
+    with Store.open(directory) as store:
+        yield store
+
+
+def files(store):
+    return sorted(path.name for path in (store.directory / "index").iterdir())
+
+
+def test_the_files_bear_the_generation_and_old_ones_go(store, index, photos):
+    before = store.generation()
+    kinds = ("code", "code-ids", "embedding", "embedding-ids")
+    assert files(store) == [f"{kind}-{before}.npy" for kind in kinds]
+    save(photos / "new.png", draw(70))
+    index()
+    after = store.generation()
+    assert after > before
+    assert files(store) == [f"{kind}-{after}.npy" for kind in kinds]
+
+
+def test_vectors_compared_by_cosine_are_stored_with_length_one(store):
+    ids, rows = load(store, "embedding", store.settings().space)
+    assert isinstance(rows, np.memmap) and np.allclose(np.linalg.norm(rows, axis=1), 1)
+    assert ids.tolist() == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_missing_or_old_files_are_replaced_by_the_database(store):
+    space = Space("hamming", 16)
+    mapped = open_index(store, "code", space)
+    store.database.run("UPDATE generation SET number = number + 1")
+    assert load(store, "code", space) is None
+    read = open_index(store, "code", space)
+    query = np.zeros((1, 2), np.uint8)
+    assert np.array_equal(read.search(query, 7).ids, mapped.search(query, 7).ids)
+
+
+@pytest.mark.parametrize("content", [b"", b"not an array", None])
+def test_damaged_files_are_told_and_written_again(store, content):
+    space = Space("hamming", 16)
+    path = store.directory / "index" / f"code-{store.generation()}.npy"
+    if content is None:
+        np.save(path, np.zeros((7, 3), np.uint8))
+    else:
+        path.write_bytes(content)
+    with pytest.raises(LibraryError, match="index files are damaged .*; facehash rebuild"):
+        load(store, "code", space)
+    refresh_index(store, spaces(store.settings(), True))
+    assert load(store, "code", space)[1].shape == (7, 2)
+
+
+def test_pickles_are_not_read(store):
+    path = store.directory / "index" / f"code-{store.generation()}.npy"
+    np.save(path, np.array([{}], object), allow_pickle=True)
+    with pytest.raises(LibraryError, match="damaged"):
+        load(store, "code", Space("hamming", 16))
+
+
+def test_nothing_is_written_that_is_there(store):
+    times = {path: path.stat().st_mtime_ns for path in (store.directory / "index").iterdir()}
+    refresh_index(store, spaces(store.settings(), True))
+    assert times == {path: path.stat().st_mtime_ns for path in times}
+    write_index(store, spaces(store.settings(), True))
+    assert times.keys() == set((store.directory / "index").iterdir())

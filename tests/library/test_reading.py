@@ -1,0 +1,48 @@
+import hashlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facehash.faces.detection import Face
+from facehash.library.reading import PhotoReader, Recipe, encode_jpeg, quality
+from facehash.library.rows import FileState
+from tests.library import fakes
+from tests.library.conftest import draw, save
+
+RECIPE = Recipe(fakes.make_pipeline("halves", "cosine:4"), "box", 16)
+
+
+def read(path):
+    return PhotoReader(RECIPE, []).read(path, FileState(100, 0))
+
+
+def test_a_photo_is_read_with_digest_size_faces_and_crops(tmp_path):
+    path = save(tmp_path / "a.png", draw(1, width=80))
+    photo = read(path)
+    assert photo.digest == hashlib.sha256(path.read_bytes()).digest()
+    assert photo.size == (80, 40) and len(photo.faces) == 2
+    assert photo.crops.shape == (2, 16, 16, 3) and photo.reason is None
+
+
+def test_what_is_wrong_with_a_file_is_told_not_raised(tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"bad")
+    assert read(tmp_path / "bad.png").reason == "damaged"
+    assert read(tmp_path / "none.png").reason == "vanished"
+    assert read(tmp_path).reason == "no-access"
+    large = PhotoReader(RECIPE, []).read(tmp_path / "bad.png", FileState(10**12, 0))
+    assert large.reason == "too-large" and large.digest is None
+
+
+@pytest.mark.parametrize(
+    ("box", "score", "expected"),
+    [((0, 0, 112, 200), 0.9, 0.9), ((0, 0, 56, 200), 0.8, 0.4), ((0, 0, 500, 500), 1, 1)],
+)
+def test_quality_is_the_score_less_where_the_face_is_small(box, score, expected):
+    assert quality(Face(box, None, score), 112) == pytest.approx(expected)
+
+
+def test_pictures_to_be_shown_are_small_and_not_stretched(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(encode_jpeg(np.zeros((300, 600, 3), np.uint8), 100))
+    assert Image.open(path).size == (100, 50)
