@@ -70,3 +70,9 @@ def test_configuration_and_methods_are_known_without_keras():
 def test_a_room_loads_only_what_it_needs():
     assert not modules_after("import facehash.retrieval.metrics") & {"keras", "numba", "matplotlib"}
     assert not modules_after("import facehash.runs") & {"keras", "numba", "matplotlib", "h5py"}
+
+
+def test_a_library_is_opened_without_what_its_embedder_needs():
+    heavy = {"keras", "tensorflow", "cv2", "faiss", "numba", "matplotlib", "h5py", "tqdm"}
+    assert not modules_after("import facehash.library.store") & (heavy | {"PIL"})
+    assert not modules_after("import facehash.library.search") & (heavy - {"tqdm"})
