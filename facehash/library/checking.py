@@ -1,0 +1,176 @@
+"""Is a library sound? What is wrong with it, and what cures that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from facehash.library.coding import encode, encode_all, read_hasher
+from facehash.library.database import DamagedLibraryError, Database, LibraryError
+from facehash.library.derived import collect, load, spaces
+from facehash.library.forgetting import erase
+from facehash.library.private import FILE_MODE, FOLDER_MODE, open_to_others
+from facehash.library.settings import Settings
+from facehash.library.store import Store
+
+Cure = Literal["rebuild", "index", "restore"]
+
+CURES: dict[Cure, str] = {
+    "rebuild": "facehash rebuild cures it",
+    "index": "facehash index FOLDER, on the same folder, cures it",
+    "restore": "nothing here cures it: take a backup, or index the photos into a new library",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong with a library.
+
+    Attributes:
+        what: In one line.
+        cure: ``"rebuild"``, ``"index"`` or ``"restore"``.
+    """
+
+    what: str
+    cure: Cure
+
+
+def check(directory: Path) -> list[Problem]:
+    """Look at everything a library holds.
+
+    Args:
+        directory: The library; nothing in it is changed, except that a library of an earlier
+            version becomes one of this.
+
+    Returns:
+        What is wrong, worst first.
+
+    Raises:
+        LibraryError: No library, one of a newer version, or one that nothing was indexed into.
+    """
+    problems: list[Problem] = []
+    try:
+        with Store.open(directory) as store:
+            problems += _check_database(store.database)
+            # What follows would only stumble over the same damage.
+            if not problems:
+                settings = store.settings()
+                problems += _check_rows(store, settings)
+                problems += _check_index(store, settings)
+    except DamagedLibraryError as error:
+        problems.insert(0, Problem(str(error), "restore"))
+    opened = open_to_others(directory)
+    if opened:
+        what = f"others can reach {len(opened)} of its files, such as {opened[0]}"
+        problems.append(Problem(what, "rebuild"))
+    return problems
+
+
+def rebuild(directory: Path) -> None:
+    """Make again whatever follows from the vectors and codes in the database, and wipe its gaps.
+
+    SQLite's own indexes, rows that belong to nothing, codes made of vectors, index files, and who
+    may reach the files.
+
+    Args:
+        directory: The library, held for writing.
+
+    Raises:
+        DamagedLibraryError: The database itself is damaged; no rebuild cures that.
+        FileInUseError: Another process is reading.
+    """
+    directory.chmod(FOLDER_MODE)
+    for path in open_to_others(directory):
+        path.chmod(FOLDER_MODE if path.is_dir() else FILE_MODE)
+    with Store.open(directory) as store:
+        settings = store.settings()
+        store.database.run("REINDEX")
+        damage = [one for one in _check_database(store.database) if one.cure == "restore"]
+        if damage:
+            raise DamagedLibraryError(f"{directory}: {damage[0].what}; {CURES['restore']}")
+        with store.database.transaction():
+            for table, _, parent, _ in store.database.rows("PRAGMA foreign_key_check"):
+                _drop_orphans(store.database, table, parent)
+            store.prune()
+            hasher = read_hasher(store.database, settings)
+            if hasher is not None:
+                encode_all(store, settings, hasher)
+        erase(store)
+
+
+_PARENT_COLUMN = {"photos": "photo_id", "people": "person_id", "faces": "face_id"}
+
+
+def _drop_orphans(database: Database, table: str, parent: str) -> None:
+    column = _PARENT_COLUMN[parent]
+    missing = f"{column} IS NOT NULL AND {column} NOT IN (SELECT id FROM {parent})"  # noqa: S608
+    if (table, parent) == ("faces", "people"):
+        database.run(f"UPDATE faces SET person_id = NULL, named_by = NULL WHERE {missing}")  # noqa: S608
+    else:
+        database.run(f"DELETE FROM {table} WHERE {missing}")  # noqa: S608
+
+
+def _check_database(database: Database) -> Iterator[Problem]:
+    """Let SQLite look at its file."""
+    for (told,) in database.rows("PRAGMA integrity_check(5)"):
+        if told != "ok":
+            # Only its own indexes can be made again of the tables.
+            cure: Cure = "rebuild" if "index" in told and "missing" in told else "restore"
+            yield Problem(f"the database is damaged: {' '.join(told.split())}", cure)
+    orphans = database.rows("PRAGMA foreign_key_check")
+    if orphans:
+        yield Problem(f"{len(orphans)} rows of the database belong to nothing", "rebuild")
+
+
+def _check_rows(store: Store, settings: Settings) -> Iterator[Problem]:
+    """See that every face has what it should have."""
+    hasher = read_hasher(store.database, settings)
+    for column, space in spaces(settings, hasher is not None).items():
+        missing = store.database.value(f"SELECT count(*) FROM faces WHERE {column} IS NULL")  # noqa: S608
+        made = column == "code" and hasher is not None
+        if missing:
+            cure: Cure = "rebuild" if made else "restore"
+            yield Problem(f"{missing} faces have no {column}", cure)
+        try:
+            for _, rows in store.rows(column, space):
+                space.check(rows, f"the faces' {column}s")
+        except ValueError as error:
+            yield Problem(str(error), "rebuild" if made else "restore")
+            return
+    if hasher is not None and not missing:
+        vectors = store.rows("embedding", settings.space)
+        codes = store.rows("code", spaces(settings, True)["code"])
+        wrong = sum(
+            int((encode(hasher, rows, settings) != stored).any(axis=1).sum())
+            for (_, rows), (_, stored) in zip(vectors, codes, strict=True)
+        )
+        if wrong:
+            yield Problem(f"{wrong} faces have a code that is not that of their vector", "rebuild")
+    unread = store.database.value("SELECT count(*) FROM paths WHERE photo_id IS NULL")
+    if unread:
+        yield Problem(f"{unread} files could not be opened when they were indexed", "index")
+    crops = store.database.value(
+        "SELECT count(*) FROM faces WHERE id NOT IN (SELECT face_id FROM crops)"
+    )
+    if crops:
+        yield Problem(f"{crops} faces have no picture to be shown", "restore")
+
+
+def _check_index(store: Store, settings: Settings) -> Iterator[Problem]:
+    """Compare the index files with what the database makes of them."""
+    fitted = read_hasher(store.database, settings) is not None
+    for column, space in spaces(settings, fitted).items():
+        try:
+            found = load(store, column, space)
+        except LibraryError as error:
+            yield Problem(str(error), "rebuild")
+            continue
+        if found is None:
+            # A search reads the database instead: slower, not wrong.
+            yield Problem(f"the index files of the {column}s are missing or old", "rebuild")
+        elif not all(map(np.array_equal, found, collect(store, column, space))):
+            yield Problem(f"the index files of the {column}s are not its {column}s", "rebuild")

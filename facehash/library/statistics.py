@@ -1,0 +1,66 @@
+"""What a library holds, in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from facehash.library.settings import Settings
+from facehash.library.store import Store
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a library holds.
+
+    Attributes:
+        settings: What it was made with.
+        photos: Contents that could be read.
+        files: Files that show them; copies count.
+        unreadable: How many contents or files could not be read, by reason.
+        faces: Faces.
+        without_faces: Photos without any.
+        people: People with a name.
+        named: Faces with a name.
+        kept_out: Photos that were forgotten and do not come back.
+        bytes: What it takes on the disk.
+    """
+
+    settings: Settings
+    photos: int
+    files: int
+    unreadable: dict[str, int]
+    faces: int
+    without_faces: int
+    people: int
+    named: int
+    kept_out: int
+    bytes: int
+
+
+def count(store: Store) -> Statistics:
+    """Count what a library holds.
+
+    Raises:
+        LibraryError: It is empty or damaged.
+    """
+    value = store.database.value
+    reasons = store.database.rows(
+        "SELECT reason, count(*) FROM "
+        "(SELECT reason FROM photos UNION ALL SELECT reason FROM paths) "
+        "WHERE reason IS NOT NULL GROUP BY reason ORDER BY reason"
+    )
+    return Statistics(
+        settings=store.settings(),
+        photos=value("SELECT count(*) FROM photos WHERE reason IS NULL"),
+        files=value("SELECT count(*) FROM paths"),
+        unreadable=dict(reasons),
+        faces=value("SELECT count(*) FROM faces"),
+        without_faces=value(
+            "SELECT count(*) FROM photos WHERE reason IS NULL "
+            "AND id NOT IN (SELECT photo_id FROM faces)"
+        ),
+        people=value("SELECT count(*) FROM people"),
+        named=value("SELECT count(*) FROM faces WHERE person_id IS NOT NULL"),
+        kept_out=value("SELECT count(*) FROM kept_out"),
+        bytes=sum(path.stat().st_size for path in store.directory.rglob("*") if path.is_file()),
+    )

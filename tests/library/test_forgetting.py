@@ -1,0 +1,132 @@
+import os
+
+import numpy as np
+import pytest
+
+from facehash.files import FileInUseError
+from facehash.library.database import Database, LibraryError
+from facehash.library.forgetting import forget_faces, forget_person, forget_photo
+from facehash.library.people import merge_people, rename_person
+from facehash.library.search import open_library
+from facehash.library.store import Store
+from tests.library import fakes
+from tests.library.conftest import draw, save
+
+
+@pytest.fixture
+def store(index, directory):
+    index(names="folders", codes="lsh:64")
+    with Store.open(directory) as store:
+        yield store
+
+
+def traces(directory, *needles):
+    """Return which of some byte strings the files of a library hold."""
+    content = b"".join(path.read_bytes() for path in directory.rglob("*") if path.is_file())
+    return [needle for needle in needles if needle in content]
+
+
+def what_is_stored_of(ask, name):
+    rows = ask(
+        "SELECT faces.embedding, faces.code, paths.path, crops.jpeg FROM faces "
+        "JOIN people ON people.id = person_id JOIN paths USING (photo_id) "
+        "JOIN crops ON face_id = faces.id WHERE name = ?",
+        name,
+    )
+    return [part for row in rows for part in row]
+
+
+def test_nothing_of_a_forgotten_person_is_left_in_any_byte(store, directory, ask):
+    rename_person(store, "Cy", "Cyprian")
+    needles = [*what_is_stored_of(ask, "Cyprian"), b"Cyprian", b"/Cy/"]
+    assert len(needles) == 10 and traces(directory, *needles) == needles
+    # The rows of the index are scaled to length 1.
+    unit = [np.frombuffer(row, np.float32) for row in needles[:8:4]]
+    needles += [
+        (row / np.linalg.norm(row.astype(np.float64))).astype("<f4").tobytes() for row in unit
+    ]
+    assert traces(directory, *needles) == needles
+    kept = ask("SELECT id, embedding FROM faces WHERE person_id <> 3")
+    done = forget_person(store, "Cyprian")
+    assert (done.faces, done.photos, done.left) == (2, 2, 0)
+    assert traces(directory, *needles) == []
+    assert ask("SELECT id, embedding FROM faces WHERE person_id IS NOT NULL") == kept
+    with open_library(directory, make_pipeline=fakes.make_pipeline) as library:
+        names = {hit.name for hit in library.search(draw(5), k=100)[0].hits}
+    assert names == {"Ann", "Bo", None}
+
+
+def test_what_was_forgotten_does_not_come_back_unless_asked_for(store, index, ask, photos):
+    forget_person(store, "Cy")
+    report = index(names="folders")
+    assert (report.kept_out, report.photos) == (2, 0)
+    assert ask("SELECT count(*) FROM people WHERE name = 'Cy'") == [(0,)]
+    report = index(names="folders", bring_back=True)
+    assert (report.kept_out, report.photos) == (0, 2)
+    forget_person(store, "Cy", again=True)
+    assert index(names="folders").photos == 2
+
+
+def test_a_photo_stays_for_the_sake_of_other_faces(store, ask, photos):
+    [left, right] = ask(
+        "SELECT faces.id FROM faces JOIN paths USING (photo_id) WHERE path = ? ORDER BY number",
+        os.fsencode(photos / "party.png"),
+    )
+    done = forget_faces(store, [right[0]])
+    assert (done.faces, done.photos, done.left) == (1, 0, 1)
+    assert ask("SELECT count(*) FROM paths") == [(7,)]
+    done = forget_faces(store, [left[0]])
+    assert (done.faces, done.photos, done.left) == (1, 1, 0)
+    assert ask("SELECT count(*) FROM paths") == [(6,)]
+
+
+def test_a_photo_is_forgotten_with_its_copies(store, index, directory, ask, photos):
+    save(photos / "elsewhere" / "copy.png", draw(3))
+    index()
+    needles = [*what_is_stored_of(ask, "Bo"), b"copy.png"]
+    done = forget_photo(store, photos / "Bo" / "0.png")
+    assert (done.faces, done.photos) == (1, 1)
+    assert traces(directory, *needles) == []
+
+
+def test_a_folder_of_photos_is_forgotten_even_when_it_is_gone(store, ask, photos):
+    photos.rename(photos.with_name("gone"))
+    done = forget_photo(store, photos)
+    assert (done.faces, done.photos) == (7, 7)
+    assert ask("SELECT count(*) FROM people") == [(0,)]
+
+
+def test_earlier_names_are_forgotten_too(store, directory):
+    merge_people(store, ["Ann"], "Bo")
+    forget_person(store, "Ann")
+    assert traces(directory, b"Ann", b"Bo") == []
+
+
+def test_ids_of_forgotten_faces_name_nobody_else(store, index, ask, photos):
+    [(last,)] = ask("SELECT max(id) FROM faces")
+    forget_faces(store, [last])
+    save(photos / "new.png", draw(70))
+    index()
+    assert ask("SELECT max(id) FROM faces") == [(last + 1,)]
+
+
+def test_who_and_what_is_not_there_is_told(store, photos):
+    with pytest.raises(LibraryError, match="nobody called 'An' .did you mean 'Ann'"):
+        forget_person(store, "An")
+    with pytest.raises(LibraryError, match="has no face 99"):
+        forget_faces(store, [99])
+    with pytest.raises(LibraryError, match="has no photo .*x.png"):
+        forget_photo(store, photos / "x.png")
+
+
+def test_a_reader_in_the_way_is_told(store, directory, monkeypatch):
+    monkeypatch.setattr("facehash.library.database._WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("facehash.library.database._BATCH", 1)
+    reader = Database(directory / "library.db")
+    with Store.open(directory) as impatient:
+        rows = reader.batches("SELECT * FROM paths, faces")
+        next(rows)
+        with pytest.raises(FileInUseError, match="forgotten, but another process .*rebuild"):
+            forget_person(impatient, "Bo")
+        rows.close()
+    reader.close()
