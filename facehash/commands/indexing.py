@@ -1,0 +1,101 @@
+"""``facehash index``: a folder of photos becomes a library, or a library follows its folder."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+
+from facehash.command_line import DONE, NOTHING_FOUND, PARTLY_FAILED
+from facehash.commands.arguments import LibraryOption, counted
+from facehash.library.results import printable
+from facehash.library.updating import IndexReport
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command to an application."""
+    app.command("index")(index)
+
+
+def index(
+    library: LibraryOption,
+    folder: Path = typer.Argument(help="Photos, at any depth."),
+    names: str = typer.Option(
+        "none",
+        help="Who is on them: folders (each named after a person), csv:FILE (path,name), none.",
+    ),
+    detector: str | None = typer.Option(
+        None, help="How faces are found; by default the library's own, at first yunet."
+    ),
+    embedder: str | None = typer.Option(
+        None, help="How faces are described; by default the library's own, at first sface."
+    ),
+    codes: str | None = typer.Option(
+        None, help="Make binary codes of the vectors: lsh:BITS or itq:BITS."
+    ),
+    seed: int = typer.Option(0, min=0, help="Seed of the codes."),
+    workers: int | None = typer.Option(
+        None, min=1, help="Processes that read photos; by default one a processor."
+    ),
+    retry: bool = typer.Option(False, "--retry", help="Try photos again that could not be read."),
+    include_forgotten: bool = typer.Option(
+        False, "--include-forgotten", help="Read photos again that were forgotten."
+    ),
+) -> int:
+    """Find the faces of a folder's photos and keep them in a library.
+
+    Run it again after the folder has changed, or after it was interrupted: what is known is not
+    read again.
+
+    Example: facehash index DIR --library lib --names folders
+    """
+    # Here and not above: the help of any command would wait for what this one needs.
+    from facehash.library.indexing import index_folder
+
+    report = index_folder(
+        folder,
+        library,
+        detector=detector,
+        embedder=embedder,
+        names=names,
+        codes=codes,
+        seed=seed,
+        workers=workers,
+        retry=retry,
+        bring_back=include_forgotten,
+    )
+    _tell(report)
+    if report.failed or report.closed:
+        return PARTLY_FAILED
+    return DONE if report.files else NOTHING_FOUND
+
+
+def _tell(report: IndexReport) -> None:
+    """Print what was done, and what went wrong on stderr."""
+    speed = f", {report.photos / report.seconds:.1f} photos/s" if report.photos else ""
+    print(
+        f"{counted(report.photos, 'new photo')} with {counted(report.faces, 'face')} in "
+        f"{report.seconds:.1f} s{speed}"
+    )
+    for number, what in (
+        (report.unchanged, "unchanged"),
+        (report.same_content, "moved, copied or touched"),
+        (report.kept_out, "kept out, as they were forgotten (--include-forgotten reads them)"),
+        (report.removed, "removed, as they are not there any more"),
+    ):
+        if number:
+            print(f"{counted(number, 'file')} {what}")
+    if report.named:
+        print(f"{counted(report.named, 'face')} named")
+    if not report.files:
+        print("no photos in this folder", file=sys.stderr)
+    for path in report.unnamed[:5]:
+        print(f"named in the list, but without such a face: {printable(path)}", file=sys.stderr)
+    if len(report.unnamed) > 5:
+        print(f"... and {len(report.unnamed) - 5} more of the list", file=sys.stderr)
+    for reason, number in sorted(report.failed.items()):
+        example = printable(report.examples[reason])
+        print(f"not read: {counted(number, 'file')}, {reason}, such as {example}", file=sys.stderr)
+    for path in report.closed:
+        print(f"not read: the folder {printable(path)} cannot be listed", file=sys.stderr)

@@ -1,0 +1,85 @@
+"""``facehash people``: who is in a library, and giving, joining and changing names."""
+
+from __future__ import annotations
+
+import typer
+
+from facehash.command_line import DONE, NOTHING_FOUND, make_app
+from facehash.commands.arguments import LibraryOption, counted
+from facehash.library.lock import writing
+from facehash.library.people import list_people, merge_people, name_faces, rename_person
+from facehash.library.store import Store
+
+app = make_app("List, name, merge and rename the people of a library.")
+
+
+def add_to(parent: typer.Typer) -> None:
+    """Add the commands to an application."""
+    parent.add_typer(app, name="people")
+
+
+@app.command("list")
+def list_all(library: LibraryOption) -> int:
+    """Print everybody with a name, and how many faces have none.
+
+    Example: facehash people list --library lib
+    """
+    with Store.open(library) as store:
+        people = list_people(store)
+        nameless = store.database.value("SELECT count(*) FROM faces WHERE person_id IS NULL")
+    width = max((len(person.name) for person in people), default=0)
+    for person in people:
+        print(
+            f"{person.name:<{width}}  {counted(person.faces, 'face'):>12} on "
+            f"{counted(person.photos, 'photo')}"
+        )
+    print(f"{counted(len(people), 'person')}; {counted(nameless, 'face')} without a name")
+    return DONE if people else NOTHING_FOUND
+
+
+@app.command("name")
+def name(
+    library: LibraryOption,
+    called: str = typer.Argument(metavar="NAME", help="Who it is."),
+    faces: list[int] = typer.Argument(help="Faces, by the number after # in a search."),
+) -> int:
+    """Say who some faces are; no folder or list overrules it.
+
+    Example: facehash people name "Aunt May" 17 23 --library lib
+    """
+    with Store.open(library) as store, writing(library, "people"):
+        name_faces(store, called, faces)
+    print(f"{counted(len(faces), 'face')} named {called}")
+    return DONE
+
+
+@app.command("merge")
+def merge(
+    library: LibraryOption,
+    names: list[str] = typer.Argument(metavar="NAME...", help="Who is the same person."),
+    into: str = typer.Option(help="Who remains."),
+) -> int:
+    """Make several people one; their folders mean that one from now on.
+
+    Example: facehash people merge May "M. Parker" --into "Aunt May" --library lib
+    """
+    with Store.open(library) as store, writing(library, "people"):
+        moved = merge_people(store, names, into)
+    print(f"{counted(moved, 'face')} named {into}")
+    return DONE
+
+
+@app.command("rename")
+def rename(
+    library: LibraryOption,
+    old: str = typer.Argument(help="The name now."),
+    new: str = typer.Argument(help="The name from now on."),
+) -> int:
+    """Change a name; a folder of the old name means the same person still.
+
+    Example: facehash people rename May "Aunt May" --library lib
+    """
+    with Store.open(library) as store, writing(library, "people"):
+        rename_person(store, old, new)
+    print(f"{old} is now {new}")
+    return DONE

@@ -1,0 +1,65 @@
+from tests.library.conftest import draw, save
+
+CHOICE = ("--detector", "halves", "--embedder", "cosine:12", "--workers", "1")
+
+
+def test_a_first_run_and_a_second(facehash, photos, directory):
+    code, out, err = facehash("index", photos, "--library", directory, *CHOICE)
+    assert code == 0 and err == ""
+    assert out.startswith("7 new photos with 7 faces in ")
+    code, out, _ = facehash("index", photos, "--library", directory)
+    assert code == 0
+    assert out.splitlines()[1:] == ["7 files unchanged"]
+
+
+def test_names_and_what_became_of_the_files_are_told(facehash, photos, directory):
+    facehash("index", photos, "--library", directory, *CHOICE)
+    (photos / "Bo" / "0.png").unlink()
+    (photos / "party.png").rename(photos / "moved.png")
+    code, out, _ = facehash("index", photos, "--library", directory, "--names", "folders")
+    assert code == 0
+    assert "1 file moved, copied or touched\n" in out
+    assert "2 files removed, as they are not there any more\n4 faces named\n" in out
+
+
+def test_bad_files_are_counted_by_reason_and_exit_with_3(facehash, photos, directory):
+    (photos / "bad\x1b[31m.jpg").write_bytes(b"x")
+    code, out, err = facehash("index", photos, "--library", directory, *CHOICE)
+    assert code == 3
+    assert err.startswith("not read: 1 file, damaged, such as ") and "\x1b" not in err
+
+
+def test_a_folder_without_photos_exits_with_1(facehash, tmp_path, directory):
+    (tmp_path / "empty").mkdir()
+    code, _, err = facehash("index", tmp_path / "empty", "--library", directory, *CHOICE)
+    assert (code, err) == (1, "no photos in this folder\n")
+
+
+def test_wrong_use_is_told_in_one_line(facehash, photos, directory, library):
+    for words in (
+        (photos / "Anne", "--library", directory),
+        (photos, "--library", directory, "--embedder", "euclidean:3"),
+        (photos, "--library", directory, "--codes", "abc"),
+        (photos, "--library", directory, "--workers", "0"),
+        (photos,),
+    ):
+        code, out, err = facehash("index", *words)
+        assert (code, out, err.count("\n")) == (2, "", 1), err
+        assert err.startswith("facehash: ")
+
+
+def test_a_list_that_names_other_files_is_told(facehash, photos, directory, tmp_path):
+    rows = "".join(f"{number}.png,X\n" for number in range(7))
+    (tmp_path / "names.csv").write_text("path,name\n" + rows)
+    save(photos / "3.png", draw(70))
+    names = f"csv:{tmp_path / 'names.csv'}"
+    code, _, err = facehash("index", photos, "--library", directory, "--names", names, *CHOICE)
+    assert code == 0 and err.count("without such a face") == 5
+    assert "... and 1 more of the list" in err
+
+
+def test_a_database_that_is_none_is_told_in_one_line(facehash, photos, library):
+    (library / "library.db").write_bytes(b"no database at all, but long enough to be one" * 99)
+    code, _, err = facehash("index", photos, "--library", library)
+    assert code == 2 and err.count("\n") == 1
+    assert "its database is damaged" in err and "facehash check --library" in err

@@ -1,0 +1,98 @@
+import csv
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from tests.library.conftest import draw, save
+
+
+def test_forgetting_says_what_is_gone_and_what_stays(facehash, library, photos):
+    at = ("--library", library)
+    code, out, _ = facehash("forget", "--person", "Ann", *at)
+    assert (code, out) == (0, "forgotten: 2 faces, 2 photos\n")
+    code, out, _ = facehash("forget", "--photo", photos / "Bo", *at)
+    assert (code, out) == (0, "forgotten: 1 face, 1 photo\n")
+    _, out, _ = facehash("search", photos / "party.png", *at, "--face", 2, "-k", 1)
+    number = out.rpartition("#")[2].rstrip(")\n")
+    code, out, _ = facehash("forget", "--face", number, *at)
+    assert out.startswith("forgotten: 1 face, 0 photos\n1 photo and where it lies remain")
+
+
+def test_one_thing_is_forgotten_at_a_time(facehash, library):
+    for words in ((), ("--person", "Ann", "--face", "1")):
+        code, _, err = facehash("forget", *words, "--library", library)
+        assert (code, err) == (2, "facehash: give one of --person, --photo and --face\n")
+
+
+def test_a_sound_library_is_well_and_a_damaged_one_can_be_rebuilt(facehash, library):
+    assert facehash("check", "--library", library)[:2] == (0, "all is well\n")
+    for path in (library / "index").iterdir():
+        path.write_bytes(b"broken")
+    code, out, _ = facehash("check", "--library", library)
+    assert code == 3
+    assert "its index files are damaged" in out and "facehash rebuild cures it\n1 problem" in out
+    assert facehash("rebuild", "--library", library)[:2] == (0, "rebuilt\n")
+    assert facehash("check", "--library", library)[0] == 0
+
+
+def test_what_is_no_library_is_told_in_one_line(facehash, tmp_path):
+    words = ("--library", tmp_path / "none")
+    for command in (("check",), ("rebuild",), ("stats",), ("export", "x.csv"), ("people", "list")):
+        code, _, err = facehash(*command, *words)
+        assert (code, err.count("\n")) == (2, 1) and "no such library" in err
+
+
+def test_stats_count_everything(facehash, library, photos, index):
+    (photos / "bad.jpg").write_bytes(b"x")
+    index()
+    code, out, _ = facehash("stats", "--library", library)
+    assert code == 0
+    for line in (
+        "photos      7 in 8 files",
+        "faces       7; 1 photo without any",
+        "people      3, with 5 faces",
+        "not read    1, damaged",
+        "detector    halves",
+        "embedder    projection 12 cosine, cosine 12",
+    ):
+        assert line in out.splitlines()
+
+
+def test_an_export_holds_every_face(facehash, index, directory, photos, tmp_path):
+    save(photos / "Cy" / "-5.png", draw(70))
+    index(names="folders", codes="lsh:16")
+    at = ("--library", directory)
+    for name in ("faces.csv", "faces.json", "faces.h5"):
+        code, out, _ = facehash("export", tmp_path / name, *at)
+        assert code == 0 and out.startswith("8 faces in ")
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+    with (tmp_path / "faces.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    value = json.loads((tmp_path / "faces.json").read_text())
+    with h5py.File(tmp_path / "faces.h5") as file:
+        arrays = {key: np.asarray(file[key]) for key in file}
+        assert file.attrs["embedder_identity"] == "projection 12 cosine"
+        assert list(file["name"].asstr()) == [row["name"] for row in rows]
+        assert list(file["path"].asstr()) == [row["path"] for row in rows]
+    assert value["settings"]["codes"] == "lsh:16"
+    assert [face["face_id"] for face in value["faces"]] == arrays["face_id"].tolist()
+    vectors = np.array([face["embedding"] for face in value["faces"]], np.float32)
+    assert np.array_equal(vectors, arrays["embedding"]) and arrays["code"].shape == (8, 2)
+    assert [bytes.fromhex(face["code"]) for face in value["faces"]] == [
+        row.tobytes() for row in arrays["code"]
+    ]
+    assert {(row["width"], row["height"]) for row in rows} == {("40.0", "40.0"), ("40.0", "39.0")}
+
+
+def test_an_export_of_another_kind_is_refused(facehash, library, tmp_path):
+    code, _, err = facehash("export", tmp_path / "faces.xml", "--library", library)
+    assert code == 2 and ".csv, .json, .h5 or .hdf5" in err
+
+
+@pytest.mark.parametrize("command", ["index", "search", "verify", "forget", "check", "rebuild",
+                                     "export", "stats"])  # fmt: skip
+def test_every_help_shows_an_example(facehash, command):
+    code, out, _ = facehash(command, "--help")
+    assert code == 0 and f"Example: facehash {command}" in " ".join(out.split())

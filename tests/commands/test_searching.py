@@ -1,0 +1,120 @@
+import csv
+import json
+import re
+
+import pytest
+
+from facehash.library.thresholds import THRESHOLDS, Threshold
+from tests.library.conftest import draw, save
+
+
+def test_hits_are_printed_with_all_that_is_asked_for(facehash, library, photos):
+    code, out, err = facehash("search", photos / "Bo/0.png", "--library", library, "-k", 2)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == f"{photos / 'Bo/0.png'}, face 1 at 0,0 (40 x 40)"
+    pattern = rf"  1  0\.000  Bo +{re.escape(str(photos / 'Bo/0.png'))}  \(face 1, #\d+\)"
+    assert re.fullmatch(pattern, lines[1]), lines[1]
+    assert len(lines) == 3
+
+
+def test_codes_are_printed_as_whole_bits(facehash, index, directory, photos):
+    index(codes="lsh:64")
+    _, out, _ = facehash("search", photos / "Bo/0.png", "--library", directory, "-k", 2)
+    assert re.match(r"  1 +0  ", out.splitlines()[1])
+
+
+def test_a_score_can_be_shown_instead_of_the_distance(facehash, library, photos):
+    _, out, _ = facehash("search", photos / "Bo/0.png", "--library", library, "-k", 1, "--score")
+    assert "  1  1.000  Bo" in out
+
+
+def test_every_face_of_a_query_or_one(facehash, library, photos):
+    _, out, _ = facehash("search", photos / "party.png", "--library", library, "-k", 1)
+    assert out.count("party.png, face ") == 2
+    words = ("search", photos / "party.png", "--library", library, "--face")
+    assert facehash(*words, 2, "-k", 1)[1].startswith(f"{photos / 'party.png'}, face 2 at 40,1 ")
+    code, _, err = facehash(*words, 3)
+    assert (code, err.count("\n")) == (2, 1) and "has 2 faces" in err
+
+
+def test_exit_codes_tell_what_was_found(facehash, library, photos, tmp_path):
+    def search(*words):
+        return facehash("search", *words, "--library", library)
+
+    good, night = photos / "Bo/0.png", photos / "night.png"
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"x")
+    code, _, err = search(night)
+    assert (code, err) == (1, f"facehash: {night}: no face found\n")
+    assert search(night, night)[0] == 1
+    far = save(tmp_path / "far.png", draw(999))
+    code, out, _ = search(far, "--max-distance", "0.0001")
+    assert code == 1 and "nothing near enough" in out
+    code, _, err = search(bad)
+    assert code == 2 and err.count("\n") == 1
+    for other in (bad, night):
+        code, out, err = search(good, other)
+        assert code == 3 and "Bo" in out and str(other) in err
+    assert search(good, "-k", 0)[0] == 2
+    assert search(good, "--by", "sound")[0] == 2
+
+
+def test_json_holds_everything(facehash, library, photos):
+    words = ("search", photos / "party.png", photos / "night.png", "--library", library, "--json")
+    code, out, _ = facehash(*words, "-k", 100)
+    assert code == 3
+    value = json.loads(out)
+    assert value["faces"] == 7 and value["threshold"] is None
+    assert [answer["face"] for answer in value["answers"]] == [1, 2]
+    assert len(value["answers"][0]["hits"]) == 7
+    assert set(value["answers"][0]["hits"][0]) == {
+        "rank", "distance", "score", "name", "known", "path", "face", "box", "face_id",
+    }  # fmt: skip
+    assert value["failed"] == [
+        {"query": str(photos / "night.png"), "why": f"{photos / 'night.png'}: no face found"}
+    ]
+
+
+def test_a_table_is_safe_to_open_in_a_spreadsheet(facehash, library, photos, tmp_path, index):
+    person = photos / "=HYPERLINK(0)"
+    save(person / "x.png", draw(70))
+    index(names="folders")
+    file = tmp_path / "out.csv"
+    facehash("search", person / "x.png", "--library", library, "-k", 2, "--csv", file)
+    with file.open(newline="") as text:
+        rows = list(csv.DictReader(text))
+    assert rows[0]["name"] == "'=HYPERLINK(0)" and rows[0]["rank"] == "1"
+    assert float(rows[0]["distance"]) < 1e-6 and rows[0]["x"] == "0.0"
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_hits_beyond_the_threshold_are_unknown(facehash, library, photos, monkeypatch):
+    monkeypatch.setitem(THRESHOLDS, "projection", Threshold(1e-5, "made up"))
+    _, out, _ = facehash("search", photos / "Bo/0.png", "--library", library, "-k", 3)
+    assert [line.split()[2] for line in out.splitlines()[1:]] == ["Bo", "unknown", "unknown"]
+
+
+CHOICE = ("--detector", "halves", "--embedder", "cosine:12")
+
+
+@pytest.mark.parametrize(
+    ("limit", "code", "said"), [("0.5", 0, "the same person"), ("0", 1, "two people")]
+)
+def test_two_photos_are_verified_by_a_threshold(facehash, photos, limit, code, said, tmp_path):
+    near = draw(3).copy()
+    near[:4] += 5
+    other = save(tmp_path / "near.png", near)
+    words = ("verify", photos / "Bo/0.png", other, *CHOICE, "--threshold", limit)
+    done, out, _ = facehash(*words)
+    assert done == code and out.startswith(f"{said}: cosine distance 0.0")
+    assert out.endswith("(given)\n")
+
+
+def test_verifying_tells_what_is_missing(facehash, photos):
+    words = ("verify", photos / "Bo/0.png", photos / "party.png")
+    code, out, err = facehash(*words, *CHOICE)
+    assert code == 0 and "no threshold known" in out
+    assert "party.png: has 2 faces, the largest is compared" in err
+    code, _, err = facehash("verify", photos / "Bo/0.png", photos / "night.png", *CHOICE)
+    assert code == 1 and "night.png: no face found" in err
