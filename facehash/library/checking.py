@@ -17,11 +17,10 @@ from facehash.library.private import FILE_MODE, FOLDER_MODE, open_to_others
 from facehash.library.settings import Settings
 from facehash.library.store import Store
 
-Cure = Literal["rebuild", "index", "restore"]
+Cure = Literal["rebuild", "restore"]
 
 CURES: dict[Cure, str] = {
     "rebuild": "facehash rebuild cures it",
-    "index": "facehash index FOLDER, on the same folder, cures it",
     "restore": "nothing here cures it: take a backup, or index the photos into a new library",
 }
 
@@ -32,7 +31,7 @@ class Problem:
 
     Attributes:
         what: In one line.
-        cure: ``"rebuild"``, ``"index"`` or ``"restore"``.
+        cure: ``"rebuild"`` or ``"restore"``.
     """
 
     what: str
@@ -150,9 +149,6 @@ def _check_rows(store: Store, settings: Settings) -> Iterator[Problem]:
         )
         if wrong:
             yield Problem(f"{wrong} faces have a code that is not that of their vector", "rebuild")
-    unread = store.database.value("SELECT count(*) FROM paths WHERE photo_id IS NULL")
-    if unread:
-        yield Problem(f"{unread} files could not be opened when they were indexed", "index")
     crops = store.database.value(
         "SELECT count(*) FROM faces WHERE id NOT IN (SELECT face_id FROM crops)"
     )

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,10 @@ def write_index(store: Store, wanted: dict[Column, Space]) -> list[Path]:
                     np.save(temporary, array, allow_pickle=False)
                 kept.append(path)
     for path in folder.iterdir():
-        if path.is_file() and path not in kept:
+        if path.is_dir():
+            # Where a writer was killed: faces that were forgotten since may be in it.
+            shutil.rmtree(path)
+        elif path not in kept:
             path.unlink()
     return kept
 

@@ -200,9 +200,9 @@ class Update:
         known = {path for path in gone if self._is_stored(path)}
         # Also without any: photos whose file now holds another content are gone as well.
         self.store.remove_files(known)
+        named = apply_names(self.store, self.folder, source)
         if self.hasher is None:
             self.hasher = fit_codes(self.store, self.settings)
-        named = apply_names(self.store, self.folder, source)
         refresh_index(self.store, spaces(self.settings, self.hasher is not None))
         with contextlib.suppress(FileInUseError):  # somebody is searching; the next run does it
             self.store.database.empty_log()

@@ -60,6 +60,14 @@ def test_damaged_files_are_told_and_written_again(store, content):
     assert load(store, "code", space)[1].shape == (7, 2)
 
 
+def test_what_a_killed_writer_left_goes_with_the_next(store):
+    folder = store.directory / "index"
+    (folder / ".code-1.npy.abc").mkdir()
+    (folder / ".code-1.npy.abc" / "code-1.npy").write_bytes(b"vectors")
+    write_index(store, spaces(store.settings(), True))
+    assert not [path for path in folder.iterdir() if path.is_dir()] and len(files(store)) == 4
+
+
 def test_pickles_are_not_read(store):
     path = store.directory / "index" / f"code-{store.generation()}.npy"
     np.save(path, np.array([{}], object), allow_pickle=True)
