@@ -16,7 +16,7 @@ from typing import Literal, Self
 import numpy as np
 
 from facehash.index.base import Ids, Rows, Space
-from facehash.library.database import DamagedLibraryError, Database, LibraryError
+from facehash.library.database import DamagedLibraryError, Database, LibraryError, Row
 from facehash.library.private import make_private_file, make_private_folder
 from facehash.library.rows import (
     UNDER,
@@ -117,13 +117,14 @@ class Store:
 
     def digests(self) -> set[bytes]:
         """Return the SHA-256 of every photo that is known or kept out."""
-        found = self.database.rows("SELECT digest FROM photos UNION SELECT digest FROM kept_out")
-        return {digest for (digest,) in found}
+        query = "SELECT digest FROM photos UNION SELECT digest FROM kept_out"
+        return {digest for (digest,) in self.database.rows(query)}
 
     def files_under(self, folder: Path) -> dict[Path, tuple[FileState, bool]]:
-        """Return the files known under a folder, each with whether its content is known."""
+        """Return the files known under a folder, each with whether it need not be read again."""
         found = self.database.rows(
-            f"SELECT path, size, mtime_ns, photo_id IS NOT NULL FROM paths WHERE {UNDER}",  # noqa: S608
+            "SELECT path, size, mtime_ns, photo_id IS NOT NULL OR reason = 'too-large' "  # noqa: S608
+            f"FROM paths WHERE {UNDER}",
             under(folder),
         )
         return {path_of(path): (FileState(*state), bool(known)) for path, *state, known in found}
@@ -241,9 +242,7 @@ _FACES = """
     FROM faces LEFT JOIN people ON people.id = faces.person_id"""
 
 
-def _face(
-    row: tuple[int, bytes | None, int, float, float, float, float, str, float, float],
-) -> StoredFace:
+def _face(row: Row) -> StoredFace:
     face_id, path, number, x, y, width, height, name, score, quality = row
     return StoredFace(
         face_id, path_of(path or b""), number, (x, y, width, height), name, score, quality

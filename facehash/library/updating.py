@@ -181,6 +181,10 @@ class Update:
                 f"(SELECT photo_id FROM paths WHERE {UNDER})",
                 under(self.folder),
             )
+            self.store.database.run(
+                f"DELETE FROM paths WHERE photo_id IS NULL AND ({UNDER})",  # noqa: S608
+                under(self.folder),
+            )
 
     def _moved_here(self) -> set[Path]:
         """Return files elsewhere that are gone and whose content was found here."""
