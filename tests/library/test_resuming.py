@@ -6,31 +6,47 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
+from facehash.library.checking import check
 from tests.conftest import ROOT
 from tests.library.conftest import draw, save
 
-SLOW = """
-import sys, time
+# Stops for good before one call of one function: there the test comes upon it.
+STOPPING = """
+import os, sys, time
 from facehash.command_line import make_app, run
 from facehash.commands import indexing, keeping
-from facehash.library import batches, makers
+from facehash.library import batches, makers, updating
+from facehash.library.store import Store
 from tests.library import fakes
 
 batches.PHOTOS = 4
-embed = fakes.Projection.embed
+PLACES = {
+    "embed": (fakes.Projection, "embed"),
+    "face": (Store, "_add_face"),
+    "names": (updating, "apply_names"),
+    "index": (updating, "refresh_index"),
+}
+place, _, left = os.environ["STOP_AT"].partition(":")
+left = int(left)
+owner, name = PLACES[place]
+function = getattr(owner, name)
 
-def slowly(self, faces):
-    print("batch", flush=True)
-    time.sleep(0.2)
-    return embed(self, faces)
+def stopping(*arguments):
+    global left
+    left -= 1
+    if not left:
+        print("there", flush=True)
+        time.sleep(600)
+    return function(*arguments)
 
-fakes.Projection.embed = slowly
+setattr(owner, name, stopping)
 for name in ("make_detector", "make_embedder", "crop_face"):
     setattr(makers, name, getattr(fakes, name))
 if __name__ == "__main__":
-    app = make_app("A slow index.")
+    app = make_app("An index that stops.")
     indexing.add_to(app)
     keeping.add_to(app)
     run(app, "facehash")
@@ -38,60 +54,84 @@ if __name__ == "__main__":
 
 
 @pytest.fixture
-def start(tmp_path, directory):
-    """Start to index 24 photos in another process, which says when it begins a batch of four."""
+def folder(tmp_path):
     for seed in range(24):
-        save(tmp_path / "many" / f"{seed}.png", draw(seed))
-    script = tmp_path / "slow.py"
-    script.write_text(SLOW)
+        save(tmp_path / "many" / f"{seed:02}.png", draw(seed))
+    return tmp_path / "many"
 
-    def start(workers, after):
+
+@pytest.fixture
+def start(tmp_path, folder, directory):
+    """Index 24 photos in another process, in batches of four, until it stops at some place."""
+    script = tmp_path / "stopping.py"
+    script.write_text(STOPPING)
+    started = []
+
+    def start(place, workers):
         words = ["--detector", "halves", "--embedder", "cosine:12", "--workers", str(workers)]
         process = subprocess.Popen(
-            [sys.executable, script, "index", tmp_path / "many", "--library", directory, *words],
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            [sys.executable, script, "index", folder, "--library", directory, *words],
+            env=os.environ | {"PYTHONPATH": str(ROOT), "STOP_AT": place},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
-        for _ in range(after):
-            assert process.stdout.readline() == "batch\n"
-        time.sleep(0.05)
+        started.append(process)
+        assert process.stdout.readline() == "there\n"
         return process
 
-    return start
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
-@pytest.mark.parametrize(("after", "workers"), [(1, 1), (3, 1), (2, 2)])
+@pytest.mark.parametrize(
+    ("place", "workers", "kept"),
+    [
+        ("embed:1", 1, 0),
+        ("embed:3", 2, 8),
+        ("face:11", 1, 8),
+        ("names:1", 1, 24),
+        ("index:1", 1, 24),
+    ],
+)
 def test_a_killed_run_is_resumed_with_at_most_a_batch_lost(
-    index, ask, tmp_path, start, after, workers
+    index, ask, folder, directory, start, tmp_path, place, workers, kept
 ):
-    process = start(workers, after)
+    process = start(place, workers)
     process.kill()
     assert process.wait() == -signal.SIGKILL
-    [(kept,)] = ask("SELECT count(*) FROM faces")
-    assert kept == 4 * (after - 1)
-    report = index(tmp_path / "many", embedder="cosine:12")
+    assert ask("SELECT count(*), count(embedding) FROM faces") == [(kept, kept)]
+    report = index(folder, embedder="cosine:12")
     assert (report.unchanged, report.photos) == (kept, 24 - kept)
-    assert ask("SELECT count(*), count(embedding) FROM faces") == [(24, 24)]
-    assert ask("PRAGMA integrity_check") == [("ok",)]
+    assert check(directory) == []
+    # The library is that of a run that nobody stopped.
+    assert ask("SELECT count(*) FROM faces") == [(24,)]
+    index(folder, tmp_path / "whole", embedder="cosine:12")
+    for name in ("embedding-ids", "embedding"):
+        [one, other] = (
+            np.load(*library.glob(f"index/{name}-[0-9]*.npy"))
+            for library in (directory, tmp_path / "whole")
+        )
+        assert np.array_equal(one, other)
     # No worker outlives the run that was killed.
-    deadline = time.monotonic() + 10
-    while workers > 1 and _alive(process.pid):
+    deadline = time.monotonic() + 20
+    while _alive(process.pid):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
-def test_ctrl_c_keeps_what_was_stored_and_says_how_to_go_on(index, ask, tmp_path, start):
-    process = start(2, 3)
+def test_ctrl_c_keeps_what_was_stored_and_says_how_to_go_on(index, ask, folder, start):
+    process = start("embed:3", 2)
     os.killpg(process.pid, signal.SIGINT)
-    _, told = process.communicate(timeout=30)
+    _, told = process.communicate(timeout=60)
     assert process.returncode == 130
     assert told.startswith("facehash: interrupted; 8 new photos are in ")
     assert told.endswith("and the same command goes on from there\n") and told.count("\n") == 1
     assert ask("SELECT count(*) FROM faces") == [(8,)]
-    assert index(tmp_path / "many").photos == 16
+    assert index(folder).photos == 16
 
 
 def _alive(group):
