@@ -83,7 +83,7 @@ def evaluate(
         raise CodesError(
             f"nothing to score: {len(gallery_codes)} gallery and {len(query_codes)} query codes"
         )
-    _check_findable(
+    check_findable(
         check_labels(gallery_labels, len(gallery_codes), "gallery"),
         check_labels(query_labels, len(query_codes), "query"),
     )
@@ -157,7 +157,16 @@ def _values(everyone: Counts, relevant: Counts) -> dict[str, Values]:
     }
 
 
-def _check_findable(gallery: NDArray[np.int64], query: NDArray[np.int64]) -> None:
+def check_findable(gallery: NDArray[np.int64], query: NDArray[np.int64]) -> None:
+    """Refuse queries that nothing in the gallery is relevant to.
+
+    Args:
+        gallery: int64 (n,), identities.
+        query: int64 (q,), identities.
+
+    Raises:
+        CodesError: There are some; the first is named.
+    """
     orphans = np.flatnonzero(~np.isin(query, gallery))
     if len(orphans):
         raise CodesError(

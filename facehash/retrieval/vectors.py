@@ -7,18 +7,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from facehash.codes import CodesError
 from facehash.retrieval import curves, metrics
-from facehash.retrieval.evaluation import FIRST
+from facehash.retrieval.evaluation import FIRST, check_findable
 from facehash.retrieval.hamming import Counts, Histograms, check_labels
 from facehash.retrieval.ties import Values
 
 CELLS = 2**23
 """Similarities held at a time: 64 MB each of a few arrays."""
 
-Vectors = NDArray[np.float32]
+STEPS = 2**30
+"""Cosines are told apart to one part in these: finer than float32 vectors can mean, and far coarser
+than what summation in double precision rounds, so that equally near items stay tied."""
+
+Vectors = NDArray[np.float64]
 
 
 def normalized(vectors: ArrayLike) -> Vectors:
-    """Bring vectors to length 1, float32 (n, d); one of length 0 stays as it is.
+    """Bring vectors to length 1, float64 (n, d); one of length 0 stays as it is.
 
     Raises:
         CodesError: Not finite real numbers (n, d).
@@ -30,7 +34,7 @@ def normalized(vectors: ArrayLike) -> Vectors:
         )
     rows = array.astype(np.float64)
     length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.where(length > 0, length, 1), dtype=np.float32)
+    return np.asarray(rows / np.where(length > 0, length, 1))
 
 
 def evaluate_vectors(
@@ -51,20 +55,27 @@ def evaluate_vectors(
         ``precision_at`` ("n", "precision").
 
     Raises:
-        CodesError: Arrays of the wrong shape or dtype, nothing to score, or a query whose identity
-            has no gallery item.
+        CodesError: Arrays of the wrong shape or dtype, vectors of two lengths, nothing to score, or
+            a query whose identity has no gallery item.
     """
     items, asked = normalized(gallery), normalized(query)
+    if items.shape[1] != asked.shape[1]:
+        raise CodesError(
+            f"gallery vectors have length {items.shape[1]}, query vectors {asked.shape[1]}: "
+            "cosine needs them alike"
+        )
     of_gallery = check_labels(gallery_labels, len(items), "gallery")
     of_query = check_labels(query_labels, len(asked), "query")
     if not len(items) or not len(asked):
         raise CodesError(f"nothing to score: {len(items)} gallery and {len(asked)} query vectors")
+    check_findable(of_gallery, of_query)
     step = max(1, CELLS // len(items))
     values: dict[str, list[Values]] = {}
     precision = np.zeros(min(curves.MAX_POINTS, len(items)))
     for start in range(0, len(asked), step):
         rows = slice(start, start + step)
-        histograms = ranked(asked[rows] @ items.T, of_gallery, of_query[rows])
+        similarity = np.rint(asked[rows] @ items.T * STEPS).astype(np.int32)
+        histograms = ranked(similarity, of_gallery, of_query[rows])
         ap = metrics.average_precision(*histograms)
         for name, found in (
             ("mAP", ap.expected),
@@ -83,7 +94,7 @@ def evaluate_vectors(
 
 
 def ranked(
-    similarity: NDArray[np.floating],
+    similarity: NDArray[np.floating] | NDArray[np.signedinteger],
     gallery_labels: NDArray[np.int64],
     query_labels: NDArray[np.int64],
 ) -> Histograms:
