@@ -39,7 +39,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
     remedy = "delete it to have it made again"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ResultError(f"{path}: not a readable result file ({error}); {remedy}") from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         found = content.get("schema") if isinstance(content, dict) else type(content).__name__
@@ -47,7 +47,11 @@ def read_sealed(path: Path) -> dict[str, Any]:
             f"{path}: results of schema {found!r}, this version reads {SCHEMA}; {remedy}"
         )
     stored = content.pop("checksum", None)
-    if stored != checksum(content):
+    try:
+        fits = stored == checksum(content)
+    except ValueError:  # values that we never write: NaN, infinity, half a surrogate pair
+        fits = False
+    if not fits:
         raise ResultError(
             f"{path}: changed since it was written (its checksum does not fit); {remedy}"
         )
