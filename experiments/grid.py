@@ -7,120 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
-
+from experiments.table_config import GridError, RowConfig, TableConfig, check_table
 from facehash import methods
-from facehash.config import ConfigError, RunConfig, Strict, load_config
-from facehash.errors import InputError, did_you_mean
+from facehash.config import ConfigError, RunConfig, load_config
+from facehash.errors import did_you_mean
 from facehash.strict_yaml import parse_yaml
 
-Baseline = Literal["lsh", "itq", "classifier", "cosine"]
 TABLES = Path(__file__).resolve().parent / "tables"
-
-
-class GridError(InputError):
-    """A table's YAML file that cannot be used: which row, what is wrong, what would be right."""
-
-
-class RowConfig(Strict):
-    """One method of a table, or a baseline on a method's network.
-
-    Attributes:
-        id: Short name, in names of files.
-        label: What tables and figures call it.
-        config: Of a method: its YAML file, relative to the table's.
-        set: Overrides ``section.key=value`` of that file.
-        baseline: Instead of `config`: ``lsh`` or ``itq`` codes of the network's features, the
-            ``classifier`` code, or the exact ``cosine`` of the features.
-        of: Of a baseline: the row whose networks it uses.
-        bits: Code lengths, where they are not the table's; of ``cosine`` unused.
-        seeds: Seeds, where they are not the table's; of a baseline those of its row.
-        protocols: Protocols, where they are not the table's.
-    """
-
-    id: str = Field(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$")
-    label: str = Field(min_length=1)
-    config: str | None = None
-    set: list[str] = []
-    baseline: Baseline | None = None
-    of: str | None = None
-    bits: list[int] | None = Field(default=None, min_length=1)
-    seeds: list[int] | None = Field(default=None, min_length=1)
-    protocols: list[Literal["seen", "unseen"]] | None = Field(default=None, min_length=1)
-
-    @model_validator(mode="after")
-    def _method_or_baseline(self) -> RowConfig:
-        if (self.config is None) == (self.baseline is None):
-            raise ValueError("a row has either config (a method) or baseline, exactly one")
-        if (self.baseline is None) != (self.of is None):
-            raise ValueError("of goes with baseline, and names the row of its network")
-        if self.baseline and (self.set or self.seeds):
-            raise ValueError("a baseline takes its seeds and settings from the row that of names")
-        return self
-
-
-class PapersData(Strict):
-    """How many images the papers' gallery and queries have: published numbers need the same."""
-
-    gallery: int = Field(ge=1)
-    query: int = Field(ge=1)
-
-
-class TableConfig(Strict):
-    """What a file of experiments/tables/ holds.
-
-    Attributes:
-        title: Of the table.
-        note: What a reader must know to read it: the budget, and what makes the data easy or hard.
-        bits: Code lengths.
-        seeds: Seeds of the runs.
-        protocols: ``seen``, ``unseen``.
-        papers: Size of the papers' data, where this is the data of papers.
-        rows: Methods and baselines, in the order in which they are measured and shown.
-    """
-
-    title: str = Field(min_length=1)
-    note: str = Field(min_length=1)
-    bits: list[int] = Field(min_length=1)
-    seeds: list[int] = Field(min_length=1)
-    protocols: list[Literal["seen", "unseen"]] = Field(min_length=1)
-    papers: PapersData | None = None
-    rows: list[RowConfig] = Field(min_length=1)
-
-    @field_validator("bits")
-    @classmethod
-    def _lengths_of_codes(cls, bits: list[int]) -> list[int]:
-        if not all(1 <= value <= 1024 for value in bits):
-            raise ValueError(f"code lengths are 1 to 1024, got {bits}")
-        return bits
-
-    @model_validator(mode="after")
-    def _rows_fit_together(self) -> TableConfig:
-        names = [row.id for row in self.rows]
-        if len(set(names)) < len(names):
-            raise ValueError(f"two rows have the same id among {', '.join(names)}")
-        networks = {row.id: row for row in self.rows if row.config}
-        for row in self.rows:
-            if row.of is None:
-                continue
-            if row.of not in networks:
-                raise ValueError(
-                    f"row {row.id}: of {row.of!r} is no row with a config"
-                    f"{did_you_mean(row.of, networks)}"
-                )
-            trained = networks[row.of].protocols or self.protocols
-            if set(row.protocols or trained) - set(trained):
-                raise ValueError(
-                    f"row {row.id}: {row.of} is not trained for every protocol it asks"
-                )
-            lengths = networks[row.of].bits or self.bits
-            if row.baseline == "classifier" and set(row.bits or lengths) - set(lengths):
-                raise ValueError(f"row {row.id}: {row.of} is not trained at every length it asks")
-            if row.baseline == "classifier" and (row.protocols or trained) != ["seen"]:
-                raise ValueError(
-                    f"row {row.id}: a classifier knows no strangers; set protocols: [seen]"
-                )
-        return self
 
 
 @dataclass(frozen=True)
@@ -206,13 +99,10 @@ def load_grid(path: Path) -> Grid:
         raise GridError(f"{path}: no such table{did_you_mean(path.stem, known)}")
     try:
         text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise GridError(f"{path}: not UTF-8 text") from error
-    tree = parse_yaml(text, str(path))
-    try:
-        config = TableConfig.model_validate(tree)
-    except ValidationError as error:
-        raise GridError(f"{path}: {'; '.join(map(_describe, error.errors()))}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise GridError(f"{path}: cannot be read: {reason}") from error
+    config = check_table(parse_yaml(text, str(path)), str(path))
     grid = Grid(path, config, tuple(_cells(path.stem, config)))
     _check_same_data(grid)
     return grid
@@ -257,14 +147,3 @@ def _check_same_data(grid: Grid) -> None:
                 f"{grid.path}: rows {first[0]} and {row.id} read different data: dataset.{key} "
                 f"is {first[1][key]!r} and {data[key]!r}"
             )
-
-
-def _describe(problem: Any) -> str:
-    where = ".".join(str(part) for part in problem["loc"])
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
-        fields = RowConfig.model_fields if "rows" in problem["loc"] else TableConfig.model_fields
-        return f"unknown key {where!r}{did_you_mean(str(problem['loc'][-1]), fields)}"
-    if problem["type"] == "missing":
-        return f"missing key {where!r}"
-    return f"{where + ': ' if where else ''}{message[0].lower()}{message[1:]}"
