@@ -83,10 +83,11 @@ def _made_with(summary: dict[str, Any]) -> str:
     commits = sorted({str(cell["commit"])[:10] for cell in cells})
     devices = sorted({f"{cell['backend']} on {cell['device']}" for cell in cells})
     keras = sorted({cell["packages"].get("keras", "?") for cell in cells})
-    hours = sum({c["report"]: c["train_seconds"] for c in cells if c["metrics_author"]}.values())
+    # Baselines report the training of the network they stand on: each network counts once.
+    hours = sum({cell["network"]: cell["train_seconds"] for cell in cells}.values()) / 3600
     words = (
         f"{len(cells)} cells; {', '.join(devices)}; Keras {', '.join(keras)}; "
-        f"commit {', '.join(commits)}; {hours / 3600:.1f} hours of training. ± is the standard "
+        f"commit {', '.join(commits)}; {hours:.1f} hours of training. ± is the standard "
         "deviation over seeds; an en dash: does not apply."
     )
     return f'<p class="quiet">{html.escape(words)}</p>'

@@ -69,9 +69,12 @@ def summarize(grid: Grid, reports: Reports) -> dict[str, Any]:
         cells without a report.
     """
     done = [cell for cell in grid.cells if cell.name in reports]
-    groups: dict[tuple[str, str, int | None], list[Cell]] = {}
+    # In the order of the table, also where the first seed has not come as far as another.
+    groups: dict[tuple[str, str, int | None], list[Cell]] = {
+        (cell.row.id, cell.protocol, cell.bits): [] for cell in grid.cells
+    }
     for cell in done:
-        groups.setdefault((cell.row.id, cell.protocol, cell.bits), []).append(cell)
+        groups[cell.row.id, cell.protocol, cell.bits].append(cell)
     papers = grid.config.papers
     return {
         "schema": SCHEMA,
@@ -79,7 +82,11 @@ def summarize(grid: Grid, reports: Reports) -> dict[str, Any]:
         "title": grid.config.title,
         "note": grid.config.note,
         "papers": papers and papers.model_dump(),
-        "rows": [_mean(cells, [reports[cell.name] for cell in cells]) for cells in groups.values()],
+        "rows": [
+            _mean(cells, [reports[cell.name] for cell in cells])
+            for cells in groups.values()
+            if cells
+        ],
         "cells": [_cell(cell, reports[cell.name]) for cell in done],
         "missing": [cell.name for cell in grid.cells if cell.name not in reports],
     }
@@ -95,6 +102,7 @@ def _cell(cell: Cell, report: Mapping[str, Any]) -> dict[str, Any]:
         "dataset": report["dataset"],
         "metrics": report["metrics"],
         "metrics_author": report["metrics_author"],
+        "network": (cell.network or cell).name,
         "epochs": report["cell"]["epochs"],
         "train_seconds": report["cell"]["train_seconds"],
         "commit": environment["git_commit"],
