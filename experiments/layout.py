@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.published import Published
+from experiments.published import Entry, Published
 from experiments.summary import AUTHOR
 
 SHOWN = ("mAP", "P@r2", "R@r2", "empty@r2", "P@50", "R-precision")
 """Columns by the true Hamming distance; the bounds of mAP have a column of their own."""
-
-PUBLISHED = ("P@r2", "R@r2")
-"""What published.yaml holds of others under the true distance."""
 
 AUTHORS = "authors' packing"
 """The group of columns that compare with the papers only."""
@@ -51,9 +48,9 @@ def columns(summary: dict[str, Any], published: Published, protocol: str) -> lis
             found.append(Column("Hamming distance", "by tie order", _bounds))
     found += [Column(AUTHORS, name, _metric("metrics_author", name)) for name in AUTHOR]
     if published.why_none(summary, protocol) is None:
-        found += [
-            Column("published", name, _published(published, protocol, name)) for name in PUBLISHED
-        ]
+        for metric, distance in _published_metrics(published.beside(summary, protocol)):
+            group = "published" if distance == "hamming" else f"published, {AUTHORS}"
+            found.append(Column(group, metric, _published(published, metric, distance)))
     return found
 
 
@@ -85,7 +82,7 @@ def published_note(summary: dict[str, Any], published: Published, protocol: str)
     reason = published.why_none(summary, protocol)
     if reason:
         return f"No published numbers beside ours: {reason}."
-    used = {entry.source for entry in published.entries if entry.row is not None}
+    used = {entry.source for entry in published.beside(summary, protocol)}
     works = "; ".join(
         f"{source.work}, {source.place}, {source.how}"
         for name, source in published.sources.items()
@@ -117,7 +114,9 @@ def markdown_table(
     head = [_starred(column) for column in chosen]
     lines = [head, ["---"] * len(head)]
     lines += [
-        [column.text(row) for column in chosen] for row in rows_of(summary, protocol) if keep(row)
+        [column.text(row).replace("|", "\\|") for column in chosen]
+        for row in rows_of(summary, protocol)
+        if keep(row)
     ]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
@@ -181,9 +180,8 @@ def _legend() -> str:
 
 
 def _starred(column: Column) -> str:
-    if column.group == AUTHORS:
-        return f"{column.name}*"
-    return f"published {column.name}" if column.group == "published" else column.name
+    before = "published " if column.group.startswith("published") else ""
+    return f"{before}{column.name}{'*' if column.group.endswith(AUTHORS) else ''}"
 
 
 def _metric(section: str, name: str) -> Callable[[dict[str, Any]], str]:
@@ -202,13 +200,21 @@ def _bounds(row: dict[str, Any]) -> str:
     return f"{lower:.3f} to {upper:.3f}"
 
 
-def _published(published: Published, protocol: str, name: str) -> Callable[[dict[str, Any]], str]:
+def _published_metrics(entries: Sequence[Entry]) -> list[tuple[str, str]]:
+    """List metric and distance of each published column, in the order of our own columns."""
+    wanted = {(entry.metric, entry.distance) for entry in entries}
+    ours = [(name, "hamming") for name in SHOWN]
+    return [pair for pair in ours + [(name, "authors") for name in SHOWN] if pair in wanted]
+
+
+def _published(published: Published, metric: str, distance: str) -> Callable[[dict[str, Any]], str]:
     def text(row: dict[str, Any]) -> str:
-        faces = row["dataset"]["name"]
-        number = row["bits"] and published.beside(row["row"], faces, protocol, name, row["bits"])
-        if not number:
-            return NONE
-        return f"{'~' if number.within is None else ''}{number.value:.3f}"
+        place = (row["row"], row["dataset"]["name"], row["protocol"], metric, distance)
+        for entry in published.entries:
+            if entry.place == place and str(row["bits"]) in entry.bits:
+                number = entry.bits[str(row["bits"])]
+                return f"{'~' if number.within is None else ''}{number.value:.3f}"
+        return NONE
 
     return text
 
@@ -216,9 +222,10 @@ def _published(published: Published, protocol: str, name: str) -> Callable[[dict
 _LATEX = str.maketrans(
     {special: f"\\{special}" for special in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "±": r"$\pm$", NONE: "--", "*": "$^*$", "~": r"$\sim$"}
+    | {"^": r"\textasciicircum{}", "<": "$<$", ">": "$>$"}
 )
 
 
 def _escape(text: str) -> str:
-    """Escape what LaTeX reads as commands."""
-    return text.translate(_LATEX)
+    """Escape what LaTeX reads as commands; an empty line would end a caption."""
+    return " ".join(text.split()).translate(_LATEX)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -74,9 +75,14 @@ class Entry(Strict):
     @model_validator(mode="after")
     def _lengths(self) -> Entry:
         for bits in self.bits:
-            if not bits.isdigit():
+            if not re.fullmatch("[1-9][0-9]*", bits):
                 raise ValueError(f"{self.method}: bits must be code lengths, got {bits!r}")
         return self
+
+    @property
+    def place(self) -> tuple[str | None, str, str, str, str]:
+        """Where it stands in our tables: row, data set, protocol, metric, distance."""
+        return self.row, self.dataset, self.protocol, self.metric, self.distance
 
 
 class Published(Strict):
@@ -98,21 +104,33 @@ class Published(Strict):
                     f"{entry.method} on {entry.dataset}: source {entry.source!r} is not described "
                     "under sources; a number without a source is not taken"
                 )
+        places = [entry.place for entry in self.entries if entry.row is not None]
+        for place in places:
+            if places.count(place) > 1:
+                raise ValueError(
+                    f"two entries would stand in one column: {', '.join(map(str, place))}"
+                )
         return self
 
-    def beside(
-        self, row: str, dataset: str, protocol: str, metric: str, bits: int
-    ) -> Number | None:
-        """Return the number published for one of our rows, if there is one."""
-        for entry in self.entries:
-            if (entry.row, entry.dataset, entry.protocol, entry.metric) == (
-                row,
-                dataset,
-                protocol,
-                metric,
-            ) and entry.distance == "hamming":
-                return entry.bits.get(str(bits))
-        return None
+    def beside(self, summary: dict[str, Any], protocol: str) -> list[Entry]:
+        """Return the entries for rows that a table has, on its data and under a protocol.
+
+        Whether they may be shown is for `why_none` to say.
+
+        Args:
+            summary: From `experiments.summary.summarize`.
+            protocol: ``seen`` or ``unseen``.
+        """
+        ours = {
+            (row["row"], row["dataset"]["name"])
+            for row in summary["rows"]
+            if row["protocol"] == protocol
+        }
+        return [
+            entry
+            for entry in self.entries
+            if entry.protocol == protocol and (entry.row, entry.dataset) in ours
+        ]
 
     def why_none(self, summary: dict[str, Any], protocol: str) -> str | None:
         """Say why a table has no published numbers beside it; None where it has some.
@@ -130,13 +148,17 @@ class Published(Strict):
             return f"published.yaml holds no number for {name}"
         if all(entry.protocol != protocol for entry in entries):
             return f"nothing is published for {name} under the protocol {protocol}"
+        if not self.beside(summary, protocol):
+            return f"what published.yaml holds for {name} is of methods that have no row here"
         papers = summary["papers"]
         ours = {key: rows[0]["dataset"][key] for key in ("gallery", "query")}
-        if papers is None or papers != ours:
+        if papers is None:
+            return "the table does not say how many images the papers have (key papers)"
+        if papers != ours:
             return (
                 f"our data differ from the papers': {ours['gallery']:,} gallery and "
-                f"{ours['query']:,} query images"
-                + (f", theirs {papers['gallery']:,} and {papers['query']:,}" if papers else "")
+                f"{ours['query']:,} query images, "
+                f"theirs {papers['gallery']:,} and {papers['query']:,}"
             )
         return None
 
