@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ _STYLES = {
     "cosine": ((0, (8, 3)), ""),
 }
 _DPI = 150
+_LEGEND_WIDTH = 30
+"""Characters of a line of the legend."""
 
 Row = Mapping[str, Any]
 Draw = Callable[[Axes, list[Row]], None]
@@ -47,16 +50,17 @@ def write_all_charts(
         The .png files, in the order in which a reader wants them; an .svg lies beside each.
     """
     charts = _Charts(grid, summary, reports)
+    length = f"{charts.longest} bits" if charts.longest else "float vectors"
     drawn = {
         "map": ("Mean average precision by code length", charts.over_bits("mAP")),
         "precision_radius2": ("Precision within radius 2", charts.over_bits("P@r2")),
         "recall_radius2": ("Recall within radius 2", charts.over_bits("R@r2")),
         "precision_recall": (
-            f"Precision and recall within each radius, {charts.longest} bits",
+            f"Precision and recall within each radius, {length}",
             charts.curve("precision_recall", "recall", "precision"),
         ),
         "precision_at": (
-            f"Precision among the nearest N, {charts.longest} bits",
+            f"Precision among the nearest N, {length}",
             charts.curve("precision_at", "n", "precision"),
         ),
         "ties": ("What the order of ties alone does to mAP", charts.ties),
@@ -108,7 +112,9 @@ class _Charts:
             handles: dict[str, Any] = {}
             for axes in panels:
                 handles |= {h.get_label(): h for h in axes.get_legend_handles_labels()[0]}
-            figure.legend(handles.values(), handles.keys(), loc="outside right center")
+            # A label as wide as a panel would leave no room for the panels.
+            labels = [textwrap.fill(label, _LEGEND_WIDTH) for label in handles]
+            figure.legend(handles.values(), labels, loc="outside right center")
             if panels[0].get_ylim()[0] < 0.02:
                 panels[0].set_ylim(bottom=0)
             figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold", color=INK)
@@ -225,7 +231,8 @@ class _Charts:
 
 
 def _by_row(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Group rows by method, in the order of the table; each by code length, as a line is drawn."""
     found: dict[str, list[Row]] = {}
     for row in rows:
         found.setdefault(row["row"], []).append(row)
-    return found
+    return {name: sorted(group, key=lambda row: row["bits"] or 0) for name, group in found.items()}

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from experiments.grid import Cell
@@ -41,7 +42,7 @@ def draw(title: str, progress: Progress) -> Table:
         key=lambda column: (protocols.index(column[0]), column[1] or 2**16),
     )
     table = Table(
-        title=f"{title}\n# done  > running  . waiting  x failed, one sign a seed",
+        title=f"{escape(title)}\n# done  > running  . waiting  x failed, one sign a seed",
         title_justify="left",
         caption=summary(progress),
         caption_justify="left",
@@ -92,7 +93,8 @@ class _Lines:
 
     def _show(self, cell: Cell, progress: Progress) -> None:
         state = progress.states[cell.name]
-        before = self.states.get(cell.name, state)
+        # Cells that ended before this command are no news; the first to be started are.
+        before = self.states.get(cell.name, "done" if state == "done" else "waiting")
         self.states[cell.name] = state
         if state == before:
             return
