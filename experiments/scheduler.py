@@ -58,30 +58,35 @@ class Progress:
         self.seconds.setdefault((cell.row.id, cell.protocol), []).append(seconds)
 
     def seconds_left(self) -> float | None:
-        """Estimate the time left from the cells of the same row; None while nothing is known."""
-        if not self.seconds:
-            return None
-        left = 0.0
-        for cell in self.cells:
-            if self.states[cell.name] in ("running", "waiting"):
-                spent = time.monotonic() - self.started.get(cell.name, time.monotonic())
-                left += max(self._expected_seconds(cell) - spent, 0.0)
-        return left / self.jobs
+        """Estimate the time left from the cells that are most alike.
 
-    def _expected_seconds(self, cell: Cell) -> float:
-        """Take the mean over the cells that are most alike: row and protocol, row, kind, any."""
+        A network of which nothing is known makes it None; a baseline costs next to nothing.
+        """
+        left, longest, now = 0.0, 0.0, time.monotonic()
+        for cell in self.cells:
+            if self.states[cell.name] not in ("running", "waiting"):
+                continue
+            expected = self._expected_seconds(cell)
+            if expected is None and cell.network is None:
+                return None
+            spent = now - self.started.get(cell.name, now)
+            rest = max((expected or 0.0) - spent, 0.0)
+            left, longest = left + rest, max(longest, rest)
+        return max(left / self.jobs, longest)
+
+    def _expected_seconds(self, cell: Cell) -> float | None:
+        """Take the mean over the cells of the same row and protocol, else row, else kind."""
         kinds = {other.row.id: other.network is None for other in self.cells}
         alike: tuple[Callable[[str, str], bool], ...] = (
             lambda row, protocol: (row, protocol) == (cell.row.id, cell.protocol),
             lambda row, protocol: row == cell.row.id,
             lambda row, protocol: kinds[row] == (cell.network is None),
-            lambda row, protocol: True,
         )
         for fits in alike:
             known = [s for key, many in self.seconds.items() if fits(*key) for s in many]
             if known:
                 return statistics.fmean(known)
-        return 0.0
+        return None
 
 
 def run_cells(
@@ -174,9 +179,17 @@ def _settle(cell: Cell, code: int, log: Path, progress: Progress) -> None:
         return
     progress.started.pop(cell.name)
     progress.states[cell.name] = "failed"
+    progress.reasons[cell.name] = f"{_last_words(code, log)} (see {log})"
+
+
+def _last_words(code: int, log: Path) -> str:
+    """Say why a process failed: what it printed last, unless it was killed in the middle."""
+    if code < 0:
+        killer = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+        hint = ", perhaps for want of memory" if killer == "SIGKILL" else ""
+        return f"killed by {killer}{hint}"
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    said = lines[-1].rpartition("\r")[2].strip() if lines else f"exit status {code}"
-    progress.reasons[cell.name] = f"{said} (see {log})"
+    return lines[-1].strip() if lines else f"exit status {code}"
 
 
 def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
