@@ -114,7 +114,8 @@ class _Charts:
                 handles |= {h.get_label(): h for h in axes.get_legend_handles_labels()[0]}
             # A label as wide as a panel would leave no room for the panels.
             labels = [textwrap.fill(label, _LEGEND_WIDTH) for label in handles]
-            figure.legend(handles.values(), labels, loc="outside right center")
+            look = {"loc": "outside right center", "handlelength": 3.2}  # dashes can be told
+            figure.legend(handles.values(), labels, **look)
             if panels[0].get_ylim()[0] < 0.02:
                 panels[0].set_ylim(bottom=0)
             figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold", color=INK)
