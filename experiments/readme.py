@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 REPORTS = Path("experiments/results/reports")
 BENCHMARKS = Path("benchmarks/results")
 TABLE = Path("experiments/results/pubfig83.json")
-SINGLE_REPORTS = ("orl-ddh-48-seen-s0.json", "pubfig83_all-ddh-48-seen-s0.json")
+SINGLE_REPORTS = ("quickstart-ddh-48-seen-s0.json", "pubfig83_all-ddh-48-seen-s0.json")
 NETWORKS = ("ddh", "dcbh")
 PARTS = ("metrics", "metrics_author")
 

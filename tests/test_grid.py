@@ -7,9 +7,11 @@ import pytest
 import yaml
 
 from experiments.grid import TABLES, load_grid
+from experiments.summary import read_reports
 from experiments.table_config import GridError
 from facehash.config import ConfigError
 from facehash.errors import InputError
+from tests.conftest import ROOT
 
 NETWORK = {"method": "ddh", "dataset": {"name": "orl"}}
 METHOD = {"id": "ddh", "label": "DDH", "config": "ddh.yaml"}
@@ -118,6 +120,14 @@ def test_a_baseline_has_the_settings_of_its_network(write):
 def test_names_of_reports_are_unique_over_all_shipped_tables():
     reports = [cell.report_name for path in TABLES.glob("*.yaml") for cell in load_grid(path).cells]
     assert max(Counter(reports).values()) == 1
+
+
+def test_a_fresh_checkout_can_begin_or_go_on_with_every_shipped_table():
+    # A report that is no cell's, but lies under the name of one, would stop the table.
+    for path in TABLES.glob("*.yaml"):
+        grid = load_grid(path)
+        reports = read_reports(grid, ROOT / "experiments" / "results" / "reports")
+        assert reports.keys() <= {cell.name for cell in grid.cells}
 
 
 @pytest.mark.parametrize("path", sorted(TABLES.glob("*.yaml")), ids=lambda path: path.stem)

@@ -14,7 +14,9 @@ from tests.conftest import ROOT
 
 TEXT = (ROOT / "docs" / "reading_the_metrics.md").read_text(encoding="utf-8")
 REPORT = json.loads(
-    (ROOT / "experiments/results/reports/orl-ddh-48-seen-s0.json").read_text(encoding="utf-8")
+    (ROOT / "experiments/results/reports/quickstart-ddh-48-seen-s0.json").read_text(
+        encoding="utf-8"
+    )
 )
 COMMITTED = json.loads((ROOT / NUMBERS).read_text(encoding="utf-8"))
 
