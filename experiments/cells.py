@@ -7,6 +7,7 @@ one such process a cell.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ from facehash.retrieval.codes_file import write_codes
 from facehash.retrieval.vectors import evaluate_vectors
 from facehash.run_files import read_history
 from facehash.runs import DamagedRunError, RunDirectory, flatten
+
+log = logging.getLogger(__name__)
 
 app = make_app("Measure one cell of a table.")
 
@@ -79,21 +82,34 @@ def measure(grid: Grid, cell: Cell, places: Places) -> dict[str, Any]:
     train_or_repair(settings, source, directory)
     try:
         report = _score(cell, settings, directory, places, source)
-    except (ModelFileError, DamagedRunError):
+        report |= _provenance(grid, cell, directory)
+    except (ModelFileError, DamagedRunError) as error:
+        log.warning("%s: training it anew", error)
         train_network(settings, source, directory, overwrite=True)
         report = _score(cell, settings, directory, places, source)
-    history = read_history(directory.history)
-    report["cell"] = {
-        "table": grid.name,
-        "row": cell.row.id,
-        "config": comparable(grid, cell),
-        "epochs": len(history),
-        "train_seconds": round(sum(row["seconds"] for row in history), 1),
-    }
+        report |= _provenance(grid, cell, directory)
     report["curves"] = _rounded(report["curves"])
-    report["environment"] = json.loads(directory.environment.read_text(encoding="utf-8"))
     write_sealed(places.report(cell), report)
     return report
+
+
+def _provenance(grid: Grid, cell: Cell, directory: RunDirectory) -> dict[str, Any]:
+    """Collect what a report says of the run behind it."""
+    history = read_history(directory.history)
+    try:
+        environment = json.loads(directory.environment.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DamagedRunError(f"{directory.environment}: missing or damaged ({error})") from error
+    return {
+        "cell": {
+            "table": grid.name,
+            "row": cell.row.id,
+            "config": comparable(grid, cell),
+            "epochs": len(history),
+            "train_seconds": round(sum(row["seconds"] for row in history), 1),
+        },
+        "environment": environment,
+    }
 
 
 def _rounded(curves: Any) -> Any:

@@ -43,6 +43,9 @@ def read_reports(grid: Grid, folder: Path) -> Reports:
 def _checked(grid: Grid, cell: Cell, path: Path) -> dict[str, Any]:
     report = read_sealed(path)
     then, now = report.get("cell", {}).get("config", {}), comparable(grid, cell)
+    # A report under another cell's name would otherwise pass: a baseline's length is no key there.
+    then |= {"codes": (report.get("bits"), report.get("seed"))}
+    now |= {"codes": (cell.bits, cell.seed)}
     differing = [
         f"{key} (was {then.get(key)!r}, now {now.get(key)!r})"
         for key in sorted(then.keys() | now.keys())
