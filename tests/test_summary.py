@@ -154,3 +154,12 @@ def test_where_the_data_lies_and_the_backend_are_no_part_of_the_configuration(tm
     moved = {"set": ["dataset.path=elsewhere", "backend=jax"]}
     changed = make_grid(tmp_path, rows=[TABLE["rows"][0] | moved, *TABLE["rows"][1:]])
     assert len(read_reports(changed, folder)) == len(grid.cells)
+
+
+def test_a_report_saved_under_another_cells_name_is_not_taken_for_it(grid, tmp_path):
+    twelve, other = (
+        next(c for c in grid.cells if (c.row.id, c.bits) == ("ddh_lsh", bits)) for bits in (12, 24)
+    )
+    write_sealed(tmp_path / other.report_name, make_report(grid, twelve))
+    with pytest.raises(ResultError, match=r"codes \(was \(12, 0\), now \(24, 0\)\)"):
+        read_reports(grid, tmp_path)
