@@ -2,47 +2,94 @@
 
 from __future__ import annotations
 
+import errno
+import functools
+import importlib.util
+import os
+import stat
+import warnings
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from facehash.errors import InputError
+from facehash.faces.pixels import UnsupportedPixelsError, to_rgb, upright
 
-IMAGE_SUFFIXES = frozenset(
-    ".avif .bmp .gif .jfif .jpe .jpeg .jpg .pgm .png .pnm .ppm .tif .tiff .webp".split()
-)
+_SUFFIXES = ".avif .bmp .gif .heic .heif .jfif .jpe .jpeg .jpg .pgm .png .pnm .ppm .tif .tiff .webp"
+IMAGE_SUFFIXES = frozenset(_SUFFIXES.split())
 """Endings, in lower case, by which a file counts as a picture."""
 
 MAX_PIXELS = 50_000_000
 """A picture with more pixels is refused before it is decoded: it would fill the memory."""
 
+MAX_FILE_BYTES = 200_000_000
+"""A larger file is refused before it is read: `MAX_PIXELS` without compression take 150 MB."""
+
 RESIZE_FILTER = Image.Resampling.BICUBIC
 """The one filter. Pillow widens it with the scale, so that a smaller picture has no aliasing."""
 
+# Pillow reads dozens of formats more, some through other programs. Each is a way in for a file
+# that somebody else made, and none is what cameras and browsers write.
+_DECODERS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "HEIF")
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+
+Reason = Literal[
+    "missing",
+    "not_a_file",
+    "unreadable",
+    "too_large_file",
+    "not_a_picture",
+    "no_decoder",
+    "too_many_pixels",
+    "unsupported",
+    "damaged",
+]
+"""Why a picture could not be read, in one word that a program can count by."""
+
 
 class UnreadableImageError(InputError):
-    """A file that cannot be read as a picture, with the reason."""
+    """A file that cannot be read as a picture.
+
+    Attributes:
+        reason: ``missing``; ``not_a_file``, a folder, pipe or device; ``unreadable``, the
+            operating system refused; ``too_large_file`` and ``too_many_pixels``, over the limits;
+            ``not_a_picture``, in no known format; ``no_decoder``, in a format whose optional
+            package is not installed; ``unsupported``, of a kind without a meaning as colour;
+            ``damaged``.
+    """
+
+    def __init__(self, message: str, reason: Reason = "damaged") -> None:
+        super().__init__(message)
+        self.reason: Reason = reason
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
     """Read a picture file as it is meant to be seen.
 
     Args:
-        path: A picture in any format that Pillow reads.
+        path: A JPEG, PNG, WebP, TIFF, GIF, BMP, PPM, AVIF file, or with pillow-heif a HEIC file;
+            its content decides, not its name.
 
     Returns:
         uint8 (height, width, 3), RGB, 0 to 255; see `decode_image`.
 
     Raises:
-        UnreadableImageError: The file is missing, damaged, no picture, or larger than `MAX_PIXELS`.
+        UnreadableImageError: The file is missing, no regular file, damaged, no picture, or over
+            the limits `MAX_FILE_BYTES` and `MAX_PIXELS`; its `reason` says which.
     """
     try:
-        file = path.open("rb")
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UnreadableImageError(f"{path}: not a regular file", "not_a_file")
+        # It might have become a pipe since, at which opening would wait for a writer forever.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        file = os.fdopen(os.open(path, flags), "rb")
     except OSError as error:
-        raise UnreadableImageError(f"{path}: {error.strerror or error}") from error
+        gone = error.errno in (errno.ENOENT, errno.ENOTDIR)
+        reason: Reason = "missing" if gone else "unreadable"
+        raise UnreadableImageError(f"{path}: {error.strerror or error}", reason) from error
     with file:
         return decode_image(file, str(path))
 
@@ -55,35 +102,86 @@ def decode_image(file: BinaryIO, name: str) -> NDArray[np.uint8]:
     first frame is taken.
 
     Args:
-        file: The encoded picture, open for reading in binary.
+        file: The encoded picture, open for reading in binary, at its beginning.
         name: What errors call it.
 
     Returns:
         uint8 (height, width, 3), RGB, 0 to 255.
 
     Raises:
-        UnreadableImageError: Damaged, no picture, or larger than `MAX_PIXELS`.
+        UnreadableImageError: Damaged, no picture, or over a limit; its `reason` says which.
     """
     try:
-        with Image.open(file) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise UnreadableImageError(
-                    f"{name}: {width} x {height} pixels are more than the {MAX_PIXELS // 10**6} "
-                    "million that are read; make the picture smaller"
-                )
-            image.load()
-            return np.asarray(_to_rgb(_upright(image)))
+        _check_size(file, name)
+        # What Pillow warns of is either among the errors below or no matter for the pixels.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(file, formats=_formats()) as image:
+                _check_pixels(image, name)
+                image.load()
+                return np.asarray(to_rgb(upright(image)))
     except InputError:
         raise
     except UnidentifiedImageError as error:
+        raise _unidentified(file, name) from error
+    except Image.DecompressionBombError as error:
         raise UnreadableImageError(
-            f"{name}: not a picture in a format that Pillow reads"
+            f"{name}: far more pixels than the {MAX_PIXELS // 10**6} million that are read",
+            "too_many_pixels",
         ) from error
+    except UnsupportedPixelsError as error:
+        raise UnreadableImageError(f"{name}: {error}", "unsupported") from error
     # Pillow's format readers answer damaged bytes with whatever error the damage leads them to.
     except Exception as error:
-        reason = str(error) or type(error).__name__
-        raise UnreadableImageError(f"{name}: damaged picture: {reason}") from error
+        words = str(error) or type(error).__name__
+        # Those of the operating system have a number, the readers' own have none.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise UnreadableImageError(f"{name}: {words}", "unreadable") from error
+        raise UnreadableImageError(f"{name}: damaged picture: {words}", "damaged") from error
+
+
+def _check_size(file: BinaryIO, name: str) -> None:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if size > MAX_FILE_BYTES:
+        raise UnreadableImageError(
+            f"{name}: {size / 1e6:.0f} MB are more than the {MAX_FILE_BYTES // 10**6} MB that are "
+            "read",
+            "too_large_file",
+        )
+
+
+def _check_pixels(image: Image.Image, name: str) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise UnreadableImageError(
+            f"{name}: {width} x {height} pixels are more than the {MAX_PIXELS // 10**6} "
+            "million that are read; make the picture smaller",
+            "too_many_pixels",
+        )
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """List the decoders of this process, having made Pillow know them."""
+    Image.init()
+    if importlib.util.find_spec("pillow_heif") is not None:
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    return tuple(name for name in _DECODERS if name in Image.OPEN)
+
+
+def _unidentified(file: BinaryIO, name: str) -> UnreadableImageError:
+    """Say why a file was not recognised, which for a phone's photo is a missing package."""
+    file.seek(0)
+    start = file.read(12)
+    if start[4:8] == b"ftyp" and start[8:] in _HEIC_BRANDS and "HEIF" not in _formats():
+        return UnreadableImageError(
+            f"{name}: HEIC pictures need another package: pip install 'facehash[heic]'",
+            "no_decoder",
+        )
+    return UnreadableImageError(f"{name}: not a picture in a known format", "not_a_picture")
 
 
 def resize(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
@@ -118,33 +216,3 @@ def _centre_square(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     return image[top : top + side, left : left + side]
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    # A broken EXIF block says nothing about the pixels, which are fine: take them as they lie.
-    except Exception:
-        return image
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):
-        return Image.fromarray(_sixteen_to_eight_bits(np.asarray(image))).convert("RGB")
-    if image.mode == "F":
-        raise ValueError("its pixels are floating point numbers, whose white is not known")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
-
-
-def _sixteen_to_eight_bits(grey: NDArray[np.generic]) -> NDArray[np.uint8]:
-    # Pillow holds some 16-bit files as int32, and its own conversion cuts off at 255.
-    values = grey.astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
-        raise ValueError(
-            f"its grey values {values.min()}..{values.max()} are outside the 16-bit range 0..65535"
-        )
-    return ((values + 128) // 257).astype(np.uint8)
