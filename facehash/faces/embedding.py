@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Metric = Literal["cosine", "euclidean", "hamming"]
-Crop = Literal["arcface112", "box", "none"]
+Crop = Literal["arcface112", "dlib150", "box", "none"]
 
 
 class Embedder(Protocol):
