@@ -1,0 +1,73 @@
+import pickle
+
+import cv2
+import numpy as np
+import pytest
+
+from facehash.errors import InputError
+from facehash.faces.sface import SFace
+from tests.conftest import shared_path
+from tests.face_data import central_crop, weights_dir
+
+OPENCVS_THRESHOLD = 0.363
+
+
+@pytest.fixture(scope="module")
+def sface():
+    return SFace(weights_dir())
+
+
+def pairs(count):
+    """Paths of two photos each of `count` people."""
+    people = sorted(path for path in shared_path("faces", "lfw").iterdir() if path.is_dir())
+    photos = [sorted(person.glob("*.jpg"))[:2] for person in people]
+    return [pair for pair in photos if len(pair) == 2][:: 250 // count][:count]
+
+
+def test_photos_of_one_person_are_nearer_than_those_of_two(sface):
+    crops = [central_crop(path, sface.crop, sface.side) for pair in pairs(24) for path in pair]
+    vectors = sface.embed(np.stack(crops))
+    assert vectors.shape == (48, 128) and vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    cosines = vectors[0::2] @ vectors[1::2].T
+    same, different = np.diag(cosines), cosines[~np.eye(24, dtype=bool)]
+    assert (same > OPENCVS_THRESHOLD).mean() >= 0.95
+    assert (different > OPENCVS_THRESHOLD).mean() <= 0.02
+    assert (cosines.argmax(axis=1) == np.arange(24)).mean() >= 0.95
+
+
+def test_a_row_is_opencvs_feature_at_length_one(sface):
+    face = np.random.default_rng(0).integers(0, 256, (112, 112, 3), np.uint8)
+    model = str(weights_dir() / "face_recognition_sface_2021dec.onnx")
+    feature = cv2.FaceRecognizerSF.create(model, "").feature(np.ascontiguousarray(face[..., ::-1]))
+    expected = feature[0] / np.linalg.norm(feature[0])
+    np.testing.assert_allclose(sface.embed(face[None])[0], expected, atol=1e-6)
+
+
+def test_a_face_gets_the_same_row_alone_and_among_others(sface):
+    faces = np.random.default_rng(1).integers(0, 256, (3, 112, 112, 3), np.uint8)
+    np.testing.assert_array_equal(sface.embed(faces)[1:2], sface.embed(faces[1:2]))
+
+
+def test_no_faces_give_no_rows(sface):
+    assert sface.embed(np.empty((0, 112, 112, 3), np.uint8)).shape == (0, 128)
+
+
+def test_it_can_be_pickled_and_is_named_by_its_weights(sface):
+    face = np.zeros((1, 112, 112, 3), np.uint8)
+    copy = pickle.loads(pickle.dumps(sface))
+    np.testing.assert_array_equal(copy.embed(face), sface.embed(face))
+    digest = "0ba9fbfa01b5270c96627c4ef784da859931e02f04419c829e83484087c34e79"
+    assert copy.identity == f"sface:sha256={digest}"
+
+
+def test_faces_of_another_size_are_refused(sface):
+    with pytest.raises(ValueError, match=r"faces are uint8 \(n, 112, 112, 3\)"):
+        sface.embed(np.zeros((1, 100, 100, 3), np.uint8))
+
+
+def test_without_weights_the_command_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path)
+    monkeypatch.delenv("FACEHASH_WEIGHTS", raising=False)
+    with pytest.raises(InputError, match="facehash weights fetch sface"):
+        SFace()
