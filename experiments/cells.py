@@ -28,7 +28,7 @@ from facehash.codes import packed_width
 from facehash.command_line import DONE, make_app, run
 from facehash.config import RunConfig
 from facehash.errors import InputError, did_you_mean
-from facehash.methods import ModelFileError
+from facehash.learning.model_files import ModelFileError
 from facehash.retrieval.codes_file import write_codes
 from facehash.retrieval.vectors import evaluate_vectors
 from facehash.run_files import read_history

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,10 @@ import dcbh.options
 import ddh.options
 from facehash.config import RunConfig, Strict
 from facehash.errors import InputError, did_you_mean
+from facehash.learning.model_files import ModelFileError, load_model_file
 
 if TYPE_CHECKING:
     from facehash.learning.hash_model import HashModel
-
-
-class ModelFileError(InputError):
-    """A model file that is missing, damaged, or of something else."""
 
 
 @dataclass(frozen=True)
@@ -150,26 +146,23 @@ def load(path: Path, method: str | None = None) -> HashModel:
     Raises:
         ModelFileError: No such file, not a Keras file, or not one of this project's models.
     """
-    import keras
-
     from facehash.learning.hash_model import HashModel
 
-    if not path.is_file():
-        raise ModelFileError(f"{path}: no such model file")
-    # Only this format has a safe mode that can be relied on.
-    if path.suffix != ".keras" or not zipfile.is_zipfile(path):
-        raise ModelFileError(f"{path}: not a whole .keras file")
-    for name in {*METHODS, *([method] if method else [])}:
-        find_method(name).model()  # importing the class registers its name with Keras
-    try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:
-        # Keras raises anything from ValueError to KeyError, often over many lines.
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelFileError(f"{path}: cannot be loaded as a Keras model: {reason}") from error
+    register(method)
+    model = load_model_file(path)
     if not isinstance(model, HashModel):
         raise ModelFileError(f"{path}: holds a {type(model).__name__}, not a model of this project")
     return model
+
+
+def register(method: str | None = None) -> None:
+    """Let Keras know our models by name, so that their files can be loaded.
+
+    Args:
+        method: One more, that is a folder of your own.
+    """
+    for name in {*METHODS, *([method] if method else [])}:
+        find_method(name).model()  # importing the class registers it
 
 
 def method_of(model: HashModel) -> str:

@@ -1,0 +1,1 @@
+"""Embedders by name, and those that need Keras."""
