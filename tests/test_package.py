@@ -40,6 +40,8 @@ def test_the_wheel_holds_the_installed_side_and_nothing_else(wheel):
     names = set(wheel.namelist())
     assert {"facehash/py.typed", "ddh/README.md", "ddh/model.py", "dcbh/model.py"} <= names
     assert "facehash/retrieval/hamming_numba.py" in names
+    [scripts] = [name for name in names if name.endswith(".dist-info/entry_points.txt")]
+    assert "facehash = facehash.cli:main" in wheel.read(scripts).decode()
 
 
 def test_the_wheel_names_its_licence_and_the_pythons_it_runs_on(wheel):
@@ -70,6 +72,7 @@ def test_configuration_and_methods_are_known_without_keras():
 def test_a_room_loads_only_what_it_needs():
     assert not modules_after("import facehash.retrieval.metrics") & {"keras", "numba", "matplotlib"}
     assert not modules_after("import facehash.runs") & {"keras", "numba", "matplotlib", "h5py"}
+    assert not modules_after("import facehash.cli") & {*HEAVY, "numpy", "cv2", "pydantic", "tqdm"}
 
 
 def test_a_library_is_opened_without_what_its_embedder_needs():

@@ -1,1 +1,1 @@
-"""The commands about a photo library, one file a group; each adds itself to an application."""
+"""The commands of `facehash`, one group a file; each imports what it needs when it runs."""

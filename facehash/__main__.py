@@ -1,0 +1,6 @@
+"""``python -m facehash``, for where the command is not on the path."""
+
+from facehash.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,17 @@
+"""The `facehash` command: its groups, put together."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from facehash.command_line import make_app, run
+from facehash.commands import encode, weights
+
+app = make_app("Find, compare and search faces in photos, by codes or by embeddings.")
+app.command()(encode.encode)
+app.add_typer(weights.app, name="weights")
+
+
+def main() -> NoReturn:
+    """Run the command line of this process."""
+    run(app, "facehash")

@@ -1,0 +1,95 @@
+"""``facehash encode``: the codes of the faces in photos."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from facehash.command_line import DONE, NOTHING_FOUND, PARTLY_FAILED
+from facehash.commands.weights import WEIGHTS_DIR
+from facehash.errors import InputError
+
+if TYPE_CHECKING:
+    from facehash.faces.detection import Detector
+    from facehash.faces.embedding import Embedder
+
+log = logging.getLogger(__name__)
+
+
+def encode(
+    model: str = typer.Argument(
+        metavar="MODEL", help="A run: its directory, run:DIR, or run:FILE.keras."
+    ),
+    photos: list[Path] = typer.Argument(metavar="PHOTO", help="Picture files."),
+    detector: str = typer.Option(
+        "yunet", help="yunet, haar, or whole for pictures that are faces already."
+    ),
+    weights_dir: Path | None = WEIGHTS_DIR,
+) -> int:
+    """Print the code of each face: photo, face number, hexadecimal, bits; separated by tabs.
+
+    Faces are numbered from 1, the largest first. Bits are printed from the first to the last; the
+    hexadecimal is that of the packed bytes, in which bit 0 is the lowest of the first byte.
+
+    Example: facehash encode runs/quickstart-48-s0 aunt.jpg uncle.jpg
+    """
+    from facehash.embedders.by_name import make_embedder
+    from facehash.faces.detectors import crop_warning, make_detector
+    from facehash.faces.images import UnreadableImageError
+
+    finder = make_detector(detector, weights_dir)
+    embedder = make_embedder(model, weights_dir)
+    if embedder.metric != "hamming":
+        raise InputError(
+            f"{model}: gives vectors of numbers, not codes; name a run of DDH or DCBH, or index a "
+            "folder with --codes lsh:BITS or --codes itq:BITS, which make codes of such vectors"
+        )
+    if warning := crop_warning(finder, embedder):
+        log.warning(warning)
+    failures = faces = 0
+    for photo in photos:
+        try:
+            rows = _codes(photo, finder, embedder)
+        except UnreadableImageError as error:
+            # Alone it is the answer; among others it must not cost theirs.
+            if len(photos) == 1:
+                raise
+            log.warning(error)
+            failures += 1
+            continue
+        if not rows:
+            log.warning("%s: no face found", photo)
+        for number, row in enumerate(rows, start=1):
+            print(photo, number, *row, sep="\t", flush=True)
+        faces += len(rows)
+    if failures:
+        message = f"{failures} of {len(photos)} photos could not be read"
+        if failures == len(photos):
+            raise InputError(message)
+        log.warning(message)
+        return PARTLY_FAILED
+    return DONE if faces else NOTHING_FOUND
+
+
+def _codes(photo: Path, detector: Detector, embedder: Embedder) -> list[tuple[str, str]]:
+    """Encode each face of a photo, in hexadecimal and in bits."""
+    import numpy as np
+
+    from facehash.codes import bits_from_packed
+    from facehash.faces.alignment import crop_face
+    from facehash.faces.images import read_image
+
+    image = read_image(photo)
+    faces = detector.detect(image)
+    if not faces:
+        return []
+    crops = [crop_face(image, face, embedder.crop, embedder.side) for face in faces]
+    packed = embedder.embed(np.stack(crops))
+    bits = bits_from_packed(packed, embedder.dimension)
+    return [
+        (code.tobytes().hex(), "".join(map(str, row.tolist())))
+        for code, row in zip(packed, bits, strict=True)
+    ]

@@ -1,0 +1,75 @@
+"""``facehash weights``: the pretrained weights on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from facehash.command_line import DONE, make_app
+
+WEIGHTS_DIR = typer.Option(
+    None, "--weights-dir", help="Folder of weights; wins over FACEHASH_WEIGHTS and the cache."
+)
+
+app = make_app("List, fetch and add pretrained weights.")
+
+
+@app.command("list")
+def list_weights(weights_dir: Path | None = WEIGHTS_DIR) -> int:
+    """Show which weights there are, and which of them are on this machine and whole.
+
+    Example: facehash weights list
+    """
+    from facehash.faces.weights import locate, verify
+    from facehash.faces.weights_table import WEIGHTS
+
+    for weights in WEIGHTS.values():
+        path = locate(weights, weights_dir)
+        state = f"get it with: {weights.remedy}"
+        if path is not None:
+            try:
+                verify(weights, path)
+                state = f"here: {path}"
+            except ValueError as error:
+                state = f"DAMAGED: {error}"
+        digest = f"SHA-256 {weights.sha256}" if weights.sha256 else f"MD5 {weights.md5}"
+        print(f"{weights.name:9} {weights.size / 1e6:6.1f} MB  {weights.licence:11} {state}")
+        print(f"{'':9} {digest}")
+        if weights.url:
+            print(f"{'':9} {weights.url}")
+    return DONE
+
+
+@app.command("fetch")
+def fetch_weights(
+    names: list[str] = typer.Argument(metavar="NAME", help="As in: facehash weights list."),
+    weights_dir: Path | None = WEIGHTS_DIR,
+) -> int:
+    """Download weights and verify them; a broken download goes on where it broke.
+
+    Example: facehash weights fetch yunet sface
+    """
+    from facehash.faces.weights import entry, fetch
+
+    for name in names:
+        entry(name)  # a mistyped name is found before the first download
+    for name in names:
+        print(fetch(name, weights_dir).path)
+    return DONE
+
+
+@app.command("add")
+def add_weights(
+    files: list[Path] = typer.Argument(metavar="FILE", help="Files got by other means."),
+    weights_dir: Path | None = WEIGHTS_DIR,
+) -> int:
+    """Copy files of known weights, under any name, to where they are looked for.
+
+    Example: facehash weights add face_recognition_sface_2021dec.onnx
+    """
+    from facehash.faces.weights import add
+
+    for file in files:
+        print(add(file, weights_dir).path)
+    return DONE
