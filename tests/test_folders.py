@@ -129,17 +129,21 @@ def test_an_image_without_permission_is_left_out_until_it_can_be_read(
 ):
     for number in range(30):
         picture(tree / "dan" / f"{number:02d}.png", 50)
-    whole_open = Path.open
 
     # Not chmod: root, as whom containers run the tests, may read everything.
-    def forbid(path, *arguments, **options):
-        if path.name == "07.png":
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-        return whole_open(path, *arguments, **options)
+    def forbidding(whole_open):
+        def forbid(path, *arguments, **options):
+            if Path(path).name == "07.png":
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return whole_open(path, *arguments, **options)
+
+        return forbid
 
     caplog.set_level(logging.INFO)
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "open", forbid)
+        # Digests are computed through the one, pictures read through the other.
+        patch.setattr(Path, "open", forbidding(Path.open))
+        patch.setattr(os, "open", forbidding(os.open))
         for way in ("converting", "opening the cache"):
             caplog.clear()
             assert len(load().labels) == 41, way

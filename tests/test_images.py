@@ -3,6 +3,8 @@ import io
 import os
 import pickle
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -12,6 +14,10 @@ from PIL import Image
 from facehash.errors import InputError
 from facehash.faces import images
 from facehash.faces.images import UnreadableImageError, decode_image, read_image, resize
+from tests.conftest import ROOT
+
+# pytest sets up its own filters for every test; outside, what Pillow warns of is not shown.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
@@ -293,3 +299,15 @@ def test_only_colour_bytes_are_resized(image):
 def test_a_side_below_one_is_refused():
     with pytest.raises(ValueError, match="side is 0"):
         resize(np.zeros((4, 4, 3), np.uint8), 0)
+
+
+def test_nothing_of_what_pillow_warns_of_is_shown(tmp_path):
+    path = write(tmp_path / "bomb.png", png_header(10_000, 10_000))
+    script = (
+        "import sys; from pathlib import Path; from facehash.faces.images import read_image\n"
+        "try: read_image(Path(sys.argv[1]))\nexcept ValueError as error: print(error.reason)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, path], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("too_many_pixels\n", "")

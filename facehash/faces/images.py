@@ -113,13 +113,10 @@ def decode_image(file: BinaryIO, name: str) -> NDArray[np.uint8]:
     """
     try:
         _check_size(file, name)
-        # What Pillow warns of is either among the errors below or no matter for the pixels.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(file, formats=_formats()) as image:
-                _check_pixels(image, name)
-                image.load()
-                return np.asarray(to_rgb(upright(image)))
+        with Image.open(file, formats=_formats()) as image:
+            _check_pixels(image, name)
+            image.load()
+            return np.asarray(to_rgb(upright(image)))
     except InputError:
         raise
     except UnidentifiedImageError as error:
@@ -163,7 +160,10 @@ def _check_pixels(image: Image.Image, name: str) -> None:
 
 @functools.cache
 def _formats() -> tuple[str, ...]:
-    """List the decoders of this process, having made Pillow know them."""
+    """List the decoders of this process, having made Pillow know them and hold its tongue."""
+    # What it warns of is either one of our errors or no matter for the pixels. For the process,
+    # since warnings cannot be silenced for one of several threads.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     Image.init()
     if importlib.util.find_spec("pillow_heif") is not None:
         import pillow_heif
