@@ -35,6 +35,9 @@ def reproduce(
     results: Path = typer.Option(Path("experiments/results"), help="Folder of what is written."),
     runs: Path = typer.Option(Path("runs"), help="Folder of run directories, one a table in it."),
     only: list[str] = typer.Option([], metavar="ROW", help="Measure only these rows."),
+    write_only: bool = typer.Option(
+        False, "--write-only", help="Measure nothing: write what the reports there are say."
+    ),
 ) -> int:
     """Measure what is missing of a table, then write its JSON, Markdown, LaTeX, HTML and figures.
 
@@ -47,6 +50,8 @@ def reproduce(
     rows = _check_rows(grid, only)
     reports = read_reports(grid, results / "reports")
     wanted = [cell for cell in grid.cells if cell.name not in reports and cell.row.id in rows]
+    if write_only:
+        wanted = []
     progress = Progress(
         cells=tuple(cell for cell in grid.cells if cell.name in reports or cell in wanted),
         states={cell.name: "waiting" for cell in wanted} | dict.fromkeys(reports, "done"),

@@ -1,6 +1,7 @@
 """The detectors, the cropping and the embedders that facehash comes with, by name.
 
 The one place where a library meets them: everything else in this package is handed a `Pipeline`.
+Workers get these functions by their names, so what is heavy is imported inside.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from facehash.errors import InputError
 from facehash.faces.detection import Detector, Face
 from facehash.faces.embedding import Embedder
 
@@ -19,7 +19,9 @@ def make_detector(name: str) -> Detector:
     Raises:
         InputError: No such detector, or its weights are missing.
     """
-    raise InputError(f"--detector {name}: no detector is installed")
+    from facehash.faces.detectors import make_detector
+
+    return make_detector(name)
 
 
 def make_embedder(name: str) -> Embedder:
@@ -28,9 +30,13 @@ def make_embedder(name: str) -> Embedder:
     Raises:
         InputError: No such embedder, or its weights are missing.
     """
-    raise InputError(f"--embedder {name}: no embedder is installed")
+    from facehash.embedders.by_name import make_embedder
+
+    return make_embedder(name)
 
 
 def crop_face(image: NDArray[np.uint8], face: Face, crop: str, side: int) -> NDArray[np.uint8]:
     """Cut a face out of a photo as an embedder wants it: uint8 (side, side, 3)."""
-    raise InputError(f"crop {crop}: no alignment is installed")
+    from facehash.faces.alignment import crop_face
+
+    return crop_face(image, face, crop, side)
