@@ -32,7 +32,8 @@ def make_embedder(name: str) -> Embedder:
     """
     from facehash.embedders.by_name import make_embedder
 
-    return make_embedder(name)
+    embedder: Embedder = make_embedder(name)
+    return embedder
 
 
 def crop_face(image: NDArray[np.uint8], face: Face, crop: str, side: int) -> NDArray[np.uint8]:
