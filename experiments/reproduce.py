@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import typer
@@ -16,7 +17,7 @@ from experiments.html_report import write_page
 from experiments.layout import latex, markdown
 from experiments.live import shown
 from experiments.live import summary as progress_line
-from experiments.published import load_published
+from experiments.published import Published, load_published
 from experiments.scheduler import Progress, run_cells
 from experiments.sealed import write_sealed
 from experiments.summary import Reports, read_reports, summarize
@@ -76,7 +77,7 @@ def reproduce(
     return PARTLY_FAILED if failed else DONE
 
 
-def write_results(grid: Grid, reports: Reports, folder: Path, published) -> list[Path]:
+def write_results(grid: Grid, reports: Reports, folder: Path, published: Published) -> list[Path]:
     """Write a table's results in every form; nothing of a table without any report.
 
     Returns:
@@ -118,7 +119,10 @@ def _note_known_seconds(progress: Progress, reports: Reports) -> None:
             progress.note_seconds(cell, reports[cell.name]["cell"]["train_seconds"])
 
 
-def _command(table: Path, data: Path | None, runs: Path, results: Path):
+def _command(
+    table: Path, data: Path | None, runs: Path, results: Path
+) -> Callable[[Cell], list[str]]:
+    """Return how a cell is measured in a process of its own."""
     options = ["--runs", str(runs), "--reports", str(results / "reports"), "--end-with-parent"]
     if data is not None:
         options += ["--data", str(data)]
