@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 
-def open(directory: str | os.PathLike[str]) -> Library:
+def open(
+    directory: str | os.PathLike[str], *, weights_dir: str | os.PathLike[str] | None = None
+) -> Library:
     """Open a photo library that ``facehash index`` made.
 
     Args:
         directory: The library.
+        weights_dir: Where pretrained weights are looked for first.
 
     Returns:
         What can be asked, for example ``.search("aunt.jpg", k=5)``.
@@ -28,6 +31,10 @@ def open(directory: str | os.PathLike[str]) -> Library:
     Raises:
         facehash.library.database.LibraryError: No library, or an empty or damaged one.
     """
+    from pathlib import Path
+
+    from facehash.library.pipeline import pipelines
     from facehash.library.search import open_library
 
-    return open_library(directory)
+    folder = None if weights_dir is None else Path(weights_dir)
+    return open_library(directory, make_pipeline=pipelines(folder))

@@ -8,6 +8,17 @@ from typing import Annotated
 import typer
 
 LibraryOption = Annotated[Path, typer.Option("--library", help="The library's folder.")]
+WeightsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights-dir", help="Folder of weights; wins over FACEHASH_WEIGHTS and the cache."
+    ),
+]
+
+
+def in_words(reason: str) -> str:
+    """Return a reason code such as ``not_a_picture`` as it is read."""
+    return reason.replace("_", " ")
 
 
 def counted(number: int, what: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from facehash.command_line import DONE, NOTHING_FOUND, PARTLY_FAILED
-from facehash.commands.weights import WEIGHTS_DIR
+from facehash.commands.arguments import WeightsOption
 from facehash.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,34 +21,28 @@ log = logging.getLogger(__name__)
 
 def encode(
     model: str = typer.Argument(
-        metavar="MODEL", help="A run: its directory, run:DIR, or run:FILE.keras."
+        metavar="MODEL",
+        help="A run: its directory, run:DIR, or run:FILE.keras; or a library with codes.",
     ),
     photos: list[Path] = typer.Argument(metavar="PHOTO", help="Picture files."),
-    detector: str = typer.Option(
-        "yunet", help="yunet, haar, or whole for pictures that are faces already."
+    detector: str | None = typer.Option(
+        None,
+        help="yunet, haar, or whole for pictures that are faces already; by default yunet, and in "
+        "a library its own.",
     ),
-    weights_dir: Path | None = WEIGHTS_DIR,
+    weights_dir: WeightsOption = None,
 ) -> int:
     """Print the code of each face: photo, face number, hexadecimal, bits; separated by tabs.
 
     Faces are numbered from 1, the largest first. Bits are printed from the first to the last; the
-    hexadecimal is that of the packed bytes, in which bit 0 is the lowest of the first byte.
+    hexadecimal is that of the packed bytes, in which bit 0 is the lowest of the first byte. A
+    library's codes are those of its run, or those that --codes made of its vectors.
 
     Example: facehash encode runs/quickstart-48-s0 aunt.jpg uncle.jpg
     """
-    from facehash.embedders.by_name import make_embedder
-    from facehash.faces.detectors import crop_warning, make_detector
     from facehash.faces.images import UnreadableImageError
 
-    finder = make_detector(detector, weights_dir)
-    embedder = make_embedder(model, weights_dir)
-    if embedder.metric != "hamming":
-        raise InputError(
-            f"{model}: gives vectors of numbers, not codes; name a run of DDH or DCBH, or index a "
-            "folder with --codes lsh:BITS or --codes itq:BITS, which make codes of such vectors"
-        )
-    if warning := crop_warning(finder, embedder):
-        log.warning(warning)
+    finder, embedder = _encoder(model, detector, weights_dir)
     failures = faces = 0
     for photo in photos:
         try:
@@ -72,6 +66,32 @@ def encode(
         log.warning(message)
         return PARTLY_FAILED
     return DONE if faces else NOTHING_FOUND
+
+
+def _encoder(
+    model: str, detector: str | None, weights_dir: Path | None
+) -> tuple[Detector, Embedder]:
+    """Make what a model's name says, of which codes are sure to come."""
+    from facehash.embedders.by_name import make_embedder
+    from facehash.faces.detectors import crop_warning, make_detector
+    from facehash.library.encoding import is_library, open_encoder
+    from facehash.library.pipeline import pipelines
+
+    if is_library(Path(model)):
+        if detector:
+            raise InputError(f"{model}: a library has a detector of its own, leave --detector out")
+        return open_encoder(Path(model), pipelines(weights_dir))
+    finder = make_detector(detector or "yunet", weights_dir)
+    embedder = make_embedder(model, weights_dir)
+    if embedder.metric != "hamming":
+        raise InputError(
+            f"{model}: gives vectors of numbers, not codes; name a run of DDH or DCBH, or a "
+            "library indexed with --codes lsh:BITS or --codes itq:BITS, which makes codes of such "
+            "vectors"
+        )
+    if warning := crop_warning(finder, embedder):
+        log.warning(warning)
+    return finder, embedder
 
 
 def _codes(photo: Path, detector: Detector, embedder: Embedder) -> list[tuple[str, str]]:

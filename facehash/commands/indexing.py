@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from facehash.command_line import DONE, NOTHING_FOUND, PARTLY_FAILED
-from facehash.commands.arguments import LibraryOption, counted
+from facehash.commands.arguments import LibraryOption, WeightsOption, counted, in_words
 from facehash.library.results import printable
 from facehash.library.updating import IndexReport
 
@@ -42,6 +42,7 @@ def index(
     include_forgotten: bool = typer.Option(
         False, "--include-forgotten", help="Read photos again that were forgotten."
     ),
+    weights_dir: WeightsOption = None,
 ) -> int:
     """Find the faces of a folder's photos and keep them in a library.
 
@@ -52,6 +53,7 @@ def index(
     """
     # Here and not above: the help of any command would wait for what this one needs.
     from facehash.library.indexing import index_folder
+    from facehash.library.pipeline import pipelines
 
     report = index_folder(
         folder,
@@ -64,6 +66,7 @@ def index(
         workers=workers,
         retry=retry,
         bring_back=include_forgotten,
+        make_pipeline=pipelines(weights_dir),
     )
     _tell(report)
     if report.failed or report.closed:
@@ -96,6 +99,7 @@ def _tell(report: IndexReport) -> None:
         print(f"... and {len(report.unnamed) - 5} more of the list", file=sys.stderr)
     for reason, number in sorted(report.failed.items()):
         example = printable(report.examples[reason])
-        print(f"not read: {counted(number, 'file')}, {reason}, such as {example}", file=sys.stderr)
+        what = f"{counted(number, 'file')}, {in_words(reason)}"
+        print(f"not read: {what}, such as {example}", file=sys.stderr)
     for path in report.closed:
         print(f"not read: the folder {printable(path)} cannot be listed", file=sys.stderr)

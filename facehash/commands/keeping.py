@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from facehash.command_line import DONE, PARTLY_FAILED
-from facehash.commands.arguments import LibraryOption, counted
+from facehash.commands.arguments import LibraryOption, counted, in_words
 from facehash.errors import InputError
 from facehash.library.lock import writing
 from facehash.library.results import printable
@@ -121,7 +121,7 @@ def stats(library: LibraryOption) -> int:
     print(f"faces       {found.faces:,}; {counted(found.without_faces, 'photo')} without any")
     print(f"people      {found.people:,}, with {counted(found.named, 'face')}")
     for reason, number in found.unreadable.items():
-        print(f"not read    {number:,}, {reason}")
+        print(f"not read    {number:,}, {in_words(reason)}")
     if found.kept_out:
         print(f"forgotten   {counted(found.kept_out, 'photo')} that do not come back")
     print(f"detector    {settings.detector_identity}")

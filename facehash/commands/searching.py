@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import typer
 
 from facehash.command_line import DONE, NOTHING_FOUND, PARTLY_FAILED
-from facehash.commands.arguments import LibraryOption
+from facehash.commands.arguments import LibraryOption, WeightsOption
 from facehash.errors import InputError
 from facehash.faces.images import UnreadableImageError
 from facehash.library.answers import Answer, NoFaceError
@@ -48,14 +48,17 @@ def search(
     html: Path | None = typer.Option(
         None, help="Write a page with all pictures to this file; it needs no other file."
     ),
+    weights_dir: WeightsOption = None,
 ) -> int:
     """Find the faces of a library that are nearest to those of a photo.
 
     Example: facehash search aunt.jpg --library lib -k 5 --html found.html
     """
+    from facehash.library.pipeline import pipelines
     from facehash.library.search import open_library
 
-    with open_library(library, by=_column(by)) as opened:
+    make = pipelines(weights_dir)
+    with open_library(library, by=_column(by), make_pipeline=make) as opened:
         answers, failures = _ask(opened, queries, k, face, max_distance)
         if as_json:
             print(json.dumps(_plain(opened, answers, failures), indent=1, allow_nan=False))
@@ -135,6 +138,7 @@ def verify(
     threshold: float | None = typer.Option(
         None, help="Distance beyond which they are two people; by default the embedder's."
     ),
+    weights_dir: WeightsOption = None,
 ) -> int:
     """Say whether the largest faces of two photos are one person's: exit 0 if so, 1 if not.
 
@@ -143,8 +147,9 @@ def verify(
     from facehash.library import verifying
     from facehash.library.pipeline import default_pipeline
 
+    pipeline = default_pipeline(detector, embedder, weights_dir)
     try:
-        verdict = verifying.verify(first, second, default_pipeline(detector, embedder), threshold)
+        verdict = verifying.verify(first, second, pipeline, threshold)
     except NoFaceError as error:
         print(f"facehash: {printable(error)}", file=sys.stderr)
         return NOTHING_FOUND

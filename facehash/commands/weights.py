@@ -7,16 +7,13 @@ from pathlib import Path
 import typer
 
 from facehash.command_line import DONE, make_app
-
-WEIGHTS_DIR = typer.Option(
-    None, "--weights-dir", help="Folder of weights; wins over FACEHASH_WEIGHTS and the cache."
-)
+from facehash.commands.arguments import WeightsOption
 
 app = make_app("List, fetch and add pretrained weights.")
 
 
 @app.command("list")
-def list_weights(weights_dir: Path | None = WEIGHTS_DIR) -> int:
+def list_weights(weights_dir: WeightsOption = None) -> int:
     """Show which weights there are, and which of them are on this machine and whole.
 
     Example: facehash weights list
@@ -44,7 +41,7 @@ def list_weights(weights_dir: Path | None = WEIGHTS_DIR) -> int:
 @app.command("fetch")
 def fetch_weights(
     names: list[str] = typer.Argument(metavar="NAME", help="As in: facehash weights list."),
-    weights_dir: Path | None = WEIGHTS_DIR,
+    weights_dir: WeightsOption = None,
 ) -> int:
     """Download weights and verify them; a broken download goes on where it broke.
 
@@ -62,7 +59,7 @@ def fetch_weights(
 @app.command("add")
 def add_weights(
     files: list[Path] = typer.Argument(metavar="FILE", help="Files got by other means."),
-    weights_dir: Path | None = WEIGHTS_DIR,
+    weights_dir: WeightsOption = None,
 ) -> int:
     """Copy files of known weights, under any name, to where they are looked for.
 

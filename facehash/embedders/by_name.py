@@ -23,6 +23,25 @@ _APPLICATION = {"pooling": one_of("avg", "max"), "metric": _METRIC, "crop": _CRO
 _NORMALIZATION = one_of("none", "unit", "symmetric", "per_image", "caffe", "torch")
 
 
+def absolute(specification: str) -> str:
+    """Return a specification in which the path of a model or run begins at the root.
+
+    Args:
+        specification: As `make_embedder` takes it, right or wrong.
+
+    Returns:
+        ``keras:/...`` or ``run:/...`` with its options; others as they are.
+    """
+    head, _ = split_specification(specification)
+    kind, _, place = head.partition(":")
+    if kind not in ("keras", "run") or not place:
+        if not Path(head).is_dir() or head in EMBEDDERS:
+            return specification
+        kind, place = "run", head
+    path = Path(place).expanduser().absolute()
+    return f"{kind}:{path}{specification[len(head) :]}"
+
+
 def make_embedder(specification: str = "sface", weights_dir: Path | None = None) -> Embedder:
     """Make an embedder.
 

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from facehash.errors import InputError
+from facehash.faces.detectors import crop_warning
 from facehash.library.coding import parse_codes, read_hasher
 from facehash.library.database import LibraryError
 from facehash.library.lock import writing
 from facehash.library.naming import parse_names
-from facehash.library.pipeline import Pipeline, default_pipeline
+from facehash.library.pipeline import MakePipeline, default_pipeline
 from facehash.library.scanning import scan
 from facehash.library.settings import Settings, agree, read_settings, write_settings
 from facehash.library.store import DATABASE, Store
 from facehash.library.updating import IndexReport, Update
 
+log = logging.getLogger(__name__)
+
 DEFAULT_DETECTOR = "yunet"
 DEFAULT_EMBEDDER = "sface"
-
-MakePipeline = Callable[[str, str], Pipeline]
 
 
 def index_folder(
@@ -77,9 +78,12 @@ def index_folder(
     made = pipeline.make_embedder(pipeline.embedder)
     if codes and made.metric == "hamming":
         raise InputError(f"--codes {codes}: {made.identity} yields codes already")
+    finder = pipeline.make_detector(pipeline.detector)
+    if warning := crop_warning(finder, made):
+        log.warning(warning)
     wanted = Settings(
         pipeline.detector,
-        pipeline.make_detector(pipeline.detector).identity,
+        finder.identity,
         pipeline.embedder,
         made.identity,
         made.metric,
@@ -114,14 +118,15 @@ def _settle(store: Store, wanted: Settings) -> Settings:
     stored = read_settings(store.database)
     if stored is not None:
         agree(stored, wanted, store.directory)
-        if wanted.codes in (None, stored.codes):
-            return stored
-        if read_hasher(store.database, stored) is not None:
+        new_codes = wanted.codes not in (None, stored.codes)
+        if new_codes and read_hasher(store.database, stored) is not None:
             raise LibraryError(
                 f"{store.directory}: made with the codes {stored.codes} (seed {stored.seed}), not "
                 f"{wanted.codes}; leave --codes out, or give another --library"
             )
-        wanted = dataclasses.replace(stored, codes=wanted.codes, seed=wanted.seed)
+        # The names may be others: a model of the same content that was moved.
+        chosen = wanted if new_codes else stored
+        wanted = dataclasses.replace(wanted, codes=chosen.codes, seed=chosen.seed)
     with store.database.transaction():
         write_settings(store.database, wanted)
     return wanted

@@ -6,6 +6,8 @@ Workers get these functions by their names, so what is heavy is imported inside.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +15,7 @@ from facehash.faces.detection import Detector, Face
 from facehash.faces.embedding import Embedder
 
 
-def make_detector(name: str) -> Detector:
+def make_detector(name: str, weights_dir: Path | None = None) -> Detector:
     """Make a detector of what a user called it.
 
     Raises:
@@ -21,10 +23,10 @@ def make_detector(name: str) -> Detector:
     """
     from facehash.faces.detectors import make_detector
 
-    return make_detector(name)
+    return make_detector(name, weights_dir)
 
 
-def make_embedder(name: str) -> Embedder:
+def make_embedder(name: str, weights_dir: Path | None = None) -> Embedder:
     """Make an embedder of what a user called it.
 
     Raises:
@@ -32,8 +34,16 @@ def make_embedder(name: str) -> Embedder:
     """
     from facehash.embedders.by_name import make_embedder
 
-    embedder: Embedder = make_embedder(name)
+    embedder: Embedder = make_embedder(name, weights_dir)
     return embedder
+
+
+def absolute(name: str) -> str:
+    """Return the name of an embedder that means the same in every folder."""
+    from facehash.embedders.by_name import absolute
+
+    made: str = absolute(name)
+    return made
 
 
 def crop_face(image: NDArray[np.uint8], face: Face, crop: str, side: int) -> NDArray[np.uint8]:

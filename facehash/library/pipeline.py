@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,9 +41,32 @@ class Pipeline:
     crop_face: CropFace
 
 
-def default_pipeline(detector: str, embedder: str) -> Pipeline:
-    """Return the pipeline of the detectors and embedders that facehash comes with."""
-    # Here and not above: embedders bring Keras or OpenCV, which most commands do without.
-    from facehash.library.makers import crop_face, make_detector, make_embedder
+MakePipeline = Callable[[str, str], Pipeline]
+"""(detector, embedder), as a user calls them -> how they are made."""
 
-    return Pipeline(detector, embedder, make_detector, make_embedder, crop_face)
+
+def default_pipeline(detector: str, embedder: str, weights_dir: Path | None = None) -> Pipeline:
+    """Return the pipeline of the detectors and embedders that facehash comes with.
+
+    Args:
+        detector: As a user calls it.
+        embedder: As a user calls it; the path of a model or run becomes absolute, so that a
+            library that remembers it can be asked from any folder.
+        weights_dir: Where pretrained weights are looked for first.
+    """
+    # Here and not above: embedders bring Keras or OpenCV, which most commands do without.
+    from facehash.library.makers import absolute, crop_face, make_detector, make_embedder
+
+    of_folder: dict[str, Any] = {"weights_dir": weights_dir} if weights_dir else {}
+    return Pipeline(
+        detector,
+        absolute(embedder),
+        functools.partial(make_detector, **of_folder),
+        functools.partial(make_embedder, **of_folder),
+        crop_face,
+    )
+
+
+def pipelines(weights_dir: Path | None = None) -> MakePipeline:
+    """Return `default_pipeline` for weights in a folder."""
+    return functools.partial(default_pipeline, weights_dir=weights_dir)

@@ -13,12 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facehash.faces.detection import Face
-from facehash.faces.images import UnreadableImageError, decode_image
+from facehash.faces.images import MAX_FILE_BYTES, Reason, UnreadableImageError, decode_image
 from facehash.library.pipeline import Pipeline
 from facehash.library.rows import FileState
-
-MAX_FILE_BYTES = 256 * 2**20
-"""A larger file is not read: no photo is, and it would fill the memory."""
 
 _SHOWN_SIDE = 112
 _JPEG_QUALITY = 88
@@ -50,8 +47,8 @@ class ReadPhoto:
         size: Width and height of the upright photo; None where it was not decoded.
         faces: The faces, largest first.
         crops: uint8 (faces, side, side, 3), RGB.
-        reason: Why it could not be read: ``vanished``, ``no-access``, ``too-large``, ``damaged``
-            or another code of `UnreadableImageError`, ``detector`` or ``crashed``; None if it was.
+        reason: Why it could not be read: the reason of an `UnreadableImageError`, ``detector`` or
+            ``crashed``; None if it was.
         detail: The same in words.
         known: The content was known, so that it was not decoded.
     """
@@ -86,10 +83,10 @@ class PhotoReader:
         try:
             content = _read_bytes(path, state)
         except OSError as error:
-            reason = "vanished" if isinstance(error, FileNotFoundError) else "no-access"
+            reason: Reason = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
             return ReadPhoto(path, state, reason=reason, detail=error.strerror or str(error))
         except UnreadableImageError as error:
-            return ReadPhoto(path, state, reason="too-large", detail=str(error))
+            return ReadPhoto(path, state, reason=error.reason, detail=str(error))
         digest = hashlib.sha256(content).digest()
         if digest in self._known:
             return ReadPhoto(path, state, digest, known=True)
@@ -100,8 +97,7 @@ class PhotoReader:
             faces = tuple(self._detector.detect(image))
             crops = crop_all(image, faces, self._recipe)
         except UnreadableImageError as error:
-            reason = str(getattr(error, "reason", "damaged"))
-            return ReadPhoto(path, state, digest, reason=reason, detail=str(error))
+            return ReadPhoto(path, state, digest, reason=error.reason, detail=str(error))
         # Detectors are other people's code; one photo that they choke on must not stop the rest.
         except Exception as error:
             detail = f"{path}: {type(error).__name__}: {error}"
@@ -153,6 +149,7 @@ def _read_bytes(path: Path, state: FileState) -> bytes:
             content = file.read(MAX_FILE_BYTES + 1)
     if max(len(content), state.size) > MAX_FILE_BYTES:
         raise UnreadableImageError(
-            f"{path}: larger than the {MAX_FILE_BYTES // 2**20} MiB that are read of a file"
+            f"{path}: larger than the {MAX_FILE_BYTES // 10**6} MB that are read of a file",
+            "too_large_file",
         )
     return content

@@ -19,8 +19,7 @@ from facehash.library.answers import Answer, Hit
 from facehash.library.coding import encode, read_hasher
 from facehash.library.database import LibraryError
 from facehash.library.derived import open_index, spaces
-from facehash.library.indexing import MakePipeline
-from facehash.library.pipeline import default_pipeline
+from facehash.library.pipeline import MakePipeline, default_pipeline
 from facehash.library.settings import Settings
 from facehash.library.store import Column, Store
 from facehash.library.thresholds import threshold_of

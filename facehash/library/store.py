@@ -123,7 +123,7 @@ class Store:
     def files_under(self, folder: Path) -> dict[Path, tuple[FileState, bool]]:
         """Return the files known under a folder, each with whether it need not be read again."""
         found = self.database.rows(
-            "SELECT path, size, mtime_ns, photo_id IS NOT NULL OR reason = 'too-large' "  # noqa: S608
+            "SELECT path, size, mtime_ns, photo_id IS NOT NULL OR reason = 'too_large_file' "  # noqa: S608
             f"FROM paths WHERE {UNDER}",
             under(folder),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facehash.faces.detection import Detector
+from facehash.faces.detectors import crop_warning
 from facehash.faces.embedding import Embedder
 from facehash.library.answers import NoFaceError
 from facehash.library.database import LibraryError
@@ -16,6 +18,8 @@ from facehash.library.pipeline import Pipeline
 from facehash.library.reading import Recipe, crop_all
 from facehash.library.rows import Box
 from facehash.library.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 class Embedded(NamedTuple):
@@ -55,7 +59,10 @@ class Tools:
         """
         embedder = pipeline.make_embedder(pipeline.embedder)
         recipe = Recipe(pipeline, embedder.crop, embedder.side)
-        return cls(pipeline.make_detector(pipeline.detector), embedder, recipe)
+        detector = pipeline.make_detector(pipeline.detector)
+        if warning := crop_warning(detector, embedder):
+            log.warning(warning)
+        return cls(detector, embedder, recipe)
 
     def check(self, settings: Settings, library: object) -> None:
         """Refuse tools other than a library was made with.

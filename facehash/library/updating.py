@@ -149,7 +149,7 @@ class Update:
 
     def _take(self, photo: ReadPhoto, batch: Batch) -> None:
         """Count what was read, and hand it on to be embedded and stored."""
-        if photo.reason == "vanished":
+        if photo.reason == "missing":
             self.gone.add(photo.path)
             return
         if photo.reason == "crashed":

@@ -26,7 +26,7 @@ def test_bad_files_are_counted_by_reason_and_exit_with_3(facehash, photos, direc
     (photos / "bad\x1b[31m.jpg").write_bytes(b"x")
     code, out, err = facehash("index", photos, "--library", directory, *CHOICE)
     assert code == 3
-    assert err.startswith("not read: 1 file, damaged, such as ") and "\x1b" not in err
+    assert err.startswith("not read: 1 file, not a picture, such as ") and "\x1b" not in err
 
 
 def test_a_folder_without_photos_exits_with_1(facehash, tmp_path, directory):

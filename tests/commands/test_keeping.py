@@ -53,7 +53,7 @@ def test_stats_count_everything(facehash, library, photos, index):
         "photos      7 in 8 files",
         "faces       7; 1 photo without any",
         "people      3, with 5 faces",
-        "not read    1, damaged",
+        "not read    1, not a picture",
         "detector    halves",
         "embedder    projection 12 cosine, cosine 12",
     ):

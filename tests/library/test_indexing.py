@@ -107,12 +107,12 @@ def test_bad_files_are_recorded_with_a_reason_and_stop_nothing(index, photos, as
     save(photos / "choking.png", choking)
     save(photos / "grey.png", np.full((20, 20, 3), 77, np.uint8))
     report = index()
-    assert report.failed == {"damaged": 1, "detector": 1, "embedder": 1}
-    assert "bad.jpg: not a picture" in report.examples["damaged"]
+    assert report.failed == {"not_a_picture": 1, "detector": 1, "embedder": 1}
+    assert "bad.jpg: not a picture" in report.examples["not_a_picture"]
     assert "RuntimeError: choked" in report.examples["detector"]
     assert report.faces == 7
     reasons = ask("SELECT reason FROM photos WHERE reason IS NOT NULL ORDER BY reason")
-    assert reasons == [("damaged",), ("detector",), ("embedder",)]
+    assert reasons == [("detector",), ("embedder",), ("not_a_picture",)]
     assert index().failed == {}
     assert index(retry=True).failed == report.failed
 
@@ -121,7 +121,7 @@ def test_bad_files_are_recorded_with_a_reason_and_stop_nothing(index, photos, as
 def test_a_file_without_access_is_tried_again(index, photos):
     path = photos / "party.png"
     path.chmod(0)
-    assert index().failed == {"no-access": 1}
+    assert index().failed == {"unreadable": 1}
     path.chmod(0o600)
     assert index().photos == 1
 
@@ -129,7 +129,7 @@ def test_a_file_without_access_is_tried_again(index, photos):
 def test_a_file_too_large_is_not_read(index, photos, monkeypatch):
     monkeypatch.setattr("facehash.library.reading.MAX_FILE_BYTES", 1000)
     report = index()
-    assert report.failed["too-large"] >= 5
+    assert report.failed["too_large_file"] >= 5
     assert index().failed == {}
     assert index(retry=True).failed == report.failed
     monkeypatch.undo()

@@ -27,11 +27,11 @@ def test_a_photo_is_read_with_digest_size_faces_and_crops(tmp_path):
 
 def test_what_is_wrong_with_a_file_is_told_not_raised(tmp_path):
     (tmp_path / "bad.png").write_bytes(b"bad")
-    assert read(tmp_path / "bad.png").reason == "damaged"
-    assert read(tmp_path / "none.png").reason == "vanished"
-    assert read(tmp_path).reason == "no-access"
+    assert read(tmp_path / "bad.png").reason == "not_a_picture"
+    assert read(tmp_path / "none.png").reason == "missing"
+    assert read(tmp_path).reason == "unreadable"
     large = PhotoReader(RECIPE, []).read(tmp_path / "bad.png", FileState(10**12, 0))
-    assert large.reason == "too-large" and large.digest is None
+    assert large.reason == "too_large_file" and large.digest is None
 
 
 @pytest.mark.parametrize(
