@@ -48,6 +48,9 @@ def search(
     html: Path | None = typer.Option(
         None, help="Write a page with all pictures to this file; it needs no other file."
     ),
+    strip: Path | None = typer.Option(
+        None, help="Draw each query and the photos found in a row, to this PNG file."
+    ),
     weights_dir: WeightsOption = None,
 ) -> int:
     """Find the faces of a library that are nearest to those of a photo.
@@ -57,6 +60,10 @@ def search(
     from facehash.library.pipeline import pipelines
     from facehash.library.search import open_library
 
+    if strip:
+        from facehash.library.strip import check_strip
+
+        check_strip(strip)  # before the search, which may take long
     make = pipelines(weights_dir)
     with open_library(library, by=_column(by), make_pipeline=make) as opened:
         answers, failures = _ask(opened, queries, k, face, max_distance)
@@ -71,6 +78,10 @@ def search(
             from facehash.library.page import write_page
 
             write_page(html, opened, answers, score=score)
+        if strip and answers:
+            from facehash.library.strip import write_strip
+
+            write_strip(strip, opened, answers, score=score)
     for path, failure in failures:
         print(f"facehash: {printable(_named(path, failure))}", file=sys.stderr)
     found = any(answer.hits for answer in answers)

@@ -11,6 +11,14 @@ from numpy.typing import NDArray
 from facehash.faces.embedding import Metric
 from facehash.library.rows import Box
 
+UNITS = {
+    "cosine": "cosine distance",
+    "euclidean": "Euclidean distance",
+    "hamming": "bits",
+    "score": "score 1 / (1 + distance)",
+}
+"""What the numbers of an answer are, by metric, or as scores."""
+
 
 class NoFaceError(ValueError):
     """No face was found in a query photo. Not an error of the user's: commands exit with 1."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from facehash.errors import InputError
 from facehash.faces.images import read_image
-from facehash.library.answers import Answer, Hit
+from facehash.library.answers import UNITS, Answer, Hit
 from facehash.library.private import replacing_privately
 from facehash.library.reading import encode_jpeg
 from facehash.library.rows import Box
@@ -22,7 +22,6 @@ from facehash.library.search import Library
 
 _PHOTO_SIDE = 420
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-_UNITS = {"cosine": "cosine distance", "euclidean": "Euclidean distance", "hamming": "bits"}
 
 
 def write_page(
@@ -37,7 +36,7 @@ def write_page(
         score: Show 1 / (1 + distance) instead of the distance.
     """
     style = resources.files("facehash.library").joinpath("page.css").read_text("utf-8")
-    unit = "score 1 / (1 + distance)" if score else _UNITS[library.metric]
+    unit = UNITS["score" if score else library.metric]
     threshold = library.threshold
     limit = "" if threshold is None else f"; beyond a distance of {threshold:.3f} unknown"
     sections = "\n".join(_section(library, answer, score) for answer in answers)
