@@ -169,9 +169,10 @@ def verify(
             told = f"{printable(path)}: has {faces} faces, the largest is compared"
             print(f"facehash: {told}", file=sys.stderr)
     said = {True: "the same person", False: "two people", None: "no threshold known"}
-    print(f"{said[verdict.same]}: {verdict.metric} distance {verdict.distance:.3f}", end="")
+    digits = 0 if verdict.metric == "hamming" else 3
+    print(f"{said[verdict.same]}: {verdict.metric} distance {verdict.distance:.{digits}f}", end="")
     if verdict.threshold is None:
         print(f" (give --threshold, or measure one for {embedder})")
         return DONE
-    print(f", threshold {verdict.threshold:.3f} ({verdict.source})")
+    print(f", threshold {verdict.threshold:.{digits}f} ({verdict.source})")
     return DONE if verdict.same else NOTHING_FOUND

@@ -1,3 +1,4 @@
+import json
 import shutil
 from dataclasses import FrozenInstanceError
 
@@ -12,8 +13,11 @@ from facehash.library.answers import Hit, NoFaceError
 from facehash.library.database import LibraryError
 from facehash.library.search import open_library
 from facehash.library.thresholds import THRESHOLDS, Threshold, threshold_of
+from tests.conftest import ROOT
 from tests.library import fakes
 from tests.library.conftest import draw, save
+
+VERIFICATION = json.loads((ROOT / "benchmarks/results/verification.json").read_text("utf-8"))
 
 
 @pytest.fixture
@@ -136,10 +140,24 @@ def test_hits_beyond_the_threshold_are_unknown(library, photos, monkeypatch):
     assert {hit.shown_name for hit in answer.hits[3:]} == {"unknown"}
 
 
-def test_thresholds_belong_to_embedders_by_name():
-    assert threshold_of("sface").distance == threshold_of("sface sha256:00").distance
-    assert threshold_of("sfacenet") is None and threshold_of("other") is None
-    assert all(threshold.source for threshold in THRESHOLDS.values())
+def test_thresholds_are_those_that_were_measured():
+    for measured in VERIFICATION.values():
+        threshold = threshold_of(measured["embedder"])
+        assert threshold.distance == round(measured["threshold"], 3)
+        rate, missed = measured["wanted_false_match_rate"], measured["false_non_match_rate"]
+        assert f"rate {rate:.0e}".replace("-0", "-") in threshold.source
+        assert f"on {measured['photos']:,} photos of {measured['data'].upper()}" in threshold.source
+        assert f" {missed:.1%}".replace("%", " %") in threshold.source
+    assert len(VERIFICATION) == len(THRESHOLDS)
+
+
+def test_a_threshold_belongs_to_weights_not_to_the_name_of_their_file():
+    [identity] = [name for name in VERIFICATION if "facenet" in name and "cosine" in name]
+    facenet = VERIFICATION[identity]["embedder"]
+    assert threshold_of(facenet.replace("facenet_128", "a:b")) == threshold_of(facenet)
+    assert threshold_of(facenet[:-1] + "0") is None
+    assert threshold_of(facenet.replace("crop=box", "crop=none")) is None
+    assert threshold_of("sface") is None and threshold_of("other") is None
 
 
 def test_the_score_is_one_for_the_photo_itself():
