@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from facehash.embedders.by_name import make_embedder
+from facehash.embedders.by_name import absolute, make_embedder
 from facehash.errors import InputError
 from facehash.faces.detectors import crop_warning, make_detector
 from facehash.faces.sface import SFace
@@ -32,6 +32,25 @@ def test_the_default_is_sface():
 def test_what_is_wrong_with_a_name_is_said(specification, message):
     with pytest.raises(InputError, match=message):
         make_embedder(specification)
+
+
+def test_the_path_of_a_model_or_run_becomes_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "runs").mkdir()
+    here = str(tmp_path)
+    for name, expected in {
+        "keras:a,b.keras,size=160": f"keras:{here}/a,b.keras,size=160",
+        "keras:~/a.keras": f"keras:{here}/a.keras",
+        "run:runs": f"run:{here}/runs",
+        "runs": f"run:{here}/runs",
+        f"run:{here}/gone": f"run:{here}/gone",
+        "sface": "sface",
+        "vgg16,pooling=avg": "vgg16,pooling=avg",
+        "run:": "run:",
+        "gone": "gone",
+    }.items():
+        assert absolute(name) == expected
 
 
 def test_keras_is_not_imported_for_what_does_without():

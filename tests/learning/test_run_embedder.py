@@ -1,7 +1,9 @@
 import hashlib
+import json
 import logging
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from facehash.embedders.by_name import make_embedder
 from facehash.errors import InputError
 from facehash.learning.encoding import encode
 from tests.conftest import ROOT
+from tests.face_data import weights_dir
+from tests.facehash_command import facehash
 
 CONFIG = "method: ddh\nbits: 12\nbackend: tensorflow\ndataset: {}\ntraining: {}\n"
 
@@ -76,6 +80,52 @@ def test_encode_prints_the_codes_of_a_run_on_the_command_line(make_run, faces, t
     [code] = encode(model, faces.images[:1])
     bits = "".join(map(str, bits_from_packed(code[None], 12)[0].tolist()))
     assert done.stdout == f"{tmp_path / 'face.png'}\t1\t{code.tobytes().hex()}\t{bits}\n"
+
+
+def test_a_library_of_a_runs_codes_is_made_and_searched(make_run, faces, tmp_path, monkeypatch):
+    folder, model = make_run()
+    for row in range(12):
+        person = tmp_path / "photos" / faces.identities[faces.labels[row]]
+        person.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(faces.images[row]).save(person / f"{row}.png")
+    monkeypatch.chdir(tmp_path)
+    words = ["--detector", "whole", "--names", "folders", "--workers", "1"]
+    code, out, _ = facehash("index", "photos", "--library", "lib", "--embedder", "run", *words)
+    assert code == 0 and out.startswith("12 new photos with 12 faces")
+    codes = bits_from_packed(encode(model, faces.images[:12]), 12)
+    # From another folder: the library knows where the run lies.
+    monkeypatch.chdir(tmp_path / "photos")
+    query = tmp_path / "photos" / "a" / "3.png"
+    code, out, _ = facehash("search", "a/3.png", "--library", "../lib", "-k", 99, "--json")
+    [answer] = json.loads(out)["answers"]
+    assert code == 0 and answer["metric"] == "hamming"
+    assert answer["hits"][0]["distance"] == 0 and len(answer["hits"]) == 12
+    for hit in answer["hits"]:
+        row = int(Path(hit["path"]).stem)
+        assert hit["distance"] == (codes[row] != codes[3]).sum()
+    code, out, _ = facehash("encode", "../lib", query)
+    assert code == 0 and out.split()[-1] == "".join(map(str, codes[3].tolist()))
+    # The same run elsewhere is the same embedder.
+    folder.rename(tmp_path / "moved")
+    code, _, err = facehash("search", query, "--library", "../lib")
+    assert code == 2 and f"{folder}: no such run" in err
+    words = ["../photos", "--library", "../lib", "--embedder", "run:../moved"]
+    assert facehash("index", *words)[0] == 0
+    assert facehash("search", query, "--library", "../lib")[0] == 0
+
+
+def test_a_crop_that_the_run_did_not_learn_from_is_told_at_index_and_search(
+    make_run, faces, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setenv("FACEHASH_WEIGHTS", str(weights_dir()))
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(faces.images[0]).save(tmp_path / "photos" / "face.png")
+    words = ["--embedder", f"run:{make_run()[0]}", "--workers", "1", "--library", tmp_path / "lib"]
+    facehash("index", tmp_path / "photos", *words)
+    told = "the embedder learned from pictures as they are, and yunet cuts faces out of them"
+    assert caplog.text.count(told) == 1
+    facehash("search", tmp_path / "photos" / "face.png", "--library", tmp_path / "lib")
+    assert caplog.text.count(told) == 2
 
 
 def test_what_is_no_finished_run_is_refused(tmp_path, make_run):
