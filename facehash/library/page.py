@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import html
+import re
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -21,6 +22,8 @@ from facehash.library.rows import Box
 from facehash.library.search import Library
 
 _PHOTO_SIDE = 420
+# What follows the first twelve digits tells nobody anything.
+_LONG_DIGEST = re.compile("(?<=sha256=[0-9a-f]{12})[0-9a-f]+")
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
@@ -37,6 +40,8 @@ def write_page(
     """
     style = resources.files("facehash.library").joinpath("page.css").read_text("utf-8")
     unit = UNITS["score" if score else library.metric]
+    embedder = library.settings.embedder_identity
+    shown = _LONG_DIGEST.sub("\N{HORIZONTAL ELLIPSIS}", embedder)
     threshold = library.threshold
     limit = "" if threshold is None else f"; beyond a distance of {threshold:.3f} unknown"
     sections = "\n".join(_section(library, answer, score) for answer in answers)
@@ -50,7 +55,8 @@ def write_page(
 {style}</style>
 <header>
 <h1>Face search</h1>
-<p>{len(library):,} faces, embedder {_text(library.settings.embedder_identity)}<br>
+<p>{len(library):,} faces, embedder
+<span title="{_text(embedder)}">{_text(shown)}</span><br>
 Numbers: {unit}{limit}</p>
 </header>
 {sections}
