@@ -11,6 +11,7 @@ from typing import Any
 from experiments.layout import AUTHORS, columns, protocols_of, rows_of
 from experiments.published import Published
 from experiments.sealed import read_sealed
+from experiments.thresholds import thresholds_table
 from facehash.command_line import DONE, make_app, run
 from facehash.files import write_text
 
@@ -215,6 +216,7 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"results": results_table, "reports": reports_table, "speed": speed_table},
     "experiments/README.md": {"effects": effects_table, "protocols": protocols_table},
+    "docs/search.md": {"thresholds": thresholds_table},
     "dcbh/README.md": {"options": options_table, "profile": profile_table},
 }
 """What stands between the markers of which document."""

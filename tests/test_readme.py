@@ -16,7 +16,9 @@ DOCUMENTS = [
     "dcbh/README.md",
     "docs/backends.md",
     "docs/own_data.md",
+    "docs/privacy.md",
     "docs/reading_the_metrics.md",
+    "docs/search.md",
 ]
 
 

@@ -1,6 +1,7 @@
 """Sixty photos of Labeled Faces in the Wild, by the command and with the real weights."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 import facehash as package
 from facehash.codes import packed_from_bits
+from tests.conftest import ROOT
 from tests.face_data import copy_people, weights_dir
 from tests.facehash_command import facehash
 
@@ -97,6 +99,23 @@ def test_the_library_is_asked_from_python(library, person):
     with package.open(library, weights_dir=weights_dir()) as opened:
         [answer] = opened.search(person[2], k=5)
     assert answer.hits[0].path == person[2] and len(answer.hits) == 5
+
+
+def test_the_example_of_the_readme_prints_what_it_finds(
+    library, person, tmp_path, monkeypatch, capsys
+):
+    [example] = re.findall(
+        r"```python\n(import facehash\n.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL
+    )
+    monkeypatch.setenv("FACEHASH_WEIGHTS", str(weights_dir()))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lib").symlink_to(library)
+    shutil.copy(person[2], tmp_path / "aunt.jpg")
+    assert len(example.splitlines()) <= 10
+    exec(example, {})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "face 1 of aunt.jpg" and len(lines) == 6
+    assert lines[1] == f"  0.000  Amelie_Mauresmo  {person[2]}, face 1"
 
 
 def test_somebody_who_is_forgotten_is_found_no_more(library, photos, person, tmp_path):
