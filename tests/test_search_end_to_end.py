@@ -1,8 +1,10 @@
 """Sixty photos of Labeled Faces in the Wild, by the command and with the real weights."""
 
+import contextlib
 import json
 import re
 import shutil
+import sqlite3
 
 import numpy as np
 import pytest
@@ -118,12 +120,29 @@ def test_the_example_of_the_readme_prints_what_it_finds(
     assert lines[1] == f"  0.000  Amelie_Mauresmo  {person[2]}, face 1"
 
 
+def vectors_of(directory, name):
+    with contextlib.closing(sqlite3.connect(directory / "library.db")) as database:
+        rows = database.execute(
+            "SELECT embedding FROM faces JOIN people ON people.id = person_id WHERE name = ?",
+            (name,),
+        )
+        return [vector for (vector,) in rows]
+
+
+def traces(directory, needles):
+    content = b"".join(path.read_bytes() for path in directory.rglob("*") if path.is_file())
+    return {needle for needle in needles if needle in content}
+
+
 def test_somebody_who_is_forgotten_is_found_no_more(library, photos, person, tmp_path):
     copy = tmp_path / "lib"
     shutil.copytree(library, copy)
     words = ["--library", copy, "--weights-dir", weights_dir()]
+    vectors = vectors_of(copy, "Amelie_Mauresmo")
+    assert len(vectors) == 6 and set(vectors) <= traces(copy, vectors)
     code, out, _ = facehash("forget", "--person", "Amelie_Mauresmo", *words[:2])
     assert code == 0 and out.startswith("forgotten: 6 faces, ")
+    assert not traces(copy, vectors)
     _, out, _ = facehash("search", person[0], "--face", 1, "-k", 100, *words, "--json")
     hits = json.loads(out)["answers"][0]["hits"]
     assert len(hits) == 72 and "Amelie_Mauresmo" not in {hit["name"] for hit in hits}

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from facehash.command_line import DONE, NOTHING_FOUND, PARTLY_FAILED
 from facehash.commands.arguments import LibraryOption, WeightsOption, counted, in_words
-from facehash.library.results import printable
-from facehash.library.updating import IndexReport
+from facehash.library.printing import printable
+
+if TYPE_CHECKING:
+    from facehash.library.updating import IndexReport
 
 
 def add_to(app: typer.Typer) -> None:

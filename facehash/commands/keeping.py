@@ -10,8 +10,7 @@ from facehash.command_line import DONE, PARTLY_FAILED
 from facehash.commands.arguments import LibraryOption, counted, in_words
 from facehash.errors import InputError
 from facehash.library.lock import writing
-from facehash.library.results import printable
-from facehash.library.store import Store
+from facehash.library.printing import printable
 
 
 def add_to(app: typer.Typer) -> None:
@@ -37,6 +36,7 @@ def forget(
     Example: facehash forget --person "Aunt May" --library lib
     """
     from facehash.library.forgetting import forget_faces, forget_person, forget_photo
+    from facehash.library.store import Store
 
     if (person is not None) + (photo is not None) + bool(face) != 1:
         raise InputError("give one of --person, --photo and --face")
@@ -82,6 +82,7 @@ def rebuild(library: LibraryOption) -> int:
     Example: facehash rebuild --library lib
     """
     from facehash.library import checking
+    from facehash.library.store import Store
 
     if not library.is_dir():
         Store.open(library).close()  # says what is missing
@@ -100,6 +101,7 @@ def export(
     Example: facehash export faces.h5 --library lib
     """
     from facehash.library import exporting
+    from facehash.library.store import Store
 
     with Store.open(library) as store:
         written = exporting.export(store, file)
@@ -113,6 +115,7 @@ def stats(library: LibraryOption) -> int:
     Example: facehash stats --library lib
     """
     from facehash.library.statistics import count
+    from facehash.library.store import Store
 
     with Store.open(library) as store:
         found = count(store)

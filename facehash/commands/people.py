@@ -7,8 +7,6 @@ import typer
 from facehash.command_line import DONE, NOTHING_FOUND, make_app
 from facehash.commands.arguments import LibraryOption, counted
 from facehash.library.lock import writing
-from facehash.library.people import list_people, merge_people, name_faces, rename_person
-from facehash.library.store import Store
 
 app = make_app("List, name, merge and rename the people of a library.")
 
@@ -24,6 +22,9 @@ def list_all(library: LibraryOption) -> int:
 
     Example: facehash people list --library lib
     """
+    from facehash.library.people import list_people
+    from facehash.library.store import Store
+
     with Store.open(library) as store:
         people = list_people(store)
         nameless = store.database.value("SELECT count(*) FROM faces WHERE person_id IS NULL")
@@ -47,6 +48,9 @@ def name(
 
     Example: facehash people name "Aunt May" 17 23 --library lib
     """
+    from facehash.library.people import name_faces
+    from facehash.library.store import Store
+
     with Store.open(library) as store, writing(library, "people"):
         name_faces(store, called, faces)
     print(f"{counted(len(faces), 'face')} named {called}")
@@ -63,6 +67,9 @@ def merge(
 
     Example: facehash people merge May "M. Parker" --into "Aunt May" --library lib
     """
+    from facehash.library.people import merge_people
+    from facehash.library.store import Store
+
     with Store.open(library) as store, writing(library, "people"):
         moved = merge_people(store, names, into)
     print(f"{counted(moved, 'face')} named {into}")
@@ -79,6 +86,9 @@ def rename(
 
     Example: facehash people rename May "Aunt May" --library lib
     """
+    from facehash.library.people import rename_person
+    from facehash.library.store import Store
+
     with Store.open(library) as store, writing(library, "people"):
         rename_person(store, old, new)
     print(f"{old} is now {new}")

@@ -12,11 +12,10 @@ import typer
 from facehash.command_line import DONE, NOTHING_FOUND, PARTLY_FAILED
 from facehash.commands.arguments import LibraryOption, WeightsOption
 from facehash.errors import InputError
-from facehash.faces.images import UnreadableImageError
-from facehash.library.answers import Answer, NoFaceError
-from facehash.library.results import as_lines, as_plain, printable, write_table
+from facehash.library.printing import printable
 
 if TYPE_CHECKING:
+    from facehash.library.answers import Answer
     from facehash.library.search import Library
 
 
@@ -58,6 +57,7 @@ def search(
     Example: facehash search aunt.jpg --library lib -k 5 --html found.html
     """
     from facehash.library.pipeline import pipelines
+    from facehash.library.results import as_lines, write_table
     from facehash.library.search import open_library
 
     if strip:
@@ -94,6 +94,8 @@ def _named(path: Path, failure: Exception) -> str:
 
 def _exit_code(found: bool, failures: list[Failure], queries: int) -> int:
     """Return 3 where some photos were answered and others not, 1 where nothing was found."""
+    from facehash.library.answers import NoFaceError
+
     unreadable = any(not isinstance(failure, NoFaceError) for _, failure in failures)
     if failures and (len(failures) < queries or unreadable):
         return PARTLY_FAILED
@@ -108,6 +110,9 @@ def _ask(
     max_distance: float | None,
 ) -> tuple[list[Answer], list[Failure]]:
     """Ask for every photo; one that cannot be read does not take the others' answers along."""
+    from facehash.faces.images import UnreadableImageError
+    from facehash.library.answers import NoFaceError
+
     answers: list[Answer] = []
     failures: list[Failure] = []
     for query in queries:
@@ -121,6 +126,8 @@ def _ask(
 
 
 def _plain(library: Library, answers: list[Answer], failures: list[Failure]) -> dict[str, object]:
+    from facehash.library.results import as_plain
+
     return {
         "schema": 1,
         "library": str(library.store.directory),
@@ -156,6 +163,7 @@ def verify(
     Example: facehash verify aunt.jpg wedding.jpg
     """
     from facehash.library import verifying
+    from facehash.library.answers import NoFaceError
     from facehash.library.pipeline import default_pipeline
 
     pipeline = default_pipeline(detector, embedder, weights_dir)

@@ -8,6 +8,7 @@ from typing import Any
 
 from facehash.library.answers import Answer, Hit
 from facehash.library.exporting import write_csv
+from facehash.library.printing import printable
 from facehash.library.private import replacing_privately
 from facehash.library.rows import Box
 
@@ -77,11 +78,6 @@ def as_lines(answer: Answer, *, score: bool = False) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for rank, number, name, path, face in rows:
         yield (f"  {rank:>{widths[0]}}  {number:>{widths[1]}}  {name:<{widths[2]}}  {path}  {face}")
-
-
-def printable(value: object) -> str:
-    """Return text without what could move a terminal's cursor or change its colours."""
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in str(value))
 
 
 def _cells(hit: Hit, number: str) -> Sequence[str]:

@@ -18,6 +18,7 @@ from PIL import Image
 from facehash.errors import InputError
 from facehash.faces.images import read_image
 from facehash.library.answers import UNITS, Answer, Hit
+from facehash.library.printing import printable
 from facehash.library.private import replacing_privately
 from facehash.library.rows import Box
 from facehash.library.search import Library
@@ -176,7 +177,7 @@ def _draw(axes: Axes, tile: Tile) -> None:
 
 
 def _shortened(name: str) -> str:
-    printable = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in name)
-    if len(printable) <= _LONGEST_NAME:
-        return printable
-    return f"{printable[: _LONGEST_NAME - 1]}\N{HORIZONTAL ELLIPSIS}"
+    shown = printable(name)
+    if len(shown) <= _LONGEST_NAME:
+        return shown
+    return f"{shown[: _LONGEST_NAME - 1]}\N{HORIZONTAL ELLIPSIS}"
