@@ -12,6 +12,7 @@ The photos belong to AT&T Laboratories Cambridge.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ _WIDTH, _HEIGHT, _BORDER = 92, 112, 6
 
 
 def write_album(folder: Path, seed: int = 0) -> dict[tuple[str, int, int], int]:
-    """Write album pages of people in an order drawn by lot, nobody twice on a page.
+    """Write album pages of people in an order drawn by lot.
 
     Args:
         folder: Where to.
@@ -74,13 +75,13 @@ def name_by_place(library: Path, people: dict[tuple[str, int, int], int]) -> Non
             name_faces(store, f"Person {people[face.path.name, column, row]}", [face.id])
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Make the album, the library and the page."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--output", type=Path, required=True, help="a folder, made anew")
     parser.add_argument("--person", type=int, default=19, help="who is looked for, 1 to 40")
     parser.add_argument("-k", type=int, default=8)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     people = write_album(given.output / "album")
     library = given.output / "lib"
     index_folder(given.output / "album", library, workers=1)
