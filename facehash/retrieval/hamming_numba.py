@@ -16,9 +16,20 @@ from numba.extending import intrinsic
 
 # Distances of so many items (2 bytes each) stay in the first-level cache while they are counted.
 BLOCK = 2048
+# Queries that share the reading of a block, and neighbours whose candidates are kept at a time.
+GROUP, KEPT = 32, 1 << 16
+FARTHEST = np.uint16(65535)
+# Items of a block of which the nearest is looked at before each of them is. A constant for LLVM.
+RUN = 128
+# Items a neighbour that are ranked by counting; farther on few are nearer than those found.
+RANKED = 64
+
+# The gallery may be mapped from a file that must not be written.
+_WORDS = types.Array(types.uint64, 1, "C", readonly=True)
+_CODES = types.Array(types.uint64, 2, "C", readonly=True)
 
 
-def _compile(signature: str) -> Callable[[Callable[..., Any]], Any]:
+def _compile(signature: Any) -> Callable[[Callable[..., Any]], Any]:
     def decorate(function: Callable[..., Any]) -> Any:
         try:
             return njit(signature, nogil=True, cache=True)(function)
@@ -41,19 +52,19 @@ def _declare_popcount(typing_context: Any, word: Any) -> Any:
 _popcount: Any = intrinsic(_declare_popcount)
 
 
-@_compile("void(uint64[::1], uint64, uint16[::1])")
+@_compile(types.void(_WORDS, types.uint64, types.uint16[::1]))
 def _first_word(words, word, distances):  # type: ignore[no-untyped-def]
     for i in range(len(words)):
         distances[i] = _popcount(words[i] ^ word)
 
 
-@_compile("void(uint64[::1], uint64, uint16[::1])")
+@_compile(types.void(_WORDS, types.uint64, types.uint16[::1]))
 def _next_word(words, word, distances):  # type: ignore[no-untyped-def]
     for i in range(len(words)):
         distances[i] += _popcount(words[i] ^ word)
 
 
-@_compile("void(uint64[:, ::1], int64, int64, uint64[::1], uint16[::1])")
+@_compile(types.void(_CODES, types.int64, types.int64, _WORDS, types.uint16[::1]))
 def _measure(gallery, start, stop, code, distances):  # type: ignore[no-untyped-def]
     # Slices rather than indices go to the inner loops: only then LLVM vectorises them.
     _first_word(gallery[0, start:stop], code[0], distances)
@@ -75,6 +86,14 @@ def _count(distances, histograms):  # type: ignore[no-untyped-def]
         first[distances[i]] += 1
 
 
+@_compile("void(uint32[:, ::1], int64[::1])")
+def _add(histograms, counts):  # type: ignore[no-untyped-def]
+    for d in range(len(counts)):
+        counts[d] = (
+            np.int64(histograms[0, d]) + histograms[1, d] + histograms[2, d] + histograms[3, d]
+        )
+
+
 @_compile("void(uint64[:, ::1], uint64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1])")
 def count_distances(gallery, query, slices, everyone, relevant):  # type: ignore[no-untyped-def]
     """Fill the histograms of distance of each query, as `hamming_numpy.count_distances`."""
@@ -91,43 +110,143 @@ def count_distances(gallery, query, slices, everyone, relevant):  # type: ignore
                 distances = buffer[: stop - start]
                 _measure(gallery, start, stop, query[row], distances)
                 _count(distances, histograms)
-            target = everyone[row] if part == 0 else relevant[row]
-            for d in range(bins):
-                target[d] = (
-                    np.int64(histograms[0, d])
-                    + histograms[1, d]
-                    + histograms[2, d]
-                    + histograms[3, d]
-                )
+            _add(histograms, everyone[row] if part == 0 else relevant[row])
 
 
-@_compile("void(uint64[:, ::1], uint64[:, ::1], int64, int64[:, ::1], int64[:, ::1])")
-def find_nearest(gallery, query, bits, indices, distances):  # type: ignore[no-untyped-def]
+@_compile("void(int64[::1], uint16[::1], int64[::1], int64[::1], int64[::1])")
+def _sort(items, far, counts, indices, distances):  # type: ignore[no-untyped-def]
+    """Put the nearest items into their places: a counting sort, stable, which is what breaks ties.
+
+    `counts` tells how many items are at each distance, and holds where the next goes afterwards.
+    """
+    before = 0
+    for d in range(len(counts)):
+        counts[d], before = before, before + counts[d]
+    for i in range(len(far)):
+        rank = counts[far[i]]
+        if rank < len(indices):
+            indices[rank] = items[i]
+            distances[rank] = far[i]
+            counts[far[i]] = rank + 1
+
+
+@_compile("uint16(uint16[::1])")
+def _least(distances):  # type: ignore[no-untyped-def]
+    least = FARTHEST
+    for i in range(RUN):
+        least = min(least, distances[i])
+    return least
+
+
+@_compile("int64(uint16[::1], int64, int64, int64[::1], uint16[::1], int64)")
+def _collect(distances, start, bound, items, far, count):  # type: ignore[no-untyped-def]
+    # All are written and the near ones kept: no branch that the processor could mispredict.
+    for i in range(RUN):
+        items[count] = start + i
+        far[count] = distances[i]
+        count += distances[i] < bound
+    return count
+
+
+@_compile("int64(int64[::1], uint16[::1], int64, int64, int64)")
+def _drop(items, far, count, bound, ties):  # type: ignore[no-untyped-def]
+    """Keep what is nearer than the bound and the first `ties` at it; return how many those are."""
+    kept = 0
+    for i in range(count):
+        distance = far[i]
+        if distance < bound or (distance == bound and ties > 0):
+            ties -= distance == bound
+            items[kept] = items[i]
+            far[kept] = distance
+            kept += 1
+    return kept
+
+
+@_compile(
+    "UniTuple(int64, 3)(uint16[::1], int64, int64, int64, int64, int64, int64[::1], uint16[::1],"
+    "int64[::1])"
+)
+def _scan(block, start, k, held, nearer, bound, items, far, counts):  # type: ignore[no-untyped-def]
+    """Collect what is nearer than the bound, and draw it closer; return the three numbers."""
+    for run in range(0, BLOCK, RUN):
+        some = block[run : run + RUN]
+        if _least(some) >= bound:
+            continue
+        if held + RUN > len(items):
+            held = _drop(items, far, held, bound, k - nearer)
+        old = held
+        held = _collect(some, start + run, bound, items, far, old)
+        for i in range(old, held):
+            counts[far[i]] += 1
+        nearer += held - old
+        while nearer >= k:
+            bound -= 1
+            nearer -= counts[bound]
+    return held, nearer, bound
+
+
+@_compile(
+    types.void(
+        _CODES,
+        types.int64,
+        types.int64,
+        types.uint64[:, ::1],
+        types.int64,
+        types.int64[:, ::1],
+        types.int64[:, ::1],
+    )
+)
+def find_nearest(gallery, first, last, query, bits, indices, distances):  # type: ignore[no-untyped-def]
     """Fill the k nearest gallery items of each query, as `hamming_numpy.find_nearest`.
 
-    A counting sort: the histogram tells where the items of each distance begin in the ranking, and
-    a second pass in gallery order, which is what breaks ties, puts the first k into their places.
+    The first items are ranked by counting how many lie at each distance. What is as far as the
+    k-th of those or farther, and comes later, is no neighbour: so of the rest a run of items is
+    passed over by its least distance, and what is nearer is collected, drawing the bound closer.
     """
-    size = gallery.shape[1]
     k = indices.shape[1]
-    measured = np.empty(size, np.uint16)
+    ranked = min(last, first + max(BLOCK, RANKED * k))
+    numbers = np.arange(first, ranked)
+    measured, block = np.empty(ranked - first, np.uint16), np.empty(BLOCK, np.uint16)
     histograms = np.empty((4, bits + 1), np.uint32)
-    place = np.empty(bits + 1, np.int64)
-    for row in range(len(query)):
-        histograms[:] = 0
-        for start in range(0, size, BLOCK):
-            stop = min(start + BLOCK, size)
-            _measure(gallery, start, stop, query[row], measured[start:stop])
-            _count(measured[start:stop], histograms)
-        before = 0
-        for d in range(bits + 1):
-            place[d] = before
-            before += (
-                np.int64(histograms[0, d]) + histograms[1, d] + histograms[2, d] + histograms[3, d]
-            )
-        for i in range(size):
-            rank = place[measured[i]]
-            if rank < k:
-                indices[row, rank] = i
-                distances[row, rank] = measured[i]
-                place[measured[i]] = rank + 1
+    group = max(1, min(GROUP, KEPT // k))
+    room = 2 * k + 4 * RUN if ranked < last else 0
+    items, far = np.empty((group, room), np.int64), np.empty((group, room), np.uint16)
+    counts = np.empty((group, bits + 1), np.int64)
+    # Of each query: candidates held, those among them nearer than the bound, and the bound.
+    held, nearer, bounds = np.empty((3, group), np.int64)
+    for begin in range(0, len(query), group):
+        rows = min(group, len(query) - begin)
+        for j in range(rows):
+            histograms[:] = 0
+            for start in range(first, ranked, BLOCK):
+                stop = min(start + BLOCK, ranked)
+                part = measured[start - first : stop - first]
+                _measure(gallery, start, stop, query[begin + j], part)
+                _count(part, histograms)
+            _add(histograms, counts[j])
+            _sort(numbers, measured, counts[j], indices[begin + j], distances[begin + j])
+            if ranked < last:
+                counts[j] = 0
+                for i in range(k):
+                    items[j, i] = indices[begin + j, i]
+                    far[j, i] = distances[begin + j, i]
+                    counts[j, far[j, i]] += 1
+                held[j], bounds[j] = k, far[j, k - 1]
+                nearer[j] = k - counts[j, bounds[j]]
+        if ranked == last:
+            continue
+        for start in range(ranked, last, BLOCK):
+            stop = min(start + BLOCK, last)
+            # Whole runs are looked at: beyond the last item nothing is near.
+            block[stop - start :] = FARTHEST
+            for j in range(rows):
+                _measure(gallery, start, stop, query[begin + j], block[: stop - start])
+                held[j], nearer[j], bounds[j] = _scan(
+                    block, start, k, held[j], nearer[j], bounds[j], items[j], far[j], counts[j]
+                )
+        for j in range(rows):
+            here = held[j] = _drop(items[j], far[j], held[j], bounds[j], k - nearer[j])
+            counts[j] = 0
+            for i in range(here):
+                counts[j, far[j, i]] += 1
+            _sort(items[j], far[j, :here], counts[j], indices[begin + j], distances[begin + j])
