@@ -130,21 +130,21 @@ def _sort(items, far, counts, indices, distances):  # type: ignore[no-untyped-de
             counts[far[i]] = rank + 1
 
 
-@_compile("uint16(uint16[::1])")
-def _least(distances):  # type: ignore[no-untyped-def]
+@_compile("uint16(uint16[:, ::1], int64)")
+def _least(block, run):  # type: ignore[no-untyped-def]
     least = FARTHEST
     for i in range(RUN):
-        least = min(least, distances[i])
+        least = min(least, block[run, i])
     return least
 
 
-@_compile("int64(uint16[::1], int64, int64, int64[::1], uint16[::1], int64)")
-def _collect(distances, start, bound, items, far, count):  # type: ignore[no-untyped-def]
+@_compile("int64(uint16[:, ::1], int64, int64, int64, int64[::1], uint16[::1], int64)")
+def _collect(block, run, start, bound, items, far, count):  # type: ignore[no-untyped-def]
     # All are written and the near ones kept: no branch that the processor could mispredict.
     for i in range(RUN):
         items[count] = start + i
-        far[count] = distances[i]
-        count += distances[i] < bound
+        far[count] = block[run, i]
+        count += block[run, i] < bound
     return count
 
 
@@ -163,19 +163,18 @@ def _drop(items, far, count, bound, ties):  # type: ignore[no-untyped-def]
 
 
 @_compile(
-    "UniTuple(int64, 3)(uint16[::1], int64, int64, int64, int64, int64, int64[::1], uint16[::1],"
+    "UniTuple(int64, 3)(uint16[:, ::1], int64, int64, int64, int64, int64, int64[::1], uint16[::1],"
     "int64[::1])"
 )
 def _scan(block, start, k, held, nearer, bound, items, far, counts):  # type: ignore[no-untyped-def]
     """Collect what is nearer than the bound, and draw it closer; return the three numbers."""
-    for run in range(0, BLOCK, RUN):
-        some = block[run : run + RUN]
-        if _least(some) >= bound:
+    for run in range(len(block)):
+        if _least(block, run) >= bound:
             continue
         if held + RUN > len(items):
             held = _drop(items, far, held, bound, k - nearer)
         old = held
-        held = _collect(some, start + run, bound, items, far, old)
+        held = _collect(block, run, start + RUN * run, bound, items, far, old)
         for i in range(old, held):
             counts[far[i]] += 1
         nearer += held - old
@@ -207,6 +206,7 @@ def find_nearest(gallery, first, last, query, bits, indices, distances):  # type
     ranked = min(last, first + max(BLOCK, RANKED * k))
     numbers = np.arange(first, ranked)
     measured, block = np.empty(ranked - first, np.uint16), np.empty(BLOCK, np.uint16)
+    runs = block.reshape((BLOCK // RUN, RUN))
     histograms = np.empty((4, bits + 1), np.uint32)
     group = max(1, min(GROUP, KEPT // k))
     room = 2 * k + 4 * RUN if ranked < last else 0
@@ -242,7 +242,7 @@ def find_nearest(gallery, first, last, query, bits, indices, distances):  # type
             for j in range(rows):
                 _measure(gallery, start, stop, query[begin + j], block[: stop - start])
                 held[j], nearer[j], bounds[j] = _scan(
-                    block, start, k, held[j], nearer[j], bounds[j], items[j], far[j], counts[j]
+                    runs, start, k, held[j], nearer[j], bounds[j], items[j], far[j], counts[j]
                 )
         for j in range(rows):
             here = held[j] = _drop(items[j], far[j], held[j], bounds[j], k - nearer[j])
