@@ -19,9 +19,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facehash.codes import CodesError, Packed, check_packed
+from facehash.retrieval.words import CodeWords, word_rows
 
 Engine = Literal["auto", "numba", "numpy"]
 Counts = NDArray[np.int64]
+
+# Queries that a thread takes at least, where there are enough: they share the reading of memory.
+_TOGETHER = 32
+# Items from which on a few queries are worth more than one thread each.
+_LARGE = 1 << 20
 
 _logger = logging.getLogger(__name__)
 
@@ -87,8 +93,8 @@ def distance_histograms(
     slices = np.stack(
         [np.searchsorted(ordered, of_query, side) for side in ("left", "right")], axis=1
     ).astype(np.int64)
-    gallery_words = _words(gallery[order]).T.copy()
-    query_words = _words(query)
+    gallery_words = word_rows(gallery[order]).T.copy()
+    query_words = word_rows(query)
     everyone = np.zeros((len(query), bits + 1), dtype=np.int64)
     relevant = np.zeros_like(everyone)
     kernels = _kernels(engine)
@@ -98,12 +104,12 @@ def distance_histograms(
             gallery_words, query_words[rows], slices[rows], everyone[rows], relevant[rows]
         )
 
-    _run(work, len(query), threads)
+    _run(work, len(query), _check_threads(threads))
     return Histograms(everyone, relevant)
 
 
 def top_k(
-    gallery: Packed,
+    gallery: Packed | CodeWords,
     query: Packed,
     bits: int,
     k: int,
@@ -114,7 +120,8 @@ def top_k(
     """Find the k nearest gallery items of each query, exactly; ties go by gallery index.
 
     Args:
-        gallery: uint8 (n, ceil(bits / 8)), packed codes.
+        gallery: uint8 (n, ceil(bits / 8)), packed codes; or the same as `CodeWords`, which whoever
+            asks more than once makes once.
         query: uint8 (q, ceil(bits / 8)), packed codes.
         bits: Length of a code, 1 to 1,024.
         k: How many to find, at least 1; a smaller gallery is returned whole.
@@ -127,25 +134,37 @@ def top_k(
     Raises:
         CodesError: Codes of the wrong shape, dtype or padding, or k below 1.
     """
-    gallery = check_packed(gallery, bits, "gallery codes")
+    if not isinstance(gallery, CodeWords):
+        gallery = CodeWords.of(gallery, bits, "gallery codes")
+    elif gallery.bits != bits:
+        raise CodesError(f"the gallery's codes are of {gallery.bits} bits, not {bits}")
     query = check_packed(query, bits, "query codes")
     if k < 1:
         raise CodesError(f"k must be at least 1, got {k}")
-    shape = (len(query), min(k, len(gallery)))
-    nearest = Nearest(np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64))
-    if shape[1] == 0:
+    threads = _check_threads(threads)
+    size, k = len(gallery), min(k, len(gallery))
+    words, query_words, kernels = gallery.words, word_rows(query), _kernels(engine)
+
+    def find(first: int, last: int) -> Nearest:
+        shape = (len(query), min(k, last - first))
+        nearest = Nearest(np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64))
+
+        def work(rows: slice) -> None:
+            kernels.find_nearest(words, first, last, query_words[rows], bits, *_cut(nearest, rows))
+
+        _run(work, len(query) if k else 0, threads if last - first == size else 1)
         return nearest
-    gallery_words = _words(gallery).T.copy()
-    query_words = _words(query)
-    kernels = _kernels(engine)
 
-    def work(rows: slice) -> None:
-        kernels.find_nearest(
-            gallery_words, query_words[rows], bits, nearest.indices[rows], nearest.distances[rows]
-        )
-
-    _run(work, len(query), threads)
-    return nearest
+    if threads == 1 or len(query) >= threads or size < _LARGE:
+        return find(0, size)
+    # Fewer queries than threads: each thread takes a part of the gallery instead.
+    edges = np.linspace(0, size, threads + 1).astype(int).tolist()
+    with ThreadPoolExecutor(threads) as pool:
+        parts = pool.map(find, edges[:-1], edges[1:])
+        indices, distances = (np.concatenate(side, axis=1) for side in zip(*parts, strict=True))
+    # The parts are in the gallery's order, which a stable sort keeps among equally far items.
+    order = np.argsort(distances, axis=1, kind="stable")[:, :k]
+    return Nearest(*(np.take_along_axis(side, order, axis=1) for side in (indices, distances)))
 
 
 def check_labels(labels: ArrayLike, length: int, role: str) -> NDArray[np.int64]:
@@ -164,20 +183,22 @@ def check_labels(labels: ArrayLike, length: int, role: str) -> NDArray[np.int64]
     return array.astype(np.int64)
 
 
-def _words(packed: Packed) -> NDArray[np.uint64]:
-    """Regroup packed codes (n, bytes) into 64-bit words (n, ceil(bytes / 8)), padded by 0."""
-    missing = -packed.shape[1] % 8
-    return np.ascontiguousarray(np.pad(packed, ((0, 0), (0, missing)))).view(np.uint64)
+def _cut(nearest: Nearest, rows: slice) -> Nearest:
+    return Nearest(nearest.indices[rows], nearest.distances[rows])
 
 
-def _run(work: Callable[[slice], None], rows: int, threads: int | None) -> None:
-    """Call `work` on slices of rows, on so many threads."""
+def _check_threads(threads: int | None) -> int:
     if threads is None:
-        threads = _available()
+        return _available()
     if threads < 1:
         raise CodesError(f"threads must be at least 1, got {threads}")
+    return threads
+
+
+def _run(work: Callable[[slice], None], rows: int, threads: int) -> None:
+    """Call `work` on slices of rows, on so many threads."""
     # A few slices a thread: one that is held up by another program does not hold up the rest.
-    step = max(1, -(-rows // (8 * threads)))
+    step = max(1, -(-rows // (8 * threads)), min(_TOGETHER, -(-rows // threads)))
     parts = [slice(start, start + step) for start in range(0, rows, step)]
     if threads == 1 or len(parts) <= 1:
         for part in parts:

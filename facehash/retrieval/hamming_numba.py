@@ -25,11 +25,10 @@ RUN = 128
 RANKED = 64
 
 # The gallery may be mapped from a file that must not be written.
-_WORDS = types.Array(types.uint64, 1, "C", readonly=True)
-_CODES = types.Array(types.uint64, 2, "C", readonly=True)
+_WORDS, _CODES = "Array(uint64, 1, 'C', True)", "Array(uint64, 2, 'C', True)"
 
 
-def _compile(signature: Any) -> Callable[[Callable[..., Any]], Any]:
+def _compile(signature: str) -> Callable[[Callable[..., Any]], Any]:
     def decorate(function: Callable[..., Any]) -> Any:
         try:
             return njit(signature, nogil=True, cache=True)(function)
@@ -52,19 +51,19 @@ def _declare_popcount(typing_context: Any, word: Any) -> Any:
 _popcount: Any = intrinsic(_declare_popcount)
 
 
-@_compile(types.void(_WORDS, types.uint64, types.uint16[::1]))
+@_compile(f"void({_WORDS}, uint64, uint16[::1])")
 def _first_word(words, word, distances):  # type: ignore[no-untyped-def]
     for i in range(len(words)):
         distances[i] = _popcount(words[i] ^ word)
 
 
-@_compile(types.void(_WORDS, types.uint64, types.uint16[::1]))
+@_compile(f"void({_WORDS}, uint64, uint16[::1])")
 def _next_word(words, word, distances):  # type: ignore[no-untyped-def]
     for i in range(len(words)):
         distances[i] += _popcount(words[i] ^ word)
 
 
-@_compile(types.void(_CODES, types.int64, types.int64, _WORDS, types.uint16[::1]))
+@_compile(f"void({_CODES}, int64, int64, {_WORDS}, uint16[::1])")
 def _measure(gallery, start, stop, code, distances):  # type: ignore[no-untyped-def]
     # Slices rather than indices go to the inner loops: only then LLVM vectorises them.
     _first_word(gallery[0, start:stop], code[0], distances)
@@ -94,7 +93,7 @@ def _add(histograms, counts):  # type: ignore[no-untyped-def]
         )
 
 
-@_compile("void(uint64[:, ::1], uint64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1])")
+@_compile(f"void({_CODES}, {_CODES}, int64[:, ::1], int64[:, ::1], int64[:, ::1])")
 def count_distances(gallery, query, slices, everyone, relevant):  # type: ignore[no-untyped-def]
     """Fill the histograms of distance of each query, as `hamming_numpy.count_distances`."""
     bins = everyone.shape[1]
@@ -184,17 +183,7 @@ def _scan(block, start, k, held, nearer, bound, items, far, counts):  # type: ig
     return held, nearer, bound
 
 
-@_compile(
-    types.void(
-        _CODES,
-        types.int64,
-        types.int64,
-        types.uint64[:, ::1],
-        types.int64,
-        types.int64[:, ::1],
-        types.int64[:, ::1],
-    )
-)
+@_compile(f"void({_CODES}, int64, int64, {_CODES}, int64, int64[:, ::1], int64[:, ::1])")
 def find_nearest(gallery, first, last, query, bits, indices, distances):  # type: ignore[no-untyped-def]
     """Fill the k nearest gallery items of each query, as `hamming_numpy.find_nearest`.
 

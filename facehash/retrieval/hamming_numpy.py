@@ -39,6 +39,8 @@ def count_distances(
 
 def find_nearest(
     gallery: Words,
+    first: int,
+    last: int,
     query: Words,
     bits: int,
     indices: NDArray[np.int64],
@@ -48,18 +50,22 @@ def find_nearest(
 
     Args:
         gallery: uint64 (words, n), codes stored word by word.
+        first: The first item that is looked at.
+        last: One past the last.
         query: uint64 (q, words).
         bits: Length of a code; no distance is larger.
-        indices: int64 (q, k), k <= n, filled with gallery indices, nearest first.
+        indices: int64 (q, k), 1 <= k <= last - first, filled with gallery indices, nearest first.
         distances: int64 (q, k), filled with their distances.
     """
-    size = gallery.shape[1]
+    part = gallery[:, first:last]
+    size = last - first
     k = indices.shape[1]
     for row in range(len(query)):
         # One number that orders by distance and then by gallery index.
-        keys = _distances(gallery, query[row]) * size + np.arange(size)
+        keys = _distances(part, query[row]) * size + np.arange(size)
         nearest = np.sort(np.partition(keys, k - 1)[:k])
         distances[row], indices[row] = np.divmod(nearest, size)
+    indices += first
 
 
 def _distances(gallery: Words, code: Words) -> NDArray[np.int64]:

@@ -1,0 +1,86 @@
+"""Packed codes as 64-bit words: the form that is searched, made once and stored as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facehash.codes import CodesError, Packed, check_packed, packed_width
+
+
+@dataclass(frozen=True)
+class CodeWords:
+    """The codes of a gallery in 64-bit words, first words first.
+
+    Word by word, so that a search runs through memory in one direction whatever the length of a
+    code, and a plain array, so that it may be mapped from a file and is never copied.
+
+    Attributes:
+        words: uint64 (ceil(bits / 64), n), contiguous; may be read-only. Byte b of a word holds the
+            bits 8 b to 8 b + 7 of its 64, as in packed codes; what is beyond `bits` is 0.
+        bits: Length of a code, 1 to 1,024.
+    """
+
+    words: NDArray[np.uint64]
+    bits: int
+
+    def __post_init__(self) -> None:
+        """Look at the form, not at the codes.
+
+        Raises:
+            CodesError: Another dtype, shape or memory order.
+        """
+        height = word_count(self.bits)
+        words = self.words
+        if words.dtype != np.uint64 or words.ndim != 2 or words.shape[0] != height:
+            raise CodesError(
+                f"words of {self.bits} bits must be uint64 ({height}, n), "
+                f"got {words.dtype} {words.shape}"
+            )
+        if not (words.flags.c_contiguous and words.flags.aligned):
+            raise CodesError("words must be contiguous and aligned")
+
+    @classmethod
+    def of(cls, packed: Packed, bits: int, name: str = "packed codes") -> Self:
+        """Regroup packed codes.
+
+        Args:
+            packed: uint8 (n, ceil(bits / 8)). Codes of 57 to 64 bits that are contiguous and
+                aligned are not copied.
+            bits: Length of a code, 1 to 1,024.
+            name: What errors call them.
+
+        Raises:
+            CodesError: Another dtype, shape or padding.
+        """
+        return cls(np.ascontiguousarray(word_rows(check_packed(packed, bits, name)).T), bits)
+
+    def __len__(self) -> int:
+        """Return the number of codes."""
+        return int(self.words.shape[1])
+
+
+def word_count(bits: int) -> int:
+    """Return the 64-bit words of one code, ceil(bits / 64).
+
+    Raises:
+        CodesError: `bits` is no length of a code.
+    """
+    return -(-packed_width(bits) // 8)
+
+
+def word_rows(packed: Packed) -> NDArray[np.uint64]:
+    """Regroup packed codes code by code, padded by 0.
+
+    Args:
+        packed: uint8 (n, bytes).
+
+    Returns:
+        uint64 (n, ceil(bytes / 8)), contiguous and aligned; the very memory where that fits.
+    """
+    missing = -packed.shape[1] % 8
+    padded: NDArray[Any] = np.pad(packed, ((0, 0), (0, missing))) if missing else packed
+    return np.require(np.ascontiguousarray(padded).view(np.uint64), requirements=["C", "A"])
