@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facehash.index.base import Found, Ids, Rows, Space, check_ids, check_k
+from facehash.index.base import Found, Ids, IndexRowsError, Rows, Space, check_ids, check_k
 from facehash.retrieval.hamming import top_k
+from facehash.retrieval.words import CodeWords
 
 _BLOCK = 65_536
 # Lengths nearer to 1 than this are rounding of float32 rows that were scaled before.
@@ -20,17 +22,45 @@ class ExactIndex:
 
     FAISS's flat kernel chooses the k nearest vectors; their distances are then computed again in
     float64 from the differences, so that a photo is at distance 0 from itself whatever the batch
-    it was searched in. Rows stay where they are, also mapped from a file, except vectors that are
-    to be compared by cosine and are not of unit length: of them a scaled copy is made.
+    it was searched in. A search converts no row but those it returns: what has to be converted is
+    so when the index is built, which makes a copy of codes (in 64-bit words, unless they are 57 to
+    64 bits long) and of vectors that are to be compared by cosine and are not of unit length. All
+    else stays where it is, also mapped from a file.
 
     Attributes:
         space: How rows are compared.
     """
 
-    def __init__(self, rows: Rows, ids: Ids, space: Space) -> None:
+    def __init__(
+        self,
+        rows: Rows | CodeWords,
+        ids: Ids,
+        space: Space,
+        before_first_search: Callable[[], None] | None = None,
+    ) -> None:
+        """Take rows that were prepared and checked before, without looking at them.
+
+        Args:
+            rows: float32 (n, dimension), finite, and of length 1 or 0 if compared by cosine; or
+                the words of codes. May be mapped from a file.
+            ids: int64 (n,), increasing.
+            space: How rows are compared.
+            before_first_search: Called until it raises nothing: what opening was too short for.
+
+        Raises:
+            IndexRowsError: Another dtype or shape, which is all that is seen.
+        """
+        if isinstance(rows, CodeWords):
+            fits = space.metric == "hamming" and rows.bits == space.dimension
+        else:
+            fits = space.metric != "hamming" and rows.dtype == space.dtype
+            fits &= rows.shape == (len(ids), space.dimension)
+        if not fits or ids.dtype != np.int64 or ids.shape != (len(rows),):
+            raise IndexRowsError(f"not rows that were prepared for {space}, each with an id")
         self.space = space
         self._rows = rows
         self._ids = ids
+        self._before_first_search = before_first_search
 
     @classmethod
     def build(cls, rows: Rows, ids: Ids, space: Space) -> Self:
@@ -41,9 +71,10 @@ class ExactIndex:
             CodesError: Codes of the wrong dtype, shape or padding.
         """
         checked = space.check(rows)
-        if space.metric == "cosine":
-            checked = unit_rows(checked)
-        return cls(checked, check_ids(ids, len(checked)), space)
+        ids = check_ids(ids, len(checked))
+        if space.metric == "hamming":
+            return cls(CodeWords.of(checked, space.dimension), ids, space)
+        return cls(unit_rows(checked) if space.metric == "cosine" else checked, ids, space)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -58,15 +89,20 @@ class ExactIndex:
         """
         queries = self.space.check(queries, "queries")
         k = min(check_k(k), len(self))
+        if self._before_first_search:
+            self._before_first_search()
+            self._before_first_search = None
         if not len(queries) or not k:
             shape = (len(queries), k)
             return Found(np.zeros(shape), np.zeros(shape, np.int64))
-        if self.space.metric == "hamming":
+        if isinstance(self._rows, CodeWords):
             nearest = top_k(self._rows, queries, self.space.dimension, k)
             return Found(nearest.distances.astype(np.float64), self._ids[nearest.indices])
-        return self._search_vectors(queries, k)
+        return self._search_vectors(self._rows, queries, k)
 
-    def _search_vectors(self, queries: NDArray[np.float32], k: int) -> Found:
+    def _search_vectors(
+        self, rows: NDArray[np.float32], queries: NDArray[np.float32], k: int
+    ) -> Found:
         # FAISS starts its threads when it is imported, which nothing but a search needs.
         import faiss
 
@@ -74,12 +110,12 @@ class ExactIndex:
         if cosine:
             queries = unit_rows(queries)
         metric = faiss.METRIC_INNER_PRODUCT if cosine else faiss.METRIC_L2
-        _, indices = faiss.knn(queries, self._rows, k, metric=metric)
+        _, indices = faiss.knn(queries, rows, k, metric=metric)
         distances = np.empty(indices.shape, np.float64)
         for query, chosen, row in zip(queries, indices, distances, strict=True):
             # The order by row is the order by id, which the stable sort keeps among equals.
             chosen.sort()
-            row[:] = self._distances(query, self._rows[chosen])
+            row[:] = self._distances(query, rows[chosen])
             order = np.argsort(row, kind="stable")
             row[:], chosen[:] = row[order], chosen[order]
         return Found(distances, self._ids[indices])

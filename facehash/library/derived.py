@@ -1,24 +1,35 @@
 """The arrays that a search maps into memory, made of the database and made again at any time.
 
 ``index/embedding-<generation>.npy`` with ``index/embedding-ids-<generation>.npy``, and the same for
-``code``. The generation in the name is the database's; other files are of the past.
+``code``, whose rows are 64-bit words as they are searched. The generation in the name is the
+database's; other files are of the past. ``index/sums-<generation>.json`` is written last and tells
+the length and the SHA-256 of each array: without it there is no index.
+
+Opening looks at names, lengths and forms only, however many faces there are. A search reads all
+rows anyway; before the first one of a process the sums are compared too, so that damage is told
+instead of a wrong neighbour.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facehash.files import write_json
 from facehash.index.base import Ids, Rows, Space
 from facehash.index.exact import ExactIndex, unit_rows
 from facehash.library.database import LibraryError
 from facehash.library.private import make_private_folder, replacing_privately
 from facehash.library.settings import Settings
 from facehash.library.store import Column, Store
+from facehash.retrieval.words import CodeWords
 
 FOLDER = "index"
 
@@ -61,16 +72,23 @@ def write_index(store: Store, wanted: dict[Column, Space]) -> list[Path]:
     folder = store.directory / FOLDER
     make_private_folder(folder)
     kept = []
+    sums: dict[str, dict[str, Any]] = {}
     # One transaction, so that all arrays are of one generation.
     with store.database.transaction():
         generation = store.generation()
         for column, space in wanted.items():
             ids, rows = collect(store, column, space)
-            for name, array in ((f"{column}-ids", ids), (column, rows)):
+            stored = CodeWords.of(rows, space.dimension).words if column == "code" else rows
+            for name, array in ((f"{column}-ids", ids), (column, stored)):
                 path = folder / f"{name}-{generation}.npy"
                 with replacing_privately(path) as temporary:
                     np.save(temporary, array, allow_pickle=False)
+                    sums[path.name] = {"bytes": temporary.stat().st_size, "sha256": _sum(array)}
                 kept.append(path)
+        path = folder / f"sums-{generation}.json"
+        with replacing_privately(path) as temporary:
+            write_json(temporary, sums)
+        kept.append(path)
     for path in folder.iterdir():
         if path.is_dir():
             # Where a writer was killed: faces that were forgotten since may be in it.
@@ -91,34 +109,25 @@ def open_index(store: Store, column: Column, space: Space) -> ExactIndex:
     Raises:
         LibraryError: The arrays are damaged, or the database.
     """
-    loaded = load(store, column, space)
-    ids, rows = loaded or collect(store, column, space)
-    return ExactIndex.build(rows, ids, space)
+    stored = _open(store, column, space)
+    if stored is None:
+        ids, rows = collect(store, column, space)
+        return ExactIndex.build(rows, ids, space)
+    return ExactIndex(stored.rows, stored.ids, space, before_first_search=stored.prove)
 
 
 def load(store: Store, column: Column, space: Space) -> tuple[Ids, Rows] | None:
-    """Map the arrays of this generation, None where there are none.
+    """Read the arrays of this generation, proven; None where there are none.
 
     Raises:
         LibraryError: They are damaged.
     """
-    generation = store.generation()
-    folder = store.directory / FOLDER
-    try:
-        ids, rows = (
-            _map(folder / f"{name}-{generation}.npy") for name in (f"{column}-ids", column)
-        )
-    except FileNotFoundError:
+    stored = _open(store, column, space)
+    if stored is None:
         return None
-    except (OSError, ValueError, EOFError) as error:
-        raise LibraryError(_damaged(store, error)) from error
-    if (
-        ids.dtype != np.int64
-        or rows.dtype != space.dtype
-        or rows.shape != (*ids.shape, space.width)
-    ):
-        raise LibraryError(_damaged(store, f"{rows.dtype} {rows.shape} for {ids.shape} ids"))
-    return ids, rows
+    stored.prove()
+    rows = stored.rows
+    return stored.ids, rows.packed() if isinstance(rows, CodeWords) else rows
 
 
 def collect(store: Store, column: Column, space: Space) -> tuple[Ids, Rows]:
@@ -130,15 +139,57 @@ def collect(store: Store, column: Column, space: Space) -> tuple[Ids, Rows]:
     return ids, unit_rows(rows) if space.metric == "cosine" else rows
 
 
-def _map(path: Path) -> NDArray[Any]:
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
-    if not isinstance(array, np.ndarray):
-        raise ValueError(f"{path.name} is not one array")
+class _Stored(NamedTuple):
+    """Arrays that were opened; `prove` raises LibraryError where they are not what was written."""
+
+    ids: Ids
+    rows: Rows | CodeWords
+    prove: Callable[[], None]
+
+
+def _open(store: Store, column: Column, space: Space) -> _Stored | None:
+    folder, generation = store.directory / FOLDER, store.generation()
+    names = [f"{name}-{generation}.npy" for name in (f"{column}-ids", column)]
+    try:
+        told = json.loads((folder / f"sums-{generation}.json").read_bytes())
+        sums = [str(told[name]["sha256"]) for name in names]
+        ids, rows = arrays = [_map(folder / name, told[name]["bytes"]) for name in names]
+        prepared = CodeWords(rows, space.dimension) if space.metric == "hamming" else rows
+        ExactIndex(prepared, ids, space)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
+        raise LibraryError(_damaged(store.directory, error)) from error
+
+    def prove() -> None:
+        for name, array, wanted in zip(names, arrays, sums, strict=True):
+            if _sum(array) != wanted:
+                raise LibraryError(
+                    _damaged(store.directory, f"{name}: these are not its {column}s")
+                )
+
+    return _Stored(ids, prepared, prove)
+
+
+def _map(path: Path, length: int) -> NDArray[Any]:
+    if path.stat().st_size != length:
+        raise ValueError(f"{path.name} has {path.stat().st_size} bytes, not {length}")
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:
+        # A damaged header trips NumPy in ways of all kinds, its tokenizer's among them.
+        raise ValueError(f"{path.name} cannot be read ({error})") from error
+    if not isinstance(array, np.ndarray) or not array.flags.c_contiguous:
+        raise ValueError(f"{path.name} is not one array, row by row")
     return array
 
 
-def _damaged(store: Store, why: object) -> str:
+def _sum(array: NDArray[Any]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data).hexdigest()
+
+
+def _damaged(directory: Path, why: object) -> str:
     return (
-        f"{store.directory}: its index files are damaged ({why}); "
-        f"facehash rebuild --library {store.directory} makes them again"
+        f"{directory}: its index files are damaged ({why}); "
+        f"facehash rebuild --library {directory} makes them again"
     )

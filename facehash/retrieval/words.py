@@ -58,6 +58,11 @@ class CodeWords:
         """
         return cls(np.ascontiguousarray(word_rows(check_packed(packed, bits, name)).T), bits)
 
+    def packed(self) -> Packed:
+        """Return the codes as packed uint8 (n, ceil(bits / 8)), a copy beyond 64 bits."""
+        rows = np.ascontiguousarray(self.words.T).view(np.uint8)
+        return rows[:, : packed_width(self.bits)]
+
     def __len__(self) -> int:
         """Return the number of codes."""
         return int(self.words.shape[1])
