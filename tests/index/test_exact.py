@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from facehash.codes import CodesError
 from facehash.index.base import IndexRowsError, Space
 from facehash.index.exact import ExactIndex, unit_rows
+from facehash.retrieval.words import CodeWords
 
 
 def vectors(seed, n, d=7):
@@ -108,3 +110,58 @@ def test_faiss_is_loaded_by_a_search_and_not_before():
     script = "import sys, facehash.index.exact; print(sorted({'faiss', 'keras'} & {*sys.modules}))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_search_converts_no_gallery(tmp_path):
+    # Allocations of Python and NumPy while searching stay far below the codes themselves.
+    codes = np.random.default_rng(0).integers(0, 256, (500_000, 16), np.uint8)
+    np.save(tmp_path / "words.npy", CodeWords.of(codes, 128).words)
+    mapped = CodeWords(np.load(tmp_path / "words.npy", mmap_mode="r"), 128)
+    space = Space("hamming", 128)
+    for index in (
+        ExactIndex.build(codes, np.arange(500_000), space),
+        ExactIndex(mapped, np.arange(500_000), space),
+    ):
+        index.search(codes[:1], 1)
+        tracemalloc.start()
+        found = index.search(codes[7:9], 10)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 1_000_000 and found.ids[:, 0].tolist() == [7, 8]
+
+
+def test_what_opening_left_is_done_before_the_first_search_and_until_it_succeeds():
+    answers = iter([ValueError("damaged"), None])
+    asked = []
+
+    def prove():
+        answer = next(answers)
+        asked.append(answer)
+        if answer:
+            raise answer
+
+    rows = unit_rows(vectors(7, 4))
+    index = ExactIndex(rows, np.arange(4), Space("cosine", 7), prove)
+    assert not asked
+    with pytest.raises(ValueError, match="damaged"):
+        index.search(rows, 1)
+    for _ in range(2):
+        assert index.search(rows, 1).ids.tolist() == [[0], [1], [2], [3]]
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "ids", "space"),
+    [
+        (vectors(8, 4), np.arange(3), Space("cosine", 7)),
+        (vectors(8, 4), np.arange(4.0), Space("cosine", 7)),
+        (vectors(8, 4, 6), np.arange(4), Space("cosine", 7)),
+        (vectors(8, 4).astype(float), np.arange(4), Space("cosine", 7)),
+        (np.zeros((4, 1), np.uint8), np.arange(4), Space("hamming", 7)),
+        (CodeWords.of(np.zeros((4, 1), np.uint8), 7), np.arange(4), Space("hamming", 8)),
+        (CodeWords.of(np.zeros((4, 1), np.uint8), 7), np.arange(4), Space("cosine", 7)),
+    ],
+)
+def test_rows_that_were_not_prepared_for_the_space_are_refused(rows, ids, space):
+    with pytest.raises(IndexRowsError, match="not rows that were prepared for Space"):
+        ExactIndex(rows, ids, space)
