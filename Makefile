@@ -55,6 +55,7 @@ lint: $(VENV)/.installed-test $(VENV)/.installed-lint
 # JAX and PyTorch are among the options that are compared.
 bench: $(VENV)/.installed-test $(VENV)/.installed-backends
 	$(BIN)/python -m benchmarks.evaluation
+	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.data
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.training_options

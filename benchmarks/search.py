@@ -21,8 +21,6 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,13 +28,12 @@ from typing import Any
 import faiss
 import numpy as np
 
-from benchmarks.library_of_codes import make_library
+from benchmarks.library_opening import time_opening
 from benchmarks.machine import describe_machine
 from benchmarks.pairs import CLOCKS, Turns, ratio, take_turns, verdict
 from facehash.files import write_json
 from facehash.index.base import Space
 from facehash.index.exact import ExactIndex
-from facehash.library.search import open_library
 from facehash.retrieval.hamming import top_k
 from facehash.retrieval.words import CodeWords
 
@@ -96,21 +93,21 @@ def vector_searches(rows: int) -> tuple[np.ndarray, dict[str, Search]]:
     return asked, searches
 
 
-def compare(searches: dict[str, Search], queries: np.ndarray, turns: int) -> dict[str, Any]:
-    """Time searches in batches and one by one, after seeing that they agree."""
+def compare(
+    searches: dict[str, Search], queries: np.ndarray, one_by_one: int, turns: int
+) -> dict[str, Any]:
+    """Time searches of all queries at once and of some one by one, after seeing that they agree."""
     answers = [search(queries[:8]) for search in searches.values()]
-    agree = all(np.allclose(answer, answers[0], atol=1e-5) for answer in answers)
-    found: dict[str, Any] = {"same_distances": agree}
-    singles = queries[: SINGLES[next(n for n, q in BATCH.items() if q == len(queries))]]
-
-    def one_by_one(search: Search) -> None:
-        for row in range(len(singles)):
-            search(singles[row : row + 1])
-
-    for mode, asked in (("batched", queries), ("one by one", singles)):
-        run = one_by_one if mode == "one by one" else (lambda search: search(queries))
-        ways = {name: (lambda search=search: run(search)) for name, search in searches.items()}
-        found[mode] = relate(take_turns(ways, turns, CLOCKS), len(asked))
+    found: dict[str, Any] = {
+        "same_distances": all(np.allclose(one, answers[0], atol=1e-5) for one in answers)
+    }
+    singles = queries[:one_by_one]
+    for mode, parts in (("batched", [queries]), ("one by one", np.split(singles, one_by_one))):
+        ways = {
+            name: lambda search=search, parts=parts: [search(part) for part in parts]
+            for name, search in searches.items()
+        }
+        found[mode] = relate(take_turns(ways, turns, CLOCKS), sum(map(len, parts)))
     return found
 
 
@@ -155,25 +152,6 @@ def invert(seconds: Turns) -> dict[str, Any]:
     return ratio(seconds, read, ("one query",)) | {"read": read}
 
 
-def time_opening(rows: int, turns: int) -> dict[str, Any]:
-    """Time opening a library, and its first and second search, once it is in the page cache."""
-    seconds: Turns = {"open": [], "first search": [], "second search": []}
-    with tempfile.TemporaryDirectory() as folder:
-        gallery, queries = draw_codes(rows, 64)
-        make_library(Path(folder) / "library", gallery)
-        for _ in range(turns):
-            start = time.perf_counter()
-            with open_library(Path(folder) / "library") as library:
-                count = len(library)
-                seconds["open"].append(time.perf_counter() - start)
-                for name in ("first search", "second search"):
-                    start = time.perf_counter()
-                    library.search_vectors(queries[:1], K)
-                    seconds[name].append(time.perf_counter() - start)
-    middle = {name: round(1e3 * statistics.median(t), 2) for name, t in seconds.items()}
-    return {"rows": count, "bits": 64, "milliseconds": middle}
-
-
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Run everything that fits below the largest size."""
     faiss.omp_set_num_threads(options.threads)
@@ -183,12 +161,13 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     for bits in (64, 128):
         for rows in (n for n in CODES if n <= options.largest):
             gallery, queries = draw_codes(rows, bits)
-            found = compare(code_searches(gallery, bits, options.threads), queries, options.turns)
+            searches = code_searches(gallery, bits, options.threads)
+            found = compare(searches, queries, SINGLES[rows], options.turns)
             cases.append({"kind": "codes", "rows": rows, "bits": bits} | found)
             print(line(cases[-1]), flush=True)
     for rows in (n for n in VECTORS if n <= options.largest):
         queries, searches = vector_searches(rows)
-        found = compare(searches, queries, options.turns)
+        found = compare(searches, queries, SINGLES[rows], options.turns)
         cases.append({"kind": "vectors", "rows": rows, "dimension": DIMENSION} | found)
         print(line(cases[-1]), flush=True)
     return {
@@ -199,7 +178,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "load_of_the_machine": {"before": round(load, 1), "after": round(os.getloadavg()[0], 1)},
         "cases": cases,
         "reading": compare_with_reading(options.largest, options.threads, options.turns),
-        "opening": time_opening(min(10**6, options.largest), options.turns),
+        "opening": time_opening(*draw_codes(min(10**6, options.largest), 64), options.turns),
     }
 
 

@@ -6,10 +6,12 @@ threads run them side by side, and no threading layer of Numba is involved.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import njit
 from numba.core import types
 from numba.extending import intrinsic
@@ -18,11 +20,13 @@ from numba.extending import intrinsic
 BLOCK = 2048
 # Queries that share the reading of a block, and neighbours whose candidates are kept at a time.
 GROUP, KEPT = 32, 1 << 16
-FARTHEST = np.uint16(65535)
-# Items of a block of which the nearest is looked at before each of them is. A constant for LLVM.
-RUN = 128
+# Items that are compared with the bound at once: one bit of a word each.
+RUN, FARTHEST, _ONE = 64, np.uint16(65535), np.uint64(1)
 # Items a neighbour that are ranked by counting; farther on few are nearer than those found.
-RANKED = 64
+RANKED = 16
+
+if sys.byteorder != "little":
+    raise ImportError("the order of bits in a run is that of little-endian processors")
 
 # The gallery may be mapped from a file that must not be written.
 _WORDS, _CODES = "Array(uint64, 1, 'C', True)", "Array(uint64, 2, 'C', True)"
@@ -49,6 +53,25 @@ def _declare_popcount(typing_context: Any, word: Any) -> Any:
 
 
 _popcount: Any = intrinsic(_declare_popcount)
+
+
+def _declare_nearer(typing_context: Any, distances: Any, start: Any, bound: Any) -> Any:
+    """Compare a run of distances with a bound at once: bit i is set where the i-th is nearer."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        lanes, order = ir.VectorType(ir.IntType(16), RUN), ir.VectorType(ir.IntType(32), RUN)
+        pointer = builder.bitcast(builder.gep(array.data, [arguments[1]]), lanes.as_pointer())
+        bound, none = builder.trunc(arguments[2], lanes.element), ir.Constant(lanes, ir.Undefined)
+        first = builder.insert_element(none, bound, ir.Constant(order.element, 0))
+        bounds = builder.shuffle_vector(first, none, ir.Constant(order, [0] * RUN))
+        nearer = builder.icmp_unsigned("<", builder.load(pointer, align=2), bounds)
+        return builder.bitcast(nearer, ir.IntType(RUN))
+
+    return types.uint64(distances, types.int64, types.int64), generate
+
+
+_nearer: Any = intrinsic(_declare_nearer)
 
 
 @_compile(f"void({_WORDS}, uint64, uint16[::1])")
@@ -86,11 +109,10 @@ def _count(distances, histograms):  # type: ignore[no-untyped-def]
 
 
 @_compile("void(uint32[:, ::1], int64[::1])")
-def _add(histograms, counts):  # type: ignore[no-untyped-def]
+def _add(four, counts):  # type: ignore[no-untyped-def]
     for d in range(len(counts)):
-        counts[d] = (
-            np.int64(histograms[0, d]) + histograms[1, d] + histograms[2, d] + histograms[3, d]
-        )
+        # In 64 bits: four histograms that are full together hold more than one can.
+        counts[d] = np.int64(four[0, d]) + four[1, d] + four[2, d] + four[3, d]
 
 
 @_compile(f"void({_CODES}, {_CODES}, int64[:, ::1], int64[:, ::1], int64[:, ::1])")
@@ -129,22 +151,11 @@ def _sort(items, far, counts, indices, distances):  # type: ignore[no-untyped-de
             counts[far[i]] = rank + 1
 
 
-@_compile("uint16(uint16[:, ::1], int64)")
-def _least(block, run):  # type: ignore[no-untyped-def]
-    least = FARTHEST
-    for i in range(RUN):
-        least = min(least, block[run, i])
-    return least
-
-
-@_compile("int64(uint16[:, ::1], int64, int64, int64, int64[::1], uint16[::1], int64)")
-def _collect(block, run, start, bound, items, far, count):  # type: ignore[no-untyped-def]
-    # All are written and the near ones kept: no branch that the processor could mispredict.
-    for i in range(RUN):
-        items[count] = start + i
-        far[count] = block[run, i]
-        count += block[run, i] < bound
-    return count
+@_compile("void(uint16[::1], int64[::1])")
+def _tally(far, counts):  # type: ignore[no-untyped-def]
+    counts[:] = 0
+    for distance in far:
+        counts[distance] += 1
 
 
 @_compile("int64(int64[::1], uint16[::1], int64, int64, int64)")
@@ -162,21 +173,26 @@ def _drop(items, far, count, bound, ties):  # type: ignore[no-untyped-def]
 
 
 @_compile(
-    "UniTuple(int64, 3)(uint16[:, ::1], int64, int64, int64, int64, int64, int64[::1], uint16[::1],"
+    "UniTuple(int64, 3)(uint16[::1], int64, int64, int64, int64, int64, int64[::1], uint16[::1],"
     "int64[::1])"
 )
 def _scan(block, start, k, held, nearer, bound, items, far, counts):  # type: ignore[no-untyped-def]
     """Collect what is nearer than the bound, and draw it closer; return the three numbers."""
-    for run in range(len(block)):
-        if _least(block, run) >= bound:
+    for run in range(0, len(block), RUN):
+        near = _nearer(block, run, bound)
+        if near == 0:
             continue
         if held + RUN > len(items):
             held = _drop(items, far, held, bound, k - nearer)
-        old = held
-        held = _collect(block, run, start + RUN * run, bound, items, far, old)
-        for i in range(old, held):
-            counts[far[i]] += 1
-        nearer += held - old
+        while near != 0:
+            # How many zeros end the word: where the next of them is.
+            i = run + np.int64(_popcount(~near & (near - _ONE)))
+            items[held] = start + i
+            far[held] = block[i]
+            counts[block[i]] += 1
+            held += 1
+            nearer += 1
+            near &= near - _ONE
         while nearer >= k:
             bound -= 1
             nearer -= counts[bound]
@@ -188,19 +204,17 @@ def find_nearest(gallery, first, last, query, bits, indices, distances):  # type
     """Fill the k nearest gallery items of each query, as `hamming_numpy.find_nearest`.
 
     The first items are ranked by counting how many lie at each distance. What is as far as the
-    k-th of those or farther, and comes later, is no neighbour: so of the rest a run of items is
-    passed over by its least distance, and what is nearer is collected, drawing the bound closer.
+    k-th of those or farther, and comes later, is no neighbour: so the rest is compared with that
+    bound, run by run, and the few items that are nearer are collected, drawing the bound closer.
     """
     k = indices.shape[1]
     ranked = min(last, first + max(BLOCK, RANKED * k))
     numbers = np.arange(first, ranked)
     measured, block = np.empty(ranked - first, np.uint16), np.empty(BLOCK, np.uint16)
-    runs = block.reshape((BLOCK // RUN, RUN))
-    histograms = np.empty((4, bits + 1), np.uint32)
     group = max(1, min(GROUP, KEPT // k))
     room = 2 * k + 4 * RUN if ranked < last else 0
     items, far = np.empty((group, room), np.int64), np.empty((group, room), np.uint16)
-    counts = np.empty((group, bits + 1), np.int64)
+    histograms, counts = np.empty((4, bits + 1), np.uint32), np.empty((group, bits + 1), np.int64)
     # Of each query: candidates held, those among them nearer than the bound, and the bound.
     held, nearer, bounds = np.empty((3, group), np.int64)
     for begin in range(0, len(query), group):
@@ -215,27 +229,22 @@ def find_nearest(gallery, first, last, query, bits, indices, distances):  # type
             _add(histograms, counts[j])
             _sort(numbers, measured, counts[j], indices[begin + j], distances[begin + j])
             if ranked < last:
-                counts[j] = 0
-                for i in range(k):
-                    items[j, i] = indices[begin + j, i]
-                    far[j, i] = distances[begin + j, i]
-                    counts[j, far[j, i]] += 1
+                items[j, :k], far[j, :k] = indices[begin + j], distances[begin + j]
+                _tally(far[j, :k], counts[j])
                 held[j], bounds[j] = k, far[j, k - 1]
                 nearer[j] = k - counts[j, bounds[j]]
         if ranked == last:
             continue
         for start in range(ranked, last, BLOCK):
             stop = min(start + BLOCK, last)
-            # Whole runs are looked at: beyond the last item nothing is near.
+            # Whole runs are compared: beyond the last item nothing is near.
             block[stop - start :] = FARTHEST
             for j in range(rows):
                 _measure(gallery, start, stop, query[begin + j], block[: stop - start])
                 held[j], nearer[j], bounds[j] = _scan(
-                    runs, start, k, held[j], nearer[j], bounds[j], items[j], far[j], counts[j]
+                    block, start, k, held[j], nearer[j], bounds[j], items[j], far[j], counts[j]
                 )
         for j in range(rows):
-            here = held[j] = _drop(items[j], far[j], held[j], bounds[j], k - nearer[j])
-            counts[j] = 0
-            for i in range(here):
-                counts[j, far[j, i]] += 1
+            here = _drop(items[j], far[j], held[j], bounds[j], k - nearer[j])
+            _tally(far[j, :here], counts[j])
             _sort(items[j], far[j, :here], counts[j], indices[begin + j], distances[begin + j])
