@@ -13,6 +13,8 @@ from facehash.retrieval.hamming import top_k
 from facehash.retrieval.words import CodeWords
 
 _BLOCK = 65_536
+# Numbers of rows whose distances are computed together: they stay in the second-level cache.
+_TOGETHER = 1 << 16
 # Lengths nearer to 1 than this are rounding of float32 rows that were scaled before.
 _UNIT = 1e-4
 
@@ -111,25 +113,28 @@ class ExactIndex:
             queries = unit_rows(queries)
         metric = faiss.METRIC_INNER_PRODUCT if cosine else faiss.METRIC_L2
         _, indices = faiss.knn(queries, rows, k, metric=metric)
+        # The order by row is the order by id, which the stable sort keeps among equals.
+        indices.sort(axis=1)
         distances = np.empty(indices.shape, np.float64)
-        for query, chosen, row in zip(queries, indices, distances, strict=True):
-            # The order by row is the order by id, which the stable sort keeps among equals.
-            chosen.sort()
-            row[:] = self._distances(query, rows[chosen])
-            order = np.argsort(row, kind="stable")
-            row[:], chosen[:] = row[order], chosen[order]
-        return Found(distances, self._ids[indices])
+        step = max(1, _TOGETHER // (k * self.space.dimension))
+        for start in range(0, len(queries), step):
+            part = slice(start, start + step)
+            distances[part] = self._distances(queries[part], rows[indices[part]])
+        order = np.argsort(distances, axis=1, kind="stable")
+        chosen = np.take_along_axis(indices, order, axis=1)
+        return Found(np.take_along_axis(distances, order, axis=1), self._ids[chosen])
 
     def _distances(
-        self, query: NDArray[np.float32], rows: NDArray[np.float32]
+        self, queries: NDArray[np.float32], rows: NDArray[np.float32]
     ) -> NDArray[np.float64]:
-        wide = rows.astype(np.float64)
-        squared = np.square(wide - query).sum(axis=1)
+        """Return how far rows (q, k, d) are from their queries (q, d), float64 (q, k)."""
+        difference = rows - queries[:, None].astype(np.float64)
+        squared = np.square(difference, out=difference).sum(axis=2)
         if self.space.metric == "euclidean":
             return np.asarray(np.sqrt(squared))
         # Half the squared difference of unit vectors is 1 - cosine; a vector of length 0 has no
         # direction and is as far from anything as a perpendicular one.
-        directed = wide.any(axis=1) & bool(query.any())
+        directed = rows.any(axis=2) & queries.any(axis=1, keepdims=True)
         return np.where(directed, squared / 2, 1.0)
 
 
