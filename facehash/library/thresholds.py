@@ -27,6 +27,7 @@ def _measured(distance: float, missed: str) -> Threshold:
 
 _SFACE = "sha256=0ba9fbfa01b5270c96627c4ef784da859931e02f04419c829e83484087c34e79"
 _FACENET = "sha256=bc2102394d88418d9db3cebfc6b7e3fb70abaf631c9cccb37ac0f4ccfad62b6e"
+_DLIB = "sha256=55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
 
 # The beginning of an identity, a model's file name left out -> threshold. What changes the
 # distances, weights above all, is part of it. Measured by `python -m benchmarks.verification`,
@@ -39,6 +40,7 @@ THRESHOLDS = {
     f"keras:size=160,normalization=per_image,metric=euclidean,crop=box,{_FACENET}": _measured(
         11.256, "5.0"
     ),
+    f"dlib:{_DLIB}": _measured(0.540, "14.7"),
 }
 
 
