@@ -100,9 +100,8 @@ def compare(
 ) -> dict[str, Any]:
     """Time searches of all queries at once and of some one by one, after seeing that they agree."""
     answers = [search(queries[:8]) for search in searches.values()]
-    found: dict[str, Any] = {
-        "same_distances": all(np.allclose(one, answers[0], atol=1e-5) for one in answers)
-    }
+    agree = all(np.allclose(one, answers[0], atol=1e-5) for one in answers)
+    found: dict[str, Any] = {"same_distances": agree}
     singles = np.split(queries[:one_by_one], one_by_one)
     for mode, parts in (("batched", [queries]), ("one by one", singles)):
         ways = {

@@ -6,27 +6,21 @@ threads run them side by side, and no threading layer of Numba is involved.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba import njit
-from numba.core import types
-from numba.extending import intrinsic
+
+from facehash.retrieval.intrinsics import RUN, nearer_bits, popcount
 
 # Distances of so many items (2 bytes each) stay in the first-level cache while they are counted.
 BLOCK = 2048
 # Queries that share the reading of a block, and neighbours whose candidates are kept at a time.
 GROUP, KEPT = 32, 1 << 16
-# Items that are compared with the bound at once: one bit of a word each.
-RUN, FARTHEST, _ONE = 64, np.uint16(65535), np.uint64(1)
+_ONE, _ALL = np.uint64(1), np.uint64(2**64 - 1)
 # Items a neighbour that are ranked by counting; farther on few are nearer than those found.
 RANKED = 16
-
-if sys.byteorder != "little":
-    raise ImportError("the order of bits in a run is that of little-endian processors")
 
 # The gallery may be mapped from a file that must not be written.
 _WORDS, _CODES = "Array(uint64, 1, 'C', True)", "Array(uint64, 2, 'C', True)"
@@ -43,47 +37,16 @@ def _compile(signature: str) -> Callable[[Callable[..., Any]], Any]:
     return decorate
 
 
-def _declare_popcount(typing_context: Any, word: Any) -> Any:
-    """Count the set bits of a word by LLVM's ctpop, which becomes the processor's own."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.ctpop(arguments[0])
-
-    return types.uint64(types.uint64), generate
-
-
-_popcount: Any = intrinsic(_declare_popcount)
-
-
-def _declare_nearer(typing_context: Any, distances: Any, start: Any, bound: Any) -> Any:
-    """Compare a run of distances with a bound at once: bit i is set where the i-th is nearer."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        lanes, order = ir.VectorType(ir.IntType(16), RUN), ir.VectorType(ir.IntType(32), RUN)
-        pointer = builder.bitcast(builder.gep(array.data, [arguments[1]]), lanes.as_pointer())
-        bound, none = builder.trunc(arguments[2], lanes.element), ir.Constant(lanes, ir.Undefined)
-        first = builder.insert_element(none, bound, ir.Constant(order.element, 0))
-        bounds = builder.shuffle_vector(first, none, ir.Constant(order, [0] * RUN))
-        nearer = builder.icmp_unsigned("<", builder.load(pointer, align=2), bounds)
-        return builder.bitcast(nearer, ir.IntType(RUN))
-
-    return types.uint64(distances, types.int64, types.int64), generate
-
-
-_nearer: Any = intrinsic(_declare_nearer)
-
-
 @_compile(f"void({_WORDS}, uint64, uint16[::1])")
 def _first_word(words, word, distances):  # type: ignore[no-untyped-def]
     for i in range(len(words)):
-        distances[i] = _popcount(words[i] ^ word)
+        distances[i] = popcount(words[i] ^ word)
 
 
 @_compile(f"void({_WORDS}, uint64, uint16[::1])")
 def _next_word(words, word, distances):  # type: ignore[no-untyped-def]
     for i in range(len(words)):
-        distances[i] += _popcount(words[i] ^ word)
+        distances[i] += popcount(words[i] ^ word)
 
 
 @_compile(f"void({_CODES}, int64, int64, {_WORDS}, uint16[::1])")
@@ -173,23 +136,28 @@ def _drop(items, far, count, bound, ties):  # type: ignore[no-untyped-def]
 
 
 @_compile(
-    "UniTuple(int64, 3)(uint16[::1], int64, int64, int64, int64, int64, int64[::1], uint16[::1],"
-    "int64[::1])"
+    f"UniTuple(int64, 3)({_CODES}, int64, int64, {_WORDS}, int64, int64, int64, int64, int64[::1],"
+    "uint16[::1], int64[::1])"
 )
-def _scan(block, start, k, held, nearer, bound, items, far, counts):  # type: ignore[no-untyped-def]
+def _scan(gallery, start, stop, code, k, held, nearer, bound, items, far, counts):  # type: ignore[no-untyped-def]
     """Collect what is nearer than the bound, and draw it closer; return the three numbers."""
-    for run in range(0, len(block), RUN):
-        near = _nearer(block, run, bound)
+    for run in range(start, stop, RUN):
+        # The last run may reach back to items that were compared before; their bits are cleared.
+        first = min(run, stop - RUN)
+        near = nearer_bits(gallery, first, code, bound) & (_ALL << np.uint64(run - first))
         if near == 0:
             continue
         if held + RUN > len(items):
             held = _drop(items, far, held, bound, k - nearer)
         while near != 0:
             # How many zeros end the word: where the next of them is.
-            i = run + np.int64(_popcount(~near & (near - _ONE)))
-            items[held] = start + i
-            far[held] = block[i]
-            counts[block[i]] += 1
+            item = first + np.int64(popcount(~near & (near - _ONE)))
+            distance = np.int64(0)
+            for w in range(len(code)):
+                distance += np.int64(popcount(gallery[w, item] ^ code[w]))
+            items[held] = item
+            far[held] = distance
+            counts[distance] += 1
             held += 1
             nearer += 1
             near &= near - _ONE
@@ -210,7 +178,7 @@ def find_nearest(gallery, first, last, query, bits, indices, distances):  # type
     k = indices.shape[1]
     ranked = min(last, first + max(BLOCK, RANKED * k))
     numbers = np.arange(first, ranked)
-    measured, block = np.empty(ranked - first, np.uint16), np.empty(BLOCK, np.uint16)
+    measured = np.empty(ranked - first, np.uint16)
     group = max(1, min(GROUP, KEPT // k))
     room = 2 * k + 4 * RUN if ranked < last else 0
     items, far = np.empty((group, room), np.int64), np.empty((group, room), np.uint16)
@@ -237,13 +205,11 @@ def find_nearest(gallery, first, last, query, bits, indices, distances):  # type
             continue
         for start in range(ranked, last, BLOCK):
             stop = min(start + BLOCK, last)
-            # Whole runs are compared: beyond the last item nothing is near.
-            block[stop - start :] = FARTHEST
             for j in range(rows):
-                _measure(gallery, start, stop, query[begin + j], block[: stop - start])
                 held[j], nearer[j], bounds[j] = _scan(
-                    block, start, k, held[j], nearer[j], bounds[j], items[j], far[j], counts[j]
-                )
+                    gallery, start, stop, query[begin + j], k, held[j], nearer[j], bounds[j],
+                    items[j], far[j], counts[j],
+                )  # fmt: skip
         for j in range(rows):
             here = _drop(items[j], far[j], held[j], bounds[j], k - nearer[j])
             _tally(far[j, :here], counts[j])

@@ -1,0 +1,70 @@
+"""What the Hamming kernels say to LLVM directly, where a loop of Python would not be vectorised.
+
+Numba's cache looks at the file of a kernel only: after a change here, change that one too.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils as untyped_cgutils
+from numba.core import types
+from numba.extending import intrinsic
+
+cgutils: Any = untyped_cgutils
+# Items that are compared with a bound at once: one bit of a word each.
+RUN = 64
+
+if sys.byteorder != "little":
+    raise ImportError("the order of bits in a run is that of little-endian processors")
+
+
+def _declare_popcount(typing_context: Any, word: Any) -> Any:
+    """Count the set bits of a word by LLVM's ctpop, which becomes the processor's own."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), generate
+
+
+popcount: Any = intrinsic(_declare_popcount)
+
+
+def _declare_nearer(typing_context: Any, gallery: Any, start: Any, code: Any, bound: Any) -> Any:
+    """Compare a run of items with a bound at once: bit i is set where the i-th is nearer.
+
+    Distances stay in registers, so that this reads a gallery as fast as memory gives it.
+    """
+    word, order = ir.IntType(64), ir.VectorType(ir.IntType(32), RUN)
+    lanes = ir.VectorType(word, RUN)
+    none, zeros = ir.Constant(lanes, ir.Undefined), ir.Constant(lanes, [0] * RUN)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def repeat(one: Any) -> Any:
+            first = builder.insert_element(none, one, ir.Constant(order.element, 0))
+            return builder.shuffle_vector(first, none, ir.Constant(order, [0] * RUN))
+
+        items, asked = (
+            context.make_array(signature.args[i])(context, builder, arguments[i]) for i in (0, 2)
+        )
+        height, size = (builder.extract_value(items.shape, i) for i in (0, 1))
+        count = ir.FunctionType(lanes, [lanes])
+        ctpop = cgutils.get_or_insert_function(builder.module, count, f"llvm.ctpop.v{RUN}i64")
+        far = cgutils.alloca_once_value(builder, zeros)
+        builder.store(zeros, far)
+        with cgutils.for_range(builder, height) as loop:
+            place = builder.add(builder.mul(loop.index, size), arguments[1])
+            pointer = builder.bitcast(builder.gep(items.data, [place]), lanes.as_pointer())
+            wanted = repeat(builder.load(builder.gep(asked.data, [loop.index])))
+            unequal = builder.xor(builder.load(pointer, align=8), wanted)
+            builder.store(builder.add(builder.load(far), builder.call(ctpop, [unequal])), far)
+        nearer = builder.icmp_unsigned("<", builder.load(far), repeat(arguments[3]))
+        return builder.bitcast(nearer, ir.IntType(RUN))
+
+    return types.uint64(gallery, types.int64, code, types.int64), generate
+
+
+nearer_bits: Any = intrinsic(_declare_nearer)
