@@ -77,7 +77,7 @@ def measure(grid: Grid, cell: Cell, places: Places) -> dict[str, Any]:
         InputError: Anything wrong with the data, the configuration, or a file of an earlier run.
     """
     settings = grid.settings(cell)
-    source = find(settings.dataset, places.data, (grid.path.parent / _row_config(cell)).parent)
+    source = find_data(grid, cell, places.data)
     directory = places.run(cell)
     train_or_repair(settings, source, directory)
     try:
@@ -119,15 +119,17 @@ def _rounded(curves: Any) -> Any:
     return curves and [round(value, 6) for value in curves]
 
 
+def find_data(grid: Grid, cell: Cell, data: Path | None) -> Path:
+    """Find where a cell's data set lies: where `data` says, or its row's configuration."""
+    config = grid.path.parent / str((cell.network or cell).row.config)
+    return find(grid.settings(cell).dataset, data, config.parent)
+
+
 def comparable(grid: Grid, cell: Cell) -> dict[str, Any]:
     """Flatten all that decides a cell's numbers, without what may differ between machines."""
     flat = flatten(grid.settings(cell).model_dump(mode="json"))
     flat = {key: value for key, value in flat.items() if key not in ("dataset.path", "backend")}
     return flat | {"baseline": cell.row.baseline}
-
-
-def _row_config(cell: Cell) -> str:
-    return str((cell.network or cell).row.config)
 
 
 def _score(

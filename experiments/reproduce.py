@@ -9,8 +9,8 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from data.configured import find
 from data.loading import choose_loader
+from experiments.cells import find_data
 from experiments.charts import write_all_charts
 from experiments.grid import Cell, Grid, load_grid
 from experiments.html_report import write_page
@@ -107,10 +107,8 @@ def _check_rows(grid: Grid, only: list[str]) -> set[str]:
 
 def _check_data(grid: Grid, wanted: list[Cell], data: Path | None) -> None:
     """Refuse a missing data set once, rather than in every cell."""
-    settings = grid.settings(wanted[0])
-    config = (wanted[0].network or wanted[0]).row.config
-    source = find(settings.dataset, data, (grid.path.parent / str(config)).parent)
-    choose_loader(settings.dataset.name, settings.dataset.loader, source)
+    faces = grid.settings(wanted[0]).dataset
+    choose_loader(faces.name, faces.loader, find_data(grid, wanted[0], data))
 
 
 def _note_known_seconds(progress: Progress, reports: Reports) -> None:
