@@ -115,27 +115,46 @@ class ExactIndex:
         _, indices = faiss.knn(queries, rows, k, metric=metric)
         # The order by row is the order by id, which the stable sort keeps among equals.
         indices.sort(axis=1)
-        distances = np.empty(indices.shape, np.float64)
-        step = max(1, _TOGETHER // (k * self.space.dimension))
-        for start in range(0, len(queries), step):
-            part = slice(start, start + step)
-            distances[part] = self._distances(queries[part], rows[indices[part]])
+        distances = vector_distances(rows, queries, indices, self.space)
         order = np.argsort(distances, axis=1, kind="stable")
         chosen = np.take_along_axis(indices, order, axis=1)
         return Found(np.take_along_axis(distances, order, axis=1), self._ids[chosen])
 
-    def _distances(
-        self, queries: NDArray[np.float32], rows: NDArray[np.float32]
-    ) -> NDArray[np.float64]:
-        """Return how far rows (q, k, d) are from their queries (q, d), float64 (q, k)."""
-        difference = rows - queries[:, None].astype(np.float64)
-        squared = np.square(difference, out=difference).sum(axis=2)
-        if self.space.metric == "euclidean":
-            return np.asarray(np.sqrt(squared))
-        # Half the squared difference of unit vectors is 1 - cosine; a vector of length 0 has no
-        # direction and is as far from anything as a perpendicular one.
-        directed = rows.any(axis=2) & queries.any(axis=1, keepdims=True)
-        return np.where(directed, squared / 2, 1.0)
+
+def vector_distances(
+    rows: NDArray[np.float32], queries: NDArray[np.float32], positions: Ids, space: Space
+) -> NDArray[np.float64]:
+    """Compute how far some rows are from each query, in float64 and from the differences.
+
+    Args:
+        rows: float32 (n, d), of length 1 or 0 if compared by cosine.
+        queries: float32 (q, d), likewise.
+        positions: int64 (q, k), which rows for each query.
+        space: How they are compared: cosine or Euclidean.
+
+    Returns:
+        float64 (q, k).
+    """
+    found = np.empty(positions.shape, np.float64)
+    step = max(1, _TOGETHER // max(1, positions.shape[1] * space.dimension))
+    for start in range(0, len(queries), step):
+        part = slice(start, start + step)
+        found[part] = _distances(queries[part], rows[positions[part]], space)
+    return found
+
+
+def _distances(
+    queries: NDArray[np.float32], rows: NDArray[np.float32], space: Space
+) -> NDArray[np.float64]:
+    """Return how far rows (q, k, d) are from their queries (q, d), float64 (q, k)."""
+    difference = rows - queries[:, None].astype(np.float64)
+    squared = np.square(difference, out=difference).sum(axis=2)
+    if space.metric == "euclidean":
+        return np.asarray(np.sqrt(squared))
+    # Half the squared difference of unit vectors is 1 - cosine; a vector of length 0 has no
+    # direction and is as far from anything as a perpendicular one.
+    directed = rows.any(axis=2) & queries.any(axis=1, keepdims=True)
+    return np.where(directed, squared / 2, 1.0)
 
 
 def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -3,7 +3,7 @@
 import pytest
 
 from facehash.command_line import make_app, run
-from facehash.commands import indexing, keeping, people, searching
+from facehash.commands import bench, indexing, keeping, people, searching
 from facehash.library import makers
 from tests.library import fakes
 from tests.library.conftest import ask, directory, index, photos  # noqa: F401
@@ -17,6 +17,7 @@ def facehash(monkeypatch, capsys):
     app = make_app("Search photos by the faces on them.")
     for room in (indexing, searching, people, keeping):
         room.add_to(app)
+    app.command()(bench.bench)
 
     def facehash(*words):
         capsys.readouterr()

@@ -1,0 +1,96 @@
+"""The faces of a library as another embedder sees them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from facehash.faces.detection import Face
+from facehash.faces.images import decode_image
+from facehash.index.base import Rows, Space
+from facehash.index.exact import unit_rows
+from facehash.library.bench.trials import Faces, Trials
+from facehash.library.database import LibraryError
+from facehash.library.pipeline import Pipeline
+from facehash.library.reading import Recipe, crop_all
+from facehash.library.rows import path_of
+from facehash.library.store import Store
+
+_BATCH = 64
+
+
+def embed_again(store: Store, trials: Trials, pipeline: Pipeline, progress: bool = True) -> Trials:
+    """Read the photos of the faces once more, and embed the very same faces by another embedder.
+
+    Boxes and landmarks are the library's; only crop and embedder are others.
+
+    Args:
+        store: The library.
+        trials: What is asked.
+        pipeline: Makes the embedder.
+        progress: Whether to show a bar on a terminal.
+
+    Returns:
+        The trials with its rows: queries and what is left out stay as they are.
+
+    Raises:
+        LibraryError: A photo is gone or has changed.
+        InputError: No such embedder.
+    """
+    embedder = pipeline.make_embedder(pipeline.embedder)
+    recipe = Recipe(pipeline, embedder.crop, embedder.side)
+    space = Space(embedder.metric, embedder.dimension)
+    faces = trials.faces
+    photos = np.unique(faces.photos)
+    rows: list[Rows] = []
+    waiting: list[NDArray[np.uint8]] = []
+    ids: list[int] = []
+    bar = tqdm(photos, desc="embedding again", unit=" photos", disable=None if progress else True)
+    for photo in bar:
+        wanted = {int(one) for one in faces.ids[faces.photos == photo]}
+        found = dict(_faces_of(store, int(photo), wanted))
+        ids.extend(found)
+        waiting.extend(crop_all(_read(store, int(photo)), list(found.values()), recipe))
+        if len(waiting) >= _BATCH:
+            rows.append(embedder.embed(np.stack(waiting)))
+            waiting.clear()
+    if waiting:
+        rows.append(embedder.embed(np.stack(waiting)))
+    made = space.check(np.concatenate(rows), "the embedder's rows")[np.argsort(ids)]
+    made = unit_rows(made) if space.metric == "cosine" else made
+    again: Faces = dataclasses.replace(faces, rows=made, space=space)
+    return dataclasses.replace(trials, faces=again)
+
+
+def _faces_of(store: Store, photo: int, wanted: set[int]) -> Iterator[tuple[int, Face]]:
+    query = "SELECT id, x, y, width, height, landmarks, score FROM faces WHERE photo_id = ?"
+    for face_id, x, y, width, height, landmarks, score in store.database.rows(query, (photo,)):
+        if face_id in wanted:
+            points = None if landmarks is None else np.frombuffer(landmarks, "<f4").reshape(5, 2)
+            yield face_id, Face((x, y, width, height), points, score)
+
+
+def _read(store: Store, photo: int) -> Any:
+    """Read a photo from one of the files that show it, and see that it is the same."""
+    digest = store.database.value("SELECT digest FROM photos WHERE id = ?", (photo,))
+    query = "SELECT path FROM paths WHERE photo_id = ? ORDER BY path"
+    path = None
+    for (stored,) in store.database.rows(query, (photo,)):
+        path = path_of(stored)
+        try:
+            content = path.read_bytes()
+        except OSError:
+            continue
+        if hashlib.sha256(content).digest() == digest:
+            return decode_image(io.BytesIO(content), str(path))
+    raise LibraryError(
+        f"{path}: gone or changed since it was indexed, and another embedder needs it; "
+        "facehash index brings the library up to date"
+    )

@@ -1,0 +1,210 @@
+"""Who asks, who can be found, and what does not count: leave-one-out on a library's named faces."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facehash.index.base import Ids, Rows, Space
+from facehash.index.exact import unit_rows
+from facehash.library.database import LibraryError
+from facehash.library.store import Column, Store
+
+_BLOCK = 512
+
+
+@dataclass(frozen=True)
+class Faces:
+    """The named faces of a library, whose truth is known; n of them, by increasing id.
+
+    Attributes:
+        ids: int64 (n,), their ids in the library.
+        photos: int64 (n,), which photo each is on; copies of a file are one photo.
+        people: int64 (n,), who each is.
+        rows: (n, width), their vectors, scaled to length 1 where they are compared by cosine, or
+            their codes.
+        space: Where these live.
+        unnamed: Faces without a name: they neither ask nor can be found.
+    """
+
+    ids: Ids
+    photos: Ids
+    people: Ids
+    rows: Rows
+    space: Space
+    unnamed: int
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class Pairs(NamedTuple):
+    """Pairs of a query and a face: number of the query, position of the face; int64 (p,) each."""
+
+    query: NDArray[np.int64]
+    face: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Trials:
+    """What is asked of the faces, q queries.
+
+    Attributes:
+        faces: Who can be found.
+        asked: int64 (q,), positions of the faces that ask.
+        left_out: What a query does not find: itself, what is on its photo, near duplicates.
+        same_photo: Pairs left out because both are on one photo, without a face and itself.
+        near_duplicates: Pairs left out because their vectors are nearly equal.
+        near_duplicates_of_one_person: Of these, pairs of one person.
+        without_match: Faces of people with two photos that had no face left to be found.
+    """
+
+    faces: Faces
+    asked: NDArray[np.int64]
+    left_out: Pairs
+    same_photo: int
+    near_duplicates: int
+    near_duplicates_of_one_person: int
+    without_match: int
+
+    @property
+    def people(self) -> NDArray[np.int64]:
+        """int64 (q,), who asks."""
+        return self.faces.people[self.asked]
+
+    def findable(self) -> NDArray[np.int64]:
+        """Count for each query, int64 (q,), the faces of its person that it can find."""
+        _, group, size = np.unique(self.faces.people, return_inverse=True, return_counts=True)
+        found = size[group][self.asked].astype(np.int64)
+        same = self.faces.people[self.left_out.face] == self.people[self.left_out.query]
+        np.subtract.at(found, self.left_out.query[same], 1)
+        return found
+
+
+def read_faces(
+    store: Store, column: Column, space: Space, leave_out: Collection[str] = ()
+) -> Faces:
+    """Read the named faces of a library.
+
+    Args:
+        store: The library.
+        column: What its rows are.
+        space: Where they live.
+        leave_out: Names of people to be treated as if they were not in the library.
+
+    Raises:
+        LibraryError: Nobody has a name, or nobody is on two photos.
+    """
+    query = (
+        "SELECT faces.id, photo_id, person_id, name FROM faces JOIN people "  # noqa: S608
+        f"ON people.id = person_id WHERE {column} IS NOT NULL ORDER BY faces.id"
+    )
+    known = [row[:3] for row in store.database.rows(query) if row[3] not in leave_out]
+    parts = list(store.rows(column, space))
+    if not known:
+        raise LibraryError(
+            f"{store.directory}: no face has a name, so no answer can be right or wrong; facehash "
+            "people name, or facehash index --names folders, says who is who"
+        )
+    ids, photos, people = np.array(known, np.int64).T
+    _check_repeated(store, photos, people)
+    every, rows = (np.concatenate(part) for part in zip(*parts, strict=True))
+    unnamed = store.database.value(
+        f"SELECT count(*) FROM faces WHERE person_id IS NULL AND {column} IS NOT NULL"  # noqa: S608
+    )
+    rows = rows[np.isin(every, ids)]
+    rows = unit_rows(rows) if space.metric == "cosine" else rows
+    return Faces(ids, photos, people, rows, space, int(unnamed))
+
+
+def _check_repeated(store: Store, photos: Ids, people: Ids) -> None:
+    """Refuse labels of which none repeats, as file names do."""
+    on_photos = np.unique(np.stack([people, photos], axis=1), axis=0)
+    _, counts = np.unique(on_photos[:, 0], return_counts=True)
+    if counts.max() < 2:
+        raise LibraryError(
+            f"{store.directory}: nobody is on two photos ({len(counts)} names, {len(people)} "
+            "faces), so nobody can be found: with names that never repeat, such as file names, "
+            "a score would be noise; name faces by person"
+        )
+
+
+def draw_trials(faces: Faces, near_duplicate: float, most: int, seed: int) -> Trials:
+    """Choose the queries, and find what each does not count.
+
+    Args:
+        faces: Named faces.
+        near_duplicate: Vectors of at least this cosine count as pictures of one moment, -1 to 1;
+            codes do not tell, and of them nothing is left out as such.
+        most: Queries at most; of more, so many are drawn at random.
+        seed: Of the draw.
+
+    Raises:
+        LibraryError: Nothing is left that could be found.
+    """
+    people, photos = faces.people, faces.photos
+    pairs = np.unique(np.stack([people, photos], axis=1), axis=0)
+    repeated, counts = np.unique(pairs[:, 0], return_counts=True)
+    asked = np.flatnonzero(np.isin(people, repeated[counts > 1]))
+    if len(asked) > most:
+        asked = np.sort(np.random.default_rng(seed).choice(asked, most, replace=False))
+    same = _same_photo(photos, asked)
+    near = _near_duplicates(faces, asked, near_duplicate)
+    near = Pairs(*(side[photos[asked[near.query]] != photos[near.face]] for side in near))
+    of_one = people[asked[near.query]] == people[near.face]
+    left_out = Pairs(*(np.concatenate(sides) for sides in zip(same, near, strict=True)))
+    trials = Trials(
+        faces, asked, left_out, len(same.query) - len(asked), len(near.query), int(of_one.sum()), 0
+    )
+    return _with_a_match(trials)
+
+
+def _with_a_match(trials: Trials) -> Trials:
+    """Drop the queries that have nobody left to find."""
+    kept = trials.findable() > 0
+    if not kept.any():
+        raise LibraryError(
+            "nobody is left to be found: all photos of one person are near duplicates of each "
+            "other (--near-duplicate says from which cosine on)"
+        )
+    number = np.cumsum(kept) - 1
+    pairs = kept[trials.left_out.query]
+    left_out = Pairs(number[trials.left_out.query[pairs]], trials.left_out.face[pairs])
+    return Trials(
+        trials.faces,
+        trials.asked[kept],
+        left_out,
+        trials.same_photo,
+        trials.near_duplicates,
+        trials.near_duplicates_of_one_person,
+        int((~kept).sum()),
+    )
+
+
+def _same_photo(photos: Ids, asked: NDArray[np.int64]) -> Pairs:
+    """Pair every query with the faces on its photo, itself among them."""
+    order = np.argsort(photos, kind="stable")
+    start, end = (np.searchsorted(photos[order], photos[asked], side) for side in ("left", "right"))
+    size = end - start
+    offset = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
+    query = np.repeat(np.arange(len(asked)), size)
+    return Pairs(query, order[np.repeat(start, size) + offset])
+
+
+def _near_duplicates(faces: Faces, asked: NDArray[np.int64], limit: float) -> Pairs:
+    """Pair every query with the faces whose vectors have at least a cosine with its own."""
+    if faces.space.metric == "hamming":
+        nothing = np.zeros(0, np.int64)
+        return Pairs(nothing, nothing)
+    unit = unit_rows(faces.rows)
+    found = []
+    for start in range(0, len(asked), _BLOCK):
+        query, face = np.nonzero(unit[asked[start : start + _BLOCK]] @ unit.T >= limit)
+        found.append(np.stack([query + start, face]))
+    query, face = np.concatenate(found, axis=1)
+    other = asked[query] != face
+    return Pairs(query[other], face[other])
