@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from benchmarks.verification import RESULT
+from experiments.markdown import table
 
 
 def thresholds_table() -> str:
@@ -14,11 +15,11 @@ def thresholds_table() -> str:
         "tried on the others: false matches",
         "misses",
     ]
-    lines = [head, ["---"] * len(head)]
+    rows = []
     for name, result in json.loads(RESULT.read_text(encoding="utf-8")).items():
         kind, _, rest = name.partition(":")
         halves = result["chosen_on_one_half_tried_on_the_other"]
-        lines.append(
+        rows.append(
             [
                 f"`{rest.partition(':')[0] or kind}`",
                 result["metric"],
@@ -28,4 +29,4 @@ def thresholds_table() -> str:
                 " and ".join(f"{half['false_non_match_rate']:.1%}" for half in halves),
             ]
         )
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    return table(head, rows)

@@ -1,10 +1,12 @@
 import pickle
+import sys
 
 import cv2
 import numpy as np
 import pytest
 
 from facehash.errors import InputError
+from facehash.faces import engines
 from facehash.faces.sface import SFace
 from tests.conftest import shared_path
 from tests.face_data import central_crop, weights_dir
@@ -12,9 +14,17 @@ from tests.face_data import central_crop, weights_dir
 OPENCVS_THRESHOLD = 0.363
 
 
-@pytest.fixture(scope="module")
-def sface():
-    return SFace(weights_dir())
+@pytest.fixture(scope="module", params=["openvino", "opencv"])
+def sface(request):
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "opencv":
+            patch.setattr(engines, "_openvino", lambda: None)
+        yield SFace(weights_dir())
+
+
+def test_the_extra_is_used_where_it_is_installed_and_tells_nobody():
+    assert engines._openvino() is not None
+    assert sys.modules["openvino_telemetry"] is None
 
 
 def pairs(count):

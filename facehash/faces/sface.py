@@ -1,21 +1,21 @@
-"""The default embedder: SFace, which OpenCV runs."""
+"""The default embedder: SFace."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from facehash.faces.embedding import Crop, Metric
+from facehash.faces.engines import Feature, load_feature
 from facehash.faces.rows import check_faces, check_finite, unit_rows
 from facehash.faces.weights import find_weights
 
 
 class SFace:
-    """Embeds faces as 128 numbers of length 1; OpenCV's FaceRecognizerSF.
+    """Embeds faces as 128 numbers of length 1, as OpenCV's FaceRecognizerSF does.
 
     An object may be pickled; the network is loaded at the first face.
 
@@ -36,7 +36,7 @@ class SFace:
 
     def __init__(self, weights_dir: Path | None = None) -> None:
         self._weights = find_weights("sface", weights_dir)
-        self._network: Any = None
+        self._feature: Feature | None = None
 
     @property
     def identity(self) -> str:
@@ -53,15 +53,14 @@ class SFace:
         check_faces(faces, self.side)
         vectors = np.empty((len(faces), self.dimension), np.float32)
         for row, face in zip(vectors, faces, strict=True):
-            row[:] = self._loaded().feature(cv2.cvtColor(face, cv2.COLOR_RGB2BGR))
+            row[:] = self._loaded()(face)
         check_finite(vectors, "sface")
         return unit_rows(vectors)
 
-    def _loaded(self) -> Any:
-        if self._network is None:
-            weights = np.fromfile(self._weights.path, np.uint8)
-            self._network = cv2.FaceRecognizerSF.create("onnx", weights, np.empty(0, np.uint8))
-        return self._network
+    def _loaded(self) -> Feature:
+        if self._feature is None:
+            self._feature = load_feature(np.fromfile(self._weights.path, np.uint8))
+        return self._feature
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_network": None}
+        return {**self.__dict__, "_feature": None}

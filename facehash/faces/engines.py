@@ -1,0 +1,69 @@
+"""What computes SFace: OpenVINO where the extra ``fast`` is installed, else OpenCV.
+
+Both take the same file of weights and give the same vectors but for rounding; OpenVINO takes less
+than half the time on one core.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Feature = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+"""uint8 (side, side, 3) RGB -> float32 (dimension,)."""
+
+
+def load_feature(weights: NDArray[np.uint8]) -> Feature:
+    """Load the network.
+
+    Args:
+        weights: Bytes of the ONNX file.
+
+    Returns:
+        What computes the vector of one face, on as many threads as OpenCV is set to.
+    """
+    openvino = _openvino()
+    return _by_opencv(weights) if openvino is None else _by_openvino(weights, openvino)
+
+
+def _by_opencv(weights: NDArray[np.uint8]) -> Feature:
+    network = cv2.FaceRecognizerSF.create("onnx", weights, np.empty(0, np.uint8))
+
+    def feature(face: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.asarray(network.feature(cv2.cvtColor(face, cv2.COLOR_RGB2BGR))[0], np.float32)
+
+    return feature
+
+
+def _by_openvino(weights: NDArray[np.uint8], openvino: Any) -> Feature:
+    core = openvino.Core()
+    # Where the processor has it, the default is bfloat16.
+    options = {
+        "INFERENCE_NUM_THREADS": max(1, cv2.getNumThreads()),
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    model = core.compile_model(core.read_model(weights.tobytes()), "CPU", options)
+    request = model.create_infer_request()
+
+    def feature(face: NDArray[np.uint8]) -> NDArray[np.float32]:
+        pixels = np.ascontiguousarray(face.transpose(2, 0, 1)[None], np.float32)
+        return np.array(request.infer({0: pixels})[0][0], np.float32)
+
+    return feature
+
+
+def _openvino() -> Any:
+    """Import OpenVINO without the package that would tell its makers; None where it is missing."""
+    if "openvino" not in sys.modules:
+        # None in the table of modules makes an import fail, and OpenVINO then does without.
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    try:
+        return importlib.import_module("openvino")
+    except ImportError:
+        return None
