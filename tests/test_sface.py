@@ -14,16 +14,23 @@ from tests.face_data import central_crop, weights_dir
 OPENCVS_THRESHOLD = 0.363
 
 
+def weights_bytes():
+    return np.fromfile(weights_dir() / "face_recognition_sface_2021dec.onnx", np.uint8)
+
+
 @pytest.fixture(scope="module", params=["openvino", "opencv"])
 def sface(request):
     with pytest.MonkeyPatch.context() as patch:
-        if request.param == "opencv":
-            patch.setattr(engines, "_openvino", lambda: None)
+        patch.setenv("FACEHASH_ENGINE", request.param)
         yield SFace(weights_dir())
 
 
-def test_the_extra_is_used_where_it_is_installed_and_tells_nobody():
-    assert engines._openvino() is not None
+def test_the_extra_is_used_where_it_is_installed_and_tells_nobody(monkeypatch):
+    monkeypatch.delenv("FACEHASH_ENGINE", raising=False)
+    feature = engines.load_feature(weights_bytes())
+    assert "openvino" in feature.__qualname__
+    monkeypatch.setenv("FACEHASH_ENGINE", "opencv")
+    assert "opencv" in engines.load_feature(weights_bytes()).__qualname__
     assert sys.modules["openvino_telemetry"] is None
 
 

@@ -1,12 +1,13 @@
 """What computes SFace: OpenVINO where the extra ``fast`` is installed, else OpenCV.
 
 Both take the same file of weights and give the same vectors but for rounding; OpenVINO takes less
-than half the time on one core.
+than half the time on one core. ``FACEHASH_ENGINE=opencv`` in the environment insists on OpenCV.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -60,6 +61,8 @@ def _by_openvino(weights: NDArray[np.uint8], openvino: Any) -> Feature:
 
 def _openvino() -> Any:
     """Import OpenVINO without the package that would tell its makers; None where it is missing."""
+    if os.environ.get("FACEHASH_ENGINE") == "opencv":
+        return None
     if "openvino" not in sys.modules:
         # None in the table of modules makes an import fail, and OpenVINO then does without.
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
