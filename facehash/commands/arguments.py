@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from facehash.library.printing import printable
+
+if TYPE_CHECKING:
+    from facehash.library.rows import UnreadFile
 
 LibraryOption = Annotated[Path, typer.Option("--library", help="The library's folder.")]
 WeightsOption = Annotated[
@@ -14,6 +19,11 @@ WeightsOption = Annotated[
         "--weights-dir", help="Folder of weights; wins over FACEHASH_WEIGHTS and the cache."
     ),
 ]
+
+
+def named(file: UnreadFile) -> str:
+    """Return a file that is not in the library, and why, as it is shown."""
+    return f"{printable(file.path)}: {printable(file.why) or in_words(file.reason)}"
 
 
 def in_words(reason: str) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from facehash.command_line import DONE, NOTHING_FOUND, PARTLY_FAILED
-from facehash.commands.arguments import LibraryOption, WeightsOption, counted, in_words
+from facehash.commands.arguments import LibraryOption, WeightsOption, counted, in_words, named
 from facehash.library.printing import printable
 
 if TYPE_CHECKING:
     from facehash.library.updating import IndexReport
+
+_UNREAD_SHOWN = 20
 
 
 def add_to(app: typer.Typer) -> None:
@@ -71,19 +74,21 @@ def index(
         bring_back=include_forgotten,
         make_pipeline=pipelines(weights_dir),
     )
-    _tell(report)
+    _tell(report, library)
     if report.failed or report.closed:
         return PARTLY_FAILED
     return DONE if report.files else NOTHING_FOUND
 
 
-def _tell(report: IndexReport) -> None:
+def _tell(report: IndexReport, library: Path) -> None:
     """Print what was done, and what went wrong on stderr."""
     speed = f", {report.photos / report.seconds:.1f} photos/s" if report.photos else ""
     print(
         f"{counted(report.photos, 'new photo')} with {counted(report.faces, 'face')} in "
         f"{report.seconds:.1f} s{speed}"
     )
+    if report.without_faces:
+        print(f"{counted(report.without_faces, 'new photo')} without a face")
     for number, what in (
         (report.unchanged, "unchanged"),
         (report.same_content, "moved, copied or touched"),
@@ -96,13 +101,28 @@ def _tell(report: IndexReport) -> None:
         print(f"{counted(report.named, 'face')} named")
     if not report.files:
         print("no photos in this folder", file=sys.stderr)
-    for path in report.unnamed[:5]:
-        print(f"named in the list, but without such a face: {printable(path)}", file=sys.stderr)
-    if len(report.unnamed) > 5:
-        print(f"... and {len(report.unnamed) - 5} more of the list", file=sys.stderr)
-    for reason, number in sorted(report.failed.items()):
-        example = printable(report.examples[reason])
-        what = f"{counted(number, 'file')}, {in_words(reason)}"
-        print(f"not read: {what}, such as {example}", file=sys.stderr)
-    for path in report.closed:
-        print(f"not read: the folder {printable(path)} cannot be listed", file=sys.stderr)
+    _list(
+        [f"named in the list, but without such a face: {printable(one)}" for one in report.unnamed],
+        "of the list",
+    )
+    _list([f"symbolic link, not followed: {printable(one)}" for one in report.links], "links")
+    _list(
+        [f"not read: the folder {printable(one)} cannot be listed" for one in report.closed],
+        "folders",
+    )
+    _list([f"not read: {named(file)}" for file in report.unread], "files", _UNREAD_SHOWN)
+    if report.unread:
+        kinds = (f"{number:,} {in_words(reason)}" for reason, number in report.failed.items())
+        print(
+            f"not read: {counted(len(report.unread), 'file')} ({', '.join(sorted(kinds))}); "
+            f"facehash stats --without-faces --library {printable(library)} lists them again",
+            file=sys.stderr,
+        )
+
+
+def _list(lines: Sequence[str], what: str, most: int = 5) -> None:
+    """Print some lines on stderr, and how many more there are."""
+    for line in lines[:most]:
+        print(line, file=sys.stderr)
+    if len(lines) > most:
+        print(f"... and {len(lines) - most:,} more {what}", file=sys.stderr)

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from facehash.command_line import DONE, PARTLY_FAILED
-from facehash.commands.arguments import LibraryOption, counted, in_words
+from facehash.commands.arguments import LibraryOption, counted, in_words, named
 from facehash.errors import InputError
 from facehash.library.lock import writing
 from facehash.library.printing import printable
@@ -109,15 +109,24 @@ def export(
     return DONE
 
 
-def stats(library: LibraryOption) -> int:
+def stats(
+    library: LibraryOption,
+    without_faces: bool = typer.Option(
+        False, "--without-faces", help="List the files that no search can find, and why."
+    ),
+) -> int:
     """Print what a library holds, in numbers.
 
     Example: facehash stats --library lib
     """
-    from facehash.library.statistics import count
+    from facehash.library.statistics import count, list_without_faces
     from facehash.library.store import Store
 
     with Store.open(library) as store:
+        if without_faces:
+            for file in list_without_faces(store):
+                print(named(file))
+            return DONE
         found = count(store)
     settings = found.settings
     print(f"photos      {found.photos:,} in {counted(found.files, 'file')}")

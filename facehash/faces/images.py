@@ -80,18 +80,26 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         UnreadableImageError: The file is missing, no regular file, damaged, no picture, or over
             the limits `MAX_FILE_BYTES` and `MAX_PIXELS`; its `reason` says which.
     """
+    with open_picture(path) as file:
+        return decode_image(file, str(path))
+
+
+def open_picture(path: Path) -> BinaryIO:
+    """Open a file to be read as a picture; a pipe or a device is refused, not waited for.
+
+    Raises:
+        UnreadableImageError: ``missing``, ``not_a_file`` or ``unreadable``.
+    """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise UnreadableImageError(f"{path}: not a regular file", "not_a_file")
         # It might have become a pipe since, at which opening would wait for a writer forever.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        file = os.fdopen(os.open(path, flags), "rb")
+        return os.fdopen(os.open(path, flags), "rb")
     except OSError as error:
         gone = error.errno in (errno.ENOENT, errno.ENOTDIR)
         reason: Reason = "missing" if gone else "unreadable"
         raise UnreadableImageError(f"{path}: {error.strerror or error}", reason) from error
-    with file:
-        return decode_image(file, str(path))
 
 
 def decode_image(file: BinaryIO, name: str) -> NDArray[np.uint8]:
@@ -176,6 +184,8 @@ def _unidentified(file: BinaryIO, name: str) -> UnreadableImageError:
     """Say why a file was not recognised, which for a phone's photo is a missing package."""
     file.seek(0)
     start = file.read(12)
+    if not start:
+        return UnreadableImageError(f"{name}: not a picture, the file is empty", "not_a_picture")
     if start[4:8] == b"ftyp" and start[8:] in _HEIC_BRANDS and "HEIF" not in _formats():
         return UnreadableImageError(
             f"{name}: HEIC pictures need another package: pip install 'facehash[heic]'",

@@ -11,7 +11,7 @@ from facehash.faces.embedding import Embedder
 from facehash.hashing import LinearHash
 from facehash.library.coding import encode
 from facehash.library.reading import ReadPhoto, encode_jpeg, quality
-from facehash.library.rows import NewFace, NewPhoto
+from facehash.library.rows import NewFace, NewPhoto, UnreadFile
 from facehash.library.settings import Settings
 from facehash.library.store import Store
 
@@ -27,7 +27,8 @@ class Batch:
         photos: New contents that could be read, so far.
         faces: Faces in them.
         stored: How many of the photos are in the library already.
-        failed: Photos that could not be embedded: a reason, and the same in words.
+        without_faces: Photos without any, so far.
+        failed: Photos that could not be embedded.
     """
 
     def __init__(
@@ -36,8 +37,8 @@ class Batch:
         self._store, self._embedder = store, embedder
         self._settings, self._hasher = settings, hasher
         self._waiting: list[ReadPhoto] = []
-        self.photos = self.faces = self.stored = 0
-        self.failed: list[tuple[str, str]] = []
+        self.photos = self.faces = self.without_faces = self.stored = 0
+        self.failed: list[UnreadFile] = []
 
     def add(self, photo: ReadPhoto) -> None:
         """Take a photo, and store the batch when it is full."""
@@ -45,6 +46,7 @@ class Batch:
         if photo.reason is None and not photo.known:
             self.photos += 1
             self.faces += len(photo.faces)
+            self.without_faces += not photo.faces
         faces = sum(len(one.faces) for one in self._waiting)
         if faces >= FACES or len(self._waiting) >= PHOTOS:
             self.flush()
@@ -86,8 +88,8 @@ class Batch:
         reason, detail = photo.reason, photo.detail
         faces: tuple[NewFace, ...] = ()
         if rows is not None and not np.isfinite(rows).all():
-            reason, detail = "embedder", f"{photo.path}: the embedder's vector is not finite"
-            self.failed.append((reason, detail))
+            reason, detail = "embedder", "the embedder's vector is not finite"
+            self.failed.append(UnreadFile(photo.path, reason, detail))
             self.photos -= 1
             self.faces -= len(photo.faces)
         elif photo.crops is not None:

@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facehash.faces.detection import Face
-from facehash.faces.images import MAX_FILE_BYTES, Reason, UnreadableImageError, decode_image
+from facehash.faces.images import (
+    MAX_FILE_BYTES,
+    UnreadableImageError,
+    decode_image,
+    open_picture,
+)
 from facehash.library.pipeline import Pipeline
 from facehash.library.rows import FileState
 
@@ -49,7 +54,7 @@ class ReadPhoto:
         crops: uint8 (faces, side, side, 3), RGB.
         reason: Why it could not be read: the reason of an `UnreadableImageError`, ``detector`` or
             ``crashed``; None if it was.
-        detail: The same in words.
+        detail: The same in words, without the path, which may change.
         known: The content was known, so that it was not decoded.
     """
 
@@ -82,11 +87,8 @@ class PhotoReader:
         """Read a file; whatever is wrong with it is told in the result, never raised."""
         try:
             content = _read_bytes(path, state)
-        except OSError as error:
-            reason: Reason = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
-            return ReadPhoto(path, state, reason=reason, detail=error.strerror or str(error))
         except UnreadableImageError as error:
-            return ReadPhoto(path, state, reason=error.reason, detail=str(error))
+            return ReadPhoto(path, state, reason=error.reason, detail=_words(path, error))
         digest = hashlib.sha256(content).digest()
         if digest in self._known:
             return ReadPhoto(path, state, digest, known=True)
@@ -97,10 +99,10 @@ class PhotoReader:
             faces = tuple(self._detector.detect(image))
             crops = crop_all(image, faces, self._recipe)
         except UnreadableImageError as error:
-            return ReadPhoto(path, state, digest, reason=error.reason, detail=str(error))
+            return ReadPhoto(path, state, digest, reason=error.reason, detail=_words(path, error))
         # Detectors are other people's code; one photo that they choke on must not stop the rest.
         except Exception as error:
-            detail = f"{path}: {type(error).__name__}: {error}"
+            detail = f"{type(error).__name__}: {_words(path, error)}"
             return ReadPhoto(path, state, digest, reason="detector", detail=detail)
         height, width = image.shape[:2]
         return ReadPhoto(path, state, digest, (width, height), faces, crops)
@@ -141,12 +143,23 @@ def encode_jpeg(image: NDArray[np.uint8], side: int = _SHOWN_SIDE) -> bytes:
     return file.getvalue()
 
 
+def _words(path: Path, error: Exception) -> str:
+    """Return what an error says in one line of text, without the path it begins with."""
+    words = " ".join(str(error).removeprefix(f"{path}: ").split())
+    # A path that is not text may be in it once more.
+    return words.encode("utf-8", "replace").decode()
+
+
 def _read_bytes(path: Path, state: FileState) -> bytes:
     content = b""
     if state.size <= MAX_FILE_BYTES:
-        with path.open("rb") as file:
-            # It may have grown since its size was looked at.
-            content = file.read(MAX_FILE_BYTES + 1)
+        with open_picture(path) as file:
+            try:
+                # It may have grown since its size was looked at.
+                content = file.read(MAX_FILE_BYTES + 1)
+            except OSError as error:
+                told = f"{path}: {error.strerror or error}"
+                raise UnreadableImageError(told, "unreadable") from error
     if max(len(content), state.size) > MAX_FILE_BYTES:
         raise UnreadableImageError(
             f"{path}: larger than the {MAX_FILE_BYTES // 10**6} MB that are read of a file",

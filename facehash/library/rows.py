@@ -59,7 +59,7 @@ class NewPhoto:
         digest: SHA-256 of its content; None of a file that could not be opened.
         size: Width and height in pixels of the upright photo, None of a bad file.
         reason: Why it could not be read, a short code; None of a good one.
-        detail: The same in words.
+        detail: The same in words, without the path.
         faces: Its faces, largest first.
     """
 
@@ -70,6 +70,21 @@ class NewPhoto:
     reason: str | None = None
     detail: str | None = None
     faces: tuple[NewFace, ...] = ()
+
+
+@dataclass(frozen=True)
+class UnreadFile:
+    """A picture file that gave the library nothing to be found by.
+
+    Attributes:
+        path: The file.
+        reason: Why it could not be read, a short code, or ``no_face``.
+        why: More about it in words, one line, or nothing.
+    """
+
+    path: Path
+    reason: str
+    why: str
 
 
 @dataclass(frozen=True)

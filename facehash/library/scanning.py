@@ -16,13 +16,14 @@ class Scan:
     """What lies in a folder.
 
     Attributes:
-        files: Picture files, absolute, in order of their names, with size and time of change.
-        links: How many symbolic links were passed by.
+        files: What is called like a picture, absolute, in order of the names, with size and time
+            of change; also pipes and devices, which reading refuses.
+        links: Symbolic links that were passed by: called like a picture, or to a folder.
         closed: Folders that could not be listed; what is in them is unknown, not gone.
     """
 
     files: dict[Path, FileState] = field(default_factory=dict)
-    links: int = 0
+    links: list[Path] = field(default_factory=list)
     closed: list[Path] = field(default_factory=list)
 
 
@@ -50,7 +51,7 @@ def scan(folder: Path, without: Path | None = None) -> Scan:
     left_out = Path(os.path.realpath(without)) if without else None
     files: dict[Path, FileState] = {}
     closed: list[Path] = []
-    links = 0
+    links: list[Path] = []
     waiting = [root]
     while waiting:
         current = waiting.pop()
@@ -66,15 +67,17 @@ def scan(folder: Path, without: Path | None = None) -> Scan:
             path = Path(entry.path)
             if entry.name.startswith(".") or path == left_out:
                 continue
+            picture = path.suffix.lower() in IMAGE_SUFFIXES
             if entry.is_symlink():
-                links += 1
+                if picture or os.path.isdir(path):  # unlike pathlib's, false of a link to itself
+                    links.append(path)
             elif entry.is_dir():
                 waiting.append(path)
-            elif entry.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
+            elif picture:
                 state = _state(entry)
                 if state:
                     files[path] = state
-    return Scan(dict(sorted(files.items())), links, closed)
+    return Scan(dict(sorted(files.items())), sorted(links), closed)
 
 
 def _state(entry: os.DirEntry[str]) -> FileState | None:

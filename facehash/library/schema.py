@@ -80,7 +80,20 @@ _VERSION_1 = (
     f"PRAGMA application_id = {APPLICATION_ID}",
 )
 
-MIGRATIONS: tuple[Sequence[str], ...] = (_VERSION_1,)
+_VERSION_2 = (
+    # Why a file could not even be opened, in words.
+    "ALTER TABLE paths ADD COLUMN detail TEXT",
+    # Version 1 wrote the path in front, which outlived the file. What has moved says it no more.
+    """UPDATE photos SET detail = (
+        SELECT substr(photos.detail, length(CAST(path AS TEXT)) + 3) FROM paths
+        WHERE photo_id = photos.id AND instr(photos.detail, CAST(path AS TEXT) || ': ') = 1
+    ) WHERE detail IS NOT NULL""",
+    # What was asked to be forgotten, as a digest: a row says that it is out of the database and
+    # not yet wiped from the disk.
+    "CREATE TABLE unwiped (request BLOB NOT NULL)",
+)
+
+MIGRATIONS: tuple[Sequence[str], ...] = (_VERSION_1, _VERSION_2)
 """Statements that lead from version i to i + 1; version 0 is an empty file. Only ever appended."""
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from facehash.library.rows import UnreadFile, path_of
 from facehash.library.settings import Settings
 from facehash.library.store import Store
 
@@ -64,3 +66,15 @@ def count(store: Store) -> Statistics:
         kept_out=value("SELECT count(*) FROM kept_out"),
         bytes=sum(path.stat().st_size for path in store.directory.rglob("*") if path.is_file()),
     )
+
+
+def list_without_faces(store: Store) -> Iterator[UnreadFile]:
+    """Yield the files that no search can find, by path: not read, or without a face."""
+    query = (
+        "SELECT path, coalesce(paths.reason, photos.reason), coalesce(paths.detail, photos.detail) "
+        "FROM paths LEFT JOIN photos ON photos.id = photo_id "
+        "WHERE photo_id IS NULL OR photo_id NOT IN (SELECT photo_id FROM faces) ORDER BY path"
+    )
+    for batch in store.database.batches(query):
+        for path, reason, detail in batch:
+            yield UnreadFile(path_of(path), reason or "no_face", detail or "")

@@ -155,9 +155,10 @@ class Store:
                 for number, face in enumerate(photo.faces, start=1):
                     self._add_face(photo_id, number, face)
         run(
-            "INSERT OR REPLACE INTO paths VALUES (?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO paths (path, photo_id, size, mtime_ns, reason, detail) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
             (bytes_of(photo.path), photo_id, photo.state.size, photo.state.mtime_ns,
-             photo.reason if photo_id is None else None),
+             *((photo.reason, photo.detail) if photo_id is None else (None, None))),
         )  # fmt: skip
 
     def _add_face(self, photo_id: int, number: int, face: NewFace) -> None:

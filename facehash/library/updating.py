@@ -24,7 +24,7 @@ from facehash.library.derived import refresh_index, spaces
 from facehash.library.naming import Names, apply_names, without_face
 from facehash.library.pipeline import Pipeline
 from facehash.library.reading import ReadPhoto, Recipe
-from facehash.library.rows import UNDER, FileState, bytes_of, path_of, under
+from facehash.library.rows import UNDER, FileState, UnreadFile, bytes_of, path_of, under
 from facehash.library.scanning import Scan
 from facehash.library.settings import Settings
 from facehash.library.store import Store
@@ -42,10 +42,11 @@ class IndexReport:
         kept_out: Read, but forgotten earlier and not to come back.
         photos: New contents.
         faces: Faces in them.
+        without_faces: How many of them show no face.
         removed: Files that are in the library no more.
         named: Faces whose name was set or taken back.
-        failed: How many files could not be read, by reason.
-        examples: Of each reason one failure in words.
+        unread: Files that could not be read.
+        links: Symbolic links that were not followed.
         closed: Folders that could not be listed.
         unnamed: Files in the list of names without such a face in the library.
         seconds: How long it took.
@@ -57,13 +58,19 @@ class IndexReport:
     kept_out: int
     photos: int
     faces: int
+    without_faces: int
     removed: int
     named: int
-    failed: dict[str, int]
-    examples: dict[str, str]
+    unread: tuple[UnreadFile, ...]
+    links: tuple[Path, ...]
     closed: tuple[Path, ...]
     unnamed: tuple[Path, ...]
     seconds: float
+
+    @property
+    def failed(self) -> dict[str, int]:
+        """How many files could not be read, by reason."""
+        return dict(Counter(file.reason for file in self.unread))
 
 
 class Update:
@@ -82,11 +89,14 @@ class Update:
         self.pipeline, self.folder, self.found = pipeline, folder, found
         self.hasher: LinearHash | None = read_hasher(store.database, settings)
         self.counts: Counter[str] = Counter()
-        self.failed: Counter[str] = Counter()
-        self.examples: dict[str, str] = {}
+        self.unread: list[UnreadFile] = []
         self.gone: set[Path] = set()
         self.known_again: set[bytes] = set()
         self.seen: set[bytes] = set()
+        bad = "SELECT digest, reason, detail FROM photos WHERE reason IS NOT NULL"
+        self.bad: dict[bytes, tuple[str, str]] = {
+            digest: (reason, detail or "") for digest, reason, detail in store.database.rows(bad)
+        }
 
     def read(self, workers: int, retry: bool, progress: bool) -> None:
         """Read, embed and store what is new."""
@@ -123,8 +133,8 @@ class Update:
                 "and the same command goes on from there"
             ) from None
         self.counts["photos"], self.counts["faces"] = batch.photos, batch.faces
-        for reason, detail in batch.failed:
-            self._fail(reason, detail)
+        self.counts["without_faces"] = batch.without_faces
+        self.unread += batch.failed
 
     def _jobs(self) -> list[tuple[Path, FileState]]:
         """List the files that are new or look changed, and note those that are gone."""
@@ -163,15 +173,17 @@ class Update:
         if photo.digest is not None:
             self.seen.add(photo.digest)
         if photo.reason is not None:
-            self._fail(photo.reason, photo.detail or "")
-        if photo.known and photo.digest is not None:
-            self.counts["same_content"] += 1
+            why = (photo.reason, photo.detail or "")
+            self.unread.append(UnreadFile(photo.path, *why))
+            if photo.digest is not None:
+                self.bad[photo.digest] = why
+        elif photo.known and photo.digest is not None:
             self.known_again.add(photo.digest)
+            if photo.digest in self.bad:
+                self.unread.append(UnreadFile(photo.path, *self.bad[photo.digest]))
+            else:
+                self.counts["same_content"] += 1
         batch.add(photo)
-
-    def _fail(self, reason: str, detail: str) -> None:
-        self.failed[reason] += 1
-        self.examples.setdefault(reason, detail)
 
     def _drop_failed(self) -> None:
         """Let go of what could not be read, so that it is new again."""
@@ -217,10 +229,11 @@ class Update:
             kept_out=self.counts["kept_out"],
             photos=self.counts["photos"],
             faces=self.counts["faces"],
+            without_faces=self.counts["without_faces"],
             removed=len(known),
             named=named,
-            failed=dict(self.failed),
-            examples=self.examples,
+            unread=tuple(sorted(self.unread, key=lambda file: file.path)),
+            links=tuple(self.found.links),
             closed=tuple(self.found.closed),
             unnamed=tuple(without_face(self.store, source)),
             seconds=time.monotonic() - start,

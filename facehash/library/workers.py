@@ -95,7 +95,7 @@ def _read_alone(
             try:
                 result = _submit(pool, _read, path, state).result()
             except BrokenProcessPool:
-                detail = f"{path}: the process that read it died"
+                detail = "the process that read it died"
                 yield ReadPhoto(path, state, reason="crashed", detail=detail)
                 return
             yield result

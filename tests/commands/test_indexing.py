@@ -26,7 +26,24 @@ def test_bad_files_are_counted_by_reason_and_exit_with_3(facehash, photos, direc
     (photos / "bad\x1b[31m.jpg").write_bytes(b"x")
     code, out, err = facehash("index", photos, "--library", directory, *CHOICE)
     assert code == 3
-    assert err.startswith("not read: 1 file, not a picture, such as ") and "\x1b" not in err
+    first, last = err.splitlines()
+    assert first.startswith("not read: ") and first.endswith(": not a picture in a known format")
+    assert last.startswith("not read: 1 file (1 not a picture); facehash stats --without-faces")
+    assert "\x1b" not in err
+
+
+def test_twenty_bad_files_are_named_and_all_are_listed_by_stats(facehash, photos, directory):
+    for number in range(23):
+        (photos / f"{number:02}.jpg").write_bytes(b"x")
+    code, _, err = facehash("index", photos, "--library", directory, *CHOICE)
+    told = err.splitlines()
+    assert code == 3 and len(told) == 22
+    assert told[19] == f"not read: {photos}/19.jpg: not a picture in a known format"
+    assert told[20] == "... and 3 more files"
+    assert told[21].startswith("not read: 23 files (23 not a picture); facehash stats --without-f")
+    code, out, _ = facehash("stats", "--without-faces", "--library", directory)
+    assert (code, out.count("not a picture"), out.count("\n")) == (0, 23, 24)
+    assert out.endswith(f"{photos}/night.png: no face\n")
 
 
 def test_a_folder_without_photos_exits_with_1(facehash, tmp_path, directory):

@@ -89,6 +89,15 @@ def test_a_photo_is_forgotten_with_its_copies(store, index, directory, ask, phot
     assert traces(directory, *needles) == []
 
 
+def test_a_bad_photo_that_moved_leaves_no_path_behind(store, index, directory, photos):
+    (photos / "earlier name.jpg").write_bytes(b"bad")
+    index()
+    (photos / "earlier name.jpg").rename(photos / "later name.jpg")
+    index()
+    forget_photo(store, photos / "later name.jpg")
+    assert traces(directory, b"earlier name", b"later name") == []
+
+
 def test_a_folder_of_photos_is_forgotten_even_when_it_is_gone(store, ask, photos):
     photos.rename(photos.with_name("gone"))
     done = forget_photo(store, photos)

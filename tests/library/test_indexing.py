@@ -10,9 +10,11 @@ from PIL import Image
 from facehash.errors import InputError
 from facehash.files import FileInUseError
 from facehash.library.database import LibraryError
+from facehash.library.rows import UnreadFile
 from tests.conftest import ROOT
 from tests.library import fakes
 from tests.library.conftest import draw, save
+from tests.privileges import ordinary_rights
 
 
 def test_a_folder_becomes_a_library(index, ask, photos):
@@ -108,8 +110,11 @@ def test_bad_files_are_recorded_with_a_reason_and_stop_nothing(index, photos, as
     save(photos / "grey.png", np.full((20, 20, 3), 77, np.uint8))
     report = index()
     assert report.failed == {"not_a_picture": 1, "detector": 1, "embedder": 1}
-    assert "bad.jpg: not a picture" in report.examples["not_a_picture"]
-    assert "RuntimeError: choked" in report.examples["detector"]
+    assert report.unread == (
+        UnreadFile(photos / "Ann" / "bad.jpg", "not_a_picture", "not a picture in a known format"),
+        UnreadFile(photos / "choking.png", "detector", "RuntimeError: choked"),
+        UnreadFile(photos / "grey.png", "embedder", "the embedder's vector is not finite"),
+    )
     assert report.faces == 7
     reasons = ask("SELECT reason FROM photos WHERE reason IS NOT NULL ORDER BY reason")
     assert reasons == [("detector",), ("embedder",), ("not_a_picture",)]
@@ -117,11 +122,23 @@ def test_bad_files_are_recorded_with_a_reason_and_stop_nothing(index, photos, as
     assert index(retry=True).failed == report.failed
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_copy_of_a_bad_file_is_told(index, photos, workers):
+    (photos / "empty.jpg").touch()
+    (photos / "empty, too.jpg").touch()
+    report = index(workers=workers)
+    assert [file.path.name for file in report.unread] == ["empty, too.jpg", "empty.jpg"]
+    assert (report.failed, report.same_content) == ({"not_a_picture": 2}, 0)
+    (photos / "Ann" / "empty.jpg").touch()
+    [told] = index(workers=workers).unread
+    assert told.path.parent.name == "Ann" and told.why.endswith("the file is empty")
+
+
 def test_a_file_without_access_is_tried_again(index, photos):
     path = photos / "party.png"
     path.chmod(0)
-    assert index().failed == {"unreadable": 1}
+    with ordinary_rights():
+        assert index().failed == {"unreadable": 1}
     path.chmod(0o600)
     assert index().photos == 1
 
@@ -214,7 +231,7 @@ def test_several_processes_find_what_one_finds(index, ask, photos, tmp_path):
     report = index(workers=2)
     assert (report.faces, report.same_content) == (7, 1)
     assert report.failed == {"crashed": 1}
-    assert "deadly.png: the process that read it died" in report.examples["crashed"]
+    assert report.unread[0].path == photos / "Bo" / "deadly.png"
     assert sorted(row for row in ask(query) if b"again" not in row[1]) == sorted(alone)
     # Known by its content: it kills no worker again.
     assert index(workers=2).failed == {}

@@ -1,4 +1,5 @@
 import hashlib
+import os
 
 import numpy as np
 import pytest
@@ -29,9 +30,28 @@ def test_what_is_wrong_with_a_file_is_told_not_raised(tmp_path):
     (tmp_path / "bad.png").write_bytes(b"bad")
     assert read(tmp_path / "bad.png").reason == "not_a_picture"
     assert read(tmp_path / "none.png").reason == "missing"
-    assert read(tmp_path).reason == "unreadable"
+    assert read(tmp_path).reason == "not_a_file"
     large = PhotoReader(RECIPE, []).read(tmp_path / "bad.png", FileState(10**12, 0))
     assert large.reason == "too_large_file" and large.digest is None
+
+
+def test_a_file_that_became_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    assert read(tmp_path / "pipe.png").reason == "not_a_file"
+
+
+def test_what_is_told_is_one_line_of_text_without_the_path(tmp_path):
+    class Talkative:
+        def detect(self, image):
+            raise RuntimeError(f"two\nlines about {name}")
+
+    name = os.fsdecode(b"caf\xe9.png")
+    reader = PhotoReader(RECIPE, [])
+    (tmp_path / name).write_bytes(b"bad")
+    assert reader.read(tmp_path / name, FileState(3, 0)).detail == "not a picture in a known format"
+    reader._detector = Talkative()
+    told = reader.read(save(tmp_path / "a.png", draw(1)), FileState(100, 0)).detail
+    assert told == "RuntimeError: two lines about caf?.png"
 
 
 @pytest.mark.parametrize(

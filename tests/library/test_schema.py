@@ -5,7 +5,7 @@ import pytest
 from facehash.library.database import Database, LibraryError
 from facehash.library.schema import MIGRATIONS, migrate, version_of
 
-# A made-up version 2, until there is a true one.
+# A made-up next version.
 WITH_NOTES = (
     *MIGRATIONS,
     (
@@ -39,6 +39,29 @@ def test_a_library_of_an_earlier_version_keeps_what_it_holds(database):
     migrate(database, WITH_NOTES)
 
 
+def test_version_1_loses_the_paths_in_what_it_says_of_bad_photos(database):
+    migrate(database, MIGRATIONS[:1])
+    for number, (path, detail) in enumerate(
+        [
+            (b"/p/a: b.jpg", "/p/a: b.jpg: not a picture"),
+            (b"/p/new.jpg", "/p/old.jpg: damaged picture"),
+            (b"/p/caf\xe9.jpg", None),
+        ],
+        start=1,
+    ):
+        database.run(
+            "INSERT INTO photos VALUES (?1, randomblob(32), 1, 1, 'x', ?2)", (number, detail)
+        )
+        database.run("INSERT INTO paths VALUES (?, ?, 1, 1, NULL)", (path, number))
+    database.run("INSERT INTO paths VALUES (x'41', NULL, 1, 1, 'unreadable')")
+    migrate(database)
+    told = database.rows("SELECT detail FROM photos ORDER BY id")
+    assert told == [("not a picture",), (None,), (None,)]
+    assert database.rows("SELECT reason, detail FROM paths WHERE photo_id IS NULL") == [
+        ("unreadable", None)
+    ]
+
+
 def test_a_step_that_fails_leaves_the_earlier_version(database):
     migrate(database)
     broken = (*MIGRATIONS, ("CREATE TABLE extra (x)", "INSERT INTO nothing VALUES (1)"))
@@ -50,7 +73,7 @@ def test_a_step_that_fails_leaves_the_earlier_version(database):
 
 def test_a_library_of_a_newer_version_is_refused_politely(database):
     migrate(database, WITH_NOTES)
-    with pytest.raises(LibraryError, match="newer facehash .library version 2, this one knows 1"):
+    with pytest.raises(LibraryError, match="newer facehash .library version 3, this one knows 2"):
         migrate(database)
 
 
