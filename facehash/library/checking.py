@@ -12,7 +12,7 @@ import numpy as np
 from facehash.library.coding import encode, encode_all, read_hasher
 from facehash.library.database import DamagedLibraryError, Database, LibraryError
 from facehash.library.derived import collect, load, spaces
-from facehash.library.forgetting import erase
+from facehash.library.forgetting import erase, is_wiped
 from facehash.library.private import FILE_MODE, FOLDER_MODE, open_to_others
 from facehash.library.settings import Settings
 from facehash.library.store import Store
@@ -58,6 +58,8 @@ def check(directory: Path) -> list[Problem]:
             # What follows would only stumble over the same damage.
             if not problems:
                 settings = store.settings()
+                if not is_wiped(store):
+                    problems.append(Problem("the disk still holds what was forgotten", "rebuild"))
                 problems += _check_rows(store, settings)
                 problems += _check_index(store, settings)
     except DamagedLibraryError as error:
@@ -81,6 +83,7 @@ def rebuild(directory: Path) -> None:
     Raises:
         DamagedLibraryError: The database itself is damaged; no rebuild cures that.
         FileInUseError: Another process is reading.
+        OSError: The disk is full.
     """
     directory.chmod(FOLDER_MODE)
     for path in open_to_others(directory):

@@ -50,12 +50,19 @@ def spaces(settings: Settings, fitted: bool) -> dict[Column, Space]:
 
 
 def refresh_index(store: Store, wanted: dict[Column, Space]) -> None:
-    """Write the arrays where those of this generation are missing or damaged."""
+    """Write the arrays where those of this generation are missing or damaged, and keep no others.
+
+    Args:
+        store: The library, held for writing.
+        wanted: What it can be searched by, see `spaces`.
+    """
     try:
         fresh = all(load(store, column, space) for column, space in wanted.items())
     except LibraryError:
         fresh = False
-    if not fresh:
+    if fresh:
+        _drop_others(store.directory / FOLDER, store.generation())
+    else:
         write_index(store, wanted)
 
 
@@ -89,13 +96,17 @@ def write_index(store: Store, wanted: dict[Column, Space]) -> list[Path]:
         with replacing_privately(path) as temporary:
             write_json(temporary, sums)
         kept.append(path)
+    _drop_others(folder, generation)
+    return kept
+
+
+def _drop_others(folder: Path, generation: int) -> None:
+    """Delete what a writer that was killed has left: faces may be in it that are gone since."""
     for path in folder.iterdir():
         if path.is_dir():
-            # Where a writer was killed: faces that were forgotten since may be in it.
             shutil.rmtree(path)
-        elif path not in kept:
+        elif path.stem.rpartition("-")[2] != str(generation):
             path.unlink()
-    return kept
 
 
 def open_index(store: Store, column: Column, space: Space) -> ExactIndex:

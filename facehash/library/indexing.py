@@ -12,6 +12,7 @@ from facehash.errors import InputError
 from facehash.faces.detectors import crop_warning
 from facehash.library.coding import parse_codes, read_hasher
 from facehash.library.database import LibraryError
+from facehash.library.forgetting import NotWipedError, finish_forgetting
 from facehash.library.lock import writing
 from facehash.library.naming import parse_names
 from facehash.library.pipeline import MakePipeline, default_pipeline
@@ -94,6 +95,10 @@ def index_folder(
         seed,
     )
     with Store.create(directory) as store, writing(directory, "index"):
+        try:
+            finish_forgetting(store)
+        except NotWipedError as error:
+            log.warning(error)
         update = Update(store, _settle(store, wanted), made, pipeline, folder, found)
         if bring_back:
             store.database.run("DELETE FROM kept_out")

@@ -73,14 +73,17 @@ def merge_people(store: Store, names: Sequence[str], into: str) -> int:
         How many faces have another name than before.
 
     Raises:
-        LibraryError: There is nobody of one of the names, or it is `into` itself.
+        LibraryError: There is nobody of one of the names, or it is that of `into`.
     """
     with store.database.transaction():
         remaining = person_id(store, into)
         moved = 0
         for name in names:
             person = person_id(store, name)
+            old = store.database.value("SELECT name FROM people WHERE id = ?", (person,))
             if person == remaining:
+                if check_name(name) != old:
+                    continue  # an earlier name: they were merged before
                 raise LibraryError(f"{name!r} and {into!r} are one person already")
             moved += store.database.run_many(
                 "UPDATE faces SET person_id = ? WHERE person_id = ?", [(remaining, person)]
@@ -88,7 +91,6 @@ def merge_people(store: Store, names: Sequence[str], into: str) -> int:
             store.database.run(
                 "UPDATE aliases SET person_id = ? WHERE person_id = ?", (remaining, person)
             )
-            old = store.database.value("SELECT name FROM people WHERE id = ?", (person,))
             store.database.run("DELETE FROM people WHERE id = ?", (person,))
             store.database.run("INSERT INTO aliases VALUES (?, ?)", (old, remaining))
     return moved

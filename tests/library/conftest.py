@@ -1,5 +1,6 @@
 """A folder of small photos, and the library made of it."""
 
+import contextlib
 import sqlite3
 
 import numpy as np
@@ -21,6 +22,27 @@ def save(path, image):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.ascontiguousarray(image)).save(path)
     return path
+
+
+def traces(directory, *needles):
+    """Return which of some byte strings the files of a library hold."""
+    content = b"".join(path.read_bytes() for path in directory.rglob("*") if path.is_file())
+    return [needle for needle in needles if needle in content]
+
+
+def what_is_stored_of(directory, name):
+    """Return vectors, codes, paths and pictures of a person's faces as they lie in the files."""
+    with contextlib.closing(sqlite3.connect(directory / "library.db")) as database:
+        rows = database.execute(
+            "SELECT faces.embedding, faces.code, paths.path, crops.jpeg FROM faces "
+            "JOIN people ON people.id = person_id JOIN paths USING (photo_id) "
+            "JOIN crops ON face_id = faces.id WHERE name = ?",
+            (name,),
+        ).fetchall()
+    # The rows of the index are scaled to length 1.
+    vectors = [np.frombuffer(row[0], "<f4").astype(np.float64) for row in rows]
+    scaled = [(one / np.linalg.norm(one)).astype("<f4").tobytes() for one in vectors]
+    return [part for row in rows for part in row] + scaled
 
 
 @pytest.fixture

@@ -38,6 +38,12 @@ def test_merged_people_are_one_and_stay_it(store, index, photos):
     assert counts(store) == {"Cy": (6, 6)}
 
 
+def test_merging_again_changes_nothing(store):
+    assert merge_people(store, ["Ann", "Bo"], "Cy") == 3
+    assert merge_people(store, ["Ann", "Bo"], "Cy") == 0 == merge_people(store, ["Bo"], "Ann")
+    assert counts(store) == {"Cy": (5, 5)}
+
+
 def test_a_new_name_holds_for_photos_that_come_later(store, index, photos):
     rename_person(store, "Ann", "Anna")
     save(photos / "Ann" / "new.png", draw(70))
@@ -54,6 +60,8 @@ def test_names_that_are_taken_or_nobodys_are_refused(store):
         rename_person(store, "Ana", "Eve")
     with pytest.raises(LibraryError, match="one person already"):
         merge_people(store, ["Ann"], "Ann")
+    with pytest.raises(LibraryError, match="one person already"):
+        merge_people(store, ["Ann", "Bo"], "Ann")
     assert counts(store)["Ann"] == (2, 2)
     merge_people(store, ["Ann"], "Bo")
     with pytest.raises(LibraryError, match="earlier name of somebody else"):

@@ -1,0 +1,148 @@
+"""Commands that are killed at any moment, and what the same command makes of it afterwards."""
+
+import contextlib
+import shutil
+import sqlite3
+import time
+
+import numpy as np
+import pytest
+
+from facehash.library.checking import check
+from facehash.library.database import LibraryError
+from tests.library.conftest import draw, save, traces, what_is_stored_of
+from tests.library.forks import CHOICE, Command
+
+KILLS = 20
+PEOPLE = ("Annabel", "Boris", "Cyprian", "Deirdre", "Edward")
+
+
+@pytest.fixture(scope="module")
+def album(tmp_path_factory):
+    """A hundred photos of five people, one in five with two faces."""
+    folder = tmp_path_factory.mktemp("killed") / "album"
+    for seed in range(100):
+        save(folder / PEOPLE[seed % 5] / f"{seed:02}.png", draw(seed, 80 if seed % 5 == 4 else 40))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def command(tmp_path_factory):
+    output = tmp_path_factory.mktemp("output") / "stderr"
+
+    def command(library, *words):
+        return Command(output, *words, "--library", library)
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def library(album, command):
+    """The album, indexed by a run that nobody stopped."""
+    directory = album.parent / "clean"
+    assert command(directory, *index_of(album)).end() == (0, "")
+    return directory
+
+
+def index_of(album):
+    return ("index", album, "--names", "folders", "--codes", "lsh:64", *CHOICE)
+
+
+def rows(directory):
+    """Return everything in the database, by table."""
+    with contextlib.closing(sqlite3.connect(directory / "library.db")) as database:
+        tables = [
+            name
+            for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type='table'")
+        ]
+        return {
+            name: sorted(database.execute(f"SELECT * FROM {name}"), key=repr) for name in tables
+        }
+
+
+def whole(directory):
+    """Return everything in a library: the database's rows, and the other files byte for byte."""
+    content = rows(directory)
+    files = {
+        str(path.relative_to(directory)): path.is_file() and path.read_bytes()
+        for path in sorted(directory.rglob("*"))
+        if path.name != "library.db"
+    }
+    return content, files
+
+
+def kills(command, library, words, start, seed):
+    """Kill a command at moments drawn evenly from the time it takes; yield the library each time.
+
+    Args:
+        command: Starts it.
+        library: A folder for the library.
+        words: The command line.
+        start: The library before, copied each time; None for none.
+        seed: Of the moments.
+    """
+    rng = np.random.default_rng(seed)
+    killed, duration = 0, None
+    while killed < KILLS:
+        shutil.rmtree(library, ignore_errors=True)
+        if start is not None:
+            shutil.copytree(start, library)
+        running = command(library, *words)
+        begun = time.monotonic()
+        if duration is None:
+            assert running.end() == (0, "")
+            duration = time.monotonic() - begun
+        # Another time it may take longer; what has ended before is not counted.
+        elif running.kill(rng.uniform(0, 1.5 * duration)):
+            killed += 1
+            yield
+    shutil.rmtree(library)
+
+
+def test_indexing_is_resumed_to_what_a_run_that_nobody_stopped_makes(
+    album, command, library, tmp_path
+):
+    words, expected, stored = index_of(album), whole(library), set()
+    for _ in kills(command, tmp_path / "lib", words, None, seed=1):
+        with contextlib.suppress(LibraryError):  # nothing was stored yet
+            assert {problem.cure for problem in check(tmp_path / "lib")} <= {"rebuild"}
+            stored.add(len(rows(tmp_path / "lib")["faces"]))
+        assert command(tmp_path / "lib", *words).end() == (0, "")
+        assert check(tmp_path / "lib") == []
+        assert whole(tmp_path / "lib") == expected
+    # The kills hit runs of which more or less was stored.
+    assert len(stored) > KILLS // 4, stored
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("forget", "--person", "Cyprian"),
+        ("people", "merge", "Annabel", "Boris", "--into", "Edward"),
+    ],
+    ids=["forget", "merge"],
+)
+def test_what_is_killed_is_done_or_not_and_then_done(command, library, tmp_path, words):
+    shutil.copytree(library, tmp_path / "after")
+    assert command(tmp_path / "after", *words).end() == (0, "")
+    old, new, expected = rows(library), rows(tmp_path / "after"), whole(tmp_path / "after")
+    assert old.pop("unwiped") == [] == new.pop("unwiped")
+    stored = [*what_is_stored_of(library, "Cyprian"), b"Cyprian"]
+    gone = set(stored) - set(traces(tmp_path / "after", *stored))
+    assert gone == (set(stored) if words[0] == "forget" else set())
+    states = []
+    for _ in kills(command, tmp_path / "lib", words, library, seed=2):
+        left = rows(tmp_path / "lib")
+        waiting = left.pop("unwiped")
+        states.append("old" if left == old else "new" if left == new else "neither")
+        assert {problem.cure for problem in check(tmp_path / "lib")} <= {"rebuild"}
+        code, told = command(tmp_path / "lib", *words).end()
+        if words[0] == "forget" and states[-1] == "new" and not waiting:
+            # Killed when all was done: there is nobody left to be forgotten.
+            assert code == 2 and "knows nobody called 'Cyprian'" in told
+        else:
+            assert (code, "wiped from the disk" in told) == (0, bool(waiting)), told
+        assert check(tmp_path / "lib") == []
+        assert whole(tmp_path / "lib") == expected
+        assert traces(tmp_path / "lib", *gone) == []
+    assert set(states) == {"old", "new"}, states
