@@ -53,7 +53,8 @@ def check(directory: Path) -> list[Problem]:
     """
     problems: list[Problem] = []
     try:
-        with Store.open(directory) as store:
+        # Of one moment: somebody may be writing.
+        with Store.open(directory) as store, store.database.snapshot():
             problems += _check_database(store.database)
             # What follows would only stumble over the same damage.
             if not problems:

@@ -136,6 +136,19 @@ class Database:
                 self._connection.rollback()
             raise
 
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all that the block reads be of one moment, whatever a writer does meanwhile.
+
+        Raises:
+            LibraryError: As `rows`.
+        """
+        self.run("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.rollback()
+
     def empty_log(self) -> None:
         """Move the write-ahead log into the file and cut it to nothing.
 

@@ -42,20 +42,20 @@ def export(store: Store, path: Path) -> int:
         InputError: Another ending.
         LibraryError: The library is empty or damaged.
     """
-    settings = store.settings()
-    faces = store.faces()
     suffix = path.suffix.lower()
     if suffix not in (".csv", ".json", ".h5", ".hdf5"):
         raise InputError(f"{path}: an export ends in .csv, .json, .h5 or .hdf5")
+    with store.database.snapshot():
+        settings, faces = store.settings(), store.faces()
+        rows = {} if suffix == ".csv" else _rows(store, settings)
     with replacing_privately(path) as temporary:
         if suffix == ".csv":
             with temporary.open("w", newline="", encoding="utf-8", errors="replace") as file:
                 write_csv(file, COLUMNS, (_values(face) for face in faces))
         elif suffix == ".json":
-            rows = _rows(store, settings)
             _write_json(temporary, settings, faces, rows)
         else:
-            _write_hdf5(temporary, settings, faces, _rows(store, settings))
+            _write_hdf5(temporary, settings, faces, rows)
     return len(faces)
 
 

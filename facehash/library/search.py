@@ -157,10 +157,12 @@ class Library:
         self, rows: NDArray[Any], k: int, max_distance: float | None
     ) -> list[tuple[Hit, ...]]:
         """Turn what the index finds into hits."""
-        found: Found = self._current_index().search(rows, k)
         limit = np.inf if max_distance is None else max_distance
-        wanted = np.unique(found.ids[found.distances <= limit])
-        faces = {face.id: face for face in self.store.faces(wanted.tolist())}
+        # Of one moment, or a face could be forgotten between being found and being told of.
+        with self.store.database.snapshot():
+            found: Found = self._current_index().search(rows, k)
+            wanted = np.unique(found.ids[found.distances <= limit])
+            faces = {face.id: face for face in self.store.faces(wanted.tolist())}
         threshold = self.threshold
         answers = []
         for distances, ids in zip(found.distances.tolist(), found.ids.tolist(), strict=True):

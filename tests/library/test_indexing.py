@@ -1,17 +1,13 @@
 import os
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from facehash.errors import InputError
-from facehash.files import FileInUseError
 from facehash.library.database import LibraryError
 from facehash.library.rows import UnreadFile
-from tests.conftest import ROOT
 from tests.library import fakes
 from tests.library.conftest import draw, save
 from tests.privileges import ordinary_rights
@@ -235,23 +231,6 @@ def test_several_processes_find_what_one_finds(index, ask, photos, tmp_path):
     assert sorted(row for row in ask(query) if b"again" not in row[1]) == sorted(alone)
     # Known by its content: it kills no worker again.
     assert index(workers=2).failed == {}
-
-
-def test_two_runs_at_once_are_refused_naming_the_holder(index, directory):
-    index()
-    code = (
-        "import sys, time; from pathlib import Path; from facehash.library.lock import writing\n"
-        "with writing(Path(sys.argv[1]), 'index'): print('held', flush=True); time.sleep(60)"
-    )
-    holder = subprocess.Popen(
-        [sys.executable, "-c", code, directory], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    assert holder.stdout.readline() == "held\n"
-    with pytest.raises(FileInUseError, match=rf"lib: process {holder.pid} \(facehash index, since"):
-        index()
-    holder.kill()
-    holder.wait()
-    assert index().unchanged == 7
 
 
 def test_others_can_reach_nothing_of_a_library(index, directory):
