@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from experiments.layout import AUTHORS, columns, protocols_of, rows_of
+from experiments.library_tables import lfw_table
 from experiments.markdown import table
 from experiments.published import Published
 from experiments.sealed import read_sealed
@@ -133,6 +134,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "results": results_table,
         "reports": reports_table,
         "speed": speed_table,
+        "lfw": lfw_table,
     },
     "experiments/README.md": {"effects": effects_table, "protocols": protocols_table},
     "docs/search.md": {"thresholds": thresholds_table},

@@ -1,5 +1,6 @@
 """What the benchmarks of libraries take for true before they measure."""
 
+import json
 import os
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.indexing import commands, megabytes_of, repeat
-from benchmarks.lfw import middle_faces
+from benchmarks.lfw import BAR, RESULT, middle_faces
 from facehash.faces.images import read_image
 from facehash.library.rows import FileState, NewFace, NewPhoto
 from facehash.library.store import Store
@@ -26,6 +27,14 @@ def test_the_face_in_the_middle_is_whom_a_photo_is_of(tmp_path):
             store.add([photo])
         found = list(middle_faces(store))
     assert found == [(tmp_path / "0.jpg", 2), (tmp_path / "1.jpg", 1)]
+
+
+def test_the_committed_measure_of_lfw_reaches_its_bar():
+    result = json.loads(RESULT.read_text())
+    [vectors, *_] = result["everybody"]["ways"]
+    assert vectors["method"] == "sface" and vectors["P@1"] >= BAR
+    assert result["people_known_to_a_run"] == 10
+    assert result["strangers"]["library"]["people"] == result["everybody"]["library"]["people"] - 10
 
 
 def test_copies_for_the_memory_look_alike_and_are_new(tmp_path):

@@ -156,3 +156,12 @@ def test_missing_weights_are_told_with_the_command_that_brings_them(photos, tmp_
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "not on this machine; get them with: facehash weights fetch" in err
     assert not (tmp_path / "new").exists()
+
+
+def test_a_library_is_measured_with_its_real_vectors(library, tmp_path):
+    words = ("--bits", "64", "--output", tmp_path, "--weights-dir", weights_dir())
+    code, out, err = facehash("bench", library, *words)
+    assert (code, err) == (0, "") and out.startswith("60 named faces of ")
+    ways = {way["method"]: way for way in json.loads((tmp_path / "bench.json").read_text())["ways"]}
+    assert ways["sface"]["P@1"] >= 0.95 and ways["sface"]["recall@10"] == 1
+    assert ways["sface"]["mAP"] > ways["lsh"]["mAP"] > 0.5

@@ -63,6 +63,8 @@ class KerasModel:
         InputError: The model takes or makes something else.
     """
 
+    light = False
+
     def __init__(
         self,
         model: Any,

@@ -33,6 +33,7 @@ class HashRun:
     """
 
     metric: Metric = "hamming"
+    light = False
 
     def __init__(self, model: Any, sha256: str, name: str) -> None:
         self._model = model

@@ -30,6 +30,7 @@ class DlibResNet:
     """
 
     metric: Metric = "euclidean"
+    light = True
     dimension = 128
     side = 150
     crop: Crop = "dlib150"

@@ -34,6 +34,10 @@ class Embedder(Protocol):
     def crop(self) -> str:
         """How faces are to be cropped, a `Crop`."""
 
+    @property
+    def light(self) -> bool:
+        """Whether every process that reads photos may have one of its own, on one core."""
+
     def embed(self, faces: NDArray[np.uint8]) -> NDArray[Any]:
         """Embed uint8 (n, side, side, 3) RGB faces.
 

@@ -33,6 +33,7 @@ class SFace:
     dimension = 128
     side = 112
     crop: Crop = "arcface112"
+    light = True
 
     def __init__(self, weights_dir: Path | None = None) -> None:
         self._weights = find_weights("sface", weights_dir)

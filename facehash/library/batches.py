@@ -53,8 +53,8 @@ class Batch:
 
     def flush(self) -> None:
         """Embed and store what is waiting."""
-        crops = [photo.crops for photo in self._waiting if photo.crops is not None]
-        rows, codes = self._embed(np.concatenate(crops)) if any(map(len, crops)) else (None, None)
+        shown = [photo for photo in self._waiting if photo.faces and photo.crops is not None]
+        rows, codes = self._rows_of(shown) if shown else (None, None)
         ready, start = [], 0
         for photo in self._waiting:
             own = slice(start, start + len(photo.faces))
@@ -70,11 +70,11 @@ class Batch:
         self.stored = self.photos
         self._waiting.clear()
 
-    def _embed(
-        self, crops: NDArray[np.uint8]
+    def _rows_of(
+        self, photos: list[ReadPhoto]
     ) -> tuple[NDArray[np.float32] | None, NDArray[np.uint8] | None]:
-        """Return vectors and codes of crops, whichever the library keeps."""
-        rows = self._embedder.embed(crops)
+        """Return vectors and codes of all faces, whichever the library keeps."""
+        rows = self._embed(photos)
         if self._settings.metric == "hamming":
             return None, self._settings.space.check(rows, "the embedder's codes")
         # What is not finite is told photo by photo; a hasher would refuse the whole batch.
@@ -83,6 +83,14 @@ class Batch:
         if self._hasher is None:
             return rows, None
         return rows, encode(self._hasher, sound, self._settings)
+
+    def _embed(self, photos: list[ReadPhoto]) -> NDArray[Any]:
+        """Embed what was not embedded where it was read."""
+        found = [photo.rows for photo in photos if photo.rows is not None]
+        if len(found) == len(photos):
+            return np.concatenate(found)
+        crops = [photo.crops for photo in photos if photo.crops is not None]
+        return self._embedder.embed(np.concatenate(crops))
 
     def _make(self, photo: ReadPhoto, rows: Any, codes: Any) -> NewPhoto:
         reason, detail = photo.reason, photo.detail

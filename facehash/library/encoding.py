@@ -47,6 +47,11 @@ class HashedEmbedder:
         return self.hasher.bits
 
     @property
+    def light(self) -> bool:
+        """Whether every process may have one of its own."""
+        return self.embedder.light
+
+    @property
     def side(self) -> int:
         """Height and width in pixels of the faces that `embed` takes."""
         return self.embedder.side

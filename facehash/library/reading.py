@@ -7,6 +7,7 @@ import io
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,11 +35,13 @@ class Recipe:
         pipeline: Makes the detector and crops the faces.
         crop: How the embedder wants its faces cropped.
         side: Height and width of the crops, in pixels.
+        embed: Whether faces are embedded where they are read.
     """
 
     pipeline: Pipeline
     crop: str
     side: int
+    embed: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,9 @@ class ReadPhoto:
         size: Width and height of the upright photo; None where it was not decoded.
         faces: The faces, largest first.
         crops: uint8 (faces, side, side, 3), RGB.
+        rows: What the embedder made of them, (faces, width); None where it has not seen them.
         reason: Why it could not be read: the reason of an `UnreadableImageError`, ``detector`` or
-            ``crashed``; None if it was.
+            ``embedder`` or ``crashed``; None if it was.
         detail: The same in words, without the path, which may change.
         known: The content was known, so that it was not decoded.
     """
@@ -64,16 +68,17 @@ class ReadPhoto:
     size: tuple[int, int] | None = None
     faces: tuple[Face, ...] = ()
     crops: NDArray[np.uint8] | None = None
+    rows: NDArray[Any] | None = None
     reason: str | None = None
     detail: str | None = None
     known: bool = False
 
 
 class PhotoReader:
-    """Reads photos with a detector of its own."""
+    """Reads photos with a detector of its own, and an embedder where the recipe says so."""
 
     def __init__(self, recipe: Recipe, known: Collection[bytes]) -> None:
-        """Make the detector.
+        """Make the detector and the embedder.
 
         Args:
             recipe: How photos are read.
@@ -81,7 +86,9 @@ class PhotoReader:
         """
         self._recipe = recipe
         self._known = set(known)
-        self._detector = recipe.pipeline.make_detector(recipe.pipeline.detector)
+        pipeline = recipe.pipeline
+        self._detector = pipeline.make_detector(pipeline.detector)
+        self._embedder = pipeline.make_embedder(pipeline.embedder) if recipe.embed else None
 
     def read(self, path: Path, state: FileState) -> ReadPhoto:
         """Read a file; whatever is wrong with it is told in the result, never raised."""
@@ -100,12 +107,19 @@ class PhotoReader:
             crops = crop_all(image, faces, self._recipe)
         except UnreadableImageError as error:
             return ReadPhoto(path, state, digest, reason=error.reason, detail=_words(path, error))
-        # Detectors are other people's code; one photo that they choke on must not stop the rest.
+        # Networks are other people's code; one photo that they choke on must not stop the rest.
         except Exception as error:
             detail = f"{type(error).__name__}: {_words(path, error)}"
             return ReadPhoto(path, state, digest, reason="detector", detail=detail)
+        rows = None
+        if self._embedder and faces:
+            try:
+                rows = self._embedder.embed(crops)
+            except Exception as error:
+                detail = f"{type(error).__name__}: {_words(path, error)}"
+                return ReadPhoto(path, state, digest, reason="embedder", detail=detail)
         height, width = image.shape[:2]
-        return ReadPhoto(path, state, digest, (width, height), faces, crops)
+        return ReadPhoto(path, state, digest, (width, height), faces, crops, rows)
 
 
 def crop_all(

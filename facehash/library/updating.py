@@ -104,7 +104,8 @@ class Update:
             self._drop_failed()
         jobs = self._jobs()
         kept_out = {one for (one,) in self.store.database.rows("SELECT digest FROM kept_out")}
-        recipe = Recipe(self.pipeline, self.settings.crop, self.settings.side)
+        settings = self.settings
+        recipe = Recipe(self.pipeline, settings.crop, settings.side, self.embedder.light)
         batch = Batch(self.store, self.embedder, self.settings, self.hasher)
         photos = read_photos(jobs, recipe, self.store.digests(), min(workers, max(1, len(jobs))))
         try:

@@ -48,6 +48,7 @@ class Projection:
     metric: str = "cosine"
     crop: str = "box"
     side: int = SIDE
+    light: bool = False
 
     @property
     def identity(self):
@@ -75,7 +76,8 @@ def make_embedder(name):
     metric, _, dimension = name.partition(":")
     if metric not in ("cosine", "euclidean", "hamming"):
         raise InputError(f"--embedder {name}: no such embedder")
-    return Projection(int(dimension), metric)
+    # One metric's faces are embedded by the workers, those of the others in the main process.
+    return Projection(int(dimension), metric, light=metric == "euclidean")
 
 
 def crop_face(image, face, crop, side):

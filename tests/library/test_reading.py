@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import os
 
@@ -52,6 +53,28 @@ def test_what_is_told_is_one_line_of_text_without_the_path(tmp_path):
     reader._detector = Talkative()
     told = reader.read(save(tmp_path / "a.png", draw(1)), FileState(100, 0)).detail
     assert told == "RuntimeError: two lines about caf?.png"
+
+
+def test_faces_are_embedded_where_they_are_read_if_the_recipe_says_so(tmp_path):
+    path = save(tmp_path / "a.png", draw(1, width=80))
+    reader = PhotoReader(dataclasses.replace(RECIPE, embed=True), [])
+    photo = reader.read(path, FileState(100, 0))
+    expected = fakes.make_embedder("cosine:4").embed(photo.crops)
+    assert np.array_equal(photo.rows, expected) and read(path).rows is None
+    black = save(tmp_path / "black.png", np.zeros((20, 20, 3), np.uint8))
+    assert reader.read(black, FileState(100, 0)).rows is None
+
+
+def test_an_embedder_that_chokes_costs_one_photo(tmp_path):
+    class Choking:
+        def embed(self, faces):
+            raise RuntimeError("no memory")
+
+    reader = PhotoReader(dataclasses.replace(RECIPE, embed=True), [])
+    reader._embedder = Choking()
+    photo = reader.read(save(tmp_path / "a.png", draw(1)), FileState(100, 0))
+    assert (photo.reason, photo.detail) == ("embedder", "RuntimeError: no memory")
+    assert not photo.faces and photo.crops is None
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,18 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from facehash.retrieval.figures import BLUE, INK, LINES, PURPLE, QUIET, RED, STYLE, save
+from facehash.retrieval.figures import (
+    BLUE,
+    GREEN,
+    INK,
+    ORANGE,
+    PURPLE,
+    QUIET,
+    RED,
+    SKY,
+    STYLE,
+    save,
+)
 
 _SIZE = (10.4, 4.4)
 _PANELS = (("P@1", "P@1, the nearest face is of the person"), ("mAP", "mAP, ties in any order"))
@@ -78,16 +89,17 @@ def _draw(axes: Axes, ways: Sequence[dict[str, Any]], key: str) -> None:
                     fontsize=7,
                     color=colour,
                 )
-    colours = (INK, PURPLE, *LINES[2:])
+    colours = (INK, PURPLE, GREEN, ORANGE, SKY)
     for number, way in enumerate(way for way in ways if way["of_embedder"]):
         length = f"{way['bits']} bits" if way["bits"] else "vectors"
         axes.plot(
             way["bytes_a_face"],
             way[key],
             _MARKS[number % len(_MARKS)],
-            markersize=11 if number == 0 else 8,
+            markersize=7 if number == 0 else 10,
             linestyle="none",
             color=colours[number % len(colours)],
+            zorder=9 - number,
             label=f"{way['method']}, {length}",
         )
     _bytes_axis(axes, [way["bytes_a_face"] for way in ways if not way["shortlist"]])
