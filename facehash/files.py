@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import tempfile
@@ -23,6 +24,27 @@ class FileInUseError(InputError):
 
 
 @contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an error of the operating system say which file it is about.
+
+    A full disk is told by what writes, which knows no name, and by some libraries without a number.
+
+    Args:
+        path: The file that the block writes.
+
+    Raises:
+        OSError: The block's, with the name of the file.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        words = " ".join((error.strerror or str(error)).split())
+        raise OSError(error.errno or errno.EIO, words, str(path)) from error
+
+
+@contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path that takes the place of `path` when the block ends without error.
 
@@ -33,12 +55,16 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Yields:
         A path in the same folder, with the same suffix, not yet existing.
+
+    Raises:
+        OSError: It cannot be written; names the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         temporary = folder / path.name
-        yield temporary
+        with naming(path):
+            yield temporary
         os.replace(temporary, path)
     finally:
         for leftover in folder.iterdir():

@@ -14,6 +14,14 @@ from facehash.files import FileInUseError
 Row = tuple[Any, ...]
 Values = tuple[Any, ...]
 
+# A limit or a quota is told as an error of input and output, as it is not a full disk.
+_NO_ROOM = (
+    "SQLITE_FULL",
+    "SQLITE_IOERR_WRITE",
+    "SQLITE_IOERR_FSYNC",
+    "SQLITE_IOERR_SHMSIZE",
+    "SQLITE_IOERR_TRUNCATE",
+)
 _WAIT_SECONDS = 30.0
 _BATCH = 4096
 
@@ -182,6 +190,11 @@ def _tell(path: Path, error: sqlite3.DatabaseError) -> InputError | None:
         )
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return FileInUseError(f"{library}: another process is writing to it; try again")
-    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN")):
+    if name in _NO_ROOM:
+        return LibraryError(
+            f"{library}: its disk is full or cannot be written to ({error}); what was there is "
+            "whole, and the same command goes on when there is room"
+        )
+    if name.startswith(("SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN")):
         return LibraryError(f"{library}: its database cannot be used ({error})")
     return None

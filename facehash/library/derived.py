@@ -89,7 +89,7 @@ def write_index(store: Store, wanted: dict[Column, Space]) -> list[Path]:
             for name, array in ((f"{column}-ids", ids), (column, stored)):
                 path = folder / f"{name}-{generation}.npy"
                 with replacing_privately(path) as temporary:
-                    np.save(temporary, array, allow_pickle=False)
+                    _save(temporary, array)
                     sums[path.name] = {"bytes": temporary.stat().st_size, "sha256": _sum(array)}
                 kept.append(path)
         path = folder / f"sums-{generation}.json"
@@ -98,6 +98,14 @@ def write_index(store: Store, wanted: dict[Column, Space]) -> list[Path]:
         kept.append(path)
     _drop_others(folder, generation)
     return kept
+
+
+def _save(path: Path, array: NDArray[Any]) -> None:
+    """Do as `np.save`, which does not tell that the disk is full, only how much it has written."""
+    with path.open("wb") as file:
+        header = np.lib.format.header_data_from_array_1_0(array)
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(_bytes(array))
 
 
 def _drop_others(folder: Path, generation: int) -> None:
@@ -196,7 +204,11 @@ def _map(path: Path, length: int) -> NDArray[Any]:
 
 
 def _sum(array: NDArray[Any]) -> str:
-    return hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data).hexdigest()
+    return hashlib.sha256(_bytes(array)).hexdigest()
+
+
+def _bytes(array: NDArray[Any]) -> memoryview:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 def _damaged(directory: Path, why: object) -> str:

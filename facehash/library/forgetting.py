@@ -23,7 +23,7 @@ from typing import NamedTuple
 from facehash.errors import InputError
 from facehash.files import FileInUseError
 from facehash.library.coding import read_hasher
-from facehash.library.database import LibraryError
+from facehash.library.database import DamagedLibraryError, LibraryError
 from facehash.library.derived import spaces, write_index
 from facehash.library.people import person_id
 from facehash.library.rows import UNDER, under
@@ -164,9 +164,11 @@ def _wipe(store: Store) -> None:
     """Do as `erase`, and say what it means that it cannot be done."""
     try:
         erase(store)
+    except DamagedLibraryError:
+        raise
     except (InputError, OSError) as error:
         busy = isinstance(error, FileInUseError)
-        why = "another process is reading" if busy else " ".join(str(error).split())
+        why = "another process is reading" if busy else "its disk is full or cannot be written to"
         raise NotWipedError(
             f"{store.directory}: forgotten, but the disk still holds it ({why}); "
             f"facehash rebuild --library {store.directory} wipes it then"

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from facehash.files import FileInUseError, holding
+from facehash.files import FileInUseError, holding, naming
 from facehash.library.private import make_private_file
 
 LOCK = "lock"
@@ -41,7 +41,8 @@ def writing(directory: Path, task: str) -> Iterator[None]:
             ) from error
         since = time.strftime("%H:%M")
         # Written into the file itself: a lock is on the file, not on its name.
-        path.write_text(f"process {os.getpid()} (facehash {task}, since {since})\n", "utf-8")
+        with naming(path):
+            path.write_text(f"process {os.getpid()} (facehash {task}, since {since})\n", "utf-8")
         try:
             yield
         finally:

@@ -45,6 +45,29 @@ def what_is_stored_of(directory, name):
     return [part for row in rows for part in row] + scaled
 
 
+def rows(directory):
+    """Return everything in the database, by table."""
+    with contextlib.closing(sqlite3.connect(directory / "library.db")) as database:
+        tables = [
+            name
+            for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type='table'")
+        ]
+        return {
+            name: sorted(database.execute(f"SELECT * FROM {name}"), key=repr) for name in tables
+        }
+
+
+def whole(directory):
+    """Return everything in a library: the database's rows, and the other files byte for byte."""
+    content = rows(directory)
+    files = {
+        str(path.relative_to(directory)): path.is_file() and path.read_bytes()
+        for path in sorted(directory.rglob("*"))
+        if path.name != "library.db"
+    }
+    return content, files
+
+
 @pytest.fixture
 def photos(tmp_path):
     """Six photos of three people, one photo with two faces, one without any."""

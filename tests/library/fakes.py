@@ -1,5 +1,6 @@
 """A detector and embedders without weights, importable by worker processes."""
 
+import functools
 import os
 from dataclasses import dataclass
 
@@ -40,6 +41,11 @@ class Halves:
         ]
 
 
+@functools.cache
+def _directions(pixels, dimension):
+    return np.random.default_rng(0).normal(size=(pixels, dimension)).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class Projection:
     """A random projection of the pixels, as vectors or as their signs."""
@@ -55,9 +61,8 @@ class Projection:
         return f"projection {self.dimension} {self.metric}"
 
     def embed(self, faces):
-        rng = np.random.default_rng(0)
         flat = faces.reshape(len(faces), -1).astype(np.float32) / 255 - 0.5
-        rows = flat @ rng.normal(size=(flat.shape[1], self.dimension)).astype(np.float32)
+        rows = flat @ _directions(flat.shape[1], self.dimension)
         if self.metric == "hamming":
             return np.packbits(rows >= 0, axis=1, bitorder="little")
         # A face of this one colour has no finite vector.
