@@ -27,6 +27,17 @@ def test_an_error_leaves_the_old_file_and_no_litter(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_full_disk_is_told_with_the_file(tmp_path):
+    for error in (OSError(28, "No space left on device"), OSError("9 requested and\n 2 written")):
+        with pytest.raises(OSError) as caught, replacing(tmp_path / "file.npy"):
+            raise error
+        assert caught.value.filename == str(tmp_path / "file.npy")
+        assert caught.value.strerror in ("No space left on device", "9 requested and 2 written")
+    with pytest.raises(FileNotFoundError) as caught, replacing(tmp_path / "file.npy"):
+        (tmp_path / "other").read_text()
+    assert caught.value.filename == str(tmp_path / "other")
+
+
 def test_json_is_readable_text_and_nan_is_refused(tmp_path):
     path = tmp_path / "file.json"
     write_json(path, {"name": "Zoë", "value": 0.1})

@@ -46,8 +46,7 @@ class Store:
     """
 
     def __init__(self, directory: Path, database: Database) -> None:
-        self.directory = directory
-        self.database = database
+        self.directory, self.database = directory, database
 
     @classmethod
     def open(cls, directory: Path) -> Self:
@@ -78,13 +77,15 @@ class Store:
             LibraryError: The folder holds something else.
             OSError: It cannot be made.
         """
-        if not (directory / DATABASE).exists():
-            if directory.is_dir() and any(directory.iterdir()):
+        path = directory / DATABASE
+        if not path.exists():
+            # Asked again, as another process may have made it in between.
+            if directory.is_dir() and any(directory.iterdir()) and not path.exists():
                 raise LibraryError(
                     f"{directory}: not empty and not a library; give a folder of its own"
                 )
             make_private_folder(directory)
-            make_private_file(directory / DATABASE)
+            make_private_file(path)
         return cls.open(directory)
 
     def __enter__(self) -> Self:
@@ -117,8 +118,8 @@ class Store:
 
     def digests(self) -> set[bytes]:
         """Return the SHA-256 of every photo that is known or kept out."""
-        query = "SELECT digest FROM photos UNION SELECT digest FROM kept_out"
-        return {digest for (digest,) in self.database.rows(query)}
+        rows = self.database.rows("SELECT digest FROM photos UNION SELECT digest FROM kept_out")
+        return {digest for (digest,) in rows}
 
     def files_under(self, folder: Path) -> dict[Path, tuple[FileState, bool]]:
         """Return the files known under a folder, each with whether it need not be read again."""
@@ -146,11 +147,10 @@ class Store:
                 return
             photo_id = value("SELECT id FROM photos WHERE digest = ?", (photo.digest,))
             if photo_id is None:
-                width, height = photo.size or (None, None)
                 photo_id = run(
                     "INSERT INTO photos (digest, width, height, reason, detail) "
                     "VALUES (?, ?, ?, ?, ?)",
-                    (photo.digest, width, height, photo.reason, photo.detail),
+                    (photo.digest, *(photo.size or (None, None)), photo.reason, photo.detail),
                 )
                 for number, face in enumerate(photo.faces, start=1):
                     self._add_face(photo_id, number, face)
@@ -173,9 +173,8 @@ class Store:
     def remove_files(self, paths: Collection[Path]) -> None:
         """Drop files, then what no file shows any more, and people without a face."""
         with self.database.transaction():
-            self.database.run_many(
-                "DELETE FROM paths WHERE path = ?", [(bytes_of(path),) for path in paths]
-            )
+            gone = [(bytes_of(path),) for path in paths]
+            self.database.run_many("DELETE FROM paths WHERE path = ?", gone)
             self.prune()
 
     def prune(self) -> None:
