@@ -62,7 +62,8 @@ class Projection:
 
     def embed(self, faces):
         flat = faces.reshape(len(faces), -1).astype(np.float32) / 255 - 0.5
-        rows = flat @ _directions(flat.shape[1], self.dimension)
+        # Not by BLAS, whose threads wait for each other, and whose last bits depend on the batch.
+        rows = np.einsum("np,pd->nd", flat, _directions(flat.shape[1], self.dimension))
         if self.metric == "hamming":
             return np.packbits(rows >= 0, axis=1, bitorder="little")
         # A face of this one colour has no finite vector.
