@@ -11,6 +11,7 @@ from typing import NoReturn
 import typer
 
 from facehash.errors import InputError, Interrupted
+from facehash.printing import printable
 
 DONE = 0
 NOTHING_FOUND = 1
@@ -69,13 +70,27 @@ def run(app: typer.Typer, program: str, arguments: list[str] | None = None) -> N
 
 def _prepare_output(program: str) -> None:
     """Let our own loggers speak, others warn, and any path be printed."""
-    logging.basicConfig(level=logging.WARNING, format=f"{program}: %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_PlainFormatter(f"{program}: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     for name in _OUR_LOGGERS:
         logging.getLogger(name).setLevel(logging.INFO)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A file name need not be valid text.
             stream.reconfigure(errors="backslashreplace")
+
+
+class _PlainFormatter(logging.Formatter):
+    """Lets nothing of a file's or a person's name through to the terminal but its text."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(_plain, super().format(record).split("\n")))
+
+
+def _plain(text: str) -> str:
+    # A file name that is no text is told by its bytes, as `_prepare_output` would.
+    return printable(text.encode("utf-8", "backslashreplace").decode())
 
 
 def _one_line(error: InputError | OSError) -> str:
@@ -86,5 +101,5 @@ def _one_line(error: InputError | OSError) -> str:
 
 
 def _fail(program: str, message: str, code: int) -> NoReturn:
-    print(f"{program}: {message}", file=sys.stderr, flush=True)
+    print(f"{program}: {_plain(message)}", file=sys.stderr, flush=True)
     sys.exit(code)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facehash.library.printing import printable
+from facehash.printing import printable
 
 if TYPE_CHECKING:
     from facehash.library.rows import UnreadFile

@@ -8,7 +8,7 @@ import typer
 
 from facehash.command_line import DONE
 from facehash.commands.arguments import WeightsOption
-from facehash.library.printing import printable
+from facehash.printing import printable
 
 
 def bench(

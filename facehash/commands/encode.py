@@ -11,6 +11,7 @@ import typer
 from facehash.command_line import DONE, NOTHING_FOUND, PARTLY_FAILED
 from facehash.commands.arguments import WeightsOption
 from facehash.errors import InputError
+from facehash.printing import printable
 
 if TYPE_CHECKING:
     from facehash.faces.detection import Detector
@@ -57,7 +58,7 @@ def encode(
         if not rows:
             log.warning("%s: no face found", photo)
         for number, row in enumerate(rows, start=1):
-            print(photo, number, *row, sep="\t", flush=True)
+            print(printable(photo), number, *row, sep="\t", flush=True)
         faces += len(rows)
     if failures:
         message = f"{failures} of {len(photos)} photos could not be read"

@@ -10,7 +10,7 @@ from facehash.command_line import DONE, PARTLY_FAILED
 from facehash.commands.arguments import LibraryOption, counted, in_words, named
 from facehash.errors import InputError
 from facehash.library.lock import writing
-from facehash.library.printing import printable
+from facehash.printing import printable
 
 
 def add_to(app: typer.Typer) -> None:
@@ -133,11 +133,12 @@ def stats(
     print(f"faces       {found.faces:,}; {counted(found.without_faces, 'photo')} without any")
     print(f"people      {found.people:,}, with {counted(found.named, 'face')}")
     for reason, number in found.unreadable.items():
-        print(f"not read    {number:,}, {in_words(reason)}")
+        print(f"not read    {number:,}, {printable(in_words(reason))}")
     if found.kept_out:
         print(f"forgotten   {counted(found.kept_out, 'photo')} that do not come back")
-    print(f"detector    {settings.detector_identity}")
-    print(f"embedder    {settings.embedder_identity}, {settings.metric} {settings.dimension}")
-    print(f"codes       {settings.codes or 'none made of vectors'}")
+    embedder = printable(settings.embedder_identity)
+    print(f"detector    {printable(settings.detector_identity)}")
+    print(f"embedder    {embedder}, {settings.metric} {settings.dimension}")
+    print(f"codes       {printable(settings.codes or 'none made of vectors')}")
     print(f"on disk     {found.bytes / 1e6:,.1f} MB")
     return DONE

@@ -7,6 +7,7 @@ import typer
 from facehash.command_line import DONE, NOTHING_FOUND, make_app
 from facehash.commands.arguments import LibraryOption, counted
 from facehash.library.lock import writing
+from facehash.printing import printable
 
 app = make_app("List, name, merge and rename the people of a library.")
 
@@ -31,7 +32,7 @@ def list_all(library: LibraryOption) -> int:
     width = max((len(person.name) for person in people), default=0)
     for person in people:
         print(
-            f"{person.name:<{width}}  {counted(person.faces, 'face'):>12} on "
+            f"{printable(person.name):<{width}}  {counted(person.faces, 'face'):>12} on "
             f"{counted(person.photos, 'photo')}"
         )
     print(f"{counted(len(people), 'person')}; {counted(nameless, 'face')} without a name")

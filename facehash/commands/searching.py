@@ -12,7 +12,7 @@ import typer
 from facehash.command_line import DONE, NOTHING_FOUND, PARTLY_FAILED
 from facehash.commands.arguments import LibraryOption, WeightsOption
 from facehash.errors import InputError
-from facehash.library.printing import printable
+from facehash.printing import printable
 
 if TYPE_CHECKING:
     from facehash.library.answers import Answer

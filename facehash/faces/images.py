@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import hashlib
 import importlib.util
 import os
 import stat
@@ -46,6 +47,7 @@ Reason = Literal[
     "too_many_pixels",
     "unsupported",
     "damaged",
+    "changed",
 ]
 """Why a picture could not be read, in one word that a program can count by."""
 
@@ -58,7 +60,7 @@ class UnreadableImageError(InputError):
             operating system refused; ``too_large_file`` and ``too_many_pixels``, over the limits;
             ``not_a_picture``, in no known format; ``no_decoder``, in a format whose optional
             package is not installed; ``unsupported``, of a kind without a meaning as colour;
-            ``damaged``.
+            ``damaged``; ``changed``, another content than was asked for.
     """
 
     def __init__(self, message: str, reason: Reason = "damaged") -> None:
@@ -66,21 +68,28 @@ class UnreadableImageError(InputError):
         self.reason: Reason = reason
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
+def read_image(path: Path, sha256: bytes | None = None) -> NDArray[np.uint8]:
     """Read a picture file as it is meant to be seen.
 
     Args:
         path: A JPEG, PNG, WebP, TIFF, GIF, BMP, PPM, AVIF file, or with pillow-heif a HEIC file;
             its content decides, not its name.
+        sha256: The content wanted; another one is refused before it is decoded.
 
     Returns:
         uint8 (height, width, 3), RGB, 0 to 255; see `decode_image`.
 
     Raises:
-        UnreadableImageError: The file is missing, no regular file, damaged, no picture, or over
-            the limits `MAX_FILE_BYTES` and `MAX_PIXELS`; its `reason` says which.
+        UnreadableImageError: The file is missing, no regular file, damaged, no picture, not the
+            one wanted, or over the limits `MAX_FILE_BYTES` and `MAX_PIXELS`; its `reason` says
+            which.
     """
     with open_picture(path) as file:
+        if sha256 is not None:
+            _check_size(file, str(path))
+            if hashlib.file_digest(file, "sha256").digest() != sha256:
+                raise UnreadableImageError(f"{path}: not the photo it was any more", "changed")
+            file.seek(0)
         return decode_image(file, str(path))
 
 

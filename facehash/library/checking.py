@@ -13,14 +13,20 @@ from facehash.library.coding import encode, encode_all, read_hasher
 from facehash.library.database import DamagedLibraryError, Database, LibraryError
 from facehash.library.derived import collect, load, spaces
 from facehash.library.forgetting import erase, is_wiped
+from facehash.library.outside import refuse_ways_out
 from facehash.library.private import FILE_MODE, FOLDER_MODE, open_to_others
+from facehash.library.rows import path_of
+from facehash.library.seals import broken
 from facehash.library.settings import Settings
 from facehash.library.store import Store
 
-Cure = Literal["rebuild", "restore"]
+Cure = Literal["rebuild", "reindex", "rename", "reread", "restore"]
 
 CURES: dict[Cure, str] = {
     "rebuild": "facehash rebuild cures it",
+    "reindex": "facehash index, over the folders that were indexed, cures it",
+    "rename": "facehash people name NAME FACE cures it",
+    "reread": "facehash forget --photo PHOTO --again and facehash index again, read it anew",
     "restore": "nothing here cures it: take a backup, or index the photos into a new library",
 }
 
@@ -31,7 +37,7 @@ class Problem:
 
     Attributes:
         what: In one line.
-        cure: ``"rebuild"`` or ``"restore"``.
+        cure: A key of `CURES`.
     """
 
     what: str
@@ -63,6 +69,8 @@ def check(directory: Path) -> list[Problem]:
                     problems.append(Problem("the disk still holds what was forgotten", "rebuild"))
                 problems += _check_rows(store, settings)
                 problems += _check_index(store, settings)
+                problems += _check_seals(store)
+                problems.sort(key=lambda problem: list(CURES).index(problem.cure), reverse=True)
     except DamagedLibraryError as error:
         problems.insert(0, Problem(str(error), "restore"))
     opened = open_to_others(directory)
@@ -83,9 +91,11 @@ def rebuild(directory: Path) -> None:
 
     Raises:
         DamagedLibraryError: The database itself is damaged; no rebuild cures that.
+        InputError: Something in the library leads outside.
         FileInUseError: Another process is reading.
         OSError: The disk is full.
     """
+    refuse_ways_out(directory)
     directory.chmod(FOLDER_MODE)
     for path in open_to_others(directory):
         path.chmod(FOLDER_MODE if path.is_dir() else FILE_MODE)
@@ -95,6 +105,9 @@ def rebuild(directory: Path) -> None:
         damage = [one for one in _check_database(store.database) if one.cure == "restore"]
         if damage:
             raise DamagedLibraryError(f"{directory}: {damage[0].what}; {CURES['restore']}")
+        for problem in _check_seals(store):
+            # Index files made of such rows would look sound.
+            raise DamagedLibraryError(f"{directory}: {problem.what}; {CURES[problem.cure]}")
         with store.database.transaction():
             for table, _, parent, _ in store.database.rows("PRAGMA foreign_key_check"):
                 _drop_orphans(store.database, table, parent)
@@ -127,6 +140,45 @@ def _check_database(database: Database) -> Iterator[Problem]:
     orphans = database.rows("PRAGMA foreign_key_check")
     if orphans:
         yield Problem(f"{len(orphans)} rows of the database belong to nothing", "rebuild")
+
+
+def _check_seals(store: Store) -> Iterator[Problem]:
+    """See that every row is as it was written."""
+    for place, keys, lost in broken(store.database):
+        what, cure = _ROWS.get(place, (place.replace("_", " "), "restore"))
+        if lost and cure != "reindex":
+            cure = "restore"
+        shown = [one for key in keys[:_EXAMPLES] for one in _examples(store, place, key)]
+        examples = f", such as {', '.join(shown[:_EXAMPLES])}" if shown else ""
+        yield Problem(
+            f"{len(keys) + lost} of its {what} are not as they were written{examples}", cure
+        )
+
+
+_EXAMPLES = 3
+_ROWS: dict[str, tuple[str, Cure]] = {
+    "photos": ("photos", "reread"),
+    "faces": ("faces", "reread"),
+    "crops": ("pictures of faces", "reread"),
+    "paths": ("paths", "reindex"),
+    "names of faces": ("faces' names", "rename"),
+    "people": ("people's names", "rename"),
+}
+_PATH = "SELECT min(path) FROM paths WHERE photo_id = "
+
+
+def _examples(store: Store, place: str, key: int | None) -> list[str]:
+    """Name what the cure of a damaged row is told: a photo, or faces."""
+    if place == "names of faces":
+        return [f"face {key}"]
+    if place == "people":
+        faces = store.database.rows("SELECT id FROM faces WHERE person_id = ?", (key,))
+        return [f"face {face}" for (face,) in faces]
+    if place not in ("photos", "faces", "crops"):
+        return []
+    photo = "?" if place == "photos" else "(SELECT photo_id FROM faces WHERE id = ?)"
+    path = store.database.value(_PATH + photo, (key,))
+    return [str(path_of(path))] if path else []
 
 
 def _check_rows(store: Store, settings: Settings) -> Iterator[Problem]:

@@ -115,7 +115,11 @@ def read_hasher(database: Database, settings: Settings) -> LinearHash | None:
         return None
     try:
         arrays = {name: np.load(io.BytesIO(npy), allow_pickle=False) for name, npy in stored}
-        return HASHERS[settings.codes.partition(":")[0]].from_arrays(arrays)
+        hasher = HASHERS[settings.codes.partition(":")[0]].from_arrays(arrays)
+        made_for = (settings.dimension, settings.code_space and settings.code_space.dimension)
+        if (hasher.dimension, hasher.bits) != made_for:
+            raise ValueError(f"it makes {hasher.bits} bits of {hasher.dimension} numbers")
+        return hasher
     # Whatever the damage leads NumPy or the hasher to.
     except Exception as error:
         raise DamagedLibraryError(

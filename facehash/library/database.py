@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,8 @@ class DamagedLibraryError(LibraryError):
 class Database:
     """One connection to a SQLite file.
 
-    Deleted content is overwritten (``secure_delete``), foreign keys hold, and readers and the one
-    writer do not wait for each other (write-ahead log).
+    Deleted content is overwritten (``secure_delete``), foreign keys hold, and what somebody wrote
+    into the file's own tables, triggers and views can call nothing that does harm.
 
     Attributes:
         path: The file.
@@ -55,18 +55,31 @@ class Database:
             self._connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
             try:
                 for pragma in (
+                    "trusted_schema = OFF",
+                    "cell_size_check = ON",
                     "foreign_keys = ON",
                     "secure_delete = ON",
                     # A power cut may take the last batch, never the database.
                     "synchronous = NORMAL",
                     # No copy of a face in the system's folder for temporary files, by VACUUM.
                     "temp_store = MEMORY",
-                    "journal_mode = WAL",
                 ):
                     self._connection.execute(f"PRAGMA {pragma}").close()
             except BaseException:
                 self._connection.close()
                 raise
+
+    def keep_log(self) -> None:
+        """Let readers and the one writer not wait for each other, by a write-ahead log.
+
+        Raises:
+            LibraryError: The file may not be written to.
+        """
+        self.run("PRAGMA journal_mode = WAL")
+
+    def define(self, name: str, function: Callable[..., bytes]) -> None:
+        """Let this connection's own SQL call a function that depends on its values only."""
+        self._connection.create_function(name, -1, function, deterministic=True)
 
     def close(self) -> None:
         """Close the connection; the last one to close takes the log with it."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,12 +27,13 @@ from facehash.files import write_json
 from facehash.index.base import Ids, Rows, Space
 from facehash.index.exact import ExactIndex, unit_rows
 from facehash.library.database import LibraryError
+from facehash.library.outside import INDEX, refuse_other_than
 from facehash.library.private import make_private_folder, replacing_privately
 from facehash.library.settings import Settings
 from facehash.library.store import Column, Store
 from facehash.retrieval.words import CodeWords
 
-FOLDER = "index"
+_MOST_SUMS = 100_000  # bytes; four lengths and sums are some hundred
 
 
 def spaces(settings: Settings, fitted: bool) -> dict[Column, Space]:
@@ -76,7 +78,7 @@ def write_index(store: Store, wanted: dict[Column, Space]) -> list[Path]:
     Returns:
         The files that are there now.
     """
-    folder = store.directory / FOLDER
+    folder = store.directory / INDEX
     make_private_folder(folder)
     kept = []
     sums: dict[str, dict[str, Any]] = {}
@@ -111,7 +113,7 @@ def _save(path: Path, array: NDArray[Any]) -> None:
 def _drop_others(folder: Path, generation: int) -> None:
     """Delete what a writer that was killed has left: faces may be in it that are gone since."""
     for path in folder.iterdir():
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         elif path.stem.rpartition("-")[2] != str(generation):
             path.unlink()
@@ -167,17 +169,17 @@ class _Stored(NamedTuple):
 
 
 def _open(store: Store, column: Column, space: Space) -> _Stored | None:
-    folder, generation = store.directory / FOLDER, store.generation()
+    folder, generation = store.directory / INDEX, store.generation()
     names = [f"{name}-{generation}.npy" for name in (f"{column}-ids", column)]
     try:
-        told = json.loads((folder / f"sums-{generation}.json").read_bytes())
+        told = _read_sums(folder / f"sums-{generation}.json")
         sums = [str(told[name]["sha256"]) for name in names]
         ids, rows = arrays = [_map(folder / name, told[name]["bytes"]) for name in names]
         prepared = CodeWords(rows, space.dimension) if space.metric == "hamming" else rows
         ExactIndex(prepared, ids, space)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
+    except (OSError, ValueError, EOFError, KeyError, TypeError, RecursionError) as error:
         raise LibraryError(_damaged(store.directory, error)) from error
 
     def prove() -> None:
@@ -190,7 +192,17 @@ def _open(store: Store, column: Column, space: Space) -> _Stored | None:
     return _Stored(ids, prepared, prove)
 
 
+def _read_sums(path: Path) -> Any:
+    refuse_other_than(stat.S_ISREG, path)
+    with path.open("rb") as file:
+        content = file.read(_MOST_SUMS + 1)
+    if len(content) > _MOST_SUMS:
+        raise ValueError(f"{path.name} is far too long")
+    return json.loads(content)
+
+
 def _map(path: Path, length: int) -> NDArray[Any]:
+    refuse_other_than(stat.S_ISREG, path)
     if path.stat().st_size != length:
         raise ValueError(f"{path.name} has {path.stat().st_size} bytes, not {length}")
     try:

@@ -14,9 +14,10 @@ from facehash.faces.embedding import Embedder, Metric
 from facehash.hashing import LinearHash
 from facehash.library.coding import encode, read_hasher
 from facehash.library.database import LibraryError
+from facehash.library.outside import DATABASE
 from facehash.library.pipeline import MakePipeline, default_pipeline
 from facehash.library.settings import Settings
-from facehash.library.store import DATABASE, Store
+from facehash.library.store import Store
 from facehash.library.tools import Tools
 
 

@@ -22,6 +22,13 @@ from facehash.library.store import Store
 
 COLUMNS = ("face_id", "name", "path", "face", "x", "y", "width", "height", "score", "quality")
 
+# The wide ones are computed too, where spreadsheets speak Chinese, Japanese or Korean.
+_FORMULA = tuple(
+    "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}"
+    "\N{FULLWIDTH COMMERCIAL AT}"
+)
+_CONTROL = ("\t", "\r", "\n")
+
 
 def export(store: Store, path: Path) -> int:
     """Write all faces to a file that only its owner can read.
@@ -77,7 +84,8 @@ def write_csv(file: TextIO, columns: Iterable[str], rows: Iterable[Iterable[obje
 
 def plain(text: str) -> str:
     """Return text with an apostrophe in front where a spreadsheet would take it for a formula."""
-    return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") or text[:1] in "\t\r" else text
+    computed = text.lstrip()[:1] in _FORMULA or text[:1] in _CONTROL
+    return f"'{text}" if text and computed else text
 
 
 def _values(face: StoredFace) -> tuple[object, ...]:
@@ -137,7 +145,8 @@ def _write_hdf5(
         file["score"] = np.array([face.score for face in faces], np.float64)
         file["quality"] = np.array([face.quality for face in faces], np.float64)
         for key, values in (
-            ("name", [face.name or "" for face in faces]),
+            # HDF5 ends a text at a NUL.
+            ("name", [(face.name or "").replace("\0", "") for face in faces]),
             ("path", [str(face.path).encode("utf-8", "replace") for face in faces]),
         ):
             file.create_dataset(key, data=np.array(values, object), dtype=text)

@@ -1,7 +1,7 @@
 """The answers of a search as one HTML file that needs nothing else: no script, no other file.
 
-Whatever comes from a file name or a person's name is escaped, and the page's own policy forbids to
-load or run anything.
+Whatever comes from a file name or a person's name is escaped, the page's own policy forbids to load
+or run anything, and a photo is shown only if it is the one that was indexed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from facehash.library.private import replacing_privately
 from facehash.library.reading import encode_jpeg
 from facehash.library.rows import Box
 from facehash.library.search import Library
+from facehash.library.showing import Picture, crop_of, photo_of
 
 _PHOTO_SIDE = 420
 # What follows the first twelve digits tells nobody anything.
@@ -69,7 +70,7 @@ Numbers: {unit}{limit}</p>
 def _section(library: Library, answer: Answer, score: bool) -> str:
     name = answer.query.name if answer.query else "from memory"
     crop = "" if answer.crop is None else _image(encode_jpeg(answer.crop), f"face {answer.face}")
-    photo = _photo(answer.query, answer.box) if answer.query else ""
+    photo = _query(answer.query, answer.box) if answer.query else ""
     hits = "\n".join(_card(library, hit, answer.shown_number(hit, score)) for hit in answer.hits)
     return f"""<section>
 <aside>
@@ -85,25 +86,31 @@ def _section(library: Library, answer: Answer, score: bool) -> str:
 
 
 def _card(library: Library, hit: Hit, number: str) -> str:
-    jpeg = library.store.crop(hit.face_id)
-    crop = _image(jpeg, f"hit {hit.rank}") if jpeg else ""
+    stored = crop_of(library.store, hit)
+    crop = "" if stored is None else _image(encode_jpeg(stored), f"hit {hit.rank}")
     kind = {True: "known", False: "unknown", None: "open"}[hit.known]
     shown = _breakable(hit.shown_name) or '<span class="nobody">no name</span>'
     return f"""<li class="{kind}">
 <div class="head">{crop}<div><strong>{shown}</strong>
 <span class="number">{number}</span></div><span class="rank">{hit.rank}</span></div>
-{_photo(hit.path, hit.box)}
+{_photo(photo_of(library.store, hit), hit.path, hit.box)}
 <p class="path" title="{_text(hit.path)}">{_breakable(hit.path.name)}<br>
 <small>{_breakable(hit.path.parent)}, face {hit.face}, #{hit.face_id}</small></p>
 </li>"""
 
 
-def _photo(path: Path, box: Box | None) -> str:
-    """Draw a whole photo with the face in a frame."""
+def _query(path: Path, box: Box | None) -> str:
     try:
         image = read_image(path)
-    except InputError:
-        return '<p class="gone">the photo is not there any more, or cannot be read</p>'
+    except InputError:  # deleted since it was asked for
+        image = None
+    return _photo(image, path, box)
+
+
+def _photo(image: Picture | None, path: Path, box: Box | None) -> str:
+    """Draw a whole photo with the face in a frame."""
+    if image is None:
+        return '<p class="gone">the photo is not there any more, or not the same</p>'
     height, width = image.shape[:2]
     frame = ""
     if box is not None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from facehash.errors import did_you_mean
-from facehash.library.database import LibraryError
+from facehash.library.database import DamagedLibraryError, LibraryError
 from facehash.library.naming import check_name, person_called
 from facehash.library.store import Store
 
@@ -29,13 +29,22 @@ class Person:
 
 
 def list_people(store: Store) -> list[Person]:
-    """Return everybody with a name, by name."""
+    """Return everybody with a name, by name.
+
+    Raises:
+        DamagedLibraryError: A name is no text.
+    """
     # With max(), SQLite takes the other columns from the row that has the maximum.
     rows = store.database.rows(
         "SELECT people.name, count(*), count(DISTINCT photo_id), faces.id, max(quality) "
         "FROM people JOIN faces ON faces.person_id = people.id GROUP BY people.id "
         "ORDER BY people.name"
     )
+    for name, *_ in rows:
+        if not isinstance(name, str):
+            raise DamagedLibraryError(
+                f"{store.directory}: a name in it is no text but {name!r:.60}"
+            )
     return [Person(*row[:4]) for row in rows]
 
 

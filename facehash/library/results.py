@@ -8,9 +8,9 @@ from typing import Any
 
 from facehash.library.answers import Answer, Hit
 from facehash.library.exporting import write_csv
-from facehash.library.printing import printable
 from facehash.library.private import replacing_privately
 from facehash.library.rows import Box
+from facehash.printing import printable
 
 COLUMNS = (
     "query", "query_face", "rank", "distance", "score", "name", "known", "path", "face",
@@ -82,7 +82,7 @@ def as_lines(answer: Answer, *, score: bool = False) -> Iterator[str]:
 
 def _cells(hit: Hit, number: str) -> Sequence[str]:
     place = f"(face {hit.face}, #{hit.face_id})"
-    return str(hit.rank), number, hit.shown_name or "-", printable(hit.path), place
+    return str(hit.rank), number, printable(hit.shown_name) or "-", printable(hit.path), place
 
 
 def _place(box: Box | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from facehash.library.database import DamagedLibraryError, Row
 
 Box = tuple[float, float, float, float]
 
@@ -115,9 +118,43 @@ def bytes_of(path: Path) -> bytes:
     return os.fsencode(path)
 
 
-def path_of(stored: bytes) -> Path:
-    """Return a stored path."""
+def path_of(stored: object) -> Path:
+    """Return a stored path.
+
+    Raises:
+        DamagedLibraryError: Something else was stored.
+    """
+    if not isinstance(stored, bytes):
+        raise DamagedLibraryError(f"a path in the library is no path but {stored!r:.60}")
     return Path(os.fsdecode(stored))
+
+
+def stored_face(row: Row, directory: Path) -> StoredFace:
+    """Return a face of a row of the library in that directory.
+
+    Args:
+        row: id, path, number, box, name, score and quality.
+        directory: What errors call it.
+
+    Raises:
+        DamagedLibraryError: A value is of another type than was written.
+    """
+    face_id, path, number, *box, name, score, quality = row
+    path = b"" if path is None else path
+    numbers = (*box, score, quality)
+    if not (
+        isinstance(path, bytes)
+        and b"\0" not in path
+        and isinstance(number, int)
+        and (name is None or isinstance(name, str))
+        and all(isinstance(one, float) and math.isfinite(one) for one in numbers)
+    ):
+        raise DamagedLibraryError(
+            f"{directory}: what is stored of face {face_id} makes no sense; "
+            f"facehash check --library {directory} tells more"
+        )
+    x, y, width, height = box
+    return StoredFace(face_id, path_of(path), number, (x, y, width, height), name, score, quality)
 
 
 UNDER = "path = ? OR (path >= ? AND path < ?)"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import sqlite3
 from collections.abc import Sequence
 
-from facehash.library.database import Database, LibraryError
+from facehash.library import seals
+from facehash.library.database import DamagedLibraryError, Database, LibraryError
 
 APPLICATION_ID = 0x46484C42
 """``FHLB``: how a library is told from any other SQLite file."""
@@ -93,12 +96,14 @@ _VERSION_2 = (
     "CREATE TABLE unwiped (request BLOB NOT NULL)",
 )
 
-MIGRATIONS: tuple[Sequence[str], ...] = (_VERSION_1, _VERSION_2)
+_VERSION_3 = (seals.CREATE_TABLE,)
+
+MIGRATIONS: tuple[Sequence[str], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
 """Statements that lead from version i to i + 1; version 0 is an empty file. Only ever appended."""
 
 
 def migrate(database: Database, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> None:
-    """Bring a database to the newest version, each step whole or not at all.
+    """Bring a database to the newest version, each step whole or not at all, and seal what follows.
 
     Args:
         database: A library's database, or an empty one.
@@ -106,10 +111,20 @@ def migrate(database: Database, migrations: Sequence[Sequence[str]] = MIGRATIONS
 
     Raises:
         LibraryError: It is of a newer version, or not a library's.
+        DamagedLibraryError: It has other tables, triggers or views than a library of its version.
     """
+    seals.define_seal(database)
+    version = version_of(database)
+    database.keep_log()
+    if version == len(migrations):
+        _check_tables(database, migrations)
+    else:
+        _bring_up(database, migrations)
+    seals.watch(database)
+
+
+def _bring_up(database: Database, migrations: Sequence[Sequence[str]]) -> None:
     library = database.path.parent
-    if version_of(database) == len(migrations):
-        return
     with database.transaction():
         # Read again: another process may have been faster.
         version = version_of(database)
@@ -118,10 +133,41 @@ def migrate(database: Database, migrations: Sequence[Sequence[str]] = MIGRATIONS
                 f"{library}: made by a newer facehash (library version {version}, this one knows "
                 f"{len(migrations)}); upgrade facehash, or use another library"
             )
+        _check_tables(database, migrations[:version])
         for statements in migrations[version:]:
             for statement in statements:
                 database.run(statement)
+        seals.seal_all(database)
         database.run(f"PRAGMA user_version = {len(migrations)}")
+
+
+def _check_tables(database: Database, migrations: Sequence[Sequence[str]]) -> None:
+    """Refuse what nobody made with these statements: a trigger acts, a view lies."""
+    wanted = _tables_after(tuple(map(tuple, migrations)))
+    found = database.rows(_TABLES)
+    if found != wanted:
+        other = next((one for one in found if one not in wanted), None) or next(
+            one for one in wanted if one not in found
+        )
+        raise DamagedLibraryError(
+            f"{database.path.parent}: its database is damaged, or not made by facehash: it has "
+            f"other tables than a library of version {len(migrations)} ({other[0]} {other[1]!r})"
+        )
+
+
+_TABLES = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
+
+
+@functools.cache
+def _tables_after(migrations: tuple[tuple[str, ...], ...]) -> list[tuple[str, ...]]:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        for statements in migrations:
+            for statement in statements:
+                connection.execute(statement)
+        return connection.execute(_TABLES).fetchall()
+    finally:
+        connection.close()
 
 
 def version_of(database: Database) -> int:
@@ -132,7 +178,7 @@ def version_of(database: Database) -> int:
     """
     identifier = database.value("PRAGMA application_id")
     version = database.value("PRAGMA user_version")
-    if identifier == APPLICATION_ID:
+    if identifier == APPLICATION_ID and version > 0:
         return int(version)
     if identifier == 0 and version == 0 and not database.value("SELECT 1 FROM sqlite_master"):
         return 0

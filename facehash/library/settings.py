@@ -10,6 +10,7 @@ from facehash.faces.embedding import Metric
 from facehash.index.base import Space
 from facehash.library.database import DamagedLibraryError, Database, LibraryError
 
+_LONGEST = 1 << 20
 _METRICS: dict[str, Metric] = {
     "cosine": "cosine",
     "euclidean": "euclidean",
@@ -68,6 +69,8 @@ def read_settings(database: Database) -> Settings | None:
     if not found:
         return None
     try:
+        if not all(isinstance(value, str) for value in found.values()):
+            raise ValueError("a value is no text")
         settings = Settings(
             found["detector"],
             found["detector_identity"],
@@ -81,7 +84,8 @@ def read_settings(database: Database) -> Settings | None:
             int(found["seed"]),
         )
         # A length that makes no sense is refused here, not in the middle of a search.
-        if min(settings.dimension, settings.side, settings.space.width) < 1:
+        lengths = (settings.dimension, settings.side, settings.space.width)
+        if min(lengths) < 1 or max(lengths) > _LONGEST:
             raise ValueError(f"dimension {settings.dimension}, side {settings.side}")
         if settings.code_space and not settings.code_space.width:
             raise ValueError(f"codes {settings.codes}")

@@ -55,7 +55,7 @@ def count(store: Store) -> Statistics:
         settings=store.settings(),
         photos=value("SELECT count(*) FROM photos WHERE reason IS NULL"),
         files=value("SELECT count(*) FROM paths"),
-        unreadable=dict(reasons),
+        unreadable={str(reason): number for reason, number in reasons},
         faces=value("SELECT count(*) FROM faces"),
         without_faces=value(
             "SELECT count(*) FROM photos WHERE reason IS NULL "

@@ -5,6 +5,10 @@ A library is a directory that only its owner can read::
     library.db      SQLite: photos, faces, people, settings, crops
     index/          arrays made of the database, see `facehash.library.derived`
     lock            held by the one process that writes
+
+A library may come from somebody else. Nothing in it is believed to be what it should be before it
+was looked at: no link is followed out of the folder, and no row is of another type than it was
+written in.
 """
 
 from __future__ import annotations
@@ -16,7 +20,8 @@ from typing import Literal, Self
 import numpy as np
 
 from facehash.index.base import Ids, Rows, Space
-from facehash.library.database import DamagedLibraryError, Database, LibraryError, Row
+from facehash.library.database import DamagedLibraryError, Database, LibraryError
+from facehash.library.outside import DATABASE, refuse_ways_out
 from facehash.library.private import make_private_file, make_private_folder
 from facehash.library.rows import (
     UNDER,
@@ -27,12 +32,11 @@ from facehash.library.rows import (
     blob,
     bytes_of,
     path_of,
+    stored_face,
     under,
 )
 from facehash.library.schema import migrate
 from facehash.library.settings import Settings, read_settings
-
-DATABASE = "library.db"
 
 Column = Literal["embedding", "code"]
 
@@ -54,7 +58,9 @@ class Store:
 
         Raises:
             LibraryError: There is none, it is of a newer version, or damaged.
+            InputError: Something in it leads outside.
         """
+        refuse_ways_out(directory)
         path = directory / DATABASE
         if not path.is_file():
             raise LibraryError(
@@ -205,10 +211,11 @@ class Store:
         length = space.width * space.dtype.itemsize
         for batch in self.database.batches(query):
             for face_id, stored in batch:
-                if len(stored) != length:
+                found = len(stored) if isinstance(stored, bytes) else "no"
+                if found != length:
                     raise DamagedLibraryError(
                         f"{self.directory}: the {column} of face {face_id} is damaged "
-                        f"({len(stored)} bytes, not {length})"
+                        f"({found} bytes, not {length})"
                     )
             ids = np.array([face_id for face_id, _ in batch], np.int64)
             joined = np.frombuffer(b"".join(stored for _, stored in batch), space.dtype)
@@ -221,13 +228,14 @@ class Store:
             LibraryError: There is no face with such an id.
         """
         if ids is None:
-            return [_face(row) for row in self.database.rows(f"{_FACES} ORDER BY faces.id")]
+            rows = self.database.rows(f"{_FACES} ORDER BY faces.id")
+            return [stored_face(row, self.directory) for row in rows]
         found = []
         for face_id in ids:
             rows = self.database.rows(f"{_FACES} WHERE faces.id = ?", (int(face_id),))
             if not rows:
                 raise LibraryError(f"{self.directory}: has no face {face_id}")
-            found.append(_face(rows[0]))
+            found.append(stored_face(rows[0], self.directory))
         return found
 
     def crop(self, face_id: int) -> bytes | None:
@@ -240,10 +248,3 @@ _FACES = """
     SELECT faces.id, (SELECT min(path) FROM paths WHERE paths.photo_id = faces.photo_id),
         number, x, y, width, height, people.name, score, quality
     FROM faces LEFT JOIN people ON people.id = faces.person_id"""
-
-
-def _face(row: Row) -> StoredFace:
-    face_id, path, number, x, y, width, height, name, score, quality = row
-    return StoredFace(
-        face_id, path_of(path or b""), number, (x, y, width, height), name, score, quality
-    )

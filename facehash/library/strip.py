@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,11 @@ from PIL import Image
 from facehash.errors import InputError
 from facehash.faces.images import read_image
 from facehash.library.answers import UNITS, Answer, Hit
-from facehash.library.printing import printable
 from facehash.library.private import replacing_privately
 from facehash.library.rows import Box
 from facehash.library.search import Library
+from facehash.library.showing import Picture, crop_of, photo_of
+from facehash.printing import printable
 from facehash.retrieval.figures import BLUE, GREEN, INK, QUIET, STYLE
 
 COLUMNS = 10
@@ -63,7 +63,7 @@ def make_tiles(library: Library, answer: Answer, score: bool = False) -> list[Ti
         answer: What was found for a face.
         score: Show 1 / (1 + distance) instead of the distance.
     """
-    picture, box = _picture(answer.query, answer.box, answer.crop)
+    picture, box = _picture(_query(answer.query), answer.box, answer.crop)
     name = answer.query.stem if answer.query else "from memory"
     reference = Tile(name, f"reference, face {answer.face}", picture, box, BLUE)
     return [reference, *(_hit(library, answer, hit, score) for hit in answer.hits)]
@@ -133,23 +133,26 @@ def check_strip(path: Path) -> None:
 
 
 def _hit(library: Library, answer: Answer, hit: Hit, score: bool) -> Tile:
-    stored = library.store.crop(hit.face_id)
-    crop = np.asarray(Image.open(io.BytesIO(stored)).convert("RGB")) if stored else None
-    picture, box = _picture(hit.path, hit.box, crop)
+    photo, crop = photo_of(library.store, hit), crop_of(library.store, hit)
+    picture, box = _picture(photo, hit.box, crop)
     note = f"{hit.rank}:  {answer.shown_number(hit, score)}"
     return Tile(hit.shown_name or "no name", note, picture, box, _COLOURS[hit.known])
 
 
-def _picture(
-    path: Path | None, box: Box | None, crop: NDArray[np.uint8] | None
-) -> tuple[NDArray[np.uint8], Box | None]:
-    """Read a photo, reduced with its box, or take the crop where there is no photo any more."""
+def _query(path: Path | None) -> Picture | None:
     try:
-        if path is None:
-            raise InputError("a picture from memory has no file")
-        photo = Image.fromarray(read_image(path))
-    except InputError:
+        return None if path is None else read_image(path)
+    except InputError:  # deleted since it was asked for
+        return None
+
+
+def _picture(
+    image: Picture | None, box: Box | None, crop: Picture | None
+) -> tuple[Picture, Box | None]:
+    """Reduce a photo with its box, or take the crop where there is no photo any more."""
+    if image is None:
         return (np.full((1, 1, 3), 238, np.uint8) if crop is None else crop), None
+    photo = Image.fromarray(image)
     width = photo.width
     photo.thumbnail((_PHOTO_SIDE, _PHOTO_SIDE))
     x, y, w, h = (value * photo.width / width for value in box or (0, 0, 0, 0))
@@ -170,7 +173,14 @@ def _draw(axes: Axes, tile: Tile) -> None:
     axes.set_ylim((height + longer) / 2 - 0.5, (height - longer) / 2 - 0.5)
     axes.set_axis_off()
     colour = _RED if tile.colour == _RED else INK
-    axes.set_title(_shortened(tile.title), fontsize=8, fontweight="bold", color=colour, pad=15)
+    axes.set_title(
+        _shortened(tile.title),
+        fontsize=8,
+        fontweight="bold",
+        color=colour,
+        pad=15,
+        parse_math=False,
+    )
     axes.text(
         *(0.5, 1.035, tile.note), transform=axes.transAxes, fontsize=7.5, color=QUIET, ha="center"
     )

@@ -37,7 +37,17 @@ def test_a_transaction_is_whole_or_nothing(database):
 def test_deleted_content_is_overwritten_and_foreign_keys_hold(database):
     assert database.value("PRAGMA secure_delete") == 1
     assert database.value("PRAGMA foreign_keys") == 1
-    assert database.value("PRAGMA journal_mode") == "wal"
+    assert database.value("PRAGMA trusted_schema") == 0
+
+
+def test_readers_and_the_writer_do_not_wait_for_each_other(database, tmp_path):
+    database.keep_log()
+    reader = Database(tmp_path / "library.db")
+    with database.transaction():
+        database.run("INSERT INTO words VALUES ('new')")
+        assert reader.rows("SELECT word FROM words") == []
+    assert reader.rows("SELECT word FROM words") == [("new",)]
+    reader.close()
 
 
 def test_a_second_writer_is_told_in_a_users_words(database, tmp_path, monkeypatch):
