@@ -24,6 +24,9 @@ _NO_ROOM = (
 )
 _WAIT_SECONDS = 30.0
 _BATCH = 4096
+_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT")
+# What SQLite and Python have no number of their own for.
+_DAMAGE_IN_WORDS = ("unsupported file format", "malformed database schema", "Could not decode")
 
 
 class LibraryError(InputError):
@@ -189,6 +192,9 @@ class Database:
             if told is None:
                 raise
             raise told from error
+        except UnicodeDecodeError as error:
+            # SQLite's own words on a damaged table repeat the bytes of its name.
+            raise _damaged(self.path, "its tables cannot be read") from error
 
 
 def _tell(path: Path, error: sqlite3.DatabaseError) -> InputError | None:
@@ -196,11 +202,8 @@ def _tell(path: Path, error: sqlite3.DatabaseError) -> InputError | None:
     # Extended names go on after the primary one: SQLITE_IOERR_WRITE.
     name = getattr(error, "sqlite_errorname", "")
     library = path.parent
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "Could not decode" in str(error):
-        return DamagedLibraryError(
-            f"{library}: its database is damaged ({error}); "
-            f"facehash check --library {library} tells more"
-        )
+    if name.startswith(_DAMAGE) or any(words in str(error) for words in _DAMAGE_IN_WORDS):
+        return _damaged(path, error)
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return FileInUseError(f"{library}: another process is writing to it; try again")
     if name in _NO_ROOM:
@@ -211,3 +214,10 @@ def _tell(path: Path, error: sqlite3.DatabaseError) -> InputError | None:
     if name.startswith(("SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN")):
         return LibraryError(f"{library}: its database cannot be used ({error})")
     return None
+
+
+def _damaged(path: Path, why: object) -> DamagedLibraryError:
+    library = path.parent
+    return DamagedLibraryError(
+        f"{library}: its database is damaged ({why}); facehash check --library {library} tells more"
+    )
