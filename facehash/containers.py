@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import zipfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import scipy.io
 from numpy.typing import NDArray
 
 from facehash.errors import InputError, did_you_mean
+from facehash.matlab5 import HEAD, is_matlab_5, variables
 
 Arrays = dict[str, NDArray[Any]]
 Names = Collection[str]
@@ -160,22 +162,30 @@ def _cell_text(path: Path, name: str, cell: Any) -> str:
 def _read_matlab(path: Path, required: Names, optional: Names) -> Arrays:
     with naming_damage(path, "MATLAB file"):
         with path.open("rb") as file:
-            is_73 = b"MATLAB 7.3" in file.read(116)
-        if is_73 or h5py.is_hdf5(path):
+            head = file.read(HEAD)
+        if b"MATLAB 7.3" in head[:116] or h5py.is_hdf5(path):
             return _read_hdf5(path, required, optional)
+        if is_matlab_5(head):
+            return _read_matlab_5(path, required, optional)
         present = [name for name, _, _ in scipy.io.whosmat(str(path), appendmat=False)]
         names = select(path, present, required, optional)
         content = scipy.io.loadmat(str(path), variable_names=names, appendmat=False)
         return {name: _matrix(path, name, content[name]) for name in names}
 
 
+def _read_matlab_5(path: Path, required: Names, optional: Names) -> Arrays:
+    with path.open("rb") as file:
+        # Closed when the last view of it is gone.
+        content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    present = variables(content)
+    names = select(path, present, required, optional)
+    return {name: _matrix(path, name, present[name].read()) for name in names}
+
+
 def _matrix(path: Path, name: str, value: Any) -> NDArray[Any]:
-    if isinstance(value, np.ndarray) and value.dtype.kind == "O":
-        # A cell array arrives as an array of arrays, those of text holding one str, or none.
-        cells = [np.asarray(cell) for cell in value.ravel()]
-        if all(cell.dtype.kind == "U" and cell.size <= 1 for cell in cells):
-            return np.array(["".join(cell.ravel()) for cell in cells], np.str_)
-    elif isinstance(value, np.ndarray) and value.dtype.kind != "V":
+    if isinstance(value, list):
+        return np.array(value, np.str_)
+    if isinstance(value, np.ndarray) and value.dtype.kind not in "OV":
         return value
     raise ContainerError(f"{path}: {name} is no array of numbers or text")
 

@@ -6,9 +6,6 @@ that come later are encoded by the same one, or codes could not be compared.
 
 from __future__ import annotations
 
-import io
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +14,7 @@ from facehash.errors import InputError, did_you_mean
 from facehash.hashing import HASHERS, LinearHash
 from facehash.index.exact import unit_rows
 from facehash.library.database import DamagedLibraryError, Database
+from facehash.library.npy import from_npy, to_npy
 from facehash.library.settings import Settings
 from facehash.library.store import Store
 
@@ -87,7 +85,7 @@ def fit_codes(store: Store, settings: Settings) -> LinearHash | None:
         store.database.run("DELETE FROM hasher")
         store.database.run_many(
             "INSERT INTO hasher VALUES (?, ?)",
-            [(key, _to_npy(array)) for key, array in hasher.arrays().items()],
+            [(key, to_npy(array)) for key, array in hasher.arrays().items()],
         )
         encode_all(store, settings, hasher)
     return hasher
@@ -114,7 +112,7 @@ def read_hasher(database: Database, settings: Settings) -> LinearHash | None:
     if not stored or settings.codes is None:
         return None
     try:
-        arrays = {name: np.load(io.BytesIO(npy), allow_pickle=False) for name, npy in stored}
+        arrays = {name: from_npy(npy) for name, npy in stored}
         hasher = HASHERS[settings.codes.partition(":")[0]].from_arrays(arrays)
         made_for = (settings.dimension, settings.code_space and settings.code_space.dimension)
         if (hasher.dimension, hasher.bits) != made_for:
@@ -125,9 +123,3 @@ def read_hasher(database: Database, settings: Settings) -> LinearHash | None:
         raise DamagedLibraryError(
             f"{database.path.parent}: its hasher is damaged ({error})"
         ) from error
-
-
-def _to_npy(array: NDArray[Any]) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array, allow_pickle=False)
-    return file.getvalue()

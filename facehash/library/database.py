@@ -217,7 +217,8 @@ def _tell(path: Path, error: sqlite3.DatabaseError) -> InputError | None:
 
 
 def _damaged(path: Path, why: object) -> DamagedLibraryError:
-    library = path.parent
+    library, told = path.parent, " ".join(str(why).split())
     return DamagedLibraryError(
-        f"{library}: its database is damaged ({why}); facehash check --library {library} tells more"
+        f"{library}: its database is damaged ({told:.200}); "
+        f"facehash check --library {library} tells more"
     )

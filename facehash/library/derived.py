@@ -27,6 +27,7 @@ from facehash.files import write_json
 from facehash.index.base import Ids, Rows, Space
 from facehash.index.exact import ExactIndex, unit_rows
 from facehash.library.database import LibraryError
+from facehash.library.npy import map_npy
 from facehash.library.outside import INDEX, refuse_other_than
 from facehash.library.private import make_private_folder, replacing_privately
 from facehash.library.settings import Settings
@@ -63,7 +64,7 @@ def refresh_index(store: Store, wanted: dict[Column, Space]) -> None:
     except LibraryError:
         fresh = False
     if fresh:
-        _drop_others(store.directory / FOLDER, store.generation())
+        _drop_others(store.directory / INDEX, store.generation())
     else:
         write_index(store, wanted)
 
@@ -203,16 +204,7 @@ def _read_sums(path: Path) -> Any:
 
 def _map(path: Path, length: int) -> NDArray[Any]:
     refuse_other_than(stat.S_ISREG, path)
-    if path.stat().st_size != length:
-        raise ValueError(f"{path.name} has {path.stat().st_size} bytes, not {length}")
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:
-        # A damaged header trips NumPy in ways of all kinds, its tokenizer's among them.
-        raise ValueError(f"{path.name} cannot be read ({error})") from error
-    if not isinstance(array, np.ndarray) or not array.flags.c_contiguous:
-        raise ValueError(f"{path.name} is not one array, row by row")
-    return array
+    return map_npy(path, length)
 
 
 def _sum(array: NDArray[Any]) -> str:

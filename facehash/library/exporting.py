@@ -138,15 +138,14 @@ def _write_hdf5(
         file.attrs["schema"] = 1
         for key, value in dataclasses.asdict(settings).items():
             if value is not None:
-                file.attrs[key] = value
+                file.attrs[key] = _whole(value) if isinstance(value, str) else value
         file["face_id"] = np.array([face.id for face in faces], np.int64)
         file["face"] = np.array([face.number for face in faces], np.int64)
         file["box"] = np.array([face.box for face in faces], np.float64).reshape(-1, 4)
         file["score"] = np.array([face.score for face in faces], np.float64)
         file["quality"] = np.array([face.quality for face in faces], np.float64)
         for key, values in (
-            # HDF5 ends a text at a NUL.
-            ("name", [(face.name or "").replace("\0", "") for face in faces]),
+            ("name", [_whole(face.name or "") for face in faces]),
             ("path", [str(face.path).encode("utf-8", "replace") for face in faces]),
         ):
             file.create_dataset(key, data=np.array(values, object), dtype=text)
@@ -154,3 +153,8 @@ def _write_hdf5(
             # Every face has both, or `check` tells of it.
             if len(found) == len(faces) and faces:
                 file[column] = np.stack([found[face.id] for face in faces])
+
+
+def _whole(text: str) -> str:
+    """Return text without the sign at which HDF5 would end it."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

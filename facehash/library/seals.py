@@ -25,43 +25,38 @@ CREATE_TABLE = (
 
 
 class _Place(NamedTuple):
-    """Columns of a table that one seal stands for; those of text apart."""
+    """Columns of a table that one seal stands for, beside the key."""
 
     name: str
     table: str
     key: str
-    columns: tuple[str, ...] = ()
-    texts: tuple[str, ...] = ()
+    columns: tuple[str, ...]
 
     def sealed(self, row: str) -> str:
         """SQL for the digest of a row of that name."""
-        # As bytes, for text that was damaged need not be text; a text and bytes remain two things.
-        values = [f"typeof({row}.{text}), CAST({row}.{text} AS BLOB)" for text in self.texts]
-        values += [f"{row}.{column}" for column in self.columns]
+        values = [f"{row}.{column}" for column in self.columns]
         if self.name == "faces":
             values.append(f"iif({row}.embedding IS NULL, {row}.code, NULL)")
-        return f"seal({', '.join(values)})"
+        return _seal_of(*values)
 
 
 _BOX = ("x", "y", "width", "height")
 _PLACES = (
-    _Place("settings", "settings", "key", (), ("key", "value")),
-    _Place("hasher", "hasher", "name", ("npy",), ("name",)),
-    _Place("photos", "photos", "id", ("digest", "width", "height"), ("reason", "detail")),
-    _Place(
-        "paths", "paths", "path", ("path", "photo_id", "size", "mtime_ns"), ("reason", "detail")
-    ),
-    _Place("people", "people", "id", (), ("name",)),
-    _Place("aliases", "aliases", "name", ("person_id",), ("name",)),
+    _Place("settings", "settings", "key", ("value",)),
+    _Place("hasher", "hasher", "name", ("npy",)),
+    _Place("photos", "photos", "id", ("digest", "width", "height", "reason", "detail")),
+    _Place("paths", "paths", "path", ("photo_id", "size", "mtime_ns", "reason", "detail")),
+    _Place("people", "people", "id", ("name",)),
+    _Place("aliases", "aliases", "name", ("person_id",)),
     _Place(
         "faces",
         "faces",
         "id",
         ("photo_id", "number", *_BOX, "landmarks", "score", "quality", "embedding"),
     ),
-    _Place("names of faces", "faces", "id", ("person_id",), ("named_by",)),
+    _Place("names of faces", "faces", "id", ("person_id", "named_by")),
     _Place("crops", "crops", "face_id", ("jpeg",)),
-    _Place("kept_out", "kept_out", "digest", ("digest",)),
+    _Place("kept_out", "kept_out", "digest", ()),
     _Place("unwiped", "unwiped", "rowid", ("request",)),
 )
 # Where the highest id ever given is kept, in a table of SQLite's that has no triggers.
@@ -94,7 +89,7 @@ def watch(database: Database) -> None:
     for place in _PLACES:
         write = _write(place.name, f"new.{place.key}", place.sealed("new"))
         drop = f"DELETE FROM seals WHERE place = '{place.name}' AND key = old.{place.key}"  # noqa: S608
-        columns = ", ".join({place.key, *place.columns, *place.texts})
+        columns = ", ".join((place.key, *place.columns))
         _make_trigger(database, place, "INSERT", write)
         _make_trigger(database, place, f"UPDATE OF {columns}", write)
         _make_trigger(database, place, "DELETE", drop)
@@ -104,8 +99,8 @@ def watch(database: Database) -> None:
         # SQLite itself notes the number after this.
         before = f"(SELECT seq FROM sqlite_sequence WHERE name = '{table}')"  # noqa: S608
         highest = f"max(new.id, coalesce({before}, 0))"
-        write = _write(_COUNTERS, f"'{table}'", f"seal({highest})")
-        _make_trigger(database, _Place(_COUNTERS, table, "name"), "INSERT", write)
+        write = _write(_COUNTERS, f"'{table}'", _seal_of(highest))
+        _make_trigger(database, _Place(_COUNTERS, table, "name", ()), "INSERT", write)
 
 
 def _write(place: str, key: str, digest: str) -> str:
@@ -129,7 +124,8 @@ def seal_all(database: Database) -> None:
             f"INSERT INTO seals SELECT '{place.name}', {place.key}, "  # noqa: S608
             f"{place.sealed(place.table)} FROM {place.table}"
         )
-    database.run(f"INSERT INTO seals SELECT '{_COUNTERS}', name, seal(seq) FROM sqlite_sequence")  # noqa: S608
+    counted = f"'{_COUNTERS}', name, {_seal_of('seq')}"
+    database.run(f"INSERT INTO seals SELECT {counted} FROM sqlite_sequence")  # noqa: S608
 
 
 def broken(database: Database) -> Iterator[Broken]:
@@ -138,7 +134,7 @@ def broken(database: Database) -> Iterator[Broken]:
     Yields:
         One for each kind of rows of which some are not as they were written.
     """
-    counters = (_COUNTERS, "sqlite_sequence", "name", "seal(sqlite_sequence.seq)")
+    counters = (_COUNTERS, "sqlite_sequence", "name", _seal_of("sqlite_sequence.seq"))
     places = [(one.name, one.table, one.key, one.sealed(one.table)) for one in _PLACES]
     for name, table, key, sealed in (*places, counters):
         # What is no number is text that need not be text any more.
@@ -156,6 +152,12 @@ def broken(database: Database) -> Iterator[Broken]:
         )
         if keys or lost:
             yield Broken(name, [one for (one,) in keys], lost)
+
+
+def _seal_of(*values: str) -> str:
+    # Text as bytes, for text that was damaged need not be text; text and bytes remain two things.
+    plain = (f"typeof({v}), iif(typeof({v}) = 'text', CAST({v} AS BLOB), {v})" for v in values)
+    return f"seal({', '.join(plain)})"
 
 
 def _seal(*values: Any) -> bytes:

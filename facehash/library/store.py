@@ -119,8 +119,15 @@ class Store:
         return settings
 
     def generation(self) -> int:
-        """Return a number that grows with every change of the faces."""
-        return int(self.database.value("SELECT number FROM generation") or 0)
+        """Return a number that grows with every change of the faces.
+
+        Raises:
+            DamagedLibraryError: It is no number.
+        """
+        number = self.database.value("SELECT number FROM generation")
+        if not isinstance(number, int):
+            raise DamagedLibraryError(f"{self.directory}: its generation is {number!r:.60}")
+        return number
 
     def digests(self) -> set[bytes]:
         """Return the SHA-256 of every photo that is known or kept out."""

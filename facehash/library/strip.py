@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +119,9 @@ def write_strip(
     check_strip(path)
     rows = [make_tiles(library, answer, score) for answer in answers]
     figure = draw_strip(rows, UNITS["score" if score else library.metric])
-    with replacing_privately(path) as temporary:
+    with replacing_privately(path) as temporary, warnings.catch_warnings():
+        # A letter that the font lacks is drawn as a box, which says enough.
+        warnings.filterwarnings("ignore", "Glyph .* missing")
         figure.savefig(temporary, metadata={"Software": None}, facecolor="white")
 
 

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from facehash.library.indexing import index_folder
+from facehash.library.store import Store
+from tests.facehash_command import facehash
 from tests.library import fakes
 
 
@@ -108,3 +110,48 @@ def ask(directory):
             connection.close()
 
     return ask
+
+
+def alter(directory, *statements):
+    """Change rows as this program would, each digest with them."""
+    with Store.open(directory) as store:
+        store.database.run("PRAGMA ignore_check_constraints = ON")
+        for statement, *values in statements:
+            store.database.run(statement, tuple(values))
+
+
+@pytest.fixture
+def every_command(directory, photos, tmp_path, monkeypatch):
+    """Run all that there is; return exit codes and everything that was printed."""
+
+    monkeypatch.setattr("facehash.library.pipeline.pipelines", lambda _=None: fakes.make_pipeline)
+
+    def run(*only):
+        written = tmp_path / "written"
+        query = [photos / "party.png", "-k", 9]
+        commands = {
+            "search": ["search", *query, "--html", written / "page.html"],
+            "strip": ["search", *query, "--by", "embedding", "--strip", written / "strip.png"],
+            "tables": ["search", *query, "--csv", written / "hits.csv", "--json"],
+            "stats": ["stats"],
+            "csv": ["export", written / "faces.csv"],
+            "json": ["export", written / "faces.json"],
+            "h5": ["export", written / "faces.h5"],
+            "people": ["people", "list"],
+            "encode": ["encode", directory, photos / "party.png"],
+            "check": ["check"],
+            "name": ["people", "name", "Eve", 1],
+            "index": ["index", photos, "--names", "folders", "--workers", 1],
+            "rebuild": ["rebuild"],
+            "forget": ["forget", "--face", 1],
+        }
+        codes, printed = {}, ""
+        for name in only or commands:
+            where = [] if name == "encode" else ["--library", directory]
+            codes[name], out, err = facehash(*commands[name], *where)
+            assert codes[name] in (0, 1, 2, 3), (name, err)
+            assert codes[name] != 2 or err.count("\n") == 1
+            printed += out + err
+        return codes, printed
+
+    return run
