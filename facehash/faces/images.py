@@ -9,6 +9,7 @@ import importlib.util
 import os
 import stat
 import warnings
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -93,7 +94,7 @@ def read_image(path: Path, sha256: bytes | None = None) -> NDArray[np.uint8]:
         return decode_image(file, str(path))
 
 
-def open_picture(path: Path) -> BinaryIO:
+def open_picture(path: Path) -> BufferedReader:
     """Open a file to be read as a picture; a pipe or a device is refused, not waited for.
 
     Raises:

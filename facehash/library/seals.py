@@ -6,8 +6,8 @@ over its columns. Temporary triggers of each connection write them, so that no c
 and forget its seal, and nothing in the file itself can call a function of this program.
 
 A face has two seals: what was found on the photo, and who it is. Naming somebody must not seal
-anew, and so hide, a vector that was damaged since. A code that was made of a vector is left out;
-`check` makes it again.
+anew, and so hide, a vector that was damaged since. Left out are a code that was made of a vector,
+which `check` makes again, and ``unwiped``, of which any row means that there is work to do.
 """
 
 from __future__ import annotations
@@ -57,7 +57,6 @@ _PLACES = (
     _Place("names of faces", "faces", "id", ("person_id", "named_by")),
     _Place("crops", "crops", "face_id", ("jpeg",)),
     _Place("kept_out", "kept_out", "digest", ()),
-    _Place("unwiped", "unwiped", "rowid", ("request",)),
 )
 # Where the highest id ever given is kept, in a table of SQLite's that has no triggers.
 _COUNTED = ("photos", "people", "faces")

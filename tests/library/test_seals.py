@@ -134,7 +134,7 @@ def test_naming_a_face_does_not_hide_that_its_vector_was_damaged(library):
 
 
 def test_a_library_of_before_there_were_digests_gets_them(library):
-    change(library, "DROP TABLE seals", "PRAGMA user_version = 1")
+    change(library, "DROP TABLE seals", "PRAGMA user_version = 2")
     assert check(library) == []
     change(library, "UPDATE faces SET score = 0.5 WHERE id = 3")
     assert any("1 of its faces are not" in problem.what for problem in check(library))

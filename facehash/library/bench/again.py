@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import hashlib
-import io
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from facehash.faces.detection import Face
-from facehash.faces.images import decode_image
+from facehash.faces.images import UnreadableImageError, read_image
 from facehash.index.base import Rows, Space
 from facehash.index.exact import unit_rows
 from facehash.library.bench.trials import Faces, Trials
@@ -77,19 +75,15 @@ def _faces_of(store: Store, photo: int, wanted: set[int]) -> Iterator[tuple[int,
             yield face_id, Face((x, y, width, height), points, score)
 
 
-def _read(store: Store, photo: int) -> Any:
+def _read(store: Store, photo: int) -> NDArray[np.uint8]:
     """Read a photo from one of the files that show it, and see that it is the same."""
     digest = store.database.value("SELECT digest FROM photos WHERE id = ?", (photo,))
     query = "SELECT path FROM paths WHERE photo_id = ? ORDER BY path"
     path = None
     for (stored,) in store.database.rows(query, (photo,)):
         path = path_of(stored)
-        try:
-            content = path.read_bytes()
-        except OSError:
-            continue
-        if hashlib.sha256(content).digest() == digest:
-            return decode_image(io.BytesIO(content), str(path))
+        with contextlib.suppress(UnreadableImageError):
+            return read_image(path, digest)
     raise LibraryError(
         f"{path}: gone or changed since it was indexed, and another embedder needs it; "
         "facehash index brings the library up to date"
