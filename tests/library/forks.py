@@ -46,7 +46,7 @@ for _room in (indexing, searching, people, keeping):
 class Command:
     """A command that runs in a process of its own."""
 
-    def __init__(self, output, *words, largest_file=None, stops=False, states=None):
+    def __init__(self, output, *words, largest_file=None, stops=False, states=None, dies_at=None):
         """Start it, and return when it comes to its photos or its library.
 
         Args:
@@ -55,10 +55,11 @@ class Command:
             largest_file: Beyond so many bytes nothing can be written to a file, as on a full disk.
             stops: Stop for good where faces are embedded, and return only then.
             states: A file to which the faces are appended after each transaction.
+            dies_at: Kill itself by SIGKILL before so many-th statement of the database.
         """
         self._output = output
         ready, begun = _context.Pipe(duplex=False)
-        given = (begun, output, [str(word) for word in words], largest_file, stops, states)
+        given = (begun, output, [str(word) for word in words], largest_file, stops, states, dies_at)
         self.process = _context.Process(target=_run, args=given)
         self.process.start()
         begun.close()
@@ -109,7 +110,7 @@ class Reader:
         return answer
 
 
-def _run(begun, output, words, largest_file, stops, states):
+def _run(begun, output, words, largest_file, stops, states, dies_at):
     with output.open("wb") as file:
         os.dup2(file.fileno(), sys.stderr.fileno())
     with open(os.devnull, "wb") as file:
@@ -138,6 +139,8 @@ def _run(begun, output, words, largest_file, stops, states):
         Store.open = telling(Store.open)
     if states is not None:
         Database.transaction = _noting(Database.transaction, states)
+    if dies_at is not None:
+        Database._telling = _dying(Database._telling, dies_at)
     run(_app, "facehash", words)
 
 
@@ -150,6 +153,17 @@ def _noting(transaction, states):
             pickle.dump(self.rows(STATE), file)
 
     return noted
+
+
+def _dying(telling, left):
+    def told(self):
+        nonlocal left
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return telling(self)
+
+    return told
 
 
 def _ask(pipe, directory, vector, options):

@@ -13,7 +13,7 @@ from facehash.library.checking import check
 from tests.library.conftest import draw, rows, save, traces, what_is_stored_of, whole
 from tests.library.forks import CHOICE, Command
 
-LIMITS = [int(limit) for limit in np.geomspace(2_000, 1_000_000, 12)]
+LIMITS = [int(limit) for limit in np.geomspace(2_000, 1_500_000, 12)]
 FULL = (
     "its disk is full or cannot be written to (disk I/O error); what was there is whole, and the "
     "same command goes on when there is room\n"
@@ -47,7 +47,7 @@ def library(album, command):
 
 
 def index_of(album):
-    choice = [word.replace("cosine:12", "cosine:1000") for word in CHOICE]
+    choice = [word.replace("cosine:12", "cosine:2000") for word in CHOICE]
     return ("index", album, "--names", "folders", "--codes", "lsh:64", *choice)
 
 
@@ -93,6 +93,15 @@ def test_index_files_that_do_not_fit_are_named_and_left_out(album, command, libr
         assert command(tmp_path / "lib", *index_of(album)) == (0, "")
         assert whole(tmp_path / "lib") == whole(library)
     assert f"/index/{path.name}: File too large\n" in seen and None in seen
+
+
+def test_a_rebuild_that_does_not_fit_leaves_what_it_would_replace(command, library, tmp_path):
+    seen = set()
+    for told in limited(command, tmp_path / "lib", ("rebuild",), library):
+        seen.add(told)
+        assert check(tmp_path / "lib") == []
+        assert whole(tmp_path / "lib") == whole(library)
+    assert seen == {f": {FULL}", None}
 
 
 @pytest.mark.parametrize(

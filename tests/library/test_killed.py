@@ -1,7 +1,9 @@
 """Commands that are killed at any moment, and what the same command makes of it afterwards."""
 
 import contextlib
+import itertools
 import shutil
+import signal
 import time
 
 import numpy as np
@@ -29,8 +31,8 @@ def album(tmp_path_factory):
 def command(tmp_path_factory):
     output = tmp_path_factory.mktemp("output") / "stderr"
 
-    def command(library, *words):
-        return Command(output, *words, "--library", library)
+    def command(library, *words, **options):
+        return Command(output, *words, "--library", library, **options)
 
     return command
 
@@ -79,17 +81,46 @@ def kills(command, library, words, start, seed, enough):
     shutil.rmtree(library)
 
 
+def deaths(command, library, words, start, stride):
+    """Kill a command before one of its statements after the other; yield after each death.
+
+    Args:
+        command: Starts it.
+        library: A folder for the library.
+        words: The command line.
+        start: The library before, copied each time; None for none.
+        stride: So many statements lie between two deaths on average; 1 dies before each.
+    """
+    rng, statement = np.random.default_rng(3), 0
+    while True:
+        statement += int(rng.integers(1, 2 * stride))
+        shutil.rmtree(library, ignore_errors=True)
+        if start is not None:
+            shutil.copytree(start, library)
+        running = command(library, *words, dies_at=statement)
+        if running.end() == (0, ""):  # it had fewer statements
+            return
+        assert running.process.exitcode == -signal.SIGKILL
+        yield
+
+
 def test_indexing_is_resumed_to_what_a_run_that_nobody_stopped_makes(
     album, command, library, tmp_path
 ):
     words, expected, stored = index_of(album), whole(library), set()
-    for _ in kills(command, tmp_path / "lib", words, None, 1, lambda: len(stored) > KILLS // 4):
+    points = 0
+    for _ in itertools.chain(
+        kills(command, tmp_path / "lib", words, None, 1, lambda: len(stored) > KILLS // 4),
+        deaths(command, tmp_path / "lib", words, None, stride=35),
+    ):
+        points += 1
         with contextlib.suppress(LibraryError):  # nothing was stored yet
             assert {problem.cure for problem in check(tmp_path / "lib")} <= {"rebuild"}
             stored.add(len(rows(tmp_path / "lib")["faces"]))
         assert command(tmp_path / "lib", *words).end() == (0, "")
         assert check(tmp_path / "lib") == []
         assert whole(tmp_path / "lib") == expected
+    assert points >= 2 * KILLS
 
 
 @pytest.mark.parametrize(
@@ -109,7 +140,10 @@ def test_what_is_killed_is_done_or_not_and_then_done(command, library, tmp_path,
     gone = set(stored) - set(traces(tmp_path / "after", *stored))
     assert gone == (set(stored) if words[0] == "forget" else set())
     met = set()
-    for _ in kills(command, tmp_path / "lib", words, library, 2, lambda: met == {"old", "new"}):
+    for _ in itertools.chain(
+        kills(command, tmp_path / "lib", words, library, 2, lambda: met == {"old", "new"}),
+        deaths(command, tmp_path / "lib", words, library, stride=1),
+    ):
         left = rows(tmp_path / "lib")
         waiting = left.pop("unwiped")
         assert left in (old, new)
