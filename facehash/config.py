@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from facehash.errors import InputError, did_you_mean
+from facehash.printing import brief
 from facehash.strict_yaml import parse_yaml
 
 OptionsT = TypeVar("OptionsT", bound="Strict")
@@ -192,7 +193,7 @@ def check_config(
     """Turn a tree of plain values into a checked configuration; errors begin with `source`."""
     method = tree.get("method")
     if not isinstance(method, str):
-        raise ConfigError(f"{source}: key 'method' must name a method, got {method!r}")
+        raise ConfigError(f"{source}: key 'method' must name a method, got {brief(method)}")
     try:
         options = options_class(method)
     except InputError as error:
@@ -235,7 +236,7 @@ def _describe(problem: Any, model: type[BaseModel]) -> str:
         return f"missing key {where!r}"
     if problem["type"] == "value_error":
         return f"{where + ': ' if where else ''}{message}"
-    return f"{where}: {message[0].lower()}{message[1:]}, got {problem['input']!r}"
+    return f"{where}: {message[0].lower()}{message[1:]}, got {brief(problem['input'])}"
 
 
 def _fields_at(model: type[BaseModel], location: Sequence[str]) -> list[str]:

@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 from facehash.errors import InputError, did_you_mean
 from facehash.matlab5 import HEAD, is_matlab_5, variables
 
+# Deflate makes a byte of at most so many; what is larger was never written, and would be filled in.
+_DENSEST = 1032
+_SMALL = 1 << 26
+
 Arrays = dict[str, NDArray[Any]]
 Names = Collection[str]
 
@@ -137,6 +141,12 @@ def _read_hdf5(path: Path, required: Names, optional: Names) -> Arrays:
 def _read_dataset(path: Path, file: h5py.File, name: str) -> NDArray[Any]:
     entry = file[name]
     if isinstance(entry, h5py.Dataset):
+        if entry.file.filename != file.filename or entry.external or entry.is_virtual:
+            raise ContainerError(f"{path}: {name} lies in another file, which is not read")
+        if entry.nbytes > max(_SMALL, _DENSEST * path.stat().st_size):
+            raise ContainerError(
+                f"{path}: {name} has the shape {entry.shape}, far more than such a file can hold"
+            )
         if h5py.check_ref_dtype(entry.dtype) is h5py.Reference:
             cells = [file[reference] for reference in entry[()].ravel()]
             return np.array([_cell_text(path, name, cell) for cell in cells], np.str_)

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from facehash.errors import InputError
+from facehash.printing import brief
 
 
 class YamlError(InputError):
@@ -23,7 +24,7 @@ class _StrictLoader(yaml.SafeLoader):
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} is not a text", key_node.start_mark
+                    None, None, f"key {brief(key)} is not a text", key_node.start_mark
                 )
             if key in seen:
                 raise yaml.constructor.ConstructorError(

@@ -111,9 +111,13 @@ class _Child:
 
     def read(self, reader, content):
         if self._process is None:
-            words = [sys.executable, "-m", "tests.mutation_reader"]
+            # Its stderr is full of what libtiff says of each damaged file.
             self._process = subprocess.Popen(
-                words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+                [sys.executable, "-m", "tests.mutation_reader"],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
             )
         name = reader.encode()
         try:

@@ -116,8 +116,7 @@ def test_a_damaged_array_in_a_zip_is_refused(tmp_path):
     refused(path, "cannot be read as .npz")
 
 
-# Not version 5 of MATLAB: SciPy's reader in C can crash the process over a damaged file.
-@pytest.mark.parametrize("form", [form for form in FORMS if form not in ("MATLAB 5", "MATLAB 7")])
+@pytest.mark.parametrize("form", FORMS)
 def test_any_flipped_bytes_are_refused_or_harmless(tmp_path, form):
     path = save(tmp_path, form=form)
     content = path.read_bytes()
@@ -204,3 +203,40 @@ def test_a_cell_that_is_no_text_is_refused(tmp_path, found):
             cell = file.create_group("#refs#/x")
         file["names"][0, 0] = cell.ref
     refused(path, f"names must be text, got a cell of {found}", required=["names"])
+
+
+def elsewhere(path, how):
+    other = path.with_name("other")
+    save_h5(other, {"matrix": np.arange(6)})
+    with h5py.File(path, "w") as file:
+        if how == "link":
+            file["matrix"] = h5py.ExternalLink(other, "matrix")
+        elif how == "link to a link":
+            file["there"] = h5py.ExternalLink(other, "/")
+            file["matrix"] = h5py.SoftLink("/there/matrix")
+        elif how == "bytes":
+            file.create_dataset("matrix", (6,), "u1", external=[(other, 0, 6)])
+        else:
+            layout = h5py.VirtualLayout((6,), "i8")
+            layout[:] = h5py.VirtualSource(other, "matrix", (6,))
+            file.create_virtual_dataset("matrix", layout)
+
+
+@pytest.mark.parametrize("how", ["link", "link to a link", "bytes", "virtual"])
+def test_a_file_cannot_make_another_one_be_read(tmp_path, how):
+    elsewhere(tmp_path / "file.h5", how)
+    refused(tmp_path / "file.h5", "matrix lies in another file, which is not read")
+
+
+@pytest.mark.parametrize("options", [{}, {"chunks": (1000,)}, {"fillvalue": 7}])
+def test_an_array_that_no_file_of_that_size_holds_is_not_made(tmp_path, options):
+    with h5py.File(tmp_path / "file.h5", "w") as file:
+        file.create_dataset("matrix", (10**11,), "u1", **options)
+    refused(tmp_path / "file.h5", "matrix has the shape (100000000000,), far more than")
+
+
+def test_an_array_that_was_compressed_well_is_read(tmp_path):
+    with h5py.File(tmp_path / "file.h5", "w") as file:
+        file.create_dataset("matrix", data=np.zeros((10_000, 1000), np.uint8), compression=9)
+    assert (tmp_path / "file.h5").stat().st_size < 100_000
+    assert not read_arrays(tmp_path / "file.h5", ["matrix"])["matrix"].any()

@@ -2,6 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facehash.config import load_config
+from facehash.errors import InputError
+from facehash.methods import options_class
 from facehash.strict_yaml import YamlError, parse_yaml
 
 
@@ -47,11 +50,24 @@ def test_anything_but_one_document_of_plain_values_is_refused_in_one_line(text):
     assert "\n" not in str(caught.value)
 
 
+# 10^30 leaves, were they not shared.
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 30)
+)
+
+
 def test_an_alias_bomb_does_not_grow():
-    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
-    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 30)]
-    tree = parse_yaml("\n".join(lines), "test")  # 10^30 leaves, were they not shared
+    tree = parse_yaml(BOMB, "test")
     assert tree["a29"][0] is tree["a28"]
+
+
+@pytest.mark.parametrize("end", ["? *a29\n: x", "method: *a29", "method: ddh\nbits: *a29"])
+def test_an_alias_bomb_does_not_grow_in_an_error_either(tmp_path, end):
+    path = tmp_path / "run.yaml"
+    path.write_text(f"{BOMB}{end}\n")
+    with pytest.raises(InputError) as caught:
+        load_config(path, options_class)
+    assert len(str(caught.value)) < 5000
 
 
 @given(st.text())

@@ -54,6 +54,7 @@ class Database:
             LibraryError: It cannot be opened, or is no database.
         """
         self.path = path
+        self._before_writing: Callable[[], None] | None = None
         with self._telling():
             self._connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
             try:
@@ -83,6 +84,10 @@ class Database:
     def define(self, name: str, function: Callable[..., bytes]) -> None:
         """Let this connection's own SQL call a function that depends on its values only."""
         self._connection.create_function(name, -1, function, deterministic=True)
+
+    def before_writing(self, prepare: Callable[[], None]) -> None:
+        """Call a function once, before the first statement of `run` or `run_many`."""
+        self._before_writing = prepare
 
     def close(self) -> None:
         """Close the connection; the last one to close takes the log with it."""
@@ -131,6 +136,7 @@ class Database:
         Raises:
             LibraryError: As `rows`, or the disk is full or may not be written to.
         """
+        self._prepare()
         with self._telling():
             return self._connection.execute(sql, values).lastrowid or 0
 
@@ -140,6 +146,7 @@ class Database:
         Raises:
             LibraryError: As `run`.
         """
+        self._prepare()
         with self._telling():
             return max(0, self._connection.executemany(sql, values).rowcount)
 
@@ -182,6 +189,12 @@ class Database:
         [(busy, _, _)] = self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
         if busy:
             raise FileInUseError(f"{self.path.parent}: another process reads it; try again")
+
+    def _prepare(self) -> None:
+        # Never within a transaction, which begins with a statement of its own.
+        prepare, self._before_writing = self._before_writing, None
+        if prepare:
+            prepare()
 
     @contextlib.contextmanager
     def _telling(self) -> Iterator[None]:
