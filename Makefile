@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 BACKENDS ?= tensorflow jax torch
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo notebooks test test-backends lint bench clean help
+.PHONY: demo notebooks test test-backends fuzz lint bench clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make notebooks   open the notebooks in Jupyter"
 	@echo "make test   the tests"
 	@echo "make test-backends   the learning tests on TensorFlow, JAX and PyTorch, one after another"
+	@echo "make fuzz   readers of files from outside, ten minutes of mutated files"
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make bench  the benchmarks, into benchmarks/results"
 
@@ -45,6 +46,10 @@ test-backends: $(VENV)/.installed-test $(VENV)/.installed-backends
 		echo "tests/learning on $$backend"; \
 		KERAS_BACKEND=$$backend $(BIN)/python -m pytest tests/learning; \
 	done
+
+# What it finds becomes a test of its own, the file's bytes in it.
+fuzz: $(VENV)/.installed-test
+	FACEHASH_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/test_fuzz.py --capture=no
 
 lint: $(VENV)/.installed-test $(VENV)/.installed-lint
 	$(BIN)/ruff check .

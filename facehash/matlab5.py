@@ -67,11 +67,12 @@ class _Matrix(NamedTuple):
     def of(cls, content: memoryview, order: str) -> _Matrix:
         """Read what comes before the content of an array."""
         parts = _elements(content, order)
-        (flags,) = _integers(next(parts), _UINT32, order)[:1]
-        shape = tuple(_integers(next(parts), _INT32, order))
+        (flags,) = _integers(_first(parts), (_UINT32,), order)[:1]
+        # Some tools write lengths without a sign.
+        shape = tuple(_integers(_first(parts), (_INT32, _UINT32), order))
         if len(shape) < 2 or min(shape) < 0:
             raise ValueError(f"an array of shape {shape[:9]}")
-        kind, name = next(parts)
+        kind, name = _first(parts)
         if kind not in (_INT8, 16):
             raise ValueError(f"a name of type {kind}")
         text = bytes(name).decode("latin-1" if kind == _INT8 else "utf-8", "replace")
@@ -87,13 +88,8 @@ class _Matrix(NamedTuple):
         values = self._numbers()
         return values + 1j * self._numbers() if self.complex else values
 
-    def _next(self) -> tuple[int, memoryview]:
-        for part in self.parts:
-            return part
-        raise ValueError("an array without its values")
-
     def _numbers(self) -> NDArray[Any]:
-        kind, content = self._next()
+        kind, content = _first(self.parts)
         if kind not in _NUMBERS:
             raise ValueError(f"numbers of type {kind}")
         stored = np.dtype(self.order + _NUMBERS[kind])
@@ -103,7 +99,7 @@ class _Matrix(NamedTuple):
         return np.array(values, stored.newbyteorder("="))
 
     def _text(self) -> NDArray[np.str_]:
-        kind, content = self._next()
+        kind, content = _first(self.parts)
         if kind not in _CODECS:
             raise ValueError(f"text of type {kind}")
         wide = (
@@ -121,7 +117,7 @@ class _Matrix(NamedTuple):
     def _cells(self) -> list[str] | None:
         found = []
         for _ in range(math.prod(self.shape)):
-            kind, content = self._next()
+            kind, content = _first(self.parts)
             if kind != _MATRIX:
                 raise ValueError(f"a cell of type {kind}")
             if not len(content):
@@ -209,13 +205,20 @@ def _inflated(element: memoryview, order: str, most: int | None = None) -> memor
     content = start + stream.decompress(stream.unconsumed_tail, max(1, wanted - len(start)))
     if most is None:
         # One byte more, for the sum at the end to be compared.
-        stream.decompress(stream.unconsumed_tail, 1)
-        if len(content) < whole:
-            raise ValueError("a compressed array ends too early")
+        more = stream.decompress(stream.unconsumed_tail, 1)
+        if len(content) != whole or more:
+            raise ValueError(f"a compressed array of another length than {whole} bytes")
     return memoryview(content)
 
 
-def _integers(element: tuple[int, memoryview], kind: int, order: str) -> list[int]:
-    if element[0] != kind or len(element[1]) % 4 or not len(element[1]):
-        raise ValueError(f"an element of type {element[0]} in the place of {kind}")
-    return [int(one) for one in np.frombuffer(element[1], order + _NUMBERS[kind])]
+def _first(parts: Iterator[tuple[int, memoryview]]) -> tuple[int, memoryview]:
+    for part in parts:
+        return part
+    raise ValueError("an array ends too early")
+
+
+def _integers(element: tuple[int, memoryview], kinds: tuple[int, ...], order: str) -> list[int]:
+    kind, content = element
+    if kind not in kinds or len(content) % 4 or not len(content):
+        raise ValueError(f"an element of type {kind} in the place of {kinds[0]}")
+    return [int(one) for one in np.frombuffer(content, order + _NUMBERS[kind])]

@@ -16,7 +16,7 @@ from facehash.library.search import Library
 from facehash.library.statistics import count
 from facehash.library.store import Store
 
-# Every so many bytes of a database are flipped, and all of them where this is 1.
+# Of the bytes of a database one in so many is flipped, and every one where this is 1.
 STEP = int(os.environ.get("FACEHASH_FLIP_STEP", "41"))
 PAGE = 4096
 
@@ -111,5 +111,5 @@ def chosen(content):
         used = [at for at in range(page, page + PAGE) if content[at]]
         start = int(hashlib.sha256(b"%d" % page).hexdigest(), 16) % STEP
         places.update(used[start::STEP])
-        places.update(range(page + start, page + PAGE, 10 * STEP))
+        places.update(range(page + start, page + PAGE, 10 * STEP if STEP > 1 else 1))
     return sorted(places)

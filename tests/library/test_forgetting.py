@@ -28,6 +28,13 @@ def test_nothing_of_a_forgotten_person_is_left_in_any_byte(store, directory, ask
     rename_person(store, "Cy", "Cyprian")
     needles = [*what_is_stored_of(directory, "Cyprian"), b"Cyprian", b"/Cy/"]
     assert len(needles) == 12 and traces(directory, *needles) == needles
+    digests = ask(
+        "SELECT seals.digest FROM faces JOIN paths USING (photo_id), seals WHERE person_id = 3 AND "
+        "(place = 'people' AND key = 3 OR place IN ('faces', 'crops') AND key = faces.id "
+        "OR place = 'photos' AND key = faces.photo_id OR place = 'paths' AND key = path)"
+    )
+    assert len(digests) == 2 * 5 and traces(directory, digests[0][0])
+    needles += [digest for (digest,) in digests]
     kept = ask("SELECT id, embedding FROM faces WHERE person_id <> 3")
     done = forget_person(store, "Cyprian")
     assert (done.faces, done.photos, done.left) == (2, 2, 0)
