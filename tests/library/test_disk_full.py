@@ -13,7 +13,7 @@ from facehash.library.checking import check
 from tests.library.conftest import draw, rows, save, traces, what_is_stored_of, whole
 from tests.library.forks import CHOICE, Command
 
-LIMITS = [int(limit) for limit in np.geomspace(2_000, 1_500_000, 12)]
+LIMITS = [int(limit) for limit in np.geomspace(2_000, 3_000_000, 12)]
 FULL = (
     "its disk is full or cannot be written to (disk I/O error); what was there is whole, and the "
     "same command goes on when there is room\n"
