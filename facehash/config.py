@@ -229,8 +229,10 @@ def _describe(problem: Any, model: type[BaseModel]) -> str:
     location = [str(part) for part in problem["loc"] if str(part).isidentifier()]
     where = ".".join(location)
     if problem["type"] == "extra_forbidden":
-        fields = _fields_at(model, location[:-1])
-        return f"unknown key {where!r}{did_you_mean(location[-1], fields)}"
+        key = str(problem["loc"][-1])
+        section = location[:-1] if key.isidentifier() else location
+        hint = did_you_mean(key, _fields_at(model, section))
+        return f"unknown key {brief('.'.join([*section, key]))}{hint}"
     message = problem["msg"].removeprefix("Value error, ").split(" or instance of ")[0]
     if problem["type"] == "missing":
         return f"missing key {where!r}"

@@ -20,6 +20,7 @@ from facehash.matlab5 import HEAD, is_matlab_5, variables
 # Deflate makes a byte of at most so many; what is larger was never written, and would be filled in.
 _DENSEST = 1032
 _SMALL = 1 << 26
+_LONGEST_REASON = 300
 
 Arrays = dict[str, NDArray[Any]]
 Names = Collection[str]
@@ -76,7 +77,8 @@ def naming_damage(path: Path, kind: str) -> Iterator[None]:
     # NumPy, zipfile, SciPy and h5py fail in whatever the damage leads them to, MemoryError for
     # sizes that nobody wrote among it.
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        # Of what they repeat of the file, the beginning is enough.
+        reason = " ".join(str(error).split())[:_LONGEST_REASON] or type(error).__name__
         raise ContainerError(f"{path}: cannot be read as {kind} ({reason})") from error
 
 

@@ -62,6 +62,12 @@ def test_the_written_form_reads_back_as_the_same_configuration(tmp_path):
     "text, expected",
     [
         (SMALL + "bit: 12", "unknown key 'bit' (did you mean 'bits'?)"),
+        (SMALL + "learning-rate: 1", "unknown key 'learning-rate'"),
+        (
+            SMALL + "training: {learning-rate: 1}",
+            "unknown key 'training.learning-rate' (did you mean 'learning_rate'?)",
+        ),
+        (SMALL + f"? {'x' * 10_000}\n: 1", "unknown key 'xxx"),
         (SMALL + "training: {epoch: 3}", "unknown key 'training.epoch' (did you mean 'epochs'?)"),
         (SMALL + "model: {blok: 3}", "unknown key 'model.blok' (did you mean 'block'?)"),
         (SMALL + "dataset: {nam: x}", "given twice"),

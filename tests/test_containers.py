@@ -144,6 +144,17 @@ def test_a_compression_that_is_not_there_is_refused(tmp_path, method):
     refused(path, "cannot be read as .npz")
 
 
+def test_an_error_repeats_little_of_a_file(tmp_path):
+    path = save(tmp_path, {"matrix": np.arange(10**4)})
+    content = bytearray(path.read_bytes())
+    # A name of 60,000 bytes, which zipfile compares with the one in its directory.
+    content[26:28] = (60_000).to_bytes(2, "little")
+    path.write_bytes(content)
+    with pytest.raises(ContainerError, match="File name in directory") as caught:
+        read_arrays(path, ["matrix"])
+    assert len(str(caught.value)) < 500 + len(str(path))
+
+
 def test_a_plain_npy_file_under_the_name_of_an_npz_is_refused(tmp_path):
     with (tmp_path / "file.npz").open("wb") as file:
         np.save(file, np.zeros(3))

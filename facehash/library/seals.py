@@ -167,8 +167,6 @@ def _seal_of(*values: str) -> str:
 def _seal(*values: Any) -> bytes:
     digest = hashlib.blake2b(digest_size=16)
     for value in values:
-        if isinstance(value, float):
-            value += 0.0  # SQLite stores -0.0 as 0
         content = value if isinstance(value, bytes) else repr(value).encode()
         digest.update(b"%s %d " % (type(value).__name__.encode(), len(content)))
         digest.update(content)

@@ -138,9 +138,3 @@ def test_a_library_of_before_there_were_digests_gets_them(library):
     assert check(library) == []
     change(library, "UPDATE faces SET score = 0.5 WHERE id = 3")
     assert any("1 of its faces are not" in problem.what for problem in check(library))
-
-
-def test_a_box_at_minus_zero_is_as_it_was_written(library):
-    with Store.open(library) as store:
-        store.database.run("UPDATE faces SET x = -0.0, y = 5 WHERE id = 3")
-    assert check(library) == []
