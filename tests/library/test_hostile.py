@@ -114,9 +114,9 @@ def test_a_link_in_the_place_of_a_file_is_refused_by_name(library, every_command
 
 def test_links_among_the_index_files_are_not_followed(library, every_command, outside):
     index = library / "index"
-    sums = next(index.glob("sums-*"))
-    sums.unlink()
-    sums.symlink_to("/dev/zero")
+    codes = next(index.glob("code-[0-9]*"))
+    codes.rename(outside / "codes.npy")
+    codes.symlink_to(outside / "codes.npy")
     (index / "folder").symlink_to(outside)
     (index / "file").symlink_to(outside / "notes.txt")
     (library / "else").symlink_to(outside / "notes.txt")
@@ -125,6 +125,16 @@ def test_links_among_the_index_files_are_not_followed(library, every_command, ou
     assert codes == {"search": 2, "check": 3, "rebuild": 0}
     assert all_of(outside) == before and len(list(index.iterdir())) == 5
     assert every_command("search", "check")[0] == {"search": 0, "check": 0}
+
+
+def test_a_pipe_among_the_index_files_is_not_waited_for(library, every_command):
+    sums = next((library / "index").glob("sums-*"))
+    sums.unlink()
+    os.mkfifo(sums)
+    assert every_command("search", "check", "rebuild", "search")[0] == {
+        "search": 0, "check": 3, "rebuild": 0
+    }  # fmt: skip
+    assert every_command("check")[0] == {"check": 0}
 
 
 def test_a_journal_that_names_a_file_does_not_have_it_deleted(library, every_command, outside):
