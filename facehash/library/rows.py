@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facehash.index.base import Ids, Rows, Space
 from facehash.library.database import DamagedLibraryError, Row
 
 Box = tuple[float, float, float, float]
@@ -155,6 +157,36 @@ def stored_face(row: Row, directory: Path) -> StoredFace:
         )
     x, y, width, height = box
     return StoredFace(face_id, path_of(path), number, (x, y, width, height), name, score, quality)
+
+
+def stored_rows(
+    batch: Sequence[Row], column: str, space: Space, directory: Path
+) -> tuple[Ids, Rows]:
+    """Return ids and rows of stored vectors or codes.
+
+    Args:
+        batch: id and bytes of each.
+        column: What errors call them.
+        space: Where they live.
+        directory: The library, for errors.
+
+    Returns:
+        Ids int64 (n,), and rows (n, width) of the space's dtype.
+
+    Raises:
+        DamagedLibraryError: One of another length.
+    """
+    length = space.width * space.dtype.itemsize
+    for face_id, stored in batch:
+        found = len(stored) if isinstance(stored, bytes) else "no"
+        if found != length:
+            raise DamagedLibraryError(
+                f"{directory}: the {column} of face {face_id} is damaged "
+                f"({found} bytes, not {length})"
+            )
+    ids = np.array([face_id for face_id, _ in batch], np.int64)
+    joined = np.frombuffer(b"".join(stored for _, stored in batch), space.dtype)
+    return ids, joined.reshape(len(batch), space.width)
 
 
 UNDER = "path = ? OR (path >= ? AND path < ?)"

@@ -17,8 +17,6 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
-import numpy as np
-
 from facehash.index.base import Ids, Rows, Space
 from facehash.library.database import DamagedLibraryError, Database, LibraryError
 from facehash.library.outside import DATABASE, refuse_ways_out
@@ -33,6 +31,7 @@ from facehash.library.rows import (
     bytes_of,
     path_of,
     stored_face,
+    stored_rows,
     under,
 )
 from facehash.library.schema import migrate
@@ -215,18 +214,8 @@ class Store:
             DamagedLibraryError: A row of another length.
         """
         query = f"SELECT id, {column} FROM faces WHERE {column} IS NOT NULL ORDER BY id"  # noqa: S608
-        length = space.width * space.dtype.itemsize
         for batch in self.database.batches(query):
-            for face_id, stored in batch:
-                found = len(stored) if isinstance(stored, bytes) else "no"
-                if found != length:
-                    raise DamagedLibraryError(
-                        f"{self.directory}: the {column} of face {face_id} is damaged "
-                        f"({found} bytes, not {length})"
-                    )
-            ids = np.array([face_id for face_id, _ in batch], np.int64)
-            joined = np.frombuffer(b"".join(stored for _, stored in batch), space.dtype)
-            yield ids, joined.reshape(len(batch), space.width)
+            yield stored_rows(batch, column, space, self.directory)
 
     def faces(self, ids: Sequence[int] | None = None) -> list[StoredFace]:
         """Return faces as they are shown, by default all, in the order asked for.
