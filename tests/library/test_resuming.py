@@ -126,7 +126,7 @@ def test_a_killed_run_is_resumed_with_at_most_a_batch_lost(
 def test_ctrl_c_keeps_what_was_stored_and_says_how_to_go_on(index, ask, folder, start):
     process = start("embed:3", 2)
     os.killpg(process.pid, signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=300)
     assert process.returncode == 130
     assert told.startswith("facehash: interrupted; 8 new photos are in ")
     assert told.endswith("and the same command goes on from there\n") and told.count("\n") == 1
