@@ -38,7 +38,15 @@ def test_rows_and_codes_live_where_the_settings_say():
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("metric", "taxicab"), ("dimension", "0"), ("side", "x"), ("codes", "itq:0"), ("seed", None)],
+    [
+        ("metric", "taxicab"),
+        ("dimension", "0"),
+        ("dimension", str(10**30)),
+        ("side", "9999999"),
+        ("side", "x"),
+        ("codes", "itq:0"),
+        ("seed", None),
+    ],
 )
 def test_settings_that_make_no_sense_are_damage(database, key, value):
     write_settings(database, dataclasses.replace(VECTORS, codes="itq:64"))
