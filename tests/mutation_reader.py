@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.machine import peak_megabytes
 from data.pickles import load_pickle
 from facehash.codes import check_packed
 from facehash.config import load_config
@@ -21,7 +22,7 @@ from facehash.methods import options_class
 from facehash.retrieval.codes_file import read_codes
 from facehash.strict_yaml import parse_yaml
 
-MOST_MEMORY = 1_500_000_000
+MOST_MEGABYTES = 1_500
 _LONGEST_ERROR = 2000
 
 
@@ -38,7 +39,7 @@ def main():
 def _limit_memory():
     """Let a demand for far more memory fail instead of taking the machine's."""
     in_use = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGESIZE")
-    resource.setrlimit(resource.RLIMIT_AS, (in_use + 2 * MOST_MEMORY,) * 2)
+    resource.setrlimit(resource.RLIMIT_AS, (in_use + 2 * MOST_MEGABYTES * 2**20,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
@@ -53,8 +54,8 @@ def _answer(name, content, folder):
             answer = f"an error of {len(told)} characters: {told[:200]!r}"
     except BaseException as error:
         answer = f"{type(error).__name__}: {str(error)[:300]!r}"
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return answer if most < MOST_MEMORY else f"{most / 1e6:.0f} MB of memory"
+    most = peak_megabytes()
+    return answer if most < MOST_MEGABYTES else f"{most:.0f} MB of memory"
 
 
 def _image(content, folder):

@@ -83,7 +83,8 @@ def fuzz(reader, seeds, wrap=bytes, share=1.0):
         assert outcome in ("value", "refused"), f"{reader}: {outcome}\n{shown}"
 
     for seed in seeds:
-        assert child().read(reader, wrap(seed)) == "value", f"{reader}: a seed is not read"
+        outcome = child().read(reader, wrap(seed))
+        assert outcome == "value", f"{reader}: a seed is not read: {outcome}"
     end = time.monotonic() + SECONDS * share
     for rounds in itertools.count(1):
         one = settings(
