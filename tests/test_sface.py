@@ -1,5 +1,9 @@
+import contextlib
+import os
 import pickle
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -32,6 +36,27 @@ def test_the_extra_is_used_where_it_is_installed_and_tells_nobody(monkeypatch):
     monkeypatch.setenv("FACEHASH_ENGINE", "opencv")
     assert "opencv" in engines.load_feature(weights_bytes()).__qualname__
     assert sys.modules["openvino_telemetry"] is None
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="bound to no core anywhere else")
+def test_no_thread_is_bound_to_a_core_where_those_of_other_processes_are(monkeypatch):
+    monkeypatch.delenv("FACEHASH_ENGINE", raising=False)
+    allowed, threads = os.sched_getaffinity(0), cv2.getNumThreads()
+    embedder, faces = SFace(weights_dir()), np.zeros((40, 112, 112, 3), np.uint8)
+    cv2.setNumThreads(1)
+    try:
+        embedder.embed(faces[:1])
+        seen = set()
+        with ThreadPoolExecutor(1) as pool:
+            # A thread is bound only while the network is computed.
+            working = pool.submit(embedder.embed, faces)
+            while not working.done():
+                for task in Path("/proc/self/task").iterdir():
+                    with contextlib.suppress(OSError):
+                        seen.add(frozenset(os.sched_getaffinity(int(task.name))))
+    finally:
+        cv2.setNumThreads(threads)
+    assert seen == {frozenset(allowed)}
 
 
 def pairs(count):

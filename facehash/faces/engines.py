@@ -44,10 +44,12 @@ def _by_opencv(weights: NDArray[np.uint8]) -> Feature:
 
 def _by_openvino(weights: NDArray[np.uint8], openvino: Any) -> Feature:
     core = openvino.Core()
-    # Where the processor has it, the default is bfloat16.
     options = {
         "INFERENCE_NUM_THREADS": max(1, cv2.getNumThreads()),
+        # Where the processor has it, the default is bfloat16.
         "INFERENCE_PRECISION_HINT": "f32",
+        # Each process would bind its thread to a core, and all of them to the same.
+        "ENABLE_CPU_PINNING": False,
     }
     model = core.compile_model(core.read_model(weights.tobytes()), "CPU", options)
     request = model.create_infer_request()
