@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from experiments.layout import AUTHORS, columns, protocols_of, rows_of
-from experiments.library_tables import lfw_table
+from experiments.library_tables import lfw_table, steps_table
 from experiments.markdown import table
 from experiments.published import Published
 from experiments.sealed import read_sealed
@@ -137,7 +137,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "lfw": lfw_table,
     },
     "experiments/README.md": {"effects": effects_table, "protocols": protocols_table},
-    "docs/search.md": {"thresholds": thresholds_table},
+    "docs/search.md": {"thresholds": thresholds_table, "steps": steps_table},
     "dcbh/README.md": {"options": options_table, "profile": profile_table},
 }
 """What stands between the markers of which document."""

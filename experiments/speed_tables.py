@@ -13,7 +13,13 @@ BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks" / "results"
 
 def speed_table() -> str:
     """Tabulate the committed benchmarks, ours beside the rival of the same run."""
-    rows = [*_scoring_rows(), *_data_rows(), _training_row(), *_search_rows()]
+    rows = [
+        *_scoring_rows(),
+        *_data_rows(),
+        _training_row(),
+        *_search_rows(),
+        *_indexing_rows(),
+    ]
     return table(["what", "ours", "rival", "ours against it"], rows)
 
 
@@ -104,6 +110,34 @@ def _search_rows() -> list[list[str]]:
             f"{opening['milliseconds']['open']:.1f} ms",
             "",
             "",
+        ]
+    )
+    return rows
+
+
+def _indexing_rows() -> list[list[str]]:
+    indexing = _read("indexing")
+    speeds, memory = indexing["photos_a_second"], indexing["memory"]
+    rows = [
+        [
+            f"index {indexing['photos']:,} photos, {words}",
+            f"{speeds[ours]:.0f} photos/s",
+            f"{speeds[rival]:.0f} photos/s, a plain script {of} on all cores",
+            _times(indexing["times_faster"][f"{ours} / {rival}"], "times faster"),
+        ]
+        for ours, words, rival, of in (
+            ("facehash", "extra `fast`", "script, OpenCV", "of OpenCV"),
+            ("facehash", "extra `fast`", "script, our functions", "of our functions"),
+            ("facehash, OpenCV", "without it", "script, OpenCV", "of OpenCV"),
+        )
+    ]
+    early, late = memory["peak_megabytes_by_tenth"][1], memory["peak_megabytes_by_tenth"][9]
+    rows.append(
+        [
+            f"memory to index {memory['photos']:,} photos, all processes",
+            f"{late:,.0f} MB at the end",
+            f"{early:,.0f} MB at the second tenth",
+            f"{memory['growth']:.2f} times as much",
         ]
     )
     return rows

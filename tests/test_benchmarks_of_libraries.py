@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.indexing import commands, megabytes_of, repeat
+from benchmarks.indexing import RESULT as INDEXING
+from benchmarks.indexing import bars, commands, growth, megabytes_of, repeat
 from benchmarks.lfw import BAR, RESULT, middle_faces
 from facehash.faces.images import read_image
 from facehash.library.rows import FileState, NewFace, NewPhoto
@@ -35,6 +36,19 @@ def test_the_committed_measure_of_lfw_reaches_its_bar():
     assert vectors["method"] == "sface" and vectors["P@1"] >= BAR
     assert result["people_known_to_a_run"] == 10
     assert result["strangers"]["library"]["people"] == result["everybody"]["library"]["people"] - 10
+
+
+def test_the_committed_measure_of_indexing_reaches_its_bars():
+    result = json.loads(INDEXING.read_text())
+    assert result["bars"] == bars(result) and set(result["bars"].values()) == {"met"}
+    assert result["memory"]["growth"] == growth(result["memory"]["peak_megabytes_by_tenth"])
+    assert result["photos"] == 2264 and result["memory"]["photos"] == 10_000
+
+
+def test_memory_that_grows_in_the_middle_has_grown():
+    assert growth([500, 100, 100, 120, 100, 90, 90, 90, 90, 20]) == 1.2
+    with pytest.raises(RuntimeError, match="too few photos"):
+        growth([500, 100, None, 120, 100, 90, 90, 90, 90, 20])
 
 
 def test_copies_for_the_memory_look_alike_and_are_new(tmp_path):
