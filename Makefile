@@ -14,7 +14,7 @@ help:
 	@echo "make notebooks   open the notebooks in Jupyter"
 	@echo "make test   the tests"
 	@echo "make test-backends   the learning tests on TensorFlow, JAX and PyTorch, one after another"
-	@echo "make fuzz   readers of files from outside, ten minutes of mutated files"
+	@echo "make fuzz   readers of files from outside, ten minutes of mutated files; new examples elsewhere"
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make bench  the benchmarks, into benchmarks/results"
 
@@ -50,6 +50,7 @@ test-backends: $(VENV)/.installed-test $(VENV)/.installed-backends
 # What it finds becomes a test of its own, the file's bytes in it.
 fuzz: $(VENV)/.installed-test
 	FACEHASH_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/test_fuzz.py --capture=no
+	FACEHASH_FUZZ_SECONDS=0 $(BIN)/python -m pytest -m hypothesis --ignore tests/test_fuzz.py
 
 lint: $(VENV)/.installed-test $(VENV)/.installed-lint
 	$(BIN)/ruff check .

@@ -86,7 +86,7 @@ class _Matrix(NamedTuple):
         if not _DOUBLE <= self.kind <= _UINT64:
             return None
         values = self._numbers()
-        return values + 1j * self._numbers() if self.complex else values
+        return _complex(values, self._numbers()) if self.complex else values
 
     def _numbers(self) -> NDArray[Any]:
         kind, content = _first(self.parts)
@@ -215,6 +215,13 @@ def _first(parts: Iterator[tuple[int, memoryview]]) -> tuple[int, memoryview]:
     for part in parts:
         return part
     raise ValueError("an array ends too early")
+
+
+def _complex(real: NDArray[Any], imaginary: NDArray[Any]) -> NDArray[Any]:
+    """Put numbers together; a sum would make NaN of an infinite part, for 1j * inf has one."""
+    together = np.empty(real.shape, np.result_type(real, imaginary, 1j))
+    together.real, together.imag = real, imaginary
+    return together
 
 
 def _integers(element: tuple[int, memoryview], kinds: tuple[int, ...], order: str) -> list[int]:

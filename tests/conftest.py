@@ -6,6 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples each time, so that what fails is a change; make fuzz draws others.
+settings.register_profile("same", derandomize=True, database=None, deadline=None)
+if "FACEHASH_FUZZ_SECONDS" not in os.environ:
+    settings.load_profile("same")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -69,6 +69,14 @@ def test_numbers_of_every_kind_come_back_as_they_went(tmp_path_factory, array, p
     np.testing.assert_array_equal(found, array)
 
 
+def test_infinite_parts_of_a_complex_number_leave_the_other_part_alone(tmp_path):
+    numbers = np.array([[complex(0, np.inf), complex(-np.inf, 1), complex(np.nan, 2)]])
+    scipy.io.savemat(tmp_path / "numbers.mat", {"x": numbers})
+    found = read((tmp_path / "numbers.mat").read_bytes())["x"]
+    np.testing.assert_array_equal(found.real, numbers.real)
+    np.testing.assert_array_equal(found.imag, numbers.imag)
+
+
 def element(kind, content, order="<"):
     return struct.pack(f"{order}II", kind, len(content)) + content + bytes(-len(content) % 8)
 
