@@ -5,9 +5,9 @@
 DIR holds photos at any depth. Each way is a process of its own, timed from its start to its end,
 turn by turn, forth and back:
 
-* `facehash index` as installed, with OpenCV or, with the extra ``fast``, OpenVINO for SFace;
+* `facehash index`, with OpenVINO (the extra ``fast``) and with OpenCV for SFace;
 * the plain script of OpenCV's samples, which uses all cores within each network;
-* the same script with the detector and embedder of this project.
+* the same script with the detector and embedder of this project, by OpenVINO.
 
 Then where the time of a photo goes, step by step on one core; and the memory of all processes
 together while 10,000 photos are indexed, which are the set over and over, each copy with a few
@@ -49,12 +49,12 @@ def commands(data: Path, folder: Path) -> dict[str, tuple[list[str], dict[str, s
     index = [sys.executable, "-m", "facehash", "index", str(data), "--library"]
     script = [sys.executable, "-m", "benchmarks.sequential_indexing", str(data)]
     return {
-        "facehash": ([*index, str(folder / "library")], {}),
+        "facehash": ([*index, str(folder / "library")], {"FACEHASH_ENGINE": "openvino"}),
         "facehash, OpenCV": ([*index, str(folder / "library")], {"FACEHASH_ENGINE": "opencv"}),
         "script, OpenCV": ([*script, str(folder / "out.npz")], {}),
         "script, our functions": (
             [*script, str(folder / "out.npz"), "--engine", "facehash"],
-            {},
+            {"FACEHASH_ENGINE": "openvino"},
         ),
     }
 

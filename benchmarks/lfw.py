@@ -107,6 +107,8 @@ def main() -> None:
     parser.add_argument("--run", type=Path, action="append", default=[], help="a run to be tried")
     parser.add_argument("--output", type=Path, default=RESULT)
     given = parser.parse_args()
+    if len({path.name for path in given.run}) < len(given.run):
+        parser.error("two runs of one name could not be told apart")
     with contextlib.ExitStack() as stack:
         folder = given.library
         if folder is None:

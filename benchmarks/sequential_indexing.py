@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from facehash.faces.weights import find_weights
+from facehash.library.scanning import scan
 
 SCORE, OVERLAP, CANDIDATES = 0.7, 0.3, 5000
 Describe = Callable[[Path], Iterator[np.ndarray]]
@@ -67,7 +68,7 @@ def main() -> None:
     given = parser.parse_args()
     describe = by_opencv() if given.engine == "opencv" else by_facehash()
     vectors, paths = [], []
-    for path in sorted(given.folder.rglob("*.jpg")):
+    for path in sorted(scan(given.folder).files):
         for vector in describe(path):
             vectors.append(vector)
             paths.append(str(path))

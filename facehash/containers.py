@@ -15,6 +15,7 @@ import scipy.io
 from numpy.typing import NDArray
 
 from facehash.errors import InputError, did_you_mean
+from facehash.hdf5_heaps import check_heaps
 from facehash.matlab5 import HEAD, is_matlab_5, variables
 
 # Deflate makes a byte of at most so many; what is larger was never written, and would be filled in.
@@ -136,6 +137,9 @@ def _member(path: Path, archive: Any, name: str) -> NDArray[Any]:
 
 def _read_hdf5(path: Path, required: Names, optional: Names) -> Arrays:
     with naming_damage(path, "HDF5"), open_hdf5(path) as file:
+        _, width = file.id.get_create_plist().get_sizes()
+        with path.open("rb") as raw, mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            check_heaps(content, width)
         names = select(path, list(file), required, optional)
         return {name: _read_dataset(path, file, name) for name in names}
 

@@ -26,8 +26,9 @@ _NUMBERS = {
 }  # fmt: skip
 _CODECS = {
     1: "latin-1", 2: "latin-1", 16: "utf-8",
-    4: "utf-16-{}", 17: "utf-16-{}", 18: "utf-32-{}",
+    4: "utf-16", 17: "utf-16", 18: "utf-32",
 }  # fmt: skip
+_WIDE = ("utf-16", "utf-32")
 _INT8, _INT32, _UINT32, _MATRIX, _COMPRESSED = 1, 5, 6, 14, 15
 _CELL, _CHAR, _DOUBLE, _UINT64 = 1, 4, 6, 15
 _COMPLEX = 0x800
@@ -102,10 +103,8 @@ class _Matrix(NamedTuple):
         kind, content = _first(self.parts)
         if kind not in _CODECS:
             raise ValueError(f"text of type {kind}")
-        wide = (
-            {"<": "-le", ">": "-be"}[self.order] if "utf-" in _CODECS[kind] and kind != 16 else ""
-        )
-        text = bytes(content).decode(_CODECS[kind] + wide, "replace")
+        order = {"<": "-le", ">": "-be"}[self.order] if _CODECS[kind] in _WIDE else ""
+        text = bytes(content).decode(_CODECS[kind] + order, "replace")
         if not 0 < math.prod(self.shape) or self.shape[0] == math.prod(self.shape[:-1]) == 1:
             return np.array([text] if text else [], np.str_)
         if len(text) != math.prod(self.shape):
@@ -206,8 +205,8 @@ def _inflated(element: memoryview, order: str, most: int | None = None) -> memor
     if most is None:
         # One byte more, for the sum at the end to be compared.
         more = stream.decompress(stream.unconsumed_tail, 1)
-        if len(content) != whole or more:
-            raise ValueError(f"a compressed array of another length than {whole} bytes")
+        if len(content) != whole or more or not stream.eof:
+            raise ValueError(f"a compressed array of another length than {whole} bytes, or cut off")
     return memoryview(content)
 
 

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import reprlib
+import unicodedata
 
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _BRIEF = reprlib.Repr()
 _BRIEF.maxlevel = 3
 _BRIEF.maxstring = _BRIEF.maxother = _BRIEF.maxlong = 200
 
 
 def printable(value: object) -> str:
-    """Return text without what could move a terminal's cursor or change its colours."""
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in str(value))
+    """Return text without what could move a terminal's cursor or change its colours.
+
+    Spaces of every width stay: names of files have them, and could not be copied otherwise.
+    """
+    return "".join(
+        one if one.isprintable() or unicodedata.category(one) == "Zs" else _REPLACEMENT
+        for one in str(value)
+    )
 
 
 def brief(value: object) -> str:

@@ -77,6 +77,17 @@ def test_infinite_parts_of_a_complex_number_leave_the_other_part_alone(tmp_path)
     np.testing.assert_array_equal(found.imag, numbers.imag)
 
 
+@pytest.mark.parametrize("cut", range(1, 5))
+def test_a_compressed_array_without_all_of_its_sum_is_damaged(tmp_path, cut):
+    scipy.io.savemat(tmp_path / "x.mat", {"x": np.arange(50.0)}, do_compression=True)
+    content = (tmp_path / "x.mat").read_bytes()
+    (length,) = struct.unpack("<I", content[132:136])
+    assert len(content) == 136 + length and "x" in read(content)
+    cut_off = content[:132] + struct.pack("<I", length - cut) + content[136:-cut]
+    with pytest.raises(ValueError, match="compressed array of another length"):
+        read(cut_off)
+
+
 def element(kind, content, order="<"):
     return struct.pack(f"{order}II", kind, len(content)) + content + bytes(-len(content) % 8)
 

@@ -38,6 +38,18 @@ def test_the_extra_is_used_where_it_is_installed_and_tells_nobody(monkeypatch):
     assert sys.modules["openvino_telemetry"] is None
 
 
+def test_an_engine_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setenv("FACEHASH_ENGINE", "OpenCV")
+    with pytest.raises(InputError, match="FACEHASH_ENGINE=OpenCV: opencv or openvino"):
+        engines.load_feature(weights_bytes())
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setenv("FACEHASH_ENGINE", "openvino")
+    with pytest.raises(InputError, match=r"not installed; pip install 'facehash\[fast\]'"):
+        engines.load_feature(weights_bytes())
+    monkeypatch.delenv("FACEHASH_ENGINE")
+    assert "opencv" in engines.load_feature(weights_bytes()).__qualname__
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="bound to no core anywhere else")
 def test_no_thread_is_bound_to_a_core_where_those_of_other_processes_are(monkeypatch):
     monkeypatch.delenv("FACEHASH_ENGINE", raising=False)

@@ -25,7 +25,9 @@ def bench(
         [], help="Another embedder on the same faces, such as run:runs/NAME; may be repeated."
     ),
     near_duplicate: float = typer.Option(
-        0.95, help="Vectors of at least this cosine are pictures of one moment, and not counted."
+        0.95,
+        help="From this cosine on, less the mean vector, two faces of one person are pictures of "
+        "one moment, and do not count as found.",
     ),
     queries: int = typer.Option(5000, help="Queries at most; of more, so many are drawn."),
     seed: int = typer.Option(0, min=0, help="Of the draw and of the codes."),
@@ -47,7 +49,7 @@ def bench(
     from facehash.library.store import Store
 
     plan = Plan(
-        hashers=[word.strip() for word in codes.split(",") if word.strip()],
+        hashers=_words(codes),
         bits=_numbers(bits),
         shortlist=shortlist,
         embedders=also,
@@ -55,19 +57,28 @@ def bench(
         queries=queries,
         seed=seed,
     )
+    library = library.resolve()
+    folder = output or library.with_name(f"{library.name}-bench")
+    if folder.resolve().is_relative_to(library):
+        raise typer.BadParameter(f"--output {folder}: is in the library, which only holds its own")
     with Store.open(library) as store:
         result = measure(store, plan, pipelines(weights_dir))
-    folder = output or library.with_name(f"{library.resolve().name}-bench")
     write_json(folder / "bench.json", result)
     asked = f"{result['library']['faces']:,} faces, {result['queries']['faces']:,} queries"
-    write_tradeoff(result["ways"], folder / "tradeoff.png", asked)
+    # A shortlist of everybody is exact search, and reads more than its codes.
+    drawn = [way for way in result["ways"] if way["shortlist"] < result["library"]["faces"]]
+    write_tradeoff(drawn, folder / "tradeoff.png", asked)
     print(format_bench(result))
     print(f"\nwritten: {printable(folder / 'bench.json')}, {printable(folder / 'tradeoff.png')}")
     return DONE
 
 
 def _numbers(text: str) -> list[int]:
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    if not all(word.isdecimal() for word in words):
+    words = _words(text)
+    if not words or not all(word.isdecimal() for word in words):
         raise typer.BadParameter(f"numbers are expected, such as 32,64, got {text!r}")
     return [int(word) for word in words]
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]

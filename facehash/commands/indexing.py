@@ -14,7 +14,7 @@ from facehash.commands.arguments import LibraryOption, WeightsOption, counted, i
 from facehash.printing import printable
 
 if TYPE_CHECKING:
-    from facehash.library.updating import IndexReport
+    from facehash.library.report import IndexReport
 
 _UNREAD_SHOWN = 20
 
@@ -97,6 +97,13 @@ def _tell(report: IndexReport, library: Path) -> None:
     ):
         if number:
             print(f"{counted(number, 'file')} {what}")
+    if report.still_unread:
+        print(f"{counted(report.still_unread, 'file')} could not be read before (--retry)")
+    if report.codes_made:
+        print(
+            f"codes {report.codes_made} made: searches compare them from now on, and as no "
+            "threshold is known, call nobody unknown (--by embedding compares vectors)"
+        )
     if report.named:
         print(f"{counted(report.named, 'face')} named")
     if not report.files:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from facehash.command_line import DONE, NOTHING_FOUND, PARTLY_FAILED
+from facehash.command_line import DONE, NOTHING_FOUND, PARTLY_FAILED, WRONG_USE
 from facehash.commands.arguments import LibraryOption, WeightsOption
 from facehash.errors import InputError
 from facehash.printing import printable
@@ -160,6 +160,8 @@ def verify(
 ) -> int:
     """Say whether the largest faces of two photos are one person's: exit 0 if so, 1 if not.
 
+    Of an embedder without a known threshold only the distance is told: exit 2.
+
     Example: facehash verify aunt.jpg wedding.jpg
     """
     from facehash.library import verifying
@@ -181,6 +183,6 @@ def verify(
     print(f"{said[verdict.same]}: {verdict.metric} distance {verdict.distance:.{digits}f}", end="")
     if verdict.threshold is None:
         print(f" (give --threshold, or measure one for {embedder})")
-        return DONE
+        return WRONG_USE
     print(f", threshold {verdict.threshold:.{digits}f} ({verdict.source})")
     return DONE if verdict.same else NOTHING_FOUND

@@ -1,7 +1,8 @@
 """What computes SFace: OpenVINO where the extra ``fast`` is installed, else OpenCV.
 
 Both take the same file of weights and give the same vectors but for rounding; OpenVINO takes less
-than half the time on one core. ``FACEHASH_ENGINE=opencv`` in the environment insists on OpenCV.
+than half the time on one core. ``FACEHASH_ENGINE=opencv`` or ``=openvino`` in the environment
+insists on one of them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facehash.errors import InputError
+
 Feature = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """uint8 (side, side, 3) RGB -> float32 (dimension,)."""
 
@@ -28,6 +31,9 @@ def load_feature(weights: NDArray[np.uint8]) -> Feature:
 
     Returns:
         What computes the vector of one face, on as many threads as OpenCV is set to.
+
+    Raises:
+        InputError: ``FACEHASH_ENGINE`` names another engine, or one that is not installed.
     """
     openvino = _openvino()
     return _by_opencv(weights) if openvino is None else _by_openvino(weights, openvino)
@@ -63,12 +69,19 @@ def _by_openvino(weights: NDArray[np.uint8], openvino: Any) -> Feature:
 
 def _openvino() -> Any:
     """Import OpenVINO without the package that would tell its makers; None where it is missing."""
-    if os.environ.get("FACEHASH_ENGINE") == "opencv":
+    chosen = os.environ.get("FACEHASH_ENGINE", "")
+    if chosen not in ("", "opencv", "openvino"):
+        raise InputError(f"FACEHASH_ENGINE={chosen}: opencv or openvino, or leave it unset")
+    if chosen == "opencv":
         return None
     if "openvino" not in sys.modules:
         # None in the table of modules makes an import fail, and OpenVINO then does without.
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
         return importlib.import_module("openvino")
-    except ImportError:
+    except ImportError as error:
+        if chosen:
+            raise InputError(
+                f"FACEHASH_ENGINE={chosen}: not installed; pip install 'facehash[fast]'"
+            ) from error
         return None

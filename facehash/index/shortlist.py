@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from facehash.codes import Packed
 from facehash.hashing import LinearHash
 from facehash.index.base import Found, Ids, IndexRowsError, Rows, Space, check_ids, check_k
 from facehash.index.exact import ExactIndex, unit_rows, vector_distances
@@ -18,25 +19,28 @@ class ShortlistIndex:
 
     Args:
         rows: float32 (n, dimension).
+        codes: uint8 (n, ceil(bits / 8)), the hasher's of the rows.
         ids: int64 (n,), increasing.
         space: How vectors are compared: cosine or Euclidean.
         hasher: Makes the codes of vectors, those of length 1 where they are compared by cosine.
         length: Rows on a shortlist, at least 1.
 
     Raises:
-        IndexRowsError: A space of codes, rows or ids of another dtype or shape, a length below 1.
+        IndexRowsError: A space of codes; rows, codes or ids of another dtype or shape; a length
+            below 1.
     """
 
-    def __init__(self, rows: Rows, ids: Ids, space: Space, hasher: LinearHash, length: int) -> None:
+    def __init__(
+        self, rows: Rows, codes: Packed, ids: Ids, space: Space, hasher: LinearHash, length: int
+    ) -> None:
         if space.metric == "hamming":
             raise IndexRowsError("a shortlist is put in order by vectors, and codes have none")
         self.space = space
         self._rows = self._prepare(rows, "rows")
         self._ids = check_ids(ids, len(self._rows))
         self._hasher, self._length = hasher, check_k(length)
-        self._codes = ExactIndex.build(
-            hasher.encode(self._rows), np.arange(len(self._rows)), Space("hamming", hasher.bits)
-        )
+        positions = np.arange(len(self._rows))
+        self._codes = ExactIndex.build(codes, positions, Space("hamming", hasher.bits))
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -54,9 +58,18 @@ class ShortlistIndex:
         """
         check_k(k)
         queries = self._prepare(queries, "queries")
-        chosen = self._codes.search(self._hasher.encode(queries), self._length).ids
+        chosen = self.choose(queries, self._length).ids
         distances, positions = nearest_of(self._rows, queries, chosen, self.space)
         return Found(distances[:, :k], self._ids[positions[:, :k]])
+
+    def choose(self, queries: Rows, k: int) -> Found:
+        """Find the positions of the k rows whose codes are nearest, and the distances of these.
+
+        Args:
+            queries: float32 (q, dimension), of length 1 if compared by cosine.
+            k: How many.
+        """
+        return self._codes.search(self._hasher.encode(queries), k)
 
     def _prepare(self, rows: Rows, name: str) -> NDArray[np.float32]:
         checked = self.space.check(rows, name)

@@ -17,10 +17,11 @@ from facehash.library.lock import writing
 from facehash.library.naming import parse_names
 from facehash.library.outside import DATABASE
 from facehash.library.pipeline import MakePipeline, default_pipeline
+from facehash.library.report import IndexReport
 from facehash.library.scanning import scan
 from facehash.library.settings import Settings, agree, read_settings, write_settings
 from facehash.library.store import Store
-from facehash.library.updating import IndexReport, Update
+from facehash.library.updating import Update
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ class Statistics:
         settings: What it was made with.
         photos: Contents that could be read.
         files: Files that show them; copies count.
-        unreadable: How many contents or files could not be read, by reason.
+        unreadable: How many files could not be read, by reason.
         faces: Faces.
         without_faces: Photos without any.
         people: People with a name.
@@ -47,14 +47,16 @@ def count(store: Store) -> Statistics:
     """
     value = store.database.value
     reasons = store.database.rows(
-        "SELECT reason, count(*) FROM "
-        "(SELECT reason FROM photos UNION ALL SELECT reason FROM paths) "
-        "WHERE reason IS NOT NULL GROUP BY reason ORDER BY reason"
+        "SELECT coalesce(paths.reason, photos.reason) AS why, count(*) FROM paths "
+        "LEFT JOIN photos ON photos.id = photo_id WHERE why IS NOT NULL GROUP BY why ORDER BY why"
     )
     return Statistics(
         settings=store.settings(),
         photos=value("SELECT count(*) FROM photos WHERE reason IS NULL"),
-        files=value("SELECT count(*) FROM paths"),
+        files=value(
+            "SELECT count(*) FROM paths JOIN photos ON photos.id = photo_id "
+            "WHERE photos.reason IS NULL"
+        ),
         unreadable={str(reason): number for reason, number in reasons},
         faces=value("SELECT count(*) FROM faces"),
         without_faces=value(

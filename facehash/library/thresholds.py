@@ -25,6 +25,9 @@ def _measured(distance: float, missed: str) -> Threshold:
     )
 
 
+MEASURED_WITH = "yunet"
+"""The detector of all of them: one that frames faces otherwise moves the distances."""
+
 _SFACE = "sha256=0ba9fbfa01b5270c96627c4ef784da859931e02f04419c829e83484087c34e79"
 _FACENET = "sha256=bc2102394d88418d9db3cebfc6b7e3fb70abaf631c9cccb37ac0f4ccfad62b6e"
 _DLIB = "sha256=55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"

@@ -8,7 +8,6 @@ import hashlib
 import os
 import time
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
@@ -24,53 +23,12 @@ from facehash.library.derived import refresh_index, spaces
 from facehash.library.naming import Names, apply_names, without_face
 from facehash.library.pipeline import Pipeline
 from facehash.library.reading import ReadPhoto, Recipe
+from facehash.library.report import IndexReport
 from facehash.library.rows import UNDER, FileState, UnreadFile, bytes_of, path_of, under
 from facehash.library.scanning import Scan
 from facehash.library.settings import Settings
 from facehash.library.store import Store
 from facehash.library.workers import read_photos
-
-
-@dataclass(frozen=True)
-class IndexReport:
-    """What a run did.
-
-    Attributes:
-        files: Picture files in the folder.
-        unchanged: Of these, not read again: size and time of change are the same.
-        same_content: Read, but known: moved, copied or touched.
-        kept_out: Read, but forgotten earlier and not to come back.
-        photos: New contents.
-        faces: Faces in them.
-        without_faces: How many of them show no face.
-        removed: Files that are in the library no more.
-        named: Faces whose name was set or taken back.
-        unread: Files that could not be read.
-        links: Symbolic links that were not followed.
-        closed: Folders that could not be listed.
-        unnamed: Files in the list of names without such a face in the library.
-        seconds: How long it took.
-    """
-
-    files: int
-    unchanged: int
-    same_content: int
-    kept_out: int
-    photos: int
-    faces: int
-    without_faces: int
-    removed: int
-    named: int
-    unread: tuple[UnreadFile, ...]
-    links: tuple[Path, ...]
-    closed: tuple[Path, ...]
-    unnamed: tuple[Path, ...]
-    seconds: float
-
-    @property
-    def failed(self) -> dict[str, int]:
-        """How many files could not be read, by reason."""
-        return dict(Counter(file.reason for file in self.unread))
 
 
 class Update:
@@ -218,7 +176,8 @@ class Update:
         # Also without any: photos whose file now holds another content are gone as well.
         self.store.remove_files(known)
         named = apply_names(self.store, self.folder, source)
-        if self.hasher is None:
+        had_codes = self.hasher is not None
+        if not had_codes:
             self.hasher = fit_codes(self.store, self.settings)
         refresh_index(self.store, spaces(self.settings, self.hasher is not None))
         with contextlib.suppress(FileInUseError):  # somebody is searching; the next run does it
@@ -234,11 +193,21 @@ class Update:
             removed=len(known),
             named=named,
             unread=tuple(sorted(self.unread, key=lambda file: file.path)),
+            still_unread=self._count_unread() - len(self.unread),
+            codes_made=None if had_codes or self.hasher is None else self.settings.codes,
             links=tuple(self.found.links),
             closed=tuple(self.found.closed),
             unnamed=tuple(without_face(self.store, source)),
             seconds=time.monotonic() - start,
         )
+
+    def _count_unread(self) -> int:
+        """Count the files of the folder that could not be read, in this run or before."""
+        query = (
+            "SELECT count(*) FROM paths LEFT JOIN photos ON photos.id = photo_id "  # noqa: S608
+            f"WHERE coalesce(paths.reason, photos.reason) IS NOT NULL AND ({UNDER})"
+        )
+        return int(self.store.database.value(query, under(self.folder)))
 
     def _is_stored(self, path: Path) -> bool:
         stored = self.store.database.value("SELECT 1 FROM paths WHERE path = ?", (bytes_of(path),))

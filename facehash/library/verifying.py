@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from facehash.faces.images import read_image
+from facehash.faces.specification import split_specification
 from facehash.index.base import Space
 from facehash.index.exact import ExactIndex
 from facehash.library.pipeline import Pipeline
-from facehash.library.thresholds import threshold_of
+from facehash.library.thresholds import MEASURED_WITH, Threshold, threshold_of
 from facehash.library.tools import Tools
 
 
@@ -60,8 +61,16 @@ def verify(
     index = ExactIndex.build(photos[0].rows[:1], np.zeros(1, np.int64), space)
     distance = float(index.search(photos[1].rows[:1], 1).distances[0, 0])
     known = threshold_of(tools.embedder.identity)
-    source = "given" if threshold is not None else known.source if known else None
     limit = threshold if threshold is not None else known.distance if known else None
-    return Verdict(
-        distance, space.metric, limit, source, (len(photos[0].boxes), len(photos[1].boxes))
-    )
+    source = None if known is None else _source(known, pipeline.detector)
+    source = source if threshold is None else "given"
+    faces = (len(photos[0].boxes), len(photos[1].boxes))
+    return Verdict(distance, space.metric, limit, source, faces)
+
+
+def _source(known: Threshold, detector: str) -> str:
+    """Say where a threshold comes from, and whether it was measured as it is used."""
+    finder, _ = split_specification(detector)
+    if finder == MEASURED_WITH:
+        return known.source
+    return f"measured with the detector {MEASURED_WITH}; how often it errs with {finder} is unknown"

@@ -19,10 +19,18 @@ def test_codes_lengths_and_place_can_be_chosen(facehash, library, tmp_path):
     assert code == 0 and [way["bits"] for way in ways] == [None, 24]
 
 
+def test_the_library_can_be_the_folder_that_one_is_in(facehash, library, monkeypatch):
+    monkeypatch.chdir(library)
+    assert facehash("bench", ".", "--near-duplicate", 2, "--bits", 8)[0] == 0
+    assert library.with_name("lib-bench").joinpath("bench.json").is_file()
+
+
 def test_wrong_use_is_told_in_one_line(facehash, library, index, directory):
     for words, told in (
         (("--bits", "many"), "numbers are expected, such as 32,64, got 'many'"),
+        (("--bits", ","), "numbers are expected, such as 32,64, got ','"),
         (("--codes", "lhs"), "no such codes"),
+        (("--output", library / "out"), "is in the library"),
         (("--also", "sphere:3"), "no such embedder"),
     ):
         code, _, err = facehash("bench", library, *words, "--near-duplicate", 2)

@@ -46,6 +46,27 @@ def test_twenty_bad_files_are_named_and_all_are_listed_by_stats(facehash, photos
     assert out.endswith(f"{photos}/night.png: no face\n")
 
 
+def test_a_later_run_reminds_of_what_could_not_be_read(facehash, photos, directory):
+    (photos / "bad.jpg").write_bytes(b"x")
+    words = ("index", photos, "--library", directory)
+    code, out, _ = facehash(*words, *CHOICE)
+    assert code == 3 and "before" not in out
+    (photos / "worse.jpg").write_bytes(b"y")
+    code, out, err = facehash(*words)
+    assert code == 3 and "1 file could not be read before (--retry)\n" in out
+    assert "worse.jpg" in err and "bad.jpg" not in err
+    code, out, err = facehash(*words)
+    assert (code, err) == (0, "") and "2 files could not be read before (--retry)\n" in out
+
+
+def test_codes_that_come_later_are_told_with_what_they_change(facehash, photos, directory):
+    words = ("index", photos, "--library", directory)
+    assert "codes" not in facehash(*words, *CHOICE)[1]
+    told = "codes lsh:16 made: searches compare them from now on"
+    assert told in facehash(*words, "--codes", "lsh:16")[1]
+    assert "codes" not in facehash(*words)[1]
+
+
 def test_a_folder_without_photos_exits_with_1(facehash, tmp_path, directory):
     (tmp_path / "empty").mkdir()
     code, _, err = facehash("index", tmp_path / "empty", "--library", directory, *CHOICE)

@@ -50,7 +50,7 @@ def test_stats_count_everything(facehash, library, photos, index):
     code, out, _ = facehash("stats", "--library", library)
     assert code == 0
     for line in (
-        "photos      7 in 8 files",
+        "photos      7 in 7 files",
         "faces       7; 1 photo without any",
         "people      3, with 5 faces",
         "not read    1, not a picture",

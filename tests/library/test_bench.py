@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 
 from facehash.errors import InputError
+from facehash.hashing import HASHERS
 from facehash.index.base import Space
 from facehash.library.bench import plot
 from facehash.library.bench.again import embed_again
 from facehash.library.bench.measuring import Plan, bench, label_of
 from facehash.library.bench.table import format_bench
 from facehash.library.bench.trials import draw_trials, read_faces
+from facehash.library.bench.ways import fit
 from facehash.library.database import LibraryError
+from facehash.library.pipeline import default_pipeline
 from facehash.library.store import Store
 from tests.library import fakes
 from tests.library.conftest import draw, save
@@ -68,13 +71,41 @@ def test_another_embedder_is_tried_on_the_very_same_faces(store, directory, inde
     space = store.settings().space
     trials = draw_trials(read_faces(store, "embedding", space), 2, 100, 0)
     pipeline = fakes.make_pipeline("halves", "euclidean:5")
-    again = embed_again(store, trials, pipeline, progress=False)
+    embedder = pipeline.make_embedder("euclidean:5")
+    again = embed_again(store, trials, pipeline, embedder, progress=False)
     other = tmp_path / "other"
     index(library=other, embedder="euclidean:5", names="folders")
     with Store.open(other) as made:
         expected = read_faces(made, "embedding", Space("euclidean", 5))
     assert np.array_equal(again.faces.rows, expected.rows)
     assert again.asked is trials.asked
+
+
+def test_the_baseline_names_every_query_after_the_commonest_of_those_who_ask(store):
+    result = bench(store, SMALL, fakes.make_pipeline, progress=False)
+    # Two of Ann, two of Cy; Bo does not ask.
+    assert result["queries"]["share_of_the_commonest_person"] == 0.5
+
+
+def test_codes_are_fitted_to_unnamed_faces_too(store):
+    faces = read_faces(store, "embedding", store.settings().space)
+    assert len(faces.every) == len(faces) + faces.unnamed == 7
+    hasher, codes, _ = fit(draw_trials(faces, 2, 100, 0), "itq", 8, 0)
+    assert (codes == HASHERS["itq"].fit(faces.every, 8, 0).encode(faces.rows)).all()
+    assert len(codes) == 5 and hasher.bits == 8
+
+
+def test_other_embedders_are_made_before_anything_is_measured(store, monkeypatch):
+    monkeypatch.setattr("facehash.library.bench.measuring.measure", None)
+    monkeypatch.setattr("facehash.library.bench.measuring.embed_again", None)
+    with pytest.raises(InputError, match="no such embedder"):
+        bench(store, Plan(embedders=("cosine:5", "sphere:3")), fakes.make_pipeline, False)
+
+
+@pytest.mark.parametrize("limit", [float("nan"), float("inf"), -1.5])
+def test_a_limit_that_is_no_number_is_refused(limit):
+    with pytest.raises(InputError, match="--near-duplicate: a cosine"):
+        Plan(near_duplicate=limit).check()
 
 
 def test_a_photo_that_changed_since_is_not_embedded_again(store, photos):
@@ -156,6 +187,12 @@ def test_the_trade_off_is_drawn(store, tmp_path, monkeypatch):
     codes = [way for way in result["ways"] if way["method"] == "lsh"]
     assert line.get_xdata().tolist() == [1, 2]
     assert line.get_ydata().tolist() == [way["P@1"] for way in codes]
+
+
+def test_the_folder_of_a_run_is_told_without_its_path(tmp_path):
+    run = tmp_path / "secret" / "ddh-24"
+    run.mkdir(parents=True)
+    assert label_of(default_pipeline("yunet", str(run)).embedder) == "ddh-24"
 
 
 def test_an_embedder_is_called_after_its_file_or_run():

@@ -24,14 +24,22 @@ def make_faces(seed, metric="cosine", n=60, people=9, dimension=8):
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     ids = np.cumsum(rng.integers(1, 4, n))
     photos = np.sort(rng.integers(0, n // 2, n))
-    return Faces(ids, photos, rng.integers(0, people, n), rows, Space(metric, dimension), 0)
+    people = rng.integers(0, people, n)
+    people[1::20] = people[0::20]  # of the nearly equal, every other pair at least
+    return Faces(ids, photos, people, rows, rows, Space(metric, dimension), 0)
+
+
+def centred_cosines(faces):
+    centred = faces.rows - faces.every.mean(axis=0)
+    unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    return unit @ unit.T
 
 
 def pairs_that_count(trials):
     """Say of every query which faces count, by the definition."""
     faces = trials.faces
-    unit = faces.rows / np.linalg.norm(faces.rows, axis=1, keepdims=True)
-    near = unit @ unit.T >= NEAR
+    near = centred_cosines(faces) >= NEAR
+    near &= faces.people[:, None] == faces.people
     other_photo = faces.photos[:, None] != faces.photos
     return (other_photo & ~near)[trials.asked]
 
@@ -77,28 +85,60 @@ def test_only_who_is_on_two_photos_asks_and_nobody_asks_in_vain(trials):
     for position in range(len(faces)):
         same = faces.people == faces.people[position]
         elsewhere = same & (faces.photos != faces.photos[position])
-        unit = faces.rows / np.linalg.norm(faces.rows, axis=1, keepdims=True)
-        findable = elsewhere & (unit @ unit[position] < NEAR)
+        findable = elsewhere & (centred_cosines(faces)[position] < NEAR)
         assert (position in trials.asked) == findable.any()
     assert (trials.findable() == (right_ones(trials) & counts).sum(axis=1)).all()
 
 
 def test_pairs_on_one_photo_and_near_duplicates_are_counted():
     faces = make_faces(3)
-    people, photos = np.array([0, 0, 0, 1, 1]), np.array([0, 1, 2, 2, 3])
-    rows = faces.rows[[5, 5, 12, 13, 14]]
-    faces = dataclasses.replace(faces, ids=np.arange(1, 6), people=people, photos=photos, rows=rows)
+    people, photos = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 1, 2, 2, 3, 4])
+    # The last is somebody else with the very vector of another: no picture of one moment.
+    rows = faces.rows[[5, 5, 12, 13, 14, 14]]
+    faces = dataclasses.replace(faces, ids=np.arange(1, 7), people=people, photos=photos, rows=rows)
     trials = draw_trials(faces, NEAR, 1000, 0)
     assert trials.asked.tolist() == [0, 1, 2, 3, 4]
-    assert (trials.same_photo, trials.near_duplicates) == (2, 2)
-    assert trials.near_duplicates_of_one_person == 2 and trials.without_match == 0
+    assert (trials.same_photo, trials.near_duplicates, trials.as_near) == (2, 2, 1)
+    assert trials.without_match == 0
     assert trials.findable().tolist() == [1, 1, 2, 1, 1]
+    assert that_count(trials, by_rows(trials, "").search, rows[:5], 5)[4].tolist()[0] == 5
+
+
+def test_a_limit_of_one_leaves_out_all_equal_vectors_and_no_others():
+    rng = np.random.default_rng(0)
+    n = 400
+    rows = np.repeat(rng.normal(size=(n // 2, 32)), 2, axis=0).astype(np.float32)
+    rows[1::4] += 0.1
+    people, photos = np.repeat(np.arange(n // 4), 4), np.arange(n)
+    faces = Faces(photos, photos, people, rows, rows, Space("euclidean", 32), 0)
+    assert draw_trials(faces, 1, n, 0).near_duplicates == n // 2
+
+
+def test_a_mean_that_all_vectors_share_makes_nobody_a_near_duplicate():
+    faces = make_faces(5, "euclidean")
+    far = dataclasses.replace(faces, rows=faces.rows + 50, every=faces.every + 50)
+    here, there = (draw_trials(one, NEAR, 1000, 0) for one in (faces, far))
+    assert here.near_duplicates == there.near_duplicates > 0
+    assert (here.asked == there.asked).all()
+
+
+def test_faces_that_have_nobody_to_find_take_nobodys_place_among_the_drawn():
+    rng = np.random.default_rng(1)
+    people = np.repeat(np.arange(100), 2)
+    rows = rng.normal(size=(200, 16)).astype(np.float32)
+    rows[1:180:2] = rows[0:180:2]  # of 90 people both photos are of one moment
+    faces = Faces(np.arange(200), np.arange(200), people, rows, rows, Space("euclidean", 16), 0)
+    for seed in range(9):
+        for most in (1, 20, 21):
+            trials = draw_trials(faces, NEAR, most, seed)
+            assert len(trials.asked) == min(most, 20) and (trials.people >= 90).all()
+    assert trials.without_match == 180
 
 
 def test_of_too_many_queries_some_are_drawn_and_the_same_by_the_same_seed():
     faces = make_faces(4)
     first, again, other = (draw_trials(faces, NEAR, 20, seed) for seed in (1, 1, 2))
-    assert len(first.asked) <= 20 < len(draw_trials(faces, NEAR, 1000, 1).asked)
+    assert len(first.asked) == 20 < len(draw_trials(faces, NEAR, 1000, 1).asked)
     assert first.asked.tolist() == again.asked.tolist() != other.asked.tolist()
 
 
@@ -193,10 +233,9 @@ def test_neighbours_vote_and_the_nearest_breaks_a_tie():
 def test_of_noise_the_vote_is_no_better_than_chance():
     rng = np.random.default_rng(0)
     n, people = 1200, 30
-    faces = Faces(
-        np.arange(n), np.arange(n), rng.integers(0, people, n),
-        rng.normal(size=(n, 16)).astype(np.float32), Space("euclidean", 16), 0,
-    )  # fmt: skip
+    rows = rng.normal(size=(n, 16)).astype(np.float32)
+    named = rng.integers(0, people, n)
+    faces = Faces(np.arange(n), np.arange(n), named, rows, rows, Space("euclidean", 16), 0)
     trials = draw_trials(faces, NEAR, n, 0)
     accuracies = vote(trials, by_rows(trials, "noise").nearest(9))
     # A third of chance more than chance would be six standard deviations.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from facehash.faces.detection import Face
+from facehash.faces.detectors import crop_warning
+from facehash.faces.embedding import Embedder
 from facehash.faces.images import UnreadableImageError, read_image
 from facehash.index.base import Rows, Space
 from facehash.index.exact import unit_rows
@@ -24,7 +27,12 @@ from facehash.library.store import Store
 _BATCH = 64
 
 
-def embed_again(store: Store, trials: Trials, pipeline: Pipeline, progress: bool = True) -> Trials:
+log = logging.getLogger(__name__)
+
+
+def embed_again(
+    store: Store, trials: Trials, pipeline: Pipeline, embedder: Embedder, progress: bool = True
+) -> Trials:
     """Read the photos of the faces once more, and embed the very same faces by another embedder.
 
     Boxes and landmarks are the library's; only crop and embedder are others.
@@ -32,7 +40,8 @@ def embed_again(store: Store, trials: Trials, pipeline: Pipeline, progress: bool
     Args:
         store: The library.
         trials: What is asked.
-        pipeline: Makes the embedder.
+        pipeline: Cuts faces out.
+        embedder: Embeds them.
         progress: Whether to show a bar on a terminal.
 
     Returns:
@@ -40,22 +49,23 @@ def embed_again(store: Store, trials: Trials, pipeline: Pipeline, progress: bool
 
     Raises:
         LibraryError: A photo is gone or has changed.
-        InputError: No such embedder.
     """
-    embedder = pipeline.make_embedder(pipeline.embedder)
+    if warning := crop_warning(pipeline.make_detector(pipeline.detector), embedder):
+        log.warning(warning)
     recipe = Recipe(pipeline, embedder.crop, embedder.side)
     space = Space(embedder.metric, embedder.dimension)
     faces = trials.faces
-    photos = np.unique(faces.photos)
+    order = np.argsort(faces.photos, kind="stable")
+    photos, starts = np.unique(faces.photos[order], return_index=True)
+    wanted = dict(zip(photos.tolist(), np.split(faces.ids[order], starts[1:]), strict=True))
     rows: list[Rows] = []
     waiting: list[NDArray[np.uint8]] = []
     ids: list[int] = []
-    bar = tqdm(photos, desc="embedding again", unit=" photos", disable=None if progress else True)
+    bar = tqdm(wanted, desc="embedding again", unit=" photos", disable=None if progress else True)
     for photo in bar:
-        wanted = {int(one) for one in faces.ids[faces.photos == photo]}
-        found = dict(_faces_of(store, int(photo), wanted))
+        found = dict(_faces_of(store, photo, set(wanted[photo].tolist())))
         ids.extend(found)
-        waiting.extend(crop_all(_read(store, int(photo)), list(found.values()), recipe))
+        waiting.extend(crop_all(_read(store, photo), list(found.values()), recipe))
         if len(waiting) >= _BATCH:
             rows.append(embedder.embed(np.stack(waiting)))
             waiting.clear()
@@ -63,7 +73,7 @@ def embed_again(store: Store, trials: Trials, pipeline: Pipeline, progress: bool
         rows.append(embedder.embed(np.stack(waiting)))
     made = space.check(np.concatenate(rows), "the embedder's rows")[np.argsort(ids)]
     made = unit_rows(made) if space.metric == "cosine" else made
-    again: Faces = dataclasses.replace(faces, rows=made, space=space)
+    again: Faces = dataclasses.replace(faces, rows=made, every=made, space=space)
     return dataclasses.replace(trials, faces=again)
 
 

@@ -52,7 +52,7 @@ def rank_vectors(trials: Trials) -> Iterator[Histograms]:
         length = np.linalg.norm(rows, axis=1, keepdims=True)
         rows /= np.where(length > 0, length, 1)
     squares = np.square(rows).sum(axis=1)
-    unit = STEPS / max(2 * np.sqrt(squares.max()), np.finfo(np.float64).tiny)
+    unit = _scale(2 * np.sqrt(squares.max()))
     keys = trials.left_out.query
     order = np.argsort(keys, kind="stable")
     step = max(1, CELLS // len(faces))
@@ -93,14 +93,18 @@ def rank_shortlist(trials: Trials, codes: Packed, bits: int, chosen: Ids) -> His
     distances = vector_distances(
         faces.rows, faces.rows[trials.asked], np.maximum(chosen, 0), faces.space
     )
-    scale = STEPS / max(float(distances.max(initial=0)), np.finfo(np.float64).tiny)
-    nearness = np.rint(-distances * scale).astype(np.int32)
+    nearness = np.rint(-distances * _scale(distances.max(initial=0))).astype(np.int32)
     nearness[none] = _NEVER
     # A label that nobody has: what is none is of no person.
     right = np.where(none, -1, faces.people[chosen]) == trials.people[:, None]
     front = _ranked_rows(nearness, right)
     _take_out_last(front, np.nonzero(none)[0], np.zeros(none.sum(), bool))
     return Histograms(*(np.concatenate(sides, axis=1) for sides in zip(front, behind, strict=True)))
+
+
+def _scale(largest: float) -> float:
+    """Return by what distances are multiplied; where all are zero, by nothing."""
+    return STEPS / largest if largest > 0 else 1.0
 
 
 def _ranked_rows(nearness: NDArray[np.int32], right: NDArray[np.bool_]) -> Histograms:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,8 +14,10 @@ from facehash.index.base import Ids, Rows, Space
 from facehash.index.exact import unit_rows
 from facehash.library.database import LibraryError
 from facehash.library.store import Column, Store
+from facehash.retrieval.vectors import CELLS
 
-_BLOCK = 512
+# What a product of float32 vectors is off by.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Faces:
         people: int64 (n,), who each is.
         rows: (n, width), their vectors, scaled to length 1 where they are compared by cosine, or
             their codes.
+        every: The same of all faces, named or not: what codes are fitted to.
         space: Where these live.
         unnamed: Faces without a name: they neither ask nor can be found.
     """
@@ -35,6 +39,7 @@ class Faces:
     photos: Ids
     people: Ids
     rows: Rows
+    every: Rows
     space: Space
     unnamed: int
 
@@ -48,6 +53,10 @@ class Pairs(NamedTuple):
     query: NDArray[np.int64]
     face: NDArray[np.int64]
 
+    def where(self, kept: NDArray[np.bool_]) -> Pairs:
+        """Return some of them."""
+        return Pairs(self.query[kept], self.face[kept])
+
 
 @dataclass(frozen=True)
 class Trials:
@@ -58,9 +67,10 @@ class Trials:
         asked: int64 (q,), positions of the faces that ask.
         left_out: What a query does not find: itself, what is on its photo, near duplicates.
         same_photo: Pairs left out because both are on one photo, without a face and itself.
-        near_duplicates: Pairs left out because their vectors are nearly equal.
-        near_duplicates_of_one_person: Of these, pairs of one person.
-        without_match: Faces of people with two photos that had no face left to be found.
+        near_duplicates: Pairs of one person left out because their vectors are nearly equal.
+        as_near: Pairs of two people that are as near; they count, as wrong answers.
+        without_match: Faces of people with two photos that were not asked, because they had no
+            face left to be found.
     """
 
     faces: Faces
@@ -68,8 +78,8 @@ class Trials:
     left_out: Pairs
     same_photo: int
     near_duplicates: int
-    near_duplicates_of_one_person: int
-    without_match: int
+    as_near: int
+    without_match: int = 0
 
     @property
     def people(self) -> NDArray[np.int64]:
@@ -112,13 +122,12 @@ def read_faces(
         )
     ids, photos, people = np.array(known, np.int64).T
     _check_repeated(store, photos, people)
-    every, rows = (np.concatenate(part) for part in zip(*parts, strict=True))
+    every_id, every = (np.concatenate(part) for part in zip(*parts, strict=True))
+    every = unit_rows(every) if space.metric == "cosine" else every
     unnamed = store.database.value(
         f"SELECT count(*) FROM faces WHERE person_id IS NULL AND {column} IS NOT NULL"  # noqa: S608
     )
-    rows = rows[np.isin(every, ids)]
-    rows = unit_rows(rows) if space.metric == "cosine" else rows
-    return Faces(ids, photos, people, rows, space, int(unnamed))
+    return Faces(ids, photos, people, every[np.isin(every_id, ids)], every, space, int(unnamed))
 
 
 def _check_repeated(store: Store, photos: Ids, people: Ids) -> None:
@@ -138,50 +147,53 @@ def draw_trials(faces: Faces, near_duplicate: float, most: int, seed: int) -> Tr
 
     Args:
         faces: Named faces.
-        near_duplicate: Vectors of at least this cosine count as pictures of one moment, -1 to 1;
-            codes do not tell, and of them nothing is left out as such.
+        near_duplicate: Vectors of one person count as pictures of one moment from this cosine on,
+            -1 to 1, once the mean of all vectors is taken off: some embedders put every face near
+            the same one. Codes do not tell, and of them nothing is left out as such.
         most: Queries at most; of more, so many are drawn at random.
         seed: Of the draw.
 
     Raises:
         LibraryError: Nothing is left that could be found.
     """
-    people, photos = faces.people, faces.photos
-    pairs = np.unique(np.stack([people, photos], axis=1), axis=0)
+    pairs = np.unique(np.stack([faces.people, faces.photos], axis=1), axis=0)
     repeated, counts = np.unique(pairs[:, 0], return_counts=True)
-    asked = np.flatnonzero(np.isin(people, repeated[counts > 1]))
-    if len(asked) > most:
-        asked = np.sort(np.random.default_rng(seed).choice(asked, most, replace=False))
-    same = _same_photo(photos, asked)
-    near = _near_duplicates(faces, asked, near_duplicate)
-    near = Pairs(*(side[photos[asked[near.query]] != photos[near.face]] for side in near))
-    of_one = people[asked[near.query]] == people[near.face]
-    left_out = Pairs(*(np.concatenate(sides) for sides in zip(same, near, strict=True)))
-    trials = Trials(
-        faces, asked, left_out, len(same.query) - len(asked), len(near.query), int(of_one.sum()), 0
-    )
-    return _with_a_match(trials)
-
-
-def _with_a_match(trials: Trials) -> Trials:
-    """Drop the queries that have nobody left to find."""
-    kept = trials.findable() > 0
-    if not kept.any():
+    candidates = np.flatnonzero(np.isin(faces.people, repeated[counts > 1]))
+    order = np.random.default_rng(seed).permutation(candidates)
+    centred = None if faces.space.metric == "hamming" else _centred(faces)
+    kept, without, step = order[:0], 0, max(1, CELLS // len(faces))
+    for start in range(0, len(order), step):
+        drawn = order[start : start + step]
+        matched = _ask(faces, drawn, centred, near_duplicate).findable() > 0
+        kept = np.concatenate([kept, drawn[matched]])
+        without += int((~matched).sum())
+        if len(kept) >= most:
+            break
+    if not len(kept):
         raise LibraryError(
             "nobody is left to be found: all photos of one person are near duplicates of each "
             "other (--near-duplicate says from which cosine on)"
         )
-    number = np.cumsum(kept) - 1
-    pairs = kept[trials.left_out.query]
-    left_out = Pairs(number[trials.left_out.query[pairs]], trials.left_out.face[pairs])
+    trials = _ask(faces, np.sort(kept[:most]), centred, near_duplicate)
+    return dataclasses.replace(trials, without_match=without)
+
+
+def _ask(
+    faces: Faces, asked: NDArray[np.int64], centred: Rows | None, near_duplicate: float
+) -> Trials:
+    """Find what so many queries do not count."""
+    same = _same_photo(faces.photos, asked)
+    near = _near_duplicates(asked, centred, near_duplicate)
+    near = near.where(faces.photos[asked[near.query]] != faces.photos[near.face])
+    of_one = faces.people[asked[near.query]] == faces.people[near.face]
+    left_out = Pairs(*map(np.concatenate, zip(same, near.where(of_one), strict=True)))
     return Trials(
-        trials.faces,
-        trials.asked[kept],
+        faces,
+        asked,
         left_out,
-        trials.same_photo,
-        trials.near_duplicates,
-        trials.near_duplicates_of_one_person,
-        int((~kept).sum()),
+        same_photo=len(same.query) - len(asked),
+        near_duplicates=int(of_one.sum()),
+        as_near=int((~of_one).sum()),
     )
 
 
@@ -195,16 +207,20 @@ def _same_photo(photos: Ids, asked: NDArray[np.int64]) -> Pairs:
     return Pairs(query, order[np.repeat(start, size) + offset])
 
 
-def _near_duplicates(faces: Faces, asked: NDArray[np.int64], limit: float) -> Pairs:
-    """Pair every query with the faces whose vectors have at least a cosine with its own."""
-    if faces.space.metric == "hamming":
+def _centred(faces: Faces) -> Rows:
+    """Take the mean of all vectors off, and scale to length 1."""
+    return unit_rows(faces.rows - faces.every.mean(axis=0, dtype=np.float64).astype(np.float32))
+
+
+def _near_duplicates(asked: NDArray[np.int64], centred: Rows | None, limit: float) -> Pairs:
+    """Pair every query with the other faces whose vectors have at least a cosine with its own."""
+    if centred is None:
         nothing = np.zeros(0, np.int64)
         return Pairs(nothing, nothing)
-    unit = unit_rows(faces.rows)
-    found = []
-    for start in range(0, len(asked), _BLOCK):
-        query, face = np.nonzero(unit[asked[start : start + _BLOCK]] @ unit.T >= limit)
+    found, step = [], max(1, CELLS // len(centred))
+    for start in range(0, len(asked), step):
+        cosines = centred[asked[start : start + step]] @ centred.T
+        query, face = np.nonzero(cosines >= limit - _ROUNDING)
         found.append(np.stack([query + start, face]))
     query, face = np.concatenate(found, axis=1)
-    other = asked[query] != face
-    return Pairs(query[other], face[other])
+    return Pairs(query, face).where(asked[query] != face)

@@ -29,7 +29,7 @@ class Way:
         hasher: ``"itq"`` or ``"lsh"`` of codes made of vectors; None of the rows of an embedder.
         shortlist: Faces that vectors put in order; 0 without.
         bits: Length of its codes, None of vectors.
-        bytes_a_face: What a face takes in memory.
+        bytes_a_face: What is stored of a face: its packed code, its vector, or both.
         build_seconds: For fitting a hasher, making codes, and making the index ready.
         search: Finds the k nearest of query rows; from vectors to an answer.
         asked: The rows that queries hand it.
@@ -42,7 +42,7 @@ class Way:
     hasher: str | None
     shortlist: int
     bits: int | None
-    bytes_a_face: float
+    bytes_a_face: int
     build_seconds: float
     search: Search
     asked: Rows
@@ -105,7 +105,7 @@ def by_codes(trials: Trials, hasher: LinearHash, codes: Packed, fitting: float) 
         hasher.name,
         0,
         hasher.bits,
-        hasher.bits / 8,
+        space.width,
         seconds,
         search,
         asked,
@@ -128,11 +128,10 @@ def by_shortlist(
     """
     faces = trials.faces
     start = time.perf_counter()
-    index = ShortlistIndex(faces.rows, np.arange(len(faces)), faces.space, hasher, length)
-    # It has made the codes once more.
-    seconds = max(fitting, time.perf_counter() - start)
+    index = ShortlistIndex(faces.rows, codes, np.arange(len(faces)), faces.space, hasher, length)
+    seconds = fitting + time.perf_counter() - start
     asked = faces.rows[trials.asked]
-    chosen = that_count(trials, by_codes(trials, hasher, codes, 0).search, asked, length)
+    chosen = that_count(trials, index.choose, asked, length)
 
     def rank() -> Iterator[Histograms]:
         yield rank_shortlist(trials, codes, hasher.bits, chosen)
@@ -146,7 +145,7 @@ def by_shortlist(
         hasher.name,
         length,
         hasher.bits,
-        hasher.bits / 8 + faces.rows[0].nbytes,
+        codes.shape[1] + faces.rows[0].nbytes,
         seconds,
         index.search,
         asked,
@@ -156,9 +155,13 @@ def by_shortlist(
 
 
 def fit(trials: Trials, name: str, bits: int, seed: int) -> tuple[LinearHash, Packed, float]:
-    """Fit a hasher to all vectors, as a library does, and make their codes; seconds it took."""
+    """Fit a hasher to all vectors, as a library does, and make the named faces' codes.
+
+    Returns:
+        The hasher; uint8 (n, ceil(bits / 8)), the codes; seconds that both took.
+    """
     start = time.perf_counter()
-    hasher = HASHERS[name].fit(trials.faces.rows, bits, seed)
+    hasher = HASHERS[name].fit(trials.faces.every, bits, seed)
     return hasher, hasher.encode(trials.faces.rows), time.perf_counter() - start
 
 
