@@ -129,6 +129,9 @@ def test_people_can_be_left_out_as_if_they_were_not_there(store):
     plan = Plan(hashers=(), near_duplicate=2, leave_out=("Cy",))
     result = bench(store, plan, fakes.make_pipeline, progress=False)
     assert result["library"]["people"] == 2 and result["queries"]["faces"] == 2
+    assert result["library"]["unnamed_faces"] == 2
+    faces = read_faces(store, "embedding", store.settings().space, ("Cy",))
+    assert len(faces.every) == len(faces) + 2
 
 
 def test_labels_that_never_repeat_are_refused_with_the_reason(photos, index, directory, tmp_path):

@@ -110,10 +110,11 @@ def read_faces(
         LibraryError: Nobody has a name, or nobody is on two photos.
     """
     query = (
-        "SELECT faces.id, photo_id, person_id, name FROM faces JOIN people "  # noqa: S608
+        "SELECT faces.id, photo_id, person_id, name FROM faces LEFT JOIN people "  # noqa: S608
         f"ON people.id = person_id WHERE {column} IS NOT NULL ORDER BY faces.id"
     )
-    known = [row[:3] for row in store.database.rows(query) if row[3] not in leave_out]
+    there = [row[:3] for row in store.database.rows(query) if row[3] not in leave_out]
+    known = [row for row in there if row[2] is not None]
     parts = list(store.rows(column, space))
     if not known:
         raise LibraryError(
@@ -122,12 +123,11 @@ def read_faces(
         )
     ids, photos, people = np.array(known, np.int64).T
     _check_repeated(store, photos, people)
-    every_id, every = (np.concatenate(part) for part in zip(*parts, strict=True))
-    every = unit_rows(every) if space.metric == "cosine" else every
-    unnamed = store.database.value(
-        f"SELECT count(*) FROM faces WHERE person_id IS NULL AND {column} IS NOT NULL"  # noqa: S608
-    )
-    return Faces(ids, photos, people, every[np.isin(every_id, ids)], every, space, int(unnamed))
+    stored, rows = (np.concatenate(part) for part in zip(*parts, strict=True))
+    rows = unit_rows(rows) if space.metric == "cosine" else rows
+    every = rows[np.isin(stored, [face for face, _, _ in there])]
+    unnamed = len(there) - len(known)
+    return Faces(ids, photos, people, rows[np.isin(stored, ids)], every, space, unnamed)
 
 
 def _check_repeated(store: Store, photos: Ids, people: Ids) -> None:
