@@ -10,6 +10,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from facehash.retrieval.figures import (
@@ -88,6 +89,9 @@ def _draw(axes: Axes, ways: Sequence[dict[str, Any]], key: str) -> None:
                     ha=align,
                     fontsize=7,
                     color=colour,
+                    # Lines of other codes pass below.
+                    path_effects=[withStroke(linewidth=2.5, foreground="white")],
+                    zorder=10,
                 )
     colours = (INK, PURPLE, GREEN, ORANGE, SKY)
     for number, way in enumerate(way for way in ways if way["of_embedder"]):
