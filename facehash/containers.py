@@ -15,7 +15,7 @@ import scipy.io
 from numpy.typing import NDArray
 
 from facehash.errors import InputError, did_you_mean
-from facehash.hdf5_heaps import check_heaps
+from facehash.hdf5_heaps import check_heaps, check_texts
 from facehash.matlab5 import HEAD, is_matlab_5, variables
 
 # Deflate makes a byte of at most so many; what is larger was never written, and would be filled in.
@@ -138,25 +138,23 @@ def _member(path: Path, archive: Any, name: str) -> NDArray[Any]:
 def _read_hdf5(path: Path, required: Names, optional: Names) -> Arrays:
     with naming_damage(path, "HDF5"), open_hdf5(path) as file:
         _, width = file.id.get_create_plist().get_sizes()
+        names = select(path, list(file), required, optional)
         with path.open("rb") as raw, mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as content:
             check_heaps(content, width)
-        names = select(path, list(file), required, optional)
-        return {name: _read_dataset(path, file, name) for name in names}
+            return {name: _read_dataset(path, file, name, content) for name in names}
 
 
-def _read_dataset(path: Path, file: h5py.File, name: str) -> NDArray[Any]:
+def _read_dataset(path: Path, file: h5py.File, name: str, content: mmap.mmap) -> NDArray[Any]:
     entry = file[name]
     if isinstance(entry, h5py.Dataset):
         if entry.file.filename != file.filename or entry.external or entry.is_virtual:
             raise ContainerError(f"{path}: {name} lies in another file, which is not read")
-        if entry.nbytes > max(_SMALL, _DENSEST * path.stat().st_size):
-            raise ContainerError(
-                f"{path}: {name} has the shape {entry.shape}, far more than such a file can hold"
-            )
+        _check_size(path, name, entry)
         if h5py.check_ref_dtype(entry.dtype) is h5py.Reference:
             cells = [file[reference] for reference in entry[()].ravel()]
             return np.array([_cell_text(path, name, cell) for cell in cells], np.str_)
         if h5py.check_string_dtype(entry.dtype) is not None:
+            check_texts(entry, content)
             texts = entry.asstr("utf-8", "surrogateescape")[()]
             return np.asarray(texts, np.str_)
         if entry.dtype.kind not in "OV":
@@ -165,12 +163,20 @@ def _read_dataset(path: Path, file: h5py.File, name: str) -> NDArray[Any]:
     raise ContainerError(f"{path}: {name} is no array of numbers or text")
 
 
+def _check_size(path: Path, name: str, entry: h5py.Dataset) -> None:
+    if entry.nbytes > max(_SMALL, _DENSEST * path.stat().st_size):
+        raise ContainerError(
+            f"{path}: {name} has the shape {entry.shape}, far more than such a file can hold"
+        )
+
+
 def _cell_text(path: Path, name: str, cell: Any) -> str:
     if isinstance(cell, h5py.Dataset) and cell.attrs.get("MATLAB_empty"):
         return ""
     if not isinstance(cell, h5py.Dataset) or cell.dtype != np.uint16:
         found = getattr(cell, "dtype", "a structure")
         raise ContainerError(f"{path}: {name} must be text, got a cell of {found}")
+    _check_size(path, name, cell)
     units: bytes = cell[()].ravel().astype("<u2").tobytes()
     return units.decode("utf-16-le", "replace")
 

@@ -1,5 +1,6 @@
 import struct
 
+import h5py
 import pytest
 
 from facehash.hdf5_heaps import check_heaps
@@ -35,6 +36,22 @@ def test_a_heap_without_an_end_is_refused_and_not_read_for_ever(content, size):
     with pytest.raises(ValueError, match="damaged heap"):
         check_heaps(broken, 8)
     assert child().read("arrays.h5", broken) == "refused"
+
+
+# Found by make fuzz: HDF5 sets aside what a text is said to have, 2 GB of a file of 8 kB.
+@pytest.mark.parametrize("options", [{}, {"chunks": (2,)}])
+def test_a_text_longer_than_its_file_is_refused_and_no_memory_set_aside(tmp_path, options):
+    with h5py.File(tmp_path / "names.h5", "w") as file:
+        file["matrix"] = [[1.0]]
+        file.create_dataset("names", data=NAMES, dtype=h5py.string_dtype(), **options)
+        names = file["names"].id
+        start = names.get_chunk_info(0).byte_offset if options else names.get_offset()
+    content = bytearray((tmp_path / "names.h5").read_bytes())
+    assert child().read("arrays.h5", content) == "value"
+    # The second name is called 16 bytes on, its length in the first four.
+    assert content[start + 16 : start + 20] == struct.pack("<I", len(NAMES[1].encode()))
+    content[start + 16 : start + 20] = struct.pack("<I", 0x7F000000)
+    assert child().read("arrays.h5", content) == "refused"
 
 
 def test_heaps_within_heaps_are_refused_soon():
