@@ -1,11 +1,10 @@
-"""Tables of what `benchmarks.lfw` and `benchmarks.indexing` have measured of libraries."""
+"""The table of what `python -m benchmarks.lfw` has measured, for the README."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from benchmarks.indexing import RESULT as INDEXING
 from benchmarks.lfw import RESULT
 from experiments.markdown import table
 from facehash.library.bench.table import format_value
@@ -32,14 +31,6 @@ def lfw_table() -> str:
         if not way["shortlist"] or way["bits"] == SHORTLISTED
     ]
     return table(head, rows)
-
-
-def steps_table() -> str:
-    """Tabulate where the time of a photo goes while it is indexed."""
-    steps = json.loads(INDEXING.read_text(encoding="utf-8"))["milliseconds_a_photo"]
-    total = sum(steps.values())
-    rows = [[name, f"{spent:.1f} ms", f"{spent / total:.0%}"] for name, spent in steps.items()]
-    return table(["step", "a photo, one core", "share"], rows)
 
 
 def _key(way: dict[str, Any]) -> tuple[str, int | None]:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from experiments.layout import AUTHORS, columns, protocols_of, rows_of
-from experiments.library_tables import lfw_table, steps_table
+from experiments.library_tables import lfw_table
 from experiments.markdown import table
 from experiments.published import Published
 from experiments.sealed import read_sealed
-from experiments.speed_tables import options_table, profile_table, speed_table
+from experiments.speed_tables import options_table, profile_table, speed_table, steps_table
 from experiments.thresholds import thresholds_table
 from facehash.command_line import DONE, make_app, run
 from facehash.files import write_text

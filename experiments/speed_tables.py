@@ -173,5 +173,13 @@ def profile_table() -> str:
     return table(["operations", "share of the time"], rows)
 
 
+def steps_table() -> str:
+    """Tabulate where the time of a photo goes while it is indexed."""
+    steps = _read("indexing")["milliseconds_a_photo"]
+    total = sum(steps.values())
+    rows = [[name, f"{spent:.1f} ms", f"{spent / total:.0%}"] for name, spent in steps.items()]
+    return table(["step", "a photo, one core", "share"], rows)
+
+
 def _read(name: str) -> Any:
     return json.loads((BENCHMARKS / f"{name}.json").read_text(encoding="utf-8"))

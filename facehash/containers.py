@@ -149,10 +149,10 @@ def _read_dataset(path: Path, file: h5py.File, name: str, content: mmap.mmap) ->
     if isinstance(entry, h5py.Dataset):
         if entry.file.filename != file.filename or entry.external or entry.is_virtual:
             raise ContainerError(f"{path}: {name} lies in another file, which is not read")
-        _check_size(path, name, entry)
+        _check_size(path, name, entry, content)
         if h5py.check_ref_dtype(entry.dtype) is h5py.Reference:
             cells = [file[reference] for reference in entry[()].ravel()]
-            return np.array([_cell_text(path, name, cell) for cell in cells], np.str_)
+            return np.array([_cell_text(path, name, cell, content) for cell in cells], np.str_)
         if h5py.check_string_dtype(entry.dtype) is not None:
             check_texts(entry, content)
             texts = entry.asstr("utf-8", "surrogateescape")[()]
@@ -163,20 +163,20 @@ def _read_dataset(path: Path, file: h5py.File, name: str, content: mmap.mmap) ->
     raise ContainerError(f"{path}: {name} is no array of numbers or text")
 
 
-def _check_size(path: Path, name: str, entry: h5py.Dataset) -> None:
-    if entry.nbytes > max(_SMALL, _DENSEST * path.stat().st_size):
+def _check_size(path: Path, name: str, entry: h5py.Dataset, content: mmap.mmap) -> None:
+    if entry.nbytes > max(_SMALL, _DENSEST * len(content)):
         raise ContainerError(
             f"{path}: {name} has the shape {entry.shape}, far more than such a file can hold"
         )
 
 
-def _cell_text(path: Path, name: str, cell: Any) -> str:
+def _cell_text(path: Path, name: str, cell: Any, content: mmap.mmap) -> str:
     if isinstance(cell, h5py.Dataset) and cell.attrs.get("MATLAB_empty"):
         return ""
     if not isinstance(cell, h5py.Dataset) or cell.dtype != np.uint16:
         found = getattr(cell, "dtype", "a structure")
         raise ContainerError(f"{path}: {name} must be text, got a cell of {found}")
-    _check_size(path, name, cell)
+    _check_size(path, name, cell, content)
     units: bytes = cell[()].ravel().astype("<u2").tobytes()
     return units.decode("utf-16-le", "replace")
 

@@ -23,7 +23,7 @@ from facehash.methods import options_class
 from facehash.retrieval.codes_file import read_codes
 from facehash.strict_yaml import parse_yaml
 
-MOST_MEGABYTES = 1_500
+MOST_MEGABYTES = 1_430  # of 2^20 bytes
 _LONGEST_ERROR = 2000
 
 
