@@ -26,7 +26,7 @@ def make_faces(seed, metric="cosine", n=60, people=9, dimension=8):
     photos = np.sort(rng.integers(0, n // 2, n))
     people = rng.integers(0, people, n)
     people[1::20] = people[0::20]  # of the nearly equal, every other pair at least
-    return Faces(ids, photos, people, rows, rows, Space(metric, dimension), 0)
+    return Faces(ids, photos, people, rows, rows, Space(metric, dimension))
 
 
 def centred_cosines(faces):
@@ -110,7 +110,7 @@ def test_a_limit_of_one_leaves_out_all_equal_vectors_and_no_others():
     rows = np.repeat(rng.normal(size=(n // 2, 32)), 2, axis=0).astype(np.float32)
     rows[1::4] += 0.1
     people, photos = np.repeat(np.arange(n // 4), 4), np.arange(n)
-    faces = Faces(photos, photos, people, rows, rows, Space("euclidean", 32), 0)
+    faces = Faces(photos, photos, people, rows, rows, Space("euclidean", 32))
     assert draw_trials(faces, 1, n, 0).near_duplicates == n // 2
 
 
@@ -127,7 +127,7 @@ def test_faces_that_have_nobody_to_find_take_nobodys_place_among_the_drawn():
     people = np.repeat(np.arange(100), 2)
     rows = rng.normal(size=(200, 16)).astype(np.float32)
     rows[1:180:2] = rows[0:180:2]  # of 90 people both photos are of one moment
-    faces = Faces(np.arange(200), np.arange(200), people, rows, rows, Space("euclidean", 16), 0)
+    faces = Faces(np.arange(200), np.arange(200), people, rows, rows, Space("euclidean", 16))
     for seed in range(9):
         for most in (1, 20, 21):
             trials = draw_trials(faces, NEAR, most, seed)
@@ -235,7 +235,7 @@ def test_of_noise_the_vote_is_no_better_than_chance():
     n, people = 1200, 30
     rows = rng.normal(size=(n, 16)).astype(np.float32)
     named = rng.integers(0, people, n)
-    faces = Faces(np.arange(n), np.arange(n), named, rows, rows, Space("euclidean", 16), 0)
+    faces = Faces(np.arange(n), np.arange(n), named, rows, rows, Space("euclidean", 16))
     trials = draw_trials(faces, NEAR, n, 0)
     accuracies = vote(trials, by_rows(trials, "noise").nearest(9))
     # A third of chance more than chance would be six standard deviations.

@@ -32,7 +32,6 @@ class Faces:
             their codes.
         every: The same of all faces, named or not: what codes are fitted to.
         space: Where these live.
-        unnamed: Faces without a name: they neither ask nor can be found.
     """
 
     ids: Ids
@@ -41,10 +40,14 @@ class Faces:
     rows: Rows
     every: Rows
     space: Space
-    unnamed: int
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def unnamed(self) -> int:
+        """Faces without a name among `every`: they neither ask nor can be found."""
+        return len(self.every) - len(self)
 
 
 class Pairs(NamedTuple):
@@ -126,8 +129,7 @@ def read_faces(
     stored, rows = (np.concatenate(part) for part in zip(*parts, strict=True))
     rows = unit_rows(rows) if space.metric == "cosine" else rows
     every = rows[np.isin(stored, [face for face, _, _ in there])]
-    unnamed = len(there) - len(known)
-    return Faces(ids, photos, people, rows[np.isin(stored, ids)], every, space, unnamed)
+    return Faces(ids, photos, people, rows[np.isin(stored, ids)], every, space)
 
 
 def _check_repeated(store: Store, photos: Ids, people: Ids) -> None:
