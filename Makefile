@@ -49,8 +49,8 @@ test-backends: $(VENV)/.installed-test $(VENV)/.installed-backends
 
 # What it finds becomes a test of its own, the file's bytes in it.
 fuzz: $(VENV)/.installed-test
-	FACEHASH_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/test_fuzz.py --capture=no
-	FACEHASH_FUZZ_SECONDS=0 $(BIN)/python -m pytest -m hypothesis --ignore tests/test_fuzz.py
+	FACEHASH_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/end_to_end/test_fuzz.py --capture=no
+	FACEHASH_FUZZ_SECONDS=0 $(BIN)/python -m pytest -m hypothesis --ignore tests/end_to_end/test_fuzz.py
 
 lint: $(VENV)/.installed-test $(VENV)/.installed-lint
 	$(BIN)/ruff check .
@@ -64,7 +64,6 @@ bench: $(VENV)/.installed-test $(VENV)/.installed-backends
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.data
 	$(BIN)/python -m benchmarks.training
-	$(BIN)/python -m benchmarks.training_options
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

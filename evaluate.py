@@ -6,8 +6,8 @@ from pathlib import Path
 
 import typer
 
-from experiments.checkpoints import encode_checkpoint, encode_run
-from experiments.report import Scored, score, table, write_all
+from experiments.run.encode import encode_checkpoint, encode_run
+from experiments.run.score import Scored, score, table, write_all
 from facehash.command_line import DONE, make_app, run
 from facehash.errors import InputError, did_you_mean
 from facehash.retrieval.codes_file import read_codes

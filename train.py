@@ -7,11 +7,11 @@ from pathlib import Path
 import typer
 
 from data.configured import find
-from experiments.networks import train_network
+from experiments.run.train import train_network
 from facehash import methods
 from facehash.command_line import DONE, make_app, run
 from facehash.config import load_config
-from facehash.runs import RunDirectory
+from facehash.runs.directory import RunDirectory
 
 app = make_app("Train a hashing network from a YAML file.")
 

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from data.cache import Block
 from data.faces import Faces, FacesFileError, make_faces
 from data.hdf5 import OPTIONAL, REQUIRED, read_faces
-from facehash import containers
-from facehash.containers import Arrays, ContainerError, is_by_columns, naming_damage, open_hdf5
-from facehash.faces.images import RESIZE_FILTER, resize
+from facehash import array_files as containers
+from facehash.array_files import Arrays, ContainerError, is_by_columns, naming_damage, open_hdf5
+from facehash.images.read import RESIZE_FILTER, resize
 
 SUFFIXES = tuple(containers.READERS)
 """Endings of files of arrays."""
@@ -35,7 +35,7 @@ def read_arrays(path: Path) -> Faces:
 
     Args:
         path: A .npz (without pickled objects), .h5 or .hdf5 (opened lazily), or .mat (version 5,
-            or 7.3, whose axes MATLAB stores in reverse); see `facehash.containers`.
+            or 7.3, whose axes MATLAB stores in reverse); see `facehash.array_files`.
 
     Returns:
         The faces.

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from data.faces import Faces
 from data.hdf5 import ImageSpool, read_faces, write_faces
 from data.sources import Listing, hash_files, list_files, read_sources, write_sources
-from facehash.containers import open_hdf5
+from facehash.array_files import open_hdf5
 from facehash.errors import InputError
 from facehash.files import holding
 

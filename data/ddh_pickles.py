@@ -18,7 +18,7 @@ from data.faces import FacesFileError, integer_labels
 from data.pickles import load_pickle
 from data.sources import SourceError
 from facehash.dataset import IndexArray
-from facehash.faces.images import RESIZE_FILTER, resize
+from facehash.images.read import RESIZE_FILTER, resize
 
 PICKLED_SIDE = 32
 WIDTH = 3 * PICKLED_SIDE * PICKLED_SIDE

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from data.cache import Block
 from data.sources import SourceError
-from facehash.faces.images import (
+from facehash.images.read import (
     IMAGE_SUFFIXES,
     RESIZE_FILTER,
     UnreadableImageError,

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.faces import Faces, FacesFileError, make_faces
-from facehash.containers import naming_damage, open_hdf5, select
+from facehash.array_files import naming_damage, open_hdf5, select
 from facehash.dataset import Images, IndexArray
 
 REQUIRED = ("images", "labels")
@@ -116,7 +116,7 @@ def write_faces(
 ) -> None:
     """Write faces in the layout of this module into an HDF5 file open for writing."""
     # Neither in chunks nor compressed: in one piece the images can be mapped into memory, and a
-    # batch of random rows costs what it costs there (measured by benchmarks/data.py).
+    # batch of random rows costs what it costs there (measured by benchmarks/training/data.py).
     shape = (spool.count, spool.side, spool.side, 3)
     spool.copy_to(file.create_dataset("images", shape=shape, dtype=np.uint8))
     file["labels"] = labels.astype(np.int64)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import os
 
-    from facehash.library.search import Library
+    from facehash.library.query.library import Library
 
 __version__ = "0.1.0"
 
@@ -29,12 +29,12 @@ def open(
         What can be asked, for example ``.search("aunt.jpg", k=5)``.
 
     Raises:
-        facehash.library.database.LibraryError: No library, or an empty or damaged one.
+        facehash.library.storage.database.LibraryError: No library, or an empty or damaged one.
     """
     from pathlib import Path
 
-    from facehash.library.pipeline import pipelines
-    from facehash.library.search import open_library
+    from facehash.library.query.library import open_library
+    from facehash.pipeline import pipelines
 
     folder = None if weights_dir is None else Path(weights_dir)
     return open_library(directory, make_pipeline=pipelines(folder))

@@ -4,8 +4,8 @@ import h5py
 import pytest
 
 from facehash.hdf5_heaps import check_heaps
-from tests.array_files import save_h5
-from tests.mutations import child
+from tests.helpers.array_files import save_h5
+from tests.helpers.mutations import child
 
 NAMES = ["Ann", "Zoë 李", "Bo"]
 

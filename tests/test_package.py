@@ -39,7 +39,7 @@ def test_the_wheel_holds_the_installed_side_and_nothing_else(wheel):
     assert {top for top in tops if not top.endswith(".dist-info")} == {"facehash", "ddh", "dcbh"}
     names = set(wheel.namelist())
     assert {"facehash/py.typed", "ddh/README.md", "ddh/model.py", "dcbh/model.py"} <= names
-    assert "facehash/retrieval/hamming_numba.py" in names
+    assert "facehash/hamming/kernels_numba.py" in names
     [scripts] = [name for name in names if name.endswith(".dist-info/entry_points.txt")]
     assert "facehash = facehash.cli:main" in wheel.read(scripts).decode()
 
@@ -71,11 +71,16 @@ def test_configuration_and_methods_are_known_without_keras():
 
 def test_a_room_loads_only_what_it_needs():
     assert not modules_after("import facehash.retrieval.metrics") & {"keras", "numba", "matplotlib"}
-    assert not modules_after("import facehash.runs") & {"keras", "numba", "matplotlib", "h5py"}
+    assert not modules_after("import facehash.runs.directory") & {
+        "keras",
+        "numba",
+        "matplotlib",
+        "h5py",
+    }
     assert not modules_after("import facehash.cli") & {*HEAVY, "numpy", "cv2", "pydantic", "tqdm"}
 
 
 def test_a_library_is_opened_without_what_its_embedder_needs():
     heavy = {"keras", "tensorflow", "cv2", "faiss", "numba", "matplotlib", "h5py", "tqdm"}
-    assert not modules_after("import facehash.library.store") & (heavy | {"PIL"})
-    assert not modules_after("import facehash.library.search") & (heavy - {"tqdm"})
+    assert not modules_after("import facehash.library.storage.store") & (heavy | {"PIL"})
+    assert not modules_after("import facehash.library.query.library") & (heavy - {"tqdm"})

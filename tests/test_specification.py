@@ -1,7 +1,7 @@
 import pytest
 
 from facehash.errors import InputError
-from facehash.faces.specification import (
+from facehash.specification import (
     convert_options,
     number,
     one_of,

@@ -10,7 +10,7 @@ import typer
 from facehash.printing import printable
 
 if TYPE_CHECKING:
-    from facehash.library.rows import UnreadFile
+    from facehash.library.storage.records import UnreadFile
 
 LibraryOption = Annotated[Path, typer.Option("--library", help="The library's folder.")]
 WeightsOption = Annotated[

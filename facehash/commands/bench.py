@@ -40,13 +40,13 @@ def bench(
 
     Example: facehash bench lib --also run:runs/pubfig83-48-s0
     """
+    from facehash.bench.plot import write_tradeoff
+    from facehash.bench.run import Plan
+    from facehash.bench.run import bench as measure
+    from facehash.bench.table import format_bench
     from facehash.files import write_json
-    from facehash.library.bench.measuring import Plan
-    from facehash.library.bench.measuring import bench as measure
-    from facehash.library.bench.plot import write_tradeoff
-    from facehash.library.bench.table import format_bench
-    from facehash.library.pipeline import pipelines
-    from facehash.library.store import Store
+    from facehash.library.storage.store import Store
+    from facehash.pipeline import pipelines
 
     plan = Plan(
         hashers=_words(codes),

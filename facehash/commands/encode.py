@@ -14,8 +14,8 @@ from facehash.errors import InputError
 from facehash.printing import printable
 
 if TYPE_CHECKING:
-    from facehash.faces.detection import Detector
-    from facehash.faces.embedding import Embedder
+    from facehash.detectors.base import Detector
+    from facehash.embedders.base import Embedder
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def encode(
 
     Example: facehash encode runs/quickstart-48-s0 aunt.jpg uncle.jpg
     """
-    from facehash.faces.images import UnreadableImageError
+    from facehash.images.read import UnreadableImageError
 
     finder, embedder = _encoder(model, detector, weights_dir)
     failures = faces = 0
@@ -73,10 +73,10 @@ def _encoder(
     model: str, detector: str | None, weights_dir: Path | None
 ) -> tuple[Detector, Embedder]:
     """Make what a model's name says, of which codes are sure to come."""
-    from facehash.embedders.by_name import make_embedder
-    from facehash.faces.detectors import crop_warning, make_detector
-    from facehash.library.encoding import is_library, open_encoder
-    from facehash.library.pipeline import pipelines
+    from facehash.detectors.registry import crop_warning, make_detector
+    from facehash.embedders.registry import make_embedder
+    from facehash.library.query.encoder import is_library, open_encoder
+    from facehash.pipeline import pipelines
 
     if is_library(Path(model)):
         if detector:
@@ -100,8 +100,8 @@ def _codes(photo: Path, detector: Detector, embedder: Embedder) -> list[tuple[st
     import numpy as np
 
     from facehash.codes import bits_from_packed
-    from facehash.faces.alignment import crop_face
-    from facehash.faces.images import read_image
+    from facehash.images.alignment import crop_face
+    from facehash.images.read import read_image
 
     image = read_image(photo)
     faces = detector.detect(image)

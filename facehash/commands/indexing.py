@@ -14,7 +14,7 @@ from facehash.commands.arguments import LibraryOption, WeightsOption, counted, i
 from facehash.printing import printable
 
 if TYPE_CHECKING:
-    from facehash.library.report import IndexReport
+    from facehash.library.ingest.report import IndexReport
 
 _UNREAD_SHOWN = 20
 
@@ -58,8 +58,8 @@ def index(
     Example: facehash index DIR --library lib --names folders
     """
     # Here and not above: the help of any command would wait for what this one needs.
-    from facehash.library.indexing import index_folder
-    from facehash.library.pipeline import pipelines
+    from facehash.library.ingest.index import index_folder
+    from facehash.pipeline import pipelines
 
     report = index_folder(
         folder,

@@ -9,7 +9,7 @@ import typer
 from facehash.command_line import DONE, PARTLY_FAILED
 from facehash.commands.arguments import LibraryOption, counted, in_words, named
 from facehash.errors import InputError
-from facehash.library.lock import writing
+from facehash.library.storage.lock import writing
 from facehash.printing import printable
 
 
@@ -35,8 +35,8 @@ def forget(
 
     Example: facehash forget --person "Aunt May" --library lib
     """
-    from facehash.library.forgetting import forget_faces, forget_person, forget_photo
-    from facehash.library.store import Store
+    from facehash.library.people.forget import forget_faces, forget_person, forget_photo
+    from facehash.library.storage.store import Store
 
     if (person is not None) + (photo is not None) + bool(face) != 1:
         raise InputError("give one of --person, --photo and --face")
@@ -64,7 +64,7 @@ def check(library: LibraryOption) -> int:
 
     Example: facehash check --library lib
     """
-    from facehash.library import checking
+    from facehash.library.upkeep import check as checking
 
     problems = checking.check(library)
     for problem in problems:
@@ -81,8 +81,8 @@ def rebuild(library: LibraryOption) -> int:
 
     Example: facehash rebuild --library lib
     """
-    from facehash.library import checking
-    from facehash.library.store import Store
+    from facehash.library.storage.store import Store
+    from facehash.library.upkeep import check as checking
 
     if not library.is_dir():
         Store.open(library).close()  # says what is missing
@@ -100,8 +100,8 @@ def export(
 
     Example: facehash export faces.h5 --library lib
     """
-    from facehash.library import exporting
-    from facehash.library.store import Store
+    from facehash.library.storage.store import Store
+    from facehash.library.upkeep import export as exporting
 
     with Store.open(library) as store:
         written = exporting.export(store, file)
@@ -119,8 +119,8 @@ def stats(
 
     Example: facehash stats --library lib
     """
-    from facehash.library.statistics import count, list_without_faces
-    from facehash.library.store import Store
+    from facehash.library.storage.store import Store
+    from facehash.library.upkeep.stats import count, list_without_faces
 
     with Store.open(library) as store:
         if without_faces:

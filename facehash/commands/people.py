@@ -6,7 +6,7 @@ import typer
 
 from facehash.command_line import DONE, NOTHING_FOUND, make_app
 from facehash.commands.arguments import LibraryOption, counted
-from facehash.library.lock import writing
+from facehash.library.storage.lock import writing
 from facehash.printing import printable
 
 app = make_app("List, name, merge and rename the people of a library.")
@@ -23,8 +23,8 @@ def list_all(library: LibraryOption) -> int:
 
     Example: facehash people list --library lib
     """
-    from facehash.library.people import list_people
-    from facehash.library.store import Store
+    from facehash.library.people.people import list_people
+    from facehash.library.storage.store import Store
 
     with Store.open(library) as store:
         people = list_people(store)
@@ -49,8 +49,8 @@ def name(
 
     Example: facehash people name "Aunt May" 17 23 --library lib
     """
-    from facehash.library.people import name_faces
-    from facehash.library.store import Store
+    from facehash.library.people.people import name_faces
+    from facehash.library.storage.store import Store
 
     with Store.open(library) as store, writing(library, "people"):
         name_faces(store, called, faces)
@@ -68,8 +68,8 @@ def merge(
 
     Example: facehash people merge May "M. Parker" --into "Aunt May" --library lib
     """
-    from facehash.library.people import merge_people
-    from facehash.library.store import Store
+    from facehash.library.people.people import merge_people
+    from facehash.library.storage.store import Store
 
     with Store.open(library) as store, writing(library, "people"):
         moved = merge_people(store, names, into)
@@ -87,8 +87,8 @@ def rename(
 
     Example: facehash people rename May "Aunt May" --library lib
     """
-    from facehash.library.people import rename_person
-    from facehash.library.store import Store
+    from facehash.library.people.people import rename_person
+    from facehash.library.storage.store import Store
 
     with Store.open(library) as store, writing(library, "people"):
         rename_person(store, old, new)

@@ -15,8 +15,8 @@ from facehash.errors import InputError
 from facehash.printing import printable
 
 if TYPE_CHECKING:
-    from facehash.library.answers import Answer
-    from facehash.library.search import Library
+    from facehash.library.query.library import Library
+    from facehash.library.query.results import Answer
 
 
 Failure = tuple[Path, Exception]
@@ -56,12 +56,12 @@ def search(
 
     Example: facehash search aunt.jpg --library lib -k 5 --html found.html
     """
-    from facehash.library.pipeline import pipelines
-    from facehash.library.results import as_lines, write_table
-    from facehash.library.search import open_library
+    from facehash.library.query.library import open_library
+    from facehash.library.views.text import as_lines, write_table
+    from facehash.pipeline import pipelines
 
     if strip:
-        from facehash.library.strip import check_strip
+        from facehash.library.views.strip import check_strip
 
         check_strip(strip)  # before the search, which may take long
     make = pipelines(weights_dir)
@@ -75,11 +75,11 @@ def search(
         if csv:
             write_table(csv, answers)
         if html:
-            from facehash.library.page import write_page
+            from facehash.library.views.html import write_page
 
             write_page(html, opened, answers, score=score)
         if strip and answers:
-            from facehash.library.strip import write_strip
+            from facehash.library.views.strip import write_strip
 
             write_strip(strip, opened, answers, score=score)
     for path, failure in failures:
@@ -94,7 +94,7 @@ def _named(path: Path, failure: Exception) -> str:
 
 def _exit_code(found: bool, failures: list[Failure], queries: int) -> int:
     """Return 3 where some photos were answered and others not, 1 where nothing was found."""
-    from facehash.library.answers import NoFaceError
+    from facehash.library.query.results import NoFaceError
 
     unreadable = any(not isinstance(failure, NoFaceError) for _, failure in failures)
     if failures and (len(failures) < queries or unreadable):
@@ -110,8 +110,8 @@ def _ask(
     max_distance: float | None,
 ) -> tuple[list[Answer], list[Failure]]:
     """Ask for every photo; one that cannot be read does not take the others' answers along."""
-    from facehash.faces.images import UnreadableImageError
-    from facehash.library.answers import NoFaceError
+    from facehash.images.read import UnreadableImageError
+    from facehash.library.query.results import NoFaceError
 
     answers: list[Answer] = []
     failures: list[Failure] = []
@@ -126,7 +126,7 @@ def _ask(
 
 
 def _plain(library: Library, answers: list[Answer], failures: list[Failure]) -> dict[str, object]:
-    from facehash.library.results import as_plain
+    from facehash.library.views.text import as_plain
 
     return {
         "schema": 1,
@@ -164,9 +164,9 @@ def verify(
 
     Example: facehash verify aunt.jpg wedding.jpg
     """
-    from facehash.library import verifying
-    from facehash.library.answers import NoFaceError
-    from facehash.library.pipeline import default_pipeline
+    from facehash.library.query import verify as verifying
+    from facehash.library.query.results import NoFaceError
+    from facehash.pipeline import default_pipeline
 
     pipeline = default_pipeline(detector, embedder, weights_dir)
     try:

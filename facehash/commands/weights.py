@@ -18,8 +18,8 @@ def list_weights(weights_dir: WeightsOption = None) -> int:
 
     Example: facehash weights list
     """
-    from facehash.faces.weights import locate, verify
-    from facehash.faces.weights_table import WEIGHTS
+    from facehash.weights.files import locate, verify
+    from facehash.weights.table import WEIGHTS
 
     for weights in WEIGHTS.values():
         path = locate(weights, weights_dir)
@@ -47,7 +47,7 @@ def fetch_weights(
 
     Example: facehash weights fetch yunet sface
     """
-    from facehash.faces.weights import entry, fetch
+    from facehash.weights.files import entry, fetch
 
     for name in names:
         entry(name)  # a mistyped name is found before the first download
@@ -65,7 +65,7 @@ def add_weights(
 
     Example: facehash weights add face_recognition_sface_2021dec.onnx
     """
-    from facehash.faces.weights import add
+    from facehash.weights.files import add
 
     for file in files:
         print(add(file, weights_dir).path)

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facehash import methods
+from facehash.embedders.base import Crop, Metric
 from facehash.embedders.keras_backend import start_keras
 from facehash.errors import InputError
-from facehash.faces.embedding import Crop, Metric
-from facehash.faces.rows import check_faces, check_finite, unit_rows
-from facehash.faces.weights import find_weights
+from facehash.vectors import check_faces, check_finite, unit_rows
+from facehash.weights.files import find_weights
 
 _BATCH = 32
 _APPLICATION_SIDE = 224

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facehash import methods
+from facehash.embedders.base import Crop, Metric
 from facehash.embedders.keras_backend import start_keras
-from facehash.faces.alignment import CROPS
-from facehash.faces.embedding import Crop, Metric
-from facehash.faces.rows import check_faces
-from facehash.runs import RunDirectory, RunError
+from facehash.images.alignment import CROPS
+from facehash.runs.directory import RunDirectory, RunError
+from facehash.vectors import check_faces
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class HashRun:
     """Encodes faces by a DDH or DCBH model.
 
     Side and crop are those that the model was trained with; a crop that is none of
-    `facehash.faces.alignment.CROPS` is replaced by ``box``, with a warning.
+    `facehash.images.alignment.CROPS` is replaced by ``box``, with a warning.
 
     Args:
         model: A `facehash.learning.hash_model.HashModel`.

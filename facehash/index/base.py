@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facehash.codes import check_packed, packed_width
+from facehash.embedders.base import Metric
 from facehash.errors import InputError
-from facehash.faces.embedding import Metric
 
 Rows = NDArray[Any]
 Ids = NDArray[np.int64]

@@ -8,9 +8,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from facehash.hamming.search import top_k
+from facehash.hamming.words import CodeWords
 from facehash.index.base import Found, Ids, IndexRowsError, Rows, Space, check_ids, check_k
-from facehash.retrieval.hamming import top_k
-from facehash.retrieval.words import CodeWords
 
 _BLOCK = 65_536
 # Numbers of rows whose distances are computed together: they stay in the second-level cache.

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facehash.files import replacing
-from facehash.run_files import read_npz
-from facehash.runs import DamagedRunError
+from facehash.runs.directory import DamagedRunError
+from facehash.runs.files import read_npz
 
 Arrays = list[NDArray[Any]]
 

@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from facehash.errors import InputError
 from facehash.learning.backup import Backup, training_variables
-from facehash.run_files import write_history
-from facehash.runs import DamagedRunError
+from facehash.runs.directory import DamagedRunError
+from facehash.runs.files import write_history
 
 
 class TrainingDiverged(InputError):

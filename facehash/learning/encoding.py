@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from facehash.codes import packed_from_signs, sign
 from facehash.dataset import FaceDataset, IndexArray
 from facehash.errors import InputError
-from facehash.faces.images import resize
+from facehash.images.read import resize
 from facehash.learning.hash_model import HashModel
 
 _ROWS_IN_MEMORY = 8192

@@ -12,7 +12,6 @@ import keras
 
 from facehash.config import RunConfig, TrainingConfig
 from facehash.dataset import FaceDataset
-from facehash.environment import describe_environment
 from facehash.errors import Interrupted
 from facehash.files import replacing, write_json
 from facehash.learning.backend import forbid_racing_reductions, set_seed
@@ -28,8 +27,9 @@ from facehash.learning.callbacks import (
 from facehash.learning.devices import data_parallel, device_name
 from facehash.learning.hash_model import HashModel
 from facehash.learning.preparation import TrainingData, draw_validation, prepare
-from facehash.run_files import apply_split, read_history, write_split
-from facehash.runs import RunDirectory, RunError
+from facehash.runs.directory import RunDirectory, RunError
+from facehash.runs.environment import describe_environment
+from facehash.runs.files import apply_split, read_history, write_split
 
 log = logging.getLogger(__name__)
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facehash.array_files import ContainerError, read_arrays
 from facehash.codes import (
     MAX_BITS,
     CodesError,
@@ -28,7 +29,6 @@ from facehash.codes import (
     packed_from_bits,
     packed_width,
 )
-from facehash.containers import ContainerError, read_arrays
 from facehash.files import replacing
 
 CODES = ("gallery_codes", "query_codes")

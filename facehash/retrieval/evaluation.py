@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facehash.codes import CodesError, Packed, check_length
+from facehash.hamming.search import Counts, Engine, Histograms, check_labels, distance_histograms
 from facehash.retrieval import curves, metrics
-from facehash.retrieval.hamming import Counts, Engine, Histograms, check_labels, distance_histograms
 from facehash.retrieval.ties import Values
 
 RADIUS = 2
@@ -73,7 +73,7 @@ def evaluate(
         query_labels: Integers (q,), identities.
         bits: Length of a code, 1 to 1,024.
         threads: Threads to run on, by default the processors this process may use.
-        engine: Hamming kernels, see `facehash.retrieval.hamming`.
+        engine: Hamming kernels, see `facehash.hamming.search`.
 
     Raises:
         CodesError: No query, no gallery, codes or labels of the wrong shape or dtype, or a query

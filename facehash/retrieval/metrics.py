@@ -5,7 +5,7 @@ order is arbitrary. Whatever depends on that order is given here as its expectat
 of the ties, in closed form; of the average precision also the worst and the best order. Nothing is
 sorted and nothing is sampled (see `facehash.retrieval.ties`).
 
-Every function takes the arrays of `facehash.retrieval.hamming.Histograms`, int64 (q, bits + 1), and
+Every function takes the arrays of `facehash.hamming.search.Histograms`, int64 (q, bits + 1), and
 returns one value a query, float64 (q,). A mean over queries is the caller's.
 
 Reference:
@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from facehash.codes import CodesError
-from facehash.retrieval.hamming import Counts
+from facehash.hamming.search import Counts
 from facehash.retrieval.ties import (
     Values,
     check_k,

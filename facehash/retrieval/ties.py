@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facehash.codes import CodesError
-from facehash.retrieval.hamming import Counts
+from facehash.hamming.search import Counts
 
 Values = NDArray[np.float64]
 

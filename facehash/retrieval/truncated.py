@@ -16,7 +16,7 @@ import numpy as np
 
 from facehash.codes import CodesError
 from facehash.errors import did_you_mean
-from facehash.retrieval.hamming import Counts
+from facehash.hamming.search import Counts
 from facehash.retrieval.ties import (
     Groups,
     Values,

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facehash.codes import CodesError
+from facehash.hamming.search import Counts, Histograms, check_labels
 from facehash.retrieval import curves, metrics
 from facehash.retrieval.evaluation import FIRST, check_findable
-from facehash.retrieval.hamming import Counts, Histograms, check_labels
 from facehash.retrieval.ties import Values
 
 CELLS = 2**23

@@ -4,7 +4,7 @@ import pytest
 
 from facehash.command_line import make_app, run
 from facehash.commands import bench, indexing, keeping, people, searching
-from facehash.library import makers
+from facehash.library.query import makers
 from tests.library import fakes
 from tests.library.conftest import ask, directory, index, photos  # noqa: F401
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from facehash.library.thresholds import THRESHOLDS, Threshold
+from facehash.calibration.thresholds import THRESHOLDS, Threshold
 from tests.library.conftest import draw, save
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from facehash.codes import CodesError
+from facehash.hamming.words import CodeWords
 from facehash.index.base import IndexRowsError, Space
 from facehash.index.exact import ExactIndex, unit_rows
-from facehash.retrieval.words import CodeWords
 
 
 def vectors(seed, n, d=7):

@@ -10,8 +10,8 @@ from facehash import methods
 from facehash.config import check_config
 from facehash.learning.encoding import encode
 from facehash.learning.training import train
-from facehash.run_files import read_history
-from facehash.runs import RunDirectory
+from facehash.runs.directory import RunDirectory
+from facehash.runs.files import read_history
 from tests.learning.test_dcbh_layers import moved_by_a_loop
 
 

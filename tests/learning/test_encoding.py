@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from facehash.codes import CodesError, bits_from_packed
-from facehash.faces.images import resize
+from facehash.images.read import resize
 from facehash.learning import encoding
 
 

@@ -17,8 +17,8 @@ from facehash.files import FileInUseError
 from facehash.learning import callbacks
 from facehash.learning.encoding import encode
 from facehash.learning.training import compile_model, train
-from facehash.run_files import read_history, read_split
-from facehash.runs import RunDirectory, RunError
+from facehash.runs.directory import RunDirectory, RunError
+from facehash.runs.files import read_history, read_split
 
 CRASHING_RUN = """
 import os, sys

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facehash.library.indexing import index_folder
-from facehash.library.store import Store
-from tests.facehash_command import facehash
+from facehash.library.ingest.index import index_folder
+from facehash.library.storage.store import Store
+from tests.helpers.facehash_command import facehash
 from tests.library import fakes
 
 
@@ -124,7 +124,7 @@ def alter(directory, *statements):
 def every_command(directory, photos, tmp_path, monkeypatch):
     """Run all that there is; return exit codes and everything that was printed."""
 
-    monkeypatch.setattr("facehash.library.pipeline.pipelines", lambda _=None: fakes.make_pipeline)
+    monkeypatch.setattr("facehash.pipeline.pipelines", lambda _=None: fakes.make_pipeline)
 
     def run(*only):
         written = tmp_path / "written"

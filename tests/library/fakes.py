@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facehash.detectors.base import Face
 from facehash.errors import InputError
-from facehash.faces.detection import Face
-from facehash.faces.images import resize
-from facehash.library.pipeline import Pipeline
+from facehash.images.read import resize
+from facehash.pipeline import Pipeline
 
 SIDE = 16
 DEADLY = (255, 0, 255)

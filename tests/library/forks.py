@@ -18,18 +18,15 @@ from facehash.command_line import make_app, run
 from facehash.commands import indexing, keeping, people, searching
 
 # What the commands import when they run.
-from facehash.library import (  # noqa: F401
-    batches,
-    checking,
-    forgetting,
-    makers,
-    statistics,
-)
-from facehash.library import indexing as library_indexing
-from facehash.library import people as library_people  # noqa: F401
-from facehash.library.database import Database
-from facehash.library.search import open_library
-from facehash.library.store import Store
+from facehash.library.ingest import batch  # noqa: F401
+from facehash.library.ingest import index as library_indexing
+from facehash.library.people import forget, names  # noqa: F401
+from facehash.library.people import people as library_people  # noqa: F401
+from facehash.library.query import makers  # noqa: F401
+from facehash.library.query.library import open_library
+from facehash.library.storage.database import Database
+from facehash.library.storage.store import Store
+from facehash.library.upkeep import check, stats  # noqa: F401
 from tests.library import fakes
 
 CHOICE = ("--detector", "halves", "--embedder", "cosine:12", "--workers", "1")
@@ -115,7 +112,7 @@ def _run(begun, output, words, largest_file, stops, states, dies_at):
         os.dup2(file.fileno(), sys.stderr.fileno())
     with open(os.devnull, "wb") as file:
         os.dup2(file.fileno(), sys.stdout.fileno())
-    batches.PHOTOS = 4
+    batch.PHOTOS = 4
     for name in ("make_detector", "make_embedder", "crop_face"):
         setattr(makers, name, getattr(fakes, name))
     if largest_file is not None:

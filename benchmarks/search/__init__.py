@@ -1,0 +1,1 @@
+"""Timings of searching and indexing against rivals."""

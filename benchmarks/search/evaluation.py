@@ -1,0 +1,246 @@
+"""Score codes at the full size of the YouTube Faces protocol, against the ways the field scores.
+
+    python -m benchmarks.evaluation
+
+63,800 gallery and 7,975 query codes of 48 bits of 1,595 identities, drawn around one random code an
+identity. Compared in time and peak memory, each in a process of its own:
+
+* numba: ours, every metric and curve of a report;
+* numpy: the same on our NumPy kernels;
+* one-hot argsort: per query, relevance by the product of one-hot labels, Hamming distances by the
+  product of {-1, +1} codes, an argsort, and AP, P@50 and precision and recall within radius 2 from
+  it. So goes the evaluation that the field's repositories hand on to each other (DeepHash-pytorch,
+  orthohash and many more). Written fairly: everything in float32 and contiguous, the fastest that
+  NumPy has for these products;
+* lean argsort: the same with labels compared instead of multiplied, and with the curves and
+  R-precision of a report as well: the best that one argsort a query can do.
+
+Both argsorts are loops of Python, so only their products use the threads; each is run with one
+thread of BLAS and with all, and the faster counts. They are timed on a sample of queries and
+extrapolated linearly, for queries are independent.
+
+The first call of a process loads Numba and its cached kernels, and is given beside the median of
+the later ones. The result goes to benchmarks/results/evaluation.json and, as a table, to the
+terminal. Run it on a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.machine import describe_machine, peak_megabytes
+from facehash.codes import packed_from_bits, signs_from_packed
+from facehash.files import write_json
+from facehash.retrieval.evaluation import evaluate
+
+RESULT = Path(__file__).parents[1] / "results" / "evaluation.json"
+IDENTITIES, GALLERY_EACH, QUERY_EACH, BITS, FLIPS = 1595, 40, 5, 48, 0.12
+RADII = np.arange(BITS + 1)
+# Way -> (queries timed, repeats).
+WAYS = {
+    "numba": (IDENTITIES * QUERY_EACH, 9),
+    "numpy": (IDENTITIES * QUERY_EACH, 5),
+    "one-hot argsort": (40, 3),
+    "lean argsort": (400, 5),
+}
+Scores = dict[str, float]
+
+
+def make_codes() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Draw packed gallery and query codes and their labels, in random order."""
+    rng = np.random.default_rng(20171)
+    centers = rng.integers(0, 2, (IDENTITIES, BITS), dtype=np.uint8)
+    labels = [
+        rng.permutation(np.repeat(np.arange(IDENTITIES), each))
+        for each in (GALLERY_EACH, QUERY_EACH)
+    ]
+    gallery, query = (
+        packed_from_bits(centers[some] ^ (rng.random((len(some), BITS), np.float32) < FLIPS))
+        for some in labels
+    )
+    return gallery, query, labels[0], labels[1]
+
+
+def score_by_one_hot_argsort(
+    gallery: np.ndarray, query: np.ndarray, of_gallery: np.ndarray, of_query: np.ndarray
+) -> Scores:
+    """Score signs float32 (n, bits) with one-hot labels float32 (n, identities), a query a turn."""
+    ap, precision, recall, first = np.zeros((4, len(query)))
+    for q in range(len(query)):
+        relevant = of_gallery @ of_query[q] > 0
+        distances = 0.5 * (BITS - gallery @ query[q])
+        ranks = np.flatnonzero(relevant[np.argsort(distances)]) + 1
+        ap[q] = np.mean(np.arange(1, len(ranks) + 1) / ranks)
+        first[q] = np.count_nonzero(ranks <= 50) / 50
+        inside = distances <= 2
+        hits = np.count_nonzero(relevant & inside)
+        precision[q] = hits / max(np.count_nonzero(inside), 1)
+        recall[q] = hits / len(ranks)
+    return {"mAP": ap.mean(), "P@r2": precision.mean(), "R@r2": recall.mean(), "P@50": first.mean()}
+
+
+def score_by_lean_argsort(
+    gallery: np.ndarray, query: np.ndarray, of_gallery: np.ndarray, of_query: np.ndarray
+) -> Scores:
+    """Score signs float32 (n, bits) with integer labels (n,), a query a turn, curves included."""
+    ap, r_precision = np.zeros((2, len(query)))
+    precision, recall = np.zeros((2, BITS + 1))
+    at = np.zeros(1000)
+    ns = np.arange(1, 1001)
+    for q in range(len(query)):
+        distances = 0.5 * (BITS - gallery @ query[q])
+        order = np.argsort(distances)
+        hits = np.cumsum(of_gallery[order] == of_query[q])
+        total = hits[-1]
+        ranks = np.searchsorted(hits, np.arange(1, total + 1)) + 1
+        ap[q] = np.mean(np.arange(1, total + 1) / ranks)
+        r_precision[q] = hits[total - 1] / total
+        at += hits[:1000] / ns
+        inside = np.searchsorted(distances[order], RADII, side="right")
+        found = np.where(inside > 0, hits[inside - 1], 0)
+        precision += found / np.maximum(inside, 1)
+        recall += found / total
+    means = [part / len(query) for part in (precision, recall, at)]
+    return {
+        "mAP": ap.mean(),
+        "P@r2": means[0][2],
+        "R@r2": means[1][2],
+        "P@50": means[2][49],
+        "R-precision": r_precision.mean(),
+    }
+
+
+def prepare(way: str, threads: int) -> Callable[[], Scores]:
+    """Bring the codes into the form that a way wants; what is returned is what is timed."""
+    gallery, query, of_gallery, of_query = make_codes()
+    if way in ("numba", "numpy"):
+        return lambda: (
+            evaluate(
+                gallery, query, of_gallery, of_query, BITS, threads=threads, engine=way
+            ).metrics
+        )
+    sample = slice(0, WAYS[way][0])
+    # float32 products of signs are exact, and the fastest that NumPy has.
+    items, asked = (
+        signs_from_packed(part, BITS).astype(np.float32) for part in (gallery, query[sample])
+    )
+    if way == "lean argsort":
+        return lambda: score_by_lean_argsort(items, asked, of_gallery, of_query[sample])
+    one_hot = [np.zeros((len(some), IDENTITIES), np.float32) for some in (items, asked)]
+    one_hot[0][np.arange(len(items)), of_gallery] = 1
+    one_hot[1][np.arange(len(asked)), of_query[sample]] = 1
+    return lambda: score_by_one_hot_argsort(items, asked, one_hot[0], one_hot[1])
+
+
+def measure(way: str, threads: int) -> dict[str, Any]:
+    """Time one way in this process, and the most memory that the process held."""
+    run = prepare(way, threads)
+    before = peak_megabytes()
+    queries, repeats = WAYS[way]
+    scale = IDENTITIES * QUERY_EACH / queries
+    seconds = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        metrics = run()
+        seconds.append((time.perf_counter() - start) * scale)
+    return {
+        "median_seconds": round(statistics.median(seconds[1:]), 4),
+        "best_seconds": round(min(seconds[1:]), 4),
+        "first_seconds": round(seconds[0], 4),
+        "repeats": repeats,
+        "queries_timed": queries,
+        "peak_mb": round(peak_megabytes(), 1),
+        "peak_mb_before_scoring": round(before, 1),
+        "metrics": {name: round(float(value), 6) for name, value in metrics.items()},
+    }
+
+
+def measure_apart(way: str, threads: int, blas_threads: int = 1) -> dict[str, Any]:
+    """Call `measure` in a process of its own."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    limits = {name: str(blas_threads) for name in names}
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.evaluation", "--way", way, "--threads", str(threads)],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | limits,
+        cwd=Path(__file__).parents[2],
+    )
+    return dict(json.loads(done.stdout)) | {"blas_threads": blas_threads}
+
+
+def measure_best(way: str, threads: int) -> dict[str, Any]:
+    """Measure a way with the number of BLAS threads that suits it; ours does not use BLAS."""
+    counts = sorted({1, threads}) if way.endswith("argsort") else [1]
+    runs = [measure_apart(way, threads, count) for count in counts]
+    return min(runs, key=lambda run: run["median_seconds"])
+
+
+def compare(threads: int) -> dict[str, Any]:
+    """Measure all ways and put them into relation."""
+    # The first process compiles where that was not done before; the second finds the cache.
+    measure_apart("numba", threads)
+    ways = {way: measure_best(way, threads) for way in WAYS}
+    ours = ways["numba"]["median_seconds"]
+    ratios = {way: round(ways[way]["median_seconds"] / ours, 1) for way in WAYS if way != "numba"}
+    return {
+        "what": "all metrics and curves of a report, from packed codes and labels",
+        "size": {
+            "gallery": IDENTITIES * GALLERY_EACH,
+            "query": IDENTITIES * QUERY_EACH,
+            "bits": BITS,
+            "identities": IDENTITIES,
+        },
+        "threads": threads,
+        "machine": describe_machine("numpy", "numba"),
+        "ways": ways,
+        "times_faster_than": ratios,
+        "bars": {
+            "at most 0.5 seconds": ours <= 0.5,
+            "at most 500 MB": ways["numba"]["peak_mb"] <= 500,
+            "at least 100 times the field's one-hot argsort": ratios["one-hot argsort"] >= 100,
+        },
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """Lay out a result for the terminal."""
+    lines = [f"{'way':<16}{'median s':>10}{'first s':>10}{'peak MB':>10}{'times ours':>12}"]
+    for name, way in result["ways"].items():
+        ratio = result["times_faster_than"].get(name, 1.0)
+        lines.append(
+            f"{name:<16}{way['median_seconds']:>10.3f}{way['first_seconds']:>10.3f}"
+            f"{way['peak_mb']:>10.0f}{ratio:>12.1f}"
+        )
+    lines += [f"{'met' if met else 'MISSED'}: {bar}" for bar, met in result["bars"].items()]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run the whole comparison, or one way of it for the process that compares."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.evaluation",
+        description="Score 63,800 x 7,975 codes of 48 bits, ours against an argsort a query.",
+        epilog="example: python -m benchmarks.evaluation --threads 2",
+    )
+    parser.add_argument("--threads", type=int, default=2, help="threads for every way (default 2)")
+    parser.add_argument("--way", choices=WAYS, help="measure only this, print JSON, store nothing")
+    options = parser.parse_args()
+    if options.way:
+        print(json.dumps(measure(options.way, options.threads)))
+        return
+    result = compare(options.threads)
+    write_json(RESULT, result)
+    print(table(result))

@@ -1,0 +1,246 @@
+"""Search codes and vectors, against FAISS's exact indexes with the same threads in the same run.
+
+    python -m benchmarks.search
+
+The 100 nearest among 10^4 to 10^7 codes of 64 and 128 bits (rival: IndexBinaryFlat, by its heap and
+by its counting, of which the faster counts in every turn) and among 10^4 to 10^6 vectors of 128
+dimensions (rival: IndexFlatIP), in batches and one query a call. Codes are random, queries are
+codes of the gallery with an eighth of their bits flipped. The process is pinned to as many cores as
+it has threads, by default one.
+
+Then one query over 10^7 codes, in memory and mapped from a file, against a plain read of the same
+bytes, by NumPy's sum or exclusive or, whichever is faster; and opening a library of 10^6 codes.
+NumPy asks the system for large pages and FAISS does not: part of what one query a call gains.
+
+Ways are timed turn by turn, forth and back. Ratios are given with their quartiles, in wall time,
+which is what the bars are about, and in processor time, which hardly depends on what else runs on
+the machine. The result goes to benchmarks/results/search.json and, as a table, to the terminal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+from benchmarks.machine import describe_machine
+from benchmarks.pairs import CLOCKS, Turns, ratio, take_turns, verdict
+from benchmarks.search.opening import time_opening
+from facehash.files import write_json
+from facehash.hamming.search import top_k
+from facehash.hamming.words import CodeWords
+from facehash.index.base import Space
+from facehash.index.exact import ExactIndex
+
+RESULT = Path(__file__).parents[1] / "results" / "search.json"
+K, DIMENSION = 100, 128
+CODES, VECTORS = (10**4, 10**5, 10**6, 10**7), (10**4, 10**5, 10**6)
+# Queries of a turn: so many that it takes some tenths of a second.
+BATCH = {10**4: 2048, 10**5: 512, 10**6: 64, 10**7: 32}
+SINGLES = {10**4: 256, 10**5: 128, 10**6: 16, 10**7: 4}
+FASTER, READS, OPENS = 3.0, 1.3, 0.2
+Search = Callable[[np.ndarray], np.ndarray]
+
+
+def draw_codes(rows: int, bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw packed codes uint8 (rows, bytes), and queries near some of them."""
+    rng = np.random.default_rng(rows + bits)
+    gallery = rng.integers(0, 256, (rows, bits // 8), np.uint8)
+    some = gallery[rng.integers(0, rows, BATCH[rows])]
+    # Three fair coins in a row flip an eighth.
+    flips = np.bitwise_and.reduce(rng.integers(0, 256, (3, *some.shape), np.uint8))
+    return gallery, some ^ flips
+
+
+def code_searches(gallery: np.ndarray, bits: int, threads: int) -> dict[str, Search]:
+    """Prepare ours and both ways of the rival; each returns distances."""
+    words = CodeWords.of(gallery, bits)
+    searches: dict[str, Search] = {
+        "ours": lambda asked: top_k(words, asked, bits, K, threads=threads).distances
+    }
+    index = faiss.IndexBinaryFlat(bits)
+    index.add(gallery)
+
+    def search(asked: np.ndarray, heap: bool) -> np.ndarray:
+        index.use_heap = heap
+        return index.search(asked, K)[0]
+
+    searches["FAISS, heap"] = lambda asked: search(asked, True)
+    searches["FAISS, counting"] = lambda asked: search(asked, False)
+    return searches
+
+
+def vector_searches(rows: int) -> tuple[np.ndarray, dict[str, Search]]:
+    """Draw vectors of length 1, and prepare ours and the rival; both return cosine distances."""
+    rng = np.random.default_rng(rows)
+    gallery = rng.standard_normal((rows, DIMENSION), np.float32)
+    gallery /= np.linalg.norm(gallery, axis=1, keepdims=True)
+    ours = ExactIndex.build(gallery, np.arange(rows), Space("cosine", DIMENSION))
+    index = faiss.IndexFlatIP(DIMENSION)
+    index.add(gallery)
+    asked = gallery[rng.integers(0, rows, BATCH[rows])]
+    asked = asked + rng.standard_normal(asked.shape, np.float32) / 20
+    asked /= np.linalg.norm(asked, axis=1, keepdims=True)
+    searches: dict[str, Search] = {
+        "ours": lambda asked: ours.search(asked, K).distances,
+        "FAISS": lambda asked: 1 - index.search(asked, K)[0],
+    }
+    return asked, searches
+
+
+def compare(
+    searches: dict[str, Search], queries: np.ndarray, one_by_one: int, turns: int
+) -> dict[str, Any]:
+    """Time searches of all queries at once and of some one by one, after seeing that they agree."""
+    answers = [search(queries[:8]) for search in searches.values()]
+    agree = all(np.allclose(one, answers[0], atol=1e-5) for one in answers)
+    found: dict[str, Any] = {"same_distances": agree}
+    singles = np.split(queries[:one_by_one], one_by_one)
+    for mode, parts in (("batched", [queries]), ("one by one", singles)):
+        ways = {
+            name: lambda search=search, parts=parts: [search(part) for part in parts]
+            for name, search in searches.items()
+        }
+        found[mode] = relate(take_turns(ways, turns, CLOCKS), sum(map(len, parts)))
+    return found
+
+
+def relate(seconds: dict[str, Turns], count: int) -> dict[str, Any]:
+    """Turn seconds into queries a second, and ours into a multiple of the rival's best."""
+    rivals = tuple(name for name in seconds["wall"] if name != "ours")
+    return {
+        "queries": count,
+        "queries_a_second": {
+            clock: {name: round(count / statistics.median(t), 1) for name, t in ways.items()}
+            for clock, ways in seconds.items()
+        },
+        "times_faster": {clock: ratio(ways, "ours", rivals) for clock, ways in seconds.items()},
+    }
+
+
+def compare_with_reading(words: CodeWords, query: np.ndarray, options: argparse.Namespace) -> Any:
+    """Time one query over codes of 64 bits, and plain reads of the same bytes."""
+    memory = words.words[0]
+    ways = {
+        "one query": lambda: top_k(words, query, 64, K, threads=options.threads),
+        "sum": lambda: np.add.reduce(memory),
+        "exclusive or": lambda: np.bitwise_xor.reduce(memory),
+    }
+    seconds = take_turns(ways, 8 * options.turns, CLOCKS)
+    return {
+        "milliseconds": {
+            clock: {name: round(1e3 * statistics.median(t), 3) for name, t in one.items()}
+            for clock, one in seconds.items()
+        },
+        "times_a_read": {clock: invert(one) for clock, one in seconds.items()},
+    }
+
+
+def read_both_ways(options: argparse.Namespace) -> dict[str, Any]:
+    """Compare with reading what is in memory, and what is mapped from a file as by a library."""
+    gallery, queries = draw_codes(options.largest, 64)
+    words = CodeWords.of(gallery, 64)
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(Path(folder) / "words.npy", words.words)
+        mapped = CodeWords(np.load(Path(folder) / "words.npy", mmap_mode="r"), 64)
+        places = {"in memory": words, "mapped from a file": mapped}
+        return {
+            place: {"rows": len(held)} | compare_with_reading(held, queries[:1], options)
+            for place, held in places.items()
+        }
+
+
+def invert(seconds: Turns) -> dict[str, Any]:
+    """Relate one query to the read that is faster in the median."""
+    read = min(("sum", "exclusive or"), key=lambda name: statistics.median(seconds[name]))
+    return ratio(seconds, read, ("one query",)) | {"read": read}
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Run everything that fits below the largest size."""
+    faiss.omp_set_num_threads(options.threads)
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
+    load, cases = os.getloadavg()[0], []
+    for bits in (64, 128):
+        for rows in (n for n in CODES if n <= options.largest):
+            gallery, queries = draw_codes(rows, bits)
+            searches = code_searches(gallery, bits, options.threads)
+            found = compare(searches, queries, SINGLES[rows], options.turns)
+            cases.append({"kind": "codes", "rows": rows, "bits": bits} | found)
+            print(line(cases[-1]), flush=True)
+    for rows in (n for n in VECTORS if n <= options.largest):
+        queries, searches = vector_searches(rows)
+        found = compare(searches, queries, SINGLES[rows], options.turns)
+        cases.append({"kind": "vectors", "rows": rows, "dimension": DIMENSION} | found)
+        print(line(cases[-1]), flush=True)
+    return {
+        "what": f"the {K} nearest, exactly, against FAISS's flat indexes",
+        "threads": options.threads,
+        "turns": options.turns,
+        "machine": describe_machine("numpy", "numba", "faiss-cpu"),
+        "load_of_the_machine": {"before": round(load, 1), "after": round(os.getloadavg()[0], 1)},
+        "cases": cases,
+        "reading": read_both_ways(options),
+        "opening": time_opening(*draw_codes(min(10**6, options.largest), 64), options.turns),
+    }
+
+
+def judge(result: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Say of every bar whether it was met, by the wall clock and by the processor's."""
+    bars: dict[str, dict[str, str]] = {}
+    for case in result["cases"]:
+        if case["kind"] == "codes" and case["rows"] >= 10**6:
+            name = f"{case['bits']} bits, {case['rows']:,}: batched {FASTER:g} times FAISS"
+            found = case["batched"]["times_faster"]
+            bars[name] = {clock: verdict(found[clock], FASTER) for clock in found}
+    for place, read in result["reading"].items():
+        if read["rows"] < CODES[-1]:
+            continue
+        name = f"one query over {read['rows']:,} {place}: at most {READS} times a plain read"
+        found = read["times_a_read"]
+        bars[name] = {clock: verdict(found[clock], READS, most=True) for clock in found}
+    name = f"opening a library of {result['opening']['rows']:,} codes: under {OPENS} s"
+    opened = result["opening"]["milliseconds"]["open"] < 1e3 * OPENS
+    return bars | {name: {"wall": "met" if opened else "missed"}}
+
+
+def line(case: dict[str, Any]) -> str:
+    """Lay out a case for the terminal."""
+    size = f"{case['bits']} bits" if "bits" in case else f"{case['dimension']} floats"
+    parts = [f"{size:>10} {case['rows']:>10,}"]
+    for mode in ("batched", "one by one"):
+        speed = case[mode]["queries_a_second"]["wall"]["ours"]
+        times = case[mode]["times_faster"].values()
+        told = ["{:.2f} ({:.2f}-{:.2f})".format(t["median"], *t["quartiles"]) for t in times]
+        parts.append(f"{mode} {speed:>9,.0f}/s, times FAISS {told[0]}, processor {told[1]}")
+    return " | ".join(parts)
+
+
+def main() -> None:
+    """Measure, store and print."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.search",
+        description="Search codes and vectors, against FAISS's exact indexes.",
+        epilog="example: python -m benchmarks.search --largest 100000 --turns 3 --no-store",
+    )
+    parser.add_argument("--threads", type=int, default=1, help="threads and cores (default 1)")
+    parser.add_argument("--turns", type=int, default=9, help="turns of each way (default 9)")
+    parser.add_argument("--largest", type=int, default=10**7, choices=CODES, help="rows at most")
+    parser.add_argument("--no-store", action="store_true", help="print only")
+    options = parser.parse_args()
+    if options.turns < 2:
+        parser.error("quartiles need 2 turns or more")
+    result = measure(options)
+    result["bars"] = judge(result)
+    print("reading", result["reading"], "\nopening", result["opening"])
+    if not options.no_store:
+        write_json(RESULT, result)
+    for bar, said in result["bars"].items():
+        print(f"{bar}: " + ", ".join(f"{what} ({clock})" for clock, what in said.items()))

@@ -1,0 +1,65 @@
+"""Where the time of a photo goes while it is indexed, on one core."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cv2
+
+from facehash.images.read import decode_image
+from facehash.images.scan import scan
+from facehash.library.ingest.read import Recipe, crop_all, encode_jpeg
+from facehash.library.query.tools import Tools
+from facehash.library.storage.records import FileState, NewFace, NewPhoto
+from facehash.library.storage.store import Store
+from facehash.pipeline import default_pipeline
+
+PHOTOS = 200
+_T = TypeVar("_T")
+
+
+def time_steps(data: Path) -> dict[str, float]:
+    """Time each step of some photos by the processor's clock, in milliseconds a photo."""
+    cv2.setNumThreads(1)
+    tools = Tools.of(default_pipeline("yunet", "sface"))
+    recipe: Recipe = tools.recipe
+    files = sorted(scan(data).files)
+    files = files[:: max(1, len(files) // PHOTOS)][:PHOTOS]
+    seconds: Counter[str] = Counter()
+
+    def step(name: str, work: Callable[..., _T], *args: Any) -> _T:
+        start = time.process_time()
+        done = work(*args)
+        seconds[name] += time.process_time() - start
+        return done
+
+    with tempfile.TemporaryDirectory() as folder, Store.create(Path(folder) / "library") as store:
+        for number, path in enumerate([files[-1], *files]):
+            if number == 1:  # the first one has only loaded the networks
+                seconds.clear()
+            content = step("read", path.read_bytes)
+            digest = step("digest", _digest, content)
+            image = step("decode", decode_image, io.BytesIO(content), str(path))
+            faces = step("find faces", tools.detector.detect, image)
+            crops = step("crop", crop_all, image, faces, recipe)
+            rows = step("describe", tools.embedder.embed, crops)
+            pictures = [step("make small pictures", encode_jpeg, crop) for crop in crops]
+            stored = tuple(
+                NewFace(face.box, face.landmarks, face.score, 1.0, jpeg, row, None)
+                for face, jpeg, row in zip(faces, pictures, rows, strict=True)
+            )
+            size = (image.shape[1], image.shape[0])
+            photo = NewPhoto(path, FileState(0, 0), digest, size, faces=stored)
+            step("store", store.add, [photo])
+    return {name: round(1e3 * spent / len(files), 3) for name, spent in seconds.most_common()}
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()

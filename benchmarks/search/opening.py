@@ -1,0 +1,78 @@
+"""Opening a library of so many codes as no folder of photos here would give."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facehash.library.derived.arrays import spaces, write_index
+from facehash.library.query.library import open_library
+from facehash.library.storage.records import FileState, NewFace, NewPhoto
+from facehash.library.storage.settings import Settings, write_settings
+from facehash.library.storage.store import Store
+
+FACES_OF_A_PHOTO = 1000
+
+
+def make_library(directory: Path, codes: np.ndarray) -> None:
+    """Make a library of an embedder that yields codes, without people and pictures.
+
+    Args:
+        directory: A folder that is empty or missing.
+        codes: uint8 (n, bytes), packed, all bits used.
+    """
+    bits = 8 * codes.shape[1]
+    settings = Settings("none", "none", "none", "none", "hamming", bits, "none", 1)
+
+    def photos() -> list[NewPhoto]:
+        return [
+            NewPhoto(
+                Path(f"/{start}.png"),
+                FileState(0, 0),
+                start.to_bytes(32, "big"),
+                (1, 1),
+                faces=tuple(
+                    NewFace((0.0, 0.0, 1.0, 1.0), None, 1.0, 1.0, b"", None, code)
+                    for code in codes[start : start + FACES_OF_A_PHOTO]
+                ),
+            )
+            for start in range(0, len(codes), FACES_OF_A_PHOTO)
+        ]
+
+    with Store.create(directory) as store:
+        write_settings(store.database, settings)
+        store.add(photos())
+        write_index(store, spaces(settings, False))
+
+
+def time_opening(codes: np.ndarray, queries: np.ndarray, turns: int) -> dict[str, Any]:
+    """Time opening a library in the page cache, its first search, which proves it, and the second.
+
+    Args:
+        codes: uint8 (n, bytes), packed, all bits used.
+        queries: uint8 (q, bytes).
+        turns: How often.
+
+    Returns:
+        Medians in milliseconds; searches include what is asked of the database about the hits.
+    """
+    seconds: dict[str, list[float]] = {"open": [], "first search": [], "second search": []}
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder) / "library"
+        make_library(directory, codes)
+        for _ in range(turns):
+            start = time.perf_counter()
+            with open_library(directory) as library:
+                count = len(library)
+                seconds["open"].append(time.perf_counter() - start)
+                for name in ("first search", "second search"):
+                    start = time.perf_counter()
+                    library.search_vectors(queries[:1], 100)
+                    seconds[name].append(time.perf_counter() - start)
+    middle = {name: round(1e3 * statistics.median(t), 2) for name, t in seconds.items()}
+    return {"rows": count, "bits": 8 * codes.shape[1], "milliseconds": middle}

@@ -1,0 +1,80 @@
+"""The rival of `benchmarks.search.indexing`: a plain script that indexes photos one by one.
+
+    python -m benchmarks.search.sequential_indexing FOLDER FILE.npz [--engine facehash]
+
+By itself it is what OpenCV's own samples show: read a photo, find its faces by FaceDetectorYN,
+align and describe each by FaceRecognizerSF, keep the vectors. OpenCV uses all cores by itself.
+With ``--engine facehash`` it calls the detector and the embedder of this project instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from facehash.images.scan import scan
+from facehash.weights.files import find_weights
+
+SCORE, OVERLAP, CANDIDATES = 0.7, 0.3, 5000
+Describe = Callable[[Path], Iterator[np.ndarray]]
+
+
+def by_opencv() -> Describe:
+    """Describe the faces of a photo with nothing but OpenCV."""
+    detector = cv2.FaceDetectorYN.create(
+        str(find_weights("yunet").path), "", (320, 320), SCORE, OVERLAP, CANDIDATES
+    )
+    recognizer = cv2.FaceRecognizerSF.create(str(find_weights("sface").path), "")
+
+    def describe(path: Path) -> Iterator[np.ndarray]:
+        image = cv2.imread(str(path))
+        detector.setInputSize(image.shape[1::-1])
+        _, faces = detector.detect(image)
+        for face in () if faces is None else faces:
+            yield recognizer.feature(recognizer.alignCrop(image, face))[0]
+
+    return describe
+
+
+def by_facehash() -> Describe:
+    """Describe the faces of a photo by this project's own functions, one photo at a time."""
+    from facehash.detectors.yunet import YuNet
+    from facehash.embedders.sface import SFace
+    from facehash.images.alignment import crop_face
+    from facehash.images.read import read_image
+
+    detector, embedder = YuNet(), SFace()
+
+    def describe(path: Path) -> Iterator[np.ndarray]:
+        image = read_image(path)
+        crops = [
+            crop_face(image, one, embedder.crop, embedder.side) for one in detector.detect(image)
+        ]
+        yield from embedder.embed(np.stack(crops)) if crops else ()
+
+    return describe
+
+
+def main() -> None:
+    """Index a folder, and write vectors and the photos that they are of."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--engine", choices=("opencv", "facehash"), default="opencv")
+    given = parser.parse_args()
+    describe = by_opencv() if given.engine == "opencv" else by_facehash()
+    vectors, paths = [], []
+    for path in sorted(scan(given.folder).files):
+        for vector in describe(path):
+            vectors.append(vector)
+            paths.append(str(path))
+    np.savez(given.output, vectors=np.stack(vectors), paths=np.array(paths))
+    print(f"{len(vectors)} faces")
+
+
+if __name__ == "__main__":
+    main()

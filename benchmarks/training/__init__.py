@@ -1,0 +1,1 @@
+"""Timings of training and loading data against rivals."""

@@ -1,0 +1,209 @@
+"""Train DDH through our loop, against a bare `model.fit` of the same network on arrays in memory.
+
+    python -m benchmarks.training
+
+Both train the same DDH on the same random images of FaceScrub's number of people, with the same
+batch and backend, each in a process of its own. Timed are the epochs of `fit` after the first,
+which compiles the graph for both; for ours they hold also the progress bar, history.csv, the seeded
+order of batches, and the copy of the best weights in memory. Backups are timed apart and taken out;
+their share of the time is reported beside the ratio, as is that of writing the model at the end.
+
+A machine that others share is faster in one minute than in the next, so the two ways are compared
+in pairs run back to back, the order turning with each pair; the result is the median of the pairs'
+ratios, with its quartiles. The bar is met only when the lower quartile reaches it.
+
+The result goes to benchmarks/results/training.json and, as a table, to the terminal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.machine import describe_machine
+from benchmarks.training.random_faces import BITS, PEOPLE, configure, make_faces
+from facehash import methods
+from facehash.config import RunConfig
+from facehash.dataset import FaceDataset
+from facehash.files import write_json
+from facehash.learning.backend import choose_backend, start_backend
+
+RESULT = Path(__file__).parents[1] / "results" / "training.json"
+WAYS = ("ours", "bare fit")
+BAR = 0.95
+
+
+def train_ours(faces: FaceDataset, config: RunConfig[Any]) -> dict[str, float]:
+    """Train as train.py does, and split the time into epochs, backups and the final write."""
+    from benchmarks.clock import EpochClock
+    from facehash.learning.hash_model import HashModel
+    from facehash.learning.training import train
+    from facehash.runs.directory import RunDirectory
+
+    clock, fit, save = EpochClock(), HashModel.fit, HashModel.save
+    seconds = {}
+
+    @functools.wraps(fit)
+    def fit_by_the_clock(self: Any, *arguments: Any, **options: Any) -> Any:
+        options["callbacks"] = [*options["callbacks"], clock]
+        return fit(self, *arguments, **options)
+
+    @functools.wraps(save)
+    def timed_save(*arguments: Any, **options: Any) -> None:
+        started = time.perf_counter()
+        save(*arguments, **options)
+        seconds["save_seconds"] = time.perf_counter() - started
+
+    HashModel.fit, HashModel.save = fit_by_the_clock, timed_save
+    with tempfile.TemporaryDirectory() as folder:
+        run = RunDirectory(Path(folder) / "run")
+        outcome = train(config, faces, run, functools.partial(methods.build, config))
+    backups = outcome.backup_seconds
+    return {
+        "first_epoch_seconds": clock.ends[0] - clock.started,
+        "epoch_seconds": clock.ends[-1] - clock.ends[0] - backups,
+        "backup_seconds": backups,
+        **seconds,
+    }
+
+
+def train_bare(faces: FaceDataset, config: RunConfig[Any]) -> dict[str, float]:
+    """Train the same network by nothing but Keras."""
+    import keras
+
+    from benchmarks.clock import EpochClock
+    from facehash.learning.preparation import pixel_statistics
+
+    keras.utils.set_random_seed(config.seed)
+    images, clock = np.asarray(faces.images), EpochClock()
+    model = methods.build(config, faces.identities, *pixel_statistics(images))
+    model.compile(optimizer=keras.optimizers.Adam(config.training.learning_rate))
+    model.fit(
+        images,
+        faces.labels.astype(np.int32),
+        batch_size=config.training.batch,
+        epochs=config.training.epochs,
+        verbose=0,
+        callbacks=[clock],
+    )
+    return {
+        "first_epoch_seconds": clock.ends[0] - clock.started,
+        "epoch_seconds": clock.ends[-1] - clock.ends[0],
+    }
+
+
+def measure(way: str, images: int, epochs: int, batch: int) -> dict[str, float]:
+    """Train in this process."""
+    start_backend(choose_backend())
+    config = configure("ddh", {"epochs": epochs, "batch": batch, "patience": None})
+    return (train_ours if way == "ours" else train_bare)(make_faces(images), config)
+
+
+def measure_apart(way: str, options: argparse.Namespace) -> dict[str, float]:
+    """Train in a new process."""
+    command = [sys.executable, "-m", "benchmarks.training", "--way", way]
+    for name in ("images", "epochs", "batch"):
+        command += [f"--{name}", str(getattr(options, name))]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout)
+
+
+def verdict(lower: float, upper: float, bar: float = BAR) -> str:
+    """Say whether quartiles lie at or above a bar, below it, or on both sides of it."""
+    if lower >= bar:
+        return "met"
+    return "missed" if upper < bar else "not resolved"
+
+
+def compare(options: argparse.Namespace) -> dict[str, Any]:
+    """Run the pairs, and compare the ways within each."""
+    backend = choose_backend()
+    turns: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+    for pair in range(options.pairs):
+        for way in WAYS if pair % 2 == 0 else WAYS[::-1]:
+            turns[way].append(measure_apart(way, options))
+    trained = options.images * (options.epochs - 1)
+    speeds = {way: [trained / turn["epoch_seconds"] for turn in turns[way]] for way in WAYS}
+    ratios = [ours / bare for ours, bare in zip(*speeds.values(), strict=True)]
+    lower, middle, upper = statistics.quantiles(ratios, n=4, method="inclusive")
+    ours = {key: statistics.median(t[key] for t in turns["ours"]) for key in turns["ours"][0]}
+    whole = sum(ours.values())
+    return {
+        "what": "DDH, images a second of training",
+        "size": {
+            "images": options.images,
+            "epochs_timed": options.epochs - 1,
+            "batch": options.batch,
+            "identities": PEOPLE,
+            "bits": BITS,
+        },
+        "machine": describe_machine("keras", backend, "numpy"),
+        "backend": backend,
+        "images_a_second": {
+            way: {
+                "median": round(statistics.median(speeds[way])),
+                "all": [round(speed) for speed in speeds[way]],
+            }
+            for way in WAYS
+        },
+        "first_epoch_seconds": {
+            way: round(statistics.median(turn["first_epoch_seconds"] for turn in turns[way]), 2)
+            for way in WAYS
+        },
+        "ratio_ours_to_bare_fit": round(middle, 3),
+        "ratio_quartiles": [round(lower, 3), round(upper, 3)],
+        "ratio_of_each_pair": [round(ratio, 3) for ratio in ratios],
+        "share_of_time_in_backups": round(ours["backup_seconds"] / whole, 4),
+        "share_of_time_writing_the_model": round(ours["save_seconds"] / whole, 4),
+        "bars": {f"at least {BAR} of a bare fit": verdict(lower, upper)},
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """Lay out a result for the terminal."""
+    lines = [f"{'way':<12}{'images/s':>10}  (median; each pair)"]
+    for way, speed in result["images_a_second"].items():
+        lines.append(f"{way:<12}{speed['median']:>10,}  {speed['all']}")
+    lower, upper = result["ratio_quartiles"]
+    lines += [
+        f"ours / bare fit: {result['ratio_ours_to_bare_fit']} "
+        f"(quartiles {lower} to {upper}); each pair: {result['ratio_of_each_pair']}",
+        f"backups: {result['share_of_time_in_backups']:.2%} of the time, "
+        f"writing the model: {result['share_of_time_writing_the_model']:.2%}",
+    ]
+    lines += [f"{answer}: {bar}" for bar, answer in result["bars"].items()]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run the whole comparison, or one way of it for the process that compares."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.training",
+        description="Train DDH through our loop, against a bare model.fit.",
+        epilog="example: KERAS_BACKEND=jax python -m benchmarks.training --pairs 4",
+    )
+    parser.add_argument("--images", type=int, default=12_288, help="training images")
+    parser.add_argument("--epochs", type=int, default=5, help="the first is not timed")
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--pairs", type=int, default=8, help="of turns, ours and bare")
+    parser.add_argument("--output", type=Path, default=RESULT, help="default: beside this file")
+    parser.add_argument("--way", choices=WAYS, help="measure only this, print JSON, store nothing")
+    options = parser.parse_args()
+    if options.epochs < 2 or options.pairs < 2:
+        parser.error("quartiles need 2 pairs or more, and a timed epoch comes after a first one")
+    if options.way:
+        print(json.dumps(measure(options.way, options.images, options.epochs, options.batch)))
+        return
+    result = compare(options)
+    write_json(options.output, result)
+    print(table(result))

@@ -1,0 +1,146 @@
+"""One turn of `benchmarks.training.gpu_training`, in its own process: a method at a precision.
+
+A card's memory, its compiled kernels and its choice of TF32 belong to the process that first asked
+for them, so no turn may share one with another.
+
+    python -m benchmarks.training.gpu_turn probe BACKEND     the card's name, or null
+    python -m benchmarks.training.gpu_turn train TURN        a Turn as JSON
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+import data
+from benchmarks.training.random_faces import configure, make_faces
+from facehash import methods
+from facehash.dataset import FaceDataset
+from facehash.learning.backend import set_seed, start_backend
+
+Precision = Literal["float32", "tf32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What to train, and how.
+
+    Attributes:
+        backend: ``jax`` or ``torch``.
+        method: ``ddh`` or ``dcbh``.
+        precision: ``float32`` with every bit; ``tf32``, float32 arrays multiplied with 10 bits of
+            mantissa; or ``bfloat16``, Keras's mixed policy.
+        data: Folder of PubFig83; None for random images.
+        images: Random images.
+        people: Among these.
+        batch: Images a step.
+        epochs: Of which the first is not timed.
+        matrix_side: Of the product that measures the peak.
+    """
+
+    backend: str
+    method: str
+    precision: Precision
+    data: str | None
+    images: int
+    people: int
+    batch: int
+    epochs: int
+    matrix_side: int
+
+
+def find_card(backend: str) -> str | None:
+    """Name the first GPU that a backend can use."""
+    if backend == "jax":
+        import jax
+
+        return next((d.device_kind for d in jax.devices() if d.platform == "gpu"), None)
+    import torch
+
+    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+
+
+def load_pubfig83(source: Path) -> FaceDataset:
+    """Load PubFig83 at 32 x 32, split as the configurations of this repository split it."""
+    return data.load(
+        "pubfig83", loader=None, source=source, side=32, seed=0, queries_per_identity=5
+    )
+
+
+def allow_tf32(backend: str, allowed: bool) -> None:
+    """Let products and convolutions of float32 arrays use TF32, or forbid it."""
+    if backend == "jax":
+        import jax
+
+        precision = "tensorfloat32" if allowed else "float32"
+        jax.config.update("jax_default_matmul_precision", precision)
+        return
+    import torch
+
+    if hasattr(torch.backends, "fp32_precision"):  # since torch 2.9, for all kinds of products
+        torch.backends.fp32_precision = "tf32" if allowed else "ieee"
+    else:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
+
+
+def train(turn: Turn) -> dict[str, Any]:
+    """Train in this process, and measure the peak at the same precision."""
+    start_backend(turn.backend)
+    from benchmarks.clock import EpochClock
+    from benchmarks.training.flops import training_flops
+    from benchmarks.training.matrix_peak import matrix_peak
+    from facehash.learning.batches import ShuffledBatches
+    from facehash.learning.preparation import pixel_statistics
+    from facehash.learning.training import compile_model
+
+    half = turn.precision == "bfloat16"
+    allow_tf32(turn.backend, turn.precision == "tf32")
+    source = Path(turn.data) if turn.data else None
+    faces = load_pubfig83(source) if source else make_faces(turn.images, turn.people)
+    images = faces.read(faces.train)
+    people, classes = np.unique(faces.labels[faces.train], return_inverse=True)
+    training = {"batch": turn.batch, "epochs": turn.epochs}
+    precision = "mixed_bfloat16" if half else "float32"
+    config = configure(turn.method, training | {"precision": precision})
+    set_seed(config.seed)
+    model = methods.build(config, [str(person) for person in people], *pixel_statistics(images))
+    compile_model(model, config.training, len(images))
+    batches = ShuffledBatches(images, classes.astype(np.int32), turn.batch, config.seed)
+    clock = EpochClock()
+    history = model.fit(
+        batches, epochs=turn.epochs, shuffle=False, verbose=0, callbacks=[clock]
+    ).history
+    # Not before: cuBLAS takes the setting that makes a training reproducible at its first use.
+    peak = matrix_peak(turn.matrix_side, dtype="bfloat16" if half else "float32")
+    seconds = np.diff(clock.ends).tolist()
+    speed = len(images) / statistics.median(seconds)
+    gflops = speed * training_flops(model) / 1e9
+    return {
+        "images": len(images),
+        "identities": len(people),
+        "images_a_second": round(speed, 1),
+        "epoch_seconds": [round(value, 3) for value in seconds],
+        "first_epoch_seconds": round(clock.ends[0] - clock.started, 2),
+        "gflops": round(gflops, 3),
+        "peak_gflops": round(peak, 3),
+        "share_of_peak": round(gflops / peak, 5),
+        # Speed is worth nothing where the numbers went wrong.
+        "loss_of_each_epoch": [round(float(loss), 4) for loss in history["loss"]],
+    }
+
+
+def main() -> None:
+    """Do what the words say, and print JSON on the last line."""
+    task, argument = sys.argv[1:]
+    done = find_card(argument) if task == "probe" else train(Turn(**json.loads(argument)))
+    print(json.dumps(done))
+
+
+if __name__ == "__main__":
+    main()

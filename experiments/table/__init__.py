@@ -1,0 +1,1 @@
+"""A table of many runs: its cells, its scores, its layout."""

@@ -1,0 +1,62 @@
+"""Features of a run's images, computed once and kept for the baselines that hash them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from experiments.run.encode import load_run
+from experiments.table.baselines import Features
+from facehash.files import replacing
+from facehash.runs.directory import DamagedRunError, RunDirectory
+from facehash.runs.files import read_npz
+
+_ARRAYS = ("train", "gallery", "query", "gallery_labels", "query_labels", "predicted")
+
+
+def features_of(run: Path, kept: Path, data: Path | None = None) -> Features:
+    """Return the features of a finished run, from the file that keeps them where it can.
+
+    Args:
+        run: The run directory.
+        kept: .npz file of features; made when missing, damaged, or of another model.
+        data: Where the data set is, if not where it was in training.
+
+    Raises:
+        InputError: No finished run, or its data is missing or has changed.
+    """
+    digest = hashlib.sha256(RunDirectory(run).model.read_bytes()).hexdigest()
+    if kept.is_file():
+        try:
+            stored = read_npz(kept, ("model", *_ARRAYS), "it is made again")
+        except DamagedRunError:
+            stored = {"model": np.array("")}
+        if str(stored["model"]) == digest:
+            return Features(**{name: stored[name] for name in _ARRAYS})
+    features = _compute(run, data)
+    with replacing(kept) as temporary:
+        arrays = {name: getattr(features, name) for name in _ARRAYS}
+        np.savez(temporary, model=np.array(digest), **arrays)
+    return features
+
+
+def _compute(run: Path, data: Path | None) -> Features:
+    model, faces, _, _ = load_run(run, data)
+    from facehash.learning.encoding import features_and_logits  # Keras not imported any earlier
+
+    found = {
+        role: features_and_logits(model, faces, getattr(faces, role))
+        for role in ("train", "gallery", "query")
+    }
+    label_of = {name: label for label, name in enumerate(faces.identities)}
+    classes = np.array([label_of[name] for name in model.identities], dtype=np.int64)
+    return Features(
+        train=found["train"][0],
+        gallery=found["gallery"][0],
+        query=found["query"][0],
+        gallery_labels=faces.labels[faces.gallery],
+        query_labels=faces.labels[faces.query],
+        predicted=classes[found["query"][1].argmax(axis=1)],
+    )

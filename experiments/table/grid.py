@@ -1,0 +1,149 @@
+"""The grid of a table: which methods, code lengths, protocols and seeds, from one YAML file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from experiments.table.config import GridError, RowConfig, TableConfig, check_table
+from facehash import methods
+from facehash.config import ConfigError, RunConfig, load_config
+from facehash.errors import did_you_mean
+from facehash.strict_yaml import parse_yaml
+
+TABLES = Path(__file__).resolve().parents[1] / "tables"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of the grid: a network trained, or a baseline computed, and scored.
+
+    Attributes:
+        table: Stem of the table's file.
+        row: Which method.
+        bits: Code length; None of float vectors.
+        protocol: ``seen`` or ``unseen``.
+        seed: Of the run.
+        network: Of a baseline: the cell whose network it uses.
+    """
+
+    table: str
+    row: RowConfig
+    bits: int | None
+    protocol: Literal["seen", "unseen"]
+    seed: int
+    network: Cell | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of its run directory: row, bits, protocol and seed."""
+        return f"{self.row.id}-{self.bits or 'float'}-{self.protocol}-s{self.seed}"
+
+    @property
+    def report_name(self) -> str:
+        """Name of its committed report."""
+        return f"{self.table}-{self.name}.json"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table as it is declared.
+
+    Attributes:
+        path: Its YAML file.
+        config: What the file says.
+        cells: Every cell; a baseline comes after the network it uses.
+    """
+
+    path: Path
+    config: TableConfig
+    cells: tuple[Cell, ...]
+
+    @property
+    def name(self) -> str:
+        """Stem of the file: ``pubfig83``."""
+        return self.path.stem
+
+    def settings(self, cell: Cell) -> RunConfig[Any]:
+        """Return the configuration of the network behind a cell.
+
+        Raises:
+            ConfigError: The row's YAML file or one of its overrides cannot be used.
+        """
+        trained = cell.network or cell
+        row = trained.row
+        own = [
+            f"bits={trained.bits}",
+            f"seed={trained.seed}",
+            f"dataset.protocol={trained.protocol}",
+        ]
+        path = self.path.parent / str(row.config)
+        return load_config(path, methods.options_class, [*row.set, *own])
+
+
+def load_grid(path: Path) -> Grid:
+    """Read a table's YAML file and lay out its cells.
+
+    Args:
+        path: A file of experiments/tables/, or one of your own.
+
+    Raises:
+        GridError: No such file, an unknown key or wrong value, rows that do not fit together, or
+            rows that read different data.
+        ConfigError: A row's own configuration cannot be used.
+    """
+    if not path.is_file():
+        known = [other.stem for other in TABLES.glob("*.yaml")]
+        raise GridError(f"{path}: no such table{did_you_mean(path.stem, known)}")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise GridError(f"{path}: cannot be read: {reason}") from error
+    config = check_table(parse_yaml(text, str(path)), str(path))
+    grid = Grid(path, config, tuple(_cells(path.stem, config)))
+    _check_same_data(grid)
+    return grid
+
+
+def _cells(table: str, config: TableConfig) -> Iterator[Cell]:
+    networks = {row.id: row for row in config.rows if row.config}
+    for row in config.rows:
+        trained = networks[row.of] if row.of else row
+        lengths: Sequence[int | None] = row.bits or trained.bits or config.bits
+        if row.baseline == "cosine":
+            lengths = [None]
+        for seed in trained.seeds or config.seeds:
+            for protocol in row.protocols or trained.protocols or config.protocols:
+                for bits in lengths:
+                    network = None
+                    if row.of:
+                        # One backbone for all lengths, so that only the hashing differs; but the
+                        # classifier code stands beside the very network whose codes it explains.
+                        longest = max(trained.bits or config.bits)
+                        own = bits if row.baseline == "classifier" else longest
+                        network = Cell(table, trained, own, protocol, seed)
+                    yield Cell(table, row, bits, protocol, seed, network)
+
+
+def _check_same_data(grid: Grid) -> None:
+    """Refuse rows of one table that do not read the same images in the same roles."""
+    first: tuple[str, Any] | None = None
+    for row in grid.config.rows:
+        cell = next(cell for cell in grid.cells if cell.row is row)
+        try:
+            settings = grid.settings(cell)
+        except ConfigError as error:
+            raise ConfigError(f"{grid.path}: row {row.id}: {error}") from error
+        data = settings.dataset.model_dump(exclude={"protocol", "path"})
+        if first is None:
+            first = (row.id, data)
+        differing = sorted(key for key in data if data[key] != first[1][key])
+        if differing:
+            key = differing[0]
+            raise GridError(
+                f"{grid.path}: rows {first[0]} and {row.id} read different data: dataset.{key} "
+                f"is {first[1][key]!r} and {data[key]!r}"
+            )

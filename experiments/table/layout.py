@@ -1,0 +1,231 @@
+"""A table of results laid out: rows of text from a summary, as Markdown, LaTeX or HTML."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.table.published import Entry, Published
+from experiments.table.summary import AUTHOR
+
+SHOWN = ("mAP", "P@r2", "R@r2", "empty@r2", "P@50", "R-precision")
+"""Columns by the true Hamming distance; the bounds of mAP have a column of their own."""
+
+AUTHORS = "authors' packing"
+"""The group of columns that compare with the papers only."""
+
+NONE = "–"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table.
+
+    Attributes:
+        group: What stands above it, empty where nothing does.
+        name: Its head.
+        text: Returns the entry of a row of the summary.
+    """
+
+    group: str
+    name: str
+    text: Callable[[dict[str, Any]], str]
+
+
+def columns(summary: dict[str, Any], published: Published, protocol: str) -> list[Column]:
+    """Choose the columns of a protocol's table; published numbers only where they compare."""
+    found = [
+        Column("", "method", lambda row: row["label"]),
+        Column("", "bits", lambda row: str(row["bits"] or "float")),
+        Column("", "bytes", lambda row: f"{row['bytes_per_face']:,}"),
+        Column("", "seeds", lambda row: str(len(row["seeds"]))),
+    ]
+    for name in SHOWN:
+        found.append(Column("Hamming distance", name, _metric("metrics", name)))
+        if name == "mAP":
+            found.append(Column("Hamming distance", "by tie order", _bounds))
+    found += [Column(AUTHORS, name, _metric("metrics_author", name)) for name in AUTHOR]
+    if published.why_none(summary, protocol) is None:
+        for metric, distance in _published_metrics(published.beside(summary, protocol)):
+            group = "published" if distance == "hamming" else f"published, {AUTHORS}"
+            found.append(Column(group, metric, _published(published, metric, distance)))
+    return found
+
+
+def rows_of(summary: dict[str, Any], protocol: str) -> list[dict[str, Any]]:
+    """Return the rows of a protocol, in the order of the table."""
+    return [row for row in summary["rows"] if row["protocol"] == protocol]
+
+
+def protocols_of(summary: dict[str, Any]) -> list[str]:
+    """Return the protocols of which there are results, in the order of the table."""
+    return list(dict.fromkeys(row["protocol"] for row in summary["rows"]))
+
+
+def heading(summary: dict[str, Any], protocol: str) -> str:
+    """Name a protocol and how many people and images it has."""
+    faces = rows_of(summary, protocol)[0]["dataset"]
+    what = {
+        "seen": "seen: the people of the queries were trained on, gallery = training set",
+        "unseen": "unseen: people held out of training",
+    }[protocol]
+    return (
+        f"{what} ({faces['query']:,} queries, {faces['gallery']:,} gallery images of "
+        f"{faces['identities']:,} people; {faces['train']:,} training images)"
+    )
+
+
+def published_note(summary: dict[str, Any], published: Published, protocol: str) -> str:
+    """Say which published numbers stand in the table, or why none do."""
+    reason = published.why_none(summary, protocol)
+    if reason:
+        return f"No published numbers beside ours: {reason}."
+    used = {entry.source for entry in published.beside(summary, protocol)}
+    works = "; ".join(
+        f"{source.work}, {source.place}, {source.how}"
+        for name, source in published.sources.items()
+        if name in used
+    )
+    return f"Published: {works}."
+
+
+def markdown(summary: dict[str, Any], published: Published) -> str:
+    """Write the whole table as a Markdown document."""
+    parts = [f"# {summary['title']}", summary["note"], _legend()]
+    for protocol in protocols_of(summary):
+        parts.append(f"## {heading(summary, protocol)}")
+        parts.append(markdown_table(summary, published, protocol))
+        parts.append(published_note(summary, published, protocol))
+    if summary["missing"]:
+        parts.append(f"Not measured yet: {', '.join(summary['missing'])}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def markdown_table(
+    summary: dict[str, Any],
+    published: Published,
+    protocol: str,
+    keep: Callable[[dict[str, Any]], bool] = lambda row: True,
+) -> str:
+    """Write one protocol's table in Markdown, of the rows for which `keep` holds."""
+    chosen = columns(summary, published, protocol)
+    head = [_starred(column) for column in chosen]
+    lines = [head, ["---"] * len(head)]
+    lines += [
+        [column.text(row).replace("|", "\\|") for column in chosen]
+        for row in rows_of(summary, protocol)
+        if keep(row)
+    ]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def latex(summary: dict[str, Any], published: Published) -> str:
+    """Write the tables for LaTeX with booktabs, one a protocol."""
+    parts = ["% needs \\usepackage{booktabs}", f"% {_escape(summary['title'])}"]
+    for protocol in protocols_of(summary):
+        chosen = columns(summary, published, protocol)
+        body = [
+            " & ".join(_escape(column.text(row)) for column in chosen) + r" \\"
+            for row in rows_of(summary, protocol)
+        ]
+        caption = f"{summary['title']}; {heading(summary, protocol)}. {summary['note']}"
+        parts += [
+            r"\begin{table*}",
+            rf"\caption{{{_escape(caption)} $^*$ under the packing of the authors' evaluation.}}",
+            r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
+            rf"\begin{{tabular}}{{l{'r' * (len(chosen) - 1)}}}",
+            r"\toprule",
+            " & ".join(_escape(_starred(column)) for column in chosen) + r" \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table*}",
+        ]
+    return "\n".join(parts) + "\n"
+
+
+def html_table(summary: dict[str, Any], published: Published, protocol: str) -> str:
+    """Write one protocol's table in HTML, with the groups of columns above their heads."""
+    chosen = columns(summary, published, protocol)
+    groups: list[list[Any]] = []
+    for column in chosen:
+        if groups and groups[-1][0] == column.group:
+            groups[-1][1] += 1
+        else:
+            groups.append([column.group, 1])
+    upper = "".join(f'<th colspan="{span}">{html.escape(name)}</th>' for name, span in groups)
+    lower = "".join(f"<th>{html.escape(column.name)}</th>" for column in chosen)
+    body, before = [], None
+    for row in rows_of(summary, protocol):
+        cells = "".join(f"<td>{html.escape(column.text(row))}</td>" for column in chosen)
+        kind = ' class="first"' if row["row"] != before else ""
+        body.append(f"<tr{kind}>{cells}</tr>")
+        before = row["row"]
+    return (
+        f'<table><thead><tr class="groups">{upper}</tr><tr>{lower}</tr></thead>'
+        f"<tbody>{''.join(body)}</tbody></table>"
+    )
+
+
+def _legend() -> str:
+    return (
+        "Mean over seeds, ± the standard deviation where there are several. mAP is the expectation "
+        "over all orders of tied items; *by tie order* gives its worst and best. An asterisk marks "
+        "the packing of the authors' evaluation, which compares with the papers and with nothing "
+        "else. See `experiments/README.md`."
+    )
+
+
+def _starred(column: Column) -> str:
+    before = "published " if column.group.startswith("published") else ""
+    return f"{before}{column.name}{'*' if column.group.endswith(AUTHORS) else ''}"
+
+
+def _metric(section: str, name: str) -> Callable[[dict[str, Any]], str]:
+    def text(row: dict[str, Any]) -> str:
+        value = row[section][name]
+        if value is None:
+            return NONE
+        deviation = "" if value["std"] is None else f" ± {value['std']:.3f}"
+        return f"{value['mean']:.3f}{deviation}"
+
+    return text
+
+
+def _bounds(row: dict[str, Any]) -> str:
+    lower, upper = (row["metrics"][name]["mean"] for name in ("mAP_lower", "mAP_upper"))
+    return f"{lower:.3f} to {upper:.3f}"
+
+
+def _published_metrics(entries: Sequence[Entry]) -> list[tuple[str, str]]:
+    """List metric and distance of each published column, in the order of our own columns."""
+    wanted = {(entry.metric, entry.distance) for entry in entries}
+    ours = [(name, "hamming") for name in SHOWN]
+    return [pair for pair in ours + [(name, "authors") for name in SHOWN] if pair in wanted]
+
+
+def _published(published: Published, metric: str, distance: str) -> Callable[[dict[str, Any]], str]:
+    def text(row: dict[str, Any]) -> str:
+        place = (row["row"], row["dataset"]["name"], row["protocol"], metric, distance)
+        for entry in published.entries:
+            if entry.place == place and str(row["bits"]) in entry.bits:
+                number = entry.bits[str(row["bits"])]
+                return f"{'~' if number.within is None else ''}{number.value:.3f}"
+        return NONE
+
+    return text
+
+
+_LATEX = str.maketrans(
+    {special: f"\\{special}" for special in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "±": r"$\pm$", NONE: "--", "*": "$^*$", "~": r"$\sim$"}
+    | {"^": r"\textasciicircum{}", "<": "$<$", ">": "$>$"}
+)
+
+
+def _escape(text: str) -> str:
+    """Escape what LaTeX reads as commands; an empty line would end a caption."""
+    return " ".join(text.split()).translate(_LATEX)

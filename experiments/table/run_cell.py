@@ -1,0 +1,226 @@
+"""One cell of a table: train what it needs, compute its codes, score them, write its report.
+
+``python -m experiments.table.run_cell TABLE.yaml CELL`` runs in a process of its own; a table
+starts one such process per cell.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from data.configured import find
+from experiments.run.encode import encode_run
+from experiments.run.score import SCHEMA, Subject, score
+from experiments.run.train import train_network, train_or_repair
+from experiments.table import baselines
+from experiments.table.features import features_of
+from experiments.table.grid import Cell, Grid, load_grid
+from experiments.table.reports import write_sealed
+from facehash.codes import packed_width
+from facehash.command_line import DONE, make_app, run
+from facehash.config import RunConfig
+from facehash.errors import InputError, did_you_mean
+from facehash.learning.model_files import ModelFileError
+from facehash.retrieval.codes_file import write_codes
+from facehash.retrieval.vectors import evaluate_vectors
+from facehash.runs.directory import DamagedRunError, RunDirectory, flatten
+from facehash.runs.files import read_history
+
+log = logging.getLogger(__name__)
+
+app = make_app("Measure one cell of a table.")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a table reads and writes.
+
+    Attributes:
+        data: The data set, None to let the configuration say.
+        runs: Folder of the table's run directories.
+        reports: Folder of the cells' reports.
+    """
+
+    data: Path | None
+    runs: Path
+    reports: Path
+
+    def run(self, cell: Cell) -> RunDirectory:
+        """Return the run directory of the network behind a cell."""
+        return RunDirectory(self.runs / (cell.network or cell).name)
+
+    def report(self, cell: Cell) -> Path:
+        """Return where a cell's report is."""
+        return self.reports / cell.report_name
+
+
+def measure(grid: Grid, cell: Cell, places: Places) -> dict[str, Any]:
+    """Measure a cell and write its report.
+
+    Args:
+        grid: The table.
+        cell: One of its cells.
+        places: Where to read and write.
+
+    Returns:
+        The report.
+
+    Raises:
+        InputError: Anything wrong with the data, the configuration, or a file of an earlier run.
+    """
+    settings = grid.settings(cell)
+    source = find_data(grid, cell, places.data)
+    directory = places.run(cell)
+    train_or_repair(settings, source, directory)
+    try:
+        report = _score(cell, settings, directory, places, source)
+        report |= _provenance(grid, cell, directory)
+    except (ModelFileError, DamagedRunError) as error:
+        log.warning("%s: training it anew", error)
+        train_network(settings, source, directory, overwrite=True)
+        report = _score(cell, settings, directory, places, source)
+        report |= _provenance(grid, cell, directory)
+    report["curves"] = _rounded(report["curves"])
+    write_sealed(places.report(cell), report)
+    return report
+
+
+def _provenance(grid: Grid, cell: Cell, directory: RunDirectory) -> dict[str, Any]:
+    """Collect what a report says of the run behind it."""
+    history = read_history(directory.history)
+    try:
+        environment = json.loads(directory.environment.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DamagedRunError(f"{directory.environment}: missing or damaged ({error})") from error
+    return {
+        "cell": {
+            "table": grid.name,
+            "row": cell.row.id,
+            "config": comparable(grid, cell),
+            "epochs": len(history),
+            "train_seconds": round(sum(row["seconds"] for row in history), 1),
+        },
+        "environment": environment,
+    }
+
+
+def _rounded(curves: Any) -> Any:
+    """Round the points of curves, which are drawn and never quoted, to six digits."""
+    if isinstance(curves, dict):
+        return {name: _rounded(part) for name, part in curves.items()}
+    return curves and [round(value, 6) for value in curves]
+
+
+def find_data(grid: Grid, cell: Cell, data: Path | None) -> Path:
+    """Find where a cell's data set lies: where `data` says, or its row's configuration."""
+    config = grid.path.parent / str((cell.network or cell).row.config)
+    return find(grid.settings(cell).dataset, data, config.parent)
+
+
+def comparable(grid: Grid, cell: Cell) -> dict[str, Any]:
+    """Flatten all that decides a cell's numbers, without what may differ between machines."""
+    flat = flatten(grid.settings(cell).model_dump(mode="json"))
+    flat = {key: value for key, value in flat.items() if key not in ("dataset.path", "backend")}
+    return flat | {"baseline": cell.row.baseline}
+
+
+def _score(
+    cell: Cell, settings: RunConfig[Any], directory: RunDirectory, places: Places, source: Path
+) -> dict[str, Any]:
+    if cell.network is None:
+        codes, subject = encode_run(directory.path, source)
+        write_codes(directory.path / "codes.npz", codes)
+        report = score(codes, subject).report
+        report["bytes_per_face"] = packed_width(codes.bits)
+        return report
+    kept = places.runs / "features" / f"{directory.path.name}.npz"
+    features = features_of(directory.path, kept, source)
+    if cell.row.baseline == "cosine":
+        report = _score_vectors(features)
+    else:
+        bits = int(cell.bits or 0)
+        if cell.row.baseline == "classifier":
+            codes = baselines.classifier_code(features, bits, cell.seed)
+        else:
+            codes = baselines.hashed(features, str(cell.row.baseline), bits, cell.seed)
+        report = score(codes, Subject(method=str(cell.row.baseline))).report
+        report["bytes_per_face"] = packed_width(bits)
+    report["seed"] = cell.seed
+    report["dataset"] |= {
+        "name": settings.dataset.name,
+        "protocol": cell.protocol,
+        "train": len(features.train),
+    }
+    return report
+
+
+def _score_vectors(features: baselines.Features) -> dict[str, Any]:
+    metrics, precision_at = evaluate_vectors(
+        features.gallery, features.query, features.gallery_labels, features.query_labels
+    )
+    return {
+        "schema": SCHEMA,
+        "method": "cosine",
+        "bits": None,
+        "seed": None,
+        "backend": None,
+        "dataset": {
+            "identities": len(set(features.gallery_labels.tolist())),
+            "gallery": len(features.gallery),
+            "query": len(features.query),
+        },
+        "metrics": metrics,
+        "metrics_author": None,
+        "curves": {"precision_recall": None, "precision_at": precision_at},
+        "code": None,
+        "seconds": {"encode": None, "score": None},
+        "bytes_per_face": features.gallery.shape[1] * 4,
+    }
+
+
+def _end_with_parent() -> None:
+    """Leave when the process that started this one is gone: its end of our stdin is closed."""
+
+    def wait() -> None:
+        # Not through sys.stdin, whose lock must be free when this process ends by itself.
+        while os.read(0, 1):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+@app.command()
+def cell(
+    table: Path = typer.Argument(help="YAML file of experiments/tables/."),
+    name: str = typer.Argument(help="Of the cell, such as ddh-48-seen-s0."),
+    data: Path | None = typer.Option(None, help="Where the data set is; wins over FACEHASH_DATA."),
+    runs: Path = typer.Option(Path("runs"), help="Folder of run directories, one a table in it."),
+    reports: Path = typer.Option(Path("experiments/results/reports"), help="Folder of reports."),
+    end_with_parent: bool = typer.Option(False, hidden=True),
+) -> int:
+    """Measure one cell of a table, whether or not it has been before.
+
+    Example: python -m experiments.table.run_cell TABLE.yaml ddh-48-seen-s0 --data DIR
+    """
+    if end_with_parent:
+        _end_with_parent()
+    grid = load_grid(table)
+    cells = {cell.name: cell for cell in grid.cells}
+    if name not in cells:
+        raise InputError(f"{table}: has no cell {name!r}{did_you_mean(name, cells)}")
+    report = measure(grid, cells[name], Places(data, runs / grid.name, reports))
+    print(f"{name}: mAP {report['metrics']['mAP']:.4f}")
+    return DONE
+
+
+if __name__ == "__main__":
+    run(app, "experiments.table.run_cell")

@@ -1,0 +1,147 @@
+"""From the reports of cells to one file of results: every number, and its mean over seeds."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.table.grid import Cell, Grid
+from experiments.table.reports import SCHEMA, ResultError, read_sealed
+from experiments.table.run_cell import comparable
+
+METRICS = ("mAP", "mAP_lower", "mAP_upper", "P@r2", "R@r2", "empty@r2", "P@50", "R-precision")
+"""Columns by the true Hamming distance, in order."""
+
+AUTHOR = ("mAP", "P@r2", "R@r2")
+"""Columns under the authors' packing, in order."""
+
+Reports = dict[str, dict[str, Any]]
+"""Reports of finished cells, by the cell's name."""
+
+
+def read_reports(grid: Grid, folder: Path) -> Reports:
+    """Read the reports of the cells that have one.
+
+    Args:
+        grid: The table.
+        folder: Where reports are.
+
+    Raises:
+        ResultError: A report that was changed by hand, is of another schema, or was measured with
+            another configuration than the table now asks for.
+    """
+    reports = {}
+    for cell in grid.cells:
+        path = folder / cell.report_name
+        if path.is_file():
+            reports[cell.name] = _checked(grid, cell, path)
+    return reports
+
+
+def _checked(grid: Grid, cell: Cell, path: Path) -> dict[str, Any]:
+    report = read_sealed(path)
+    then, now = report.get("cell", {}).get("config", {}), comparable(grid, cell)
+    # A report under another cell's name would otherwise pass: a baseline's length is no key there.
+    then |= {"codes": (report.get("bits"), report.get("seed"))}
+    now |= {"codes": (cell.bits, cell.seed)}
+    differing = [
+        f"{key} (was {then.get(key)!r}, now {now.get(key)!r})"
+        for key in sorted(then.keys() | now.keys())
+        if then.get(key) != now.get(key)
+    ]
+    if differing:
+        raise ResultError(
+            f"{path}: measured with another configuration: {', '.join(differing)}; delete it to "
+            "measure the cell again, or choose another --results"
+        )
+    return report
+
+
+def summarize(grid: Grid, reports: Reports) -> dict[str, Any]:
+    """Gather a table's results.
+
+    Args:
+        grid: The table.
+        reports: Of the cells that are done.
+
+    Returns:
+        Plain values: title and note, ``"cells"`` with each number and what it was made with,
+        ``"rows"`` with mean and standard deviation over seeds, and ``"missing"``, the names of
+        cells without a report.
+    """
+    done = [cell for cell in grid.cells if cell.name in reports]
+    # In the order of the table, also where the first seed has not come as far as another.
+    groups: dict[tuple[str, str, int | None], list[Cell]] = {
+        (cell.row.id, cell.protocol, cell.bits): [] for cell in grid.cells
+    }
+    for cell in done:
+        groups[cell.row.id, cell.protocol, cell.bits].append(cell)
+    papers = grid.config.papers
+    return {
+        "schema": SCHEMA,
+        "table": grid.name,
+        "title": grid.config.title,
+        "note": grid.config.note,
+        "papers": papers and papers.model_dump(),
+        "rows": [
+            _mean(cells, [reports[cell.name] for cell in cells])
+            for cells in groups.values()
+            if cells
+        ],
+        "cells": [_cell(cell, reports[cell.name]) for cell in done],
+        "missing": [cell.name for cell in grid.cells if cell.name not in reports],
+    }
+
+
+def _cell(cell: Cell, report: Mapping[str, Any]) -> dict[str, Any]:
+    environment = report["environment"]
+    return {
+        "row": cell.row.id,
+        "protocol": cell.protocol,
+        "bits": cell.bits,
+        "seed": cell.seed,
+        "dataset": report["dataset"],
+        "metrics": report["metrics"],
+        "metrics_author": report["metrics_author"],
+        "network": (cell.network or cell).name,
+        "epochs": report["cell"]["epochs"],
+        "train_seconds": report["cell"]["train_seconds"],
+        "commit": environment["git_commit"],
+        "backend": environment["backend"],
+        "device": environment["device"],
+        "python": environment["python"],
+        "packages": environment["packages"],
+        "report": cell.report_name,
+    }
+
+
+def _mean(cells: Sequence[Cell], reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    first = cells[0]
+    faces = reports[0]["dataset"]
+    values = {name: [report["metrics"].get(name) for report in reports] for name in METRICS}
+    author = {
+        name: [(report["metrics_author"] or {}).get(name) for report in reports] for name in AUTHOR
+    }
+    return {
+        "row": first.row.id,
+        "label": first.row.label,
+        "baseline": first.row.baseline,
+        "protocol": first.protocol,
+        "bits": first.bits,
+        "bytes_per_face": reports[0]["bytes_per_face"],
+        "seeds": [cell.seed for cell in cells],
+        "dataset": {key: faces[key] for key in ("name", "identities", "train", "gallery", "query")},
+        "metrics": {name: _statistics(numbers) for name, numbers in values.items()},
+        "metrics_author": {name: _statistics(numbers) for name, numbers in author.items()},
+    }
+
+
+def _statistics(numbers: Sequence[float | None]) -> dict[str, float | None] | None:
+    """Return mean and sample standard deviation (None of one seed); None where nothing applies."""
+    known = [number for number in numbers if number is not None]
+    if not known:
+        return None
+    deviation = statistics.stdev(known) if len(known) > 1 else None
+    return {"mean": statistics.fmean(known), "std": deviation}

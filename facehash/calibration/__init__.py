@@ -1,0 +1,1 @@
+"""Distance thresholds, and how they are measured."""

@@ -1,0 +1,1 @@
+"""Detectors: from a photo to faces."""

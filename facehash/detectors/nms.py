@@ -1,0 +1,53 @@
+"""One face for each face: what to do when a detector answers several times for the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facehash.detectors.base import Face
+
+_SAME_FACE = 0.3
+_INSIDE = 0.7
+
+
+def distinct(faces: Sequence[Face]) -> list[Face]:
+    """Keep of faces that overlap the one with the highest score.
+
+    Two boxes are of one face when the area they share is more than 0.3 of the area they cover
+    together, or more than 0.7 of the smaller one. The second rule is for a face that fills a large
+    photo: parts of it are found as faces at a scale too fine for the whole, and no face lies
+    inside another.
+
+    Args:
+        faces: In any order.
+
+    Returns:
+        Those kept, largest box first.
+    """
+    kept: list[Face] = []
+    for face in sorted(faces, key=lambda face: -face.score):
+        if not kept or not _same_face(face.box, np.array([one.box for one in kept])).any():
+            kept.append(face)
+    return largest_first(kept)
+
+
+def largest_first(faces: Sequence[Face]) -> list[Face]:
+    """Sort faces by the area of their boxes, of equal ones the higher score first."""
+    return sorted(faces, key=lambda face: (-face.box[2] * face.box[3], -face.score))
+
+
+def _same_face(
+    box: tuple[float, float, float, float], others: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    x, y, width, height = box
+    left, top = np.maximum(x, others[:, 0]), np.maximum(y, others[:, 1])
+    right = np.minimum(x + width, others[:, 0] + others[:, 2])
+    bottom = np.minimum(y + height, others[:, 1] + others[:, 3])
+    shared = np.maximum(right - left, 0) * np.maximum(bottom - top, 0)
+    own, theirs = width * height, others[:, 2] * others[:, 3]
+    same = shared > _SAME_FACE * (own + theirs - shared)
+    inside = shared > _INSIDE * np.minimum(own, theirs)
+    return np.asarray(same | inside)

@@ -1,0 +1,78 @@
+"""Detectors by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from facehash.detectors.base import Detector
+from facehash.embedders.base import Embedder
+from facehash.errors import InputError, did_you_mean
+from facehash.specification import convert_options, number, one_of, split_specification
+
+DETECTORS = ("yunet", "haar", "whole")
+
+_OPTIONS: dict[str, dict[str, Callable[[str], Any]]] = {
+    "yunet": {"score": number},
+    "haar": {"keep": one_of("all", "first", "largest")},
+    "whole": {},
+}
+
+
+def make_detector(specification: str = "yunet", weights_dir: Path | None = None) -> Detector:
+    """Make a detector; cheap, so that every worker process can make its own.
+
+    Args:
+        specification: ``yunet`` or ``yunet,score=0.9``; ``haar`` or ``haar,keep=largest`` or
+            ``haar,keep=first``; ``whole``, which takes every picture as one face.
+        weights_dir: Where weights are looked for first.
+
+    Returns:
+        A detector that may be pickled.
+
+    Raises:
+        InputError: Unknown, a wrong option, missing or damaged weights, an OpenCV without
+            cascades.
+    """
+    name, texts = split_specification(specification)
+    if name not in DETECTORS:
+        raise InputError(f"detector {name!r} is unknown{did_you_mean(name, DETECTORS)}")
+    options = convert_options(specification, texts, _OPTIONS[name])
+    # Imported when asked for: OpenCV takes a moment to load.
+    if name == "yunet":
+        from facehash.detectors.yunet import YuNet
+
+        return YuNet(weights_dir=weights_dir, **options)
+    if name == "haar":
+        from facehash.detectors.haar import Haar
+
+        return Haar(**options)
+    from facehash.detectors.full_image import Whole
+
+    return Whole()
+
+
+def crop_warning(detector: Detector, embedder: Embedder) -> str | None:
+    """Say in a sentence if a detector's faces are cropped otherwise than an embedder expects.
+
+    Args:
+        detector: What finds the faces.
+        embedder: What they are cropped for.
+
+    Returns:
+        A warning, or None where the two go together. Pictures taken as faces by ``whole`` are
+        trusted to be cropped as they should be.
+    """
+    name = detector.identity.partition(":")[0]
+    if embedder.crop == "none" and name != "whole":
+        return (
+            f"the embedder learned from pictures as they are, and {name} cuts faces out of them: "
+            "expect worse results; the detector 'whole' takes pictures as they are"
+        )
+    if embedder.crop not in ("box", "none") and name == "haar":
+        return (
+            f"the embedder expects faces aligned by landmarks ({embedder.crop}), and haar finds "
+            "none: boxes are cropped instead, expect worse results"
+        )
+    return None

@@ -1,0 +1,58 @@
+"""Which queries a retrieval grid shows: a fair spread, not a pick."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facehash.codes import CodesError
+from facehash.hamming.search import top_k
+from facehash.retrieval.codes_file import CodeSet
+from facehash.retrieval.ties import Values
+
+
+class Examples(NamedTuple):
+    """Queries with the gallery items nearest to them.
+
+    Attributes:
+        queries: int64 (rows,), query indices.
+        found: int64 (rows, columns), gallery indices, nearest first, ties by index.
+        distances: int64 (rows, columns), their Hamming distances.
+        right: bool (rows, columns), whether an item has the query's identity.
+    """
+
+    queries: NDArray[np.int64]
+    found: NDArray[np.int64]
+    distances: NDArray[np.int64]
+    right: NDArray[np.bool_]
+
+
+def spread_examples(
+    codes: CodeSet, average_precision: Values, rows: int = 8, columns: int = 10
+) -> Examples:
+    """Take queries at even steps from the best to the worst average precision.
+
+    Args:
+        codes: The codes that were scored.
+        average_precision: float64 (q,), the score of each query (``per_query["mAP"]``).
+        rows: Queries to take; all of them when there are fewer.
+        columns: Gallery items to find for each; all of them when there are fewer.
+
+    Raises:
+        CodesError: Not one score a query.
+    """
+    if average_precision.shape != codes.query_labels.shape:
+        raise CodesError(
+            f"one average precision a query is needed, got {average_precision.shape} for "
+            f"{codes.query_labels.shape}"
+        )
+    ranking = np.argsort(-average_precision, kind="stable")
+    steps = np.linspace(0, len(ranking) - 1, min(rows, len(ranking)))
+    queries = ranking[np.round(steps).astype(np.int64)]
+    found, distances = top_k(
+        codes.gallery_codes, codes.query_codes[queries], codes.bits, columns, threads=1
+    )
+    right = codes.gallery_labels[found] == codes.query_labels[queries, None]
+    return Examples(queries, found, distances, right)

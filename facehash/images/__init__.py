@@ -1,0 +1,1 @@
+"""Reading photos, and cutting faces out of them."""

@@ -1,0 +1,1 @@
+"""What a library computes from its rows: codes and index arrays."""

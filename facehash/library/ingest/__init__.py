@@ -1,0 +1,1 @@
+"""From a folder of photos to rows of a library."""

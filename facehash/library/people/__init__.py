@@ -1,0 +1,1 @@
+"""People of a library: their names, and forgetting them."""

@@ -1,0 +1,1 @@
+"""The folder and the database of a library."""

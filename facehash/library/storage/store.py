@@ -1,0 +1,246 @@
+"""The truth of a library: its database, and what is asked of it and written to it.
+
+A library is a directory that only its owner can read::
+
+    library.db      SQLite: photos, faces, people, settings, crops
+    index/          arrays made of the database, see `facehash.library.derived.arrays`
+    lock            held by the one process that writes
+
+A library may come from somebody else. Nothing in it is believed to be what it should be before it
+was looked at: no link is followed out of the folder, and no row is of another type than it was
+written in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal, Self
+
+from facehash.index.base import Ids, Rows, Space
+from facehash.library.storage.database import DamagedLibraryError, Database, LibraryError
+from facehash.library.storage.folder import make_private_file, make_private_folder
+from facehash.library.storage.outside import DATABASE, refuse_ways_out
+from facehash.library.storage.records import (
+    UNDER,
+    FileState,
+    NewFace,
+    NewPhoto,
+    StoredFace,
+    blob,
+    bytes_of,
+    path_of,
+    stored_face,
+    stored_rows,
+    under,
+)
+from facehash.library.storage.schema import migrate
+from facehash.library.storage.settings import Settings, read_settings
+
+Column = Literal["embedding", "code"]
+
+
+class Store:
+    """An open library.
+
+    Attributes:
+        directory: Where it is.
+        database: The connection, for the rooms of this package.
+    """
+
+    def __init__(self, directory: Path, database: Database) -> None:
+        self.directory, self.database = directory, database
+
+    @classmethod
+    def open(cls, directory: Path) -> Self:
+        """Open a library that exists.
+
+        Raises:
+            LibraryError: There is none, it is of a newer version, or damaged.
+            InputError: Something in it leads outside.
+        """
+        refuse_ways_out(directory)
+        path = directory / DATABASE
+        if not path.is_file():
+            raise LibraryError(
+                f"{directory}: {'not a library' if directory.exists() else 'no such library'} "
+                f"(facehash index FOLDER --library {directory} makes one)"
+            )
+        database = Database(path)
+        try:
+            migrate(database)
+        except BaseException:
+            database.close()
+            raise
+        return cls(directory, database)
+
+    @classmethod
+    def create(cls, directory: Path) -> Self:
+        """Open a library, or make one in a folder that is empty or missing.
+
+        Raises:
+            LibraryError: The folder holds something else.
+            OSError: It cannot be made.
+        """
+        path = directory / DATABASE
+        if not path.exists():
+            # Asked again, as another process may have made it in between.
+            if directory.is_dir() and any(directory.iterdir()) and not path.exists():
+                raise LibraryError(
+                    f"{directory}: not empty and not a library; give a folder of its own"
+                )
+            make_private_folder(directory)
+            make_private_file(path)
+        return cls.open(directory)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
+    def settings(self) -> Settings:
+        """Return what the library was made with.
+
+        Raises:
+            LibraryError: It was never indexed, or its settings are damaged.
+        """
+        settings = read_settings(self.database)
+        if settings is None:
+            raise LibraryError(
+                f"{self.directory}: an empty library; facehash index FOLDER "
+                f"--library {self.directory} fills it"
+            )
+        return settings
+
+    def generation(self) -> int:
+        """Return a number that grows with every change of the faces.
+
+        Raises:
+            DamagedLibraryError: It is no number.
+        """
+        number = self.database.value("SELECT number FROM generation")
+        if not isinstance(number, int):
+            raise DamagedLibraryError(f"{self.directory}: its generation is {number!r:.60}")
+        return number
+
+    def digests(self) -> set[bytes]:
+        """Return the SHA-256 of every photo that is known or kept out."""
+        rows = self.database.rows("SELECT digest FROM photos UNION SELECT digest FROM kept_out")
+        return {digest for (digest,) in rows}
+
+    def files_under(self, folder: Path) -> dict[Path, tuple[FileState, bool]]:
+        """Return the files known under a folder, each with whether it need not be read again."""
+        found = self.database.rows(
+            "SELECT path, size, mtime_ns, photo_id IS NOT NULL OR reason = 'too_large_file' "  # noqa: S608
+            f"FROM paths WHERE {UNDER}",
+            under(folder),
+        )
+        return {path_of(path): (FileState(*state), bool(known)) for path, *state, known in found}
+
+    def add(self, photos: Iterable[NewPhoto]) -> None:
+        """Write files that were read, all of them or none.
+
+        A content that is known gets another path; its faces stay as they are.
+        """
+        with self.database.transaction():
+            for photo in photos:
+                self._add(photo)
+
+    def _add(self, photo: NewPhoto) -> None:
+        run, value = self.database.run, self.database.value
+        photo_id = None
+        if photo.digest is not None:
+            if value("SELECT 1 FROM kept_out WHERE digest = ?", (photo.digest,)):
+                return
+            photo_id = value("SELECT id FROM photos WHERE digest = ?", (photo.digest,))
+            if photo_id is None:
+                photo_id = run(
+                    "INSERT INTO photos (digest, width, height, reason, detail) "
+                    "VALUES (?, ?, ?, ?, ?)",
+                    (photo.digest, *(photo.size or (None, None)), photo.reason, photo.detail),
+                )
+                for number, face in enumerate(photo.faces, start=1):
+                    self._add_face(photo_id, number, face)
+        run(
+            "INSERT OR REPLACE INTO paths (path, photo_id, size, mtime_ns, reason, detail) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (bytes_of(photo.path), photo_id, photo.state.size, photo.state.mtime_ns,
+             *((photo.reason, photo.detail) if photo_id is None else (None, None))),
+        )  # fmt: skip
+
+    def _add_face(self, photo_id: int, number: int, face: NewFace) -> None:
+        face_id = self.database.run(
+            "INSERT INTO faces (photo_id, number, x, y, width, height, landmarks, score, quality, "
+            "embedding, code) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (photo_id, number, *face.box, blob(face.landmarks), face.score, face.quality,
+             blob(face.embedding), blob(face.code)),
+        )  # fmt: skip
+        self.database.run("INSERT INTO crops VALUES (?, ?)", (face_id, face.jpeg))
+
+    def remove_files(self, paths: Collection[Path]) -> None:
+        """Drop files, then what no file shows any more, and people without a face."""
+        with self.database.transaction():
+            gone = [(bytes_of(path),) for path in paths]
+            self.database.run_many("DELETE FROM paths WHERE path = ?", gone)
+            self.prune()
+
+    def prune(self) -> None:
+        """Drop photos without a file, with their faces, and people without a face."""
+        self.database.run(
+            "DELETE FROM photos WHERE id NOT IN "
+            "(SELECT photo_id FROM paths WHERE photo_id IS NOT NULL)"
+        )
+        self.database.run(
+            "DELETE FROM people WHERE id NOT IN "
+            "(SELECT person_id FROM faces WHERE person_id IS NOT NULL)"
+        )
+
+    def rows(self, column: Column, space: Space) -> Iterator[tuple[Ids, Rows]]:
+        """Yield the faces' embeddings or codes in the order of their ids, some thousands at a time.
+
+        Args:
+            column: Which of both.
+            space: Where they live.
+
+        Yields:
+            Ids int64 (n,), and rows (n, width) of the space's dtype. Faces without are left out.
+
+        Raises:
+            DamagedLibraryError: A row of another length.
+        """
+        query = f"SELECT id, {column} FROM faces WHERE {column} IS NOT NULL ORDER BY id"  # noqa: S608
+        for batch in self.database.batches(query):
+            yield stored_rows(batch, column, space, self.directory)
+
+    def faces(self, ids: Sequence[int] | None = None) -> list[StoredFace]:
+        """Return faces as they are shown, by default all, in the order asked for.
+
+        Raises:
+            LibraryError: There is no face with such an id.
+        """
+        if ids is None:
+            rows = self.database.rows(f"{_FACES} ORDER BY faces.id")
+            return [stored_face(row, self.directory) for row in rows]
+        found = []
+        for face_id in ids:
+            rows = self.database.rows(f"{_FACES} WHERE faces.id = ?", (int(face_id),))
+            if not rows:
+                raise LibraryError(f"{self.directory}: has no face {face_id}")
+            found.append(stored_face(rows[0], self.directory))
+        return found
+
+    def crop(self, face_id: int) -> bytes | None:
+        """Return the JPEG of a face, None where there is none."""
+        jpeg = self.database.value("SELECT jpeg FROM crops WHERE face_id = ?", (face_id,))
+        return jpeg if isinstance(jpeg, bytes) else None
+
+
+_FACES = """
+    SELECT faces.id, (SELECT min(path) FROM paths WHERE paths.photo_id = faces.photo_id),
+        number, x, y, width, height, people.name, score, quality
+    FROM faces LEFT JOIN people ON people.id = faces.person_id"""

@@ -1,0 +1,1 @@
+"""Check, export and count a library."""

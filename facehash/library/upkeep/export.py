@@ -1,0 +1,160 @@
+"""A library's faces in a file for other tools: CSV, JSON or HDF5."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facehash.errors import InputError
+from facehash.library.derived.arrays import spaces
+from facehash.library.derived.codes import read_hasher
+from facehash.library.storage.folder import replacing_privately
+from facehash.library.storage.records import StoredFace
+from facehash.library.storage.settings import Settings
+from facehash.library.storage.store import Store
+
+COLUMNS = ("face_id", "name", "path", "face", "x", "y", "width", "height", "score", "quality")
+
+# The wide ones are computed too, where spreadsheets speak Chinese, Japanese or Korean.
+_FORMULA = tuple(
+    "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}"
+    "\N{FULLWIDTH COMMERCIAL AT}"
+)
+_CONTROL = ("\t", "\r", "\n")
+
+
+def export(store: Store, path: Path) -> int:
+    """Write all faces to a file that only its owner can read.
+
+    CSV holds a line a face, without vectors. JSON holds them with vectors and codes (in hex).
+    HDF5 holds arrays of n rows: ``face_id``, ``name`` and ``path`` (text), ``face``, ``box``
+    (float64 (n, 4)), ``score``, ``quality``, and ``embedding`` (float32) and ``code`` (packed
+    uint8) where the library has them; what the library was made with is in the attributes.
+
+    Args:
+        store: The library.
+        path: A file ending in .csv, .json, .h5 or .hdf5.
+
+    Returns:
+        How many faces were written.
+
+    Raises:
+        InputError: Another ending.
+        LibraryError: The library is empty or damaged.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".json", ".h5", ".hdf5"):
+        raise InputError(f"{path}: an export ends in .csv, .json, .h5 or .hdf5")
+    with store.database.snapshot():
+        settings, faces = store.settings(), store.faces()
+        rows = {} if suffix == ".csv" else _rows(store, settings)
+    with replacing_privately(path) as temporary:
+        if suffix == ".csv":
+            with temporary.open("w", newline="", encoding="utf-8", errors="replace") as file:
+                write_csv(file, COLUMNS, (_values(face) for face in faces))
+        elif suffix == ".json":
+            _write_json(temporary, settings, faces, rows)
+        else:
+            _write_hdf5(temporary, settings, faces, rows)
+    return len(faces)
+
+
+def write_csv(file: TextIO, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    """Write a table that a spreadsheet shows as it is and never computes.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe in front, its sign for text.
+
+    Args:
+        file: Where to write, opened with ``newline=""``.
+        columns: Names of the columns.
+        rows: Values; None becomes empty.
+    """
+    writer = csv.writer(file)
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([plain(value) if isinstance(value, str) else value for value in row])
+
+
+def plain(text: str) -> str:
+    """Return text with an apostrophe in front where a spreadsheet would take it for a formula."""
+    computed = text.lstrip()[:1] in _FORMULA or text[:1] in _CONTROL
+    return f"'{text}" if text and computed else text
+
+
+def _values(face: StoredFace) -> tuple[object, ...]:
+    return (face.id, face.name, str(face.path), face.number, *face.box, face.score, face.quality)
+
+
+def _rows(store: Store, settings: Settings) -> dict[str, dict[int, NDArray[Any]]]:
+    """Return embeddings and codes by face."""
+    fitted = read_hasher(store.database, settings) is not None
+    return {
+        column: {
+            int(face_id): row
+            for ids, rows in store.rows(column, space)
+            for face_id, row in zip(ids, rows, strict=True)
+        }
+        for column, space in spaces(settings, fitted).items()
+    }
+
+
+def _write_json(
+    path: Path,
+    settings: Settings,
+    faces: list[StoredFace],
+    rows: dict[str, dict[int, NDArray[Any]]],
+) -> None:
+    listed = []
+    for face in faces:
+        entry = dict(zip(COLUMNS, _values(face), strict=True))
+        for column, values in rows.items():
+            row = values.get(face.id)
+            if row is not None:
+                entry[column] = row.tobytes().hex() if column == "code" else row.tolist()
+        listed.append(entry)
+    value = {"schema": 1, "settings": dataclasses.asdict(settings), "faces": listed}
+    # A path that is not text must not end the export; JSON's escapes keep such names as they are.
+    text = json.dumps(value, indent=1, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _write_hdf5(
+    path: Path,
+    settings: Settings,
+    faces: list[StoredFace],
+    rows: dict[str, dict[int, NDArray[Any]]],
+) -> None:
+    import h5py
+
+    text = h5py.string_dtype()
+    with h5py.File(path, "w") as file:
+        file.attrs["schema"] = 1
+        for key, value in dataclasses.asdict(settings).items():
+            if value is not None:
+                file.attrs[key] = _whole(value) if isinstance(value, str) else value
+        file["face_id"] = np.array([face.id for face in faces], np.int64)
+        file["face"] = np.array([face.number for face in faces], np.int64)
+        file["box"] = np.array([face.box for face in faces], np.float64).reshape(-1, 4)
+        file["score"] = np.array([face.score for face in faces], np.float64)
+        file["quality"] = np.array([face.quality for face in faces], np.float64)
+        for key, values in (
+            ("name", [_whole(face.name or "") for face in faces]),
+            ("path", [str(face.path).encode("utf-8", "replace") for face in faces]),
+        ):
+            file.create_dataset(key, data=np.array(values, object), dtype=text)
+        for column, found in rows.items():
+            # Every face has both, or `check` tells of it.
+            if len(found) == len(faces) and faces:
+                file[column] = np.stack([found[face.id] for face in faces])
+
+
+def _whole(text: str) -> str:
+    """Return text without the sign at which HDF5 would end it."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

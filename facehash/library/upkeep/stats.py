@@ -1,0 +1,82 @@
+"""What a library holds, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from facehash.library.storage.records import UnreadFile, path_of
+from facehash.library.storage.settings import Settings
+from facehash.library.storage.store import Store
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a library holds.
+
+    Attributes:
+        settings: What it was made with.
+        photos: Contents that could be read.
+        files: Files that show them; copies count.
+        unreadable: How many files could not be read, by reason.
+        faces: Faces.
+        without_faces: Photos without any.
+        people: People with a name.
+        named: Faces with a name.
+        kept_out: Photos that were forgotten and do not come back.
+        bytes: What it takes on the disk.
+    """
+
+    settings: Settings
+    photos: int
+    files: int
+    unreadable: dict[str, int]
+    faces: int
+    without_faces: int
+    people: int
+    named: int
+    kept_out: int
+    bytes: int
+
+
+def count(store: Store) -> Statistics:
+    """Count what a library holds.
+
+    Raises:
+        LibraryError: It is empty or damaged.
+    """
+    value = store.database.value
+    reasons = store.database.rows(
+        "SELECT coalesce(paths.reason, photos.reason) AS why, count(*) FROM paths "
+        "LEFT JOIN photos ON photos.id = photo_id WHERE why IS NOT NULL GROUP BY why ORDER BY why"
+    )
+    return Statistics(
+        settings=store.settings(),
+        photos=value("SELECT count(*) FROM photos WHERE reason IS NULL"),
+        files=value(
+            "SELECT count(*) FROM paths JOIN photos ON photos.id = photo_id "
+            "WHERE photos.reason IS NULL"
+        ),
+        unreadable={str(reason): number for reason, number in reasons},
+        faces=value("SELECT count(*) FROM faces"),
+        without_faces=value(
+            "SELECT count(*) FROM photos WHERE reason IS NULL "
+            "AND id NOT IN (SELECT photo_id FROM faces)"
+        ),
+        people=value("SELECT count(*) FROM people"),
+        named=value("SELECT count(*) FROM faces WHERE person_id IS NOT NULL"),
+        kept_out=value("SELECT count(*) FROM kept_out"),
+        bytes=sum(path.stat().st_size for path in store.directory.rglob("*") if path.is_file()),
+    )
+
+
+def list_without_faces(store: Store) -> Iterator[UnreadFile]:
+    """Yield the files that no search can find, by path: not read, or without a face."""
+    query = (
+        "SELECT path, coalesce(paths.reason, photos.reason), coalesce(paths.detail, photos.detail) "
+        "FROM paths LEFT JOIN photos ON photos.id = photo_id "
+        "WHERE photo_id IS NULL OR photo_id NOT IN (SELECT photo_id FROM faces) ORDER BY path"
+    )
+    for batch in store.database.batches(query):
+        for path, reason, detail in batch:
+            yield UnreadFile(path_of(path), reason or "no_face", detail or "")

@@ -1,0 +1,48 @@
+"""The multiply-adds that the benchmarks divide by, against a sum by hand."""
+
+import keras
+import pytest
+
+from benchmarks.training.flops import multiply_adds, training_flops
+from dcbh.model import DCBH
+
+PEOPLE = ["ann", "bob", "eve"]
+
+
+def test_the_products_of_ddh_are_those_counted_by_hand(make_model):
+    convolutions = (
+        30 * 30 * (3 * 3 * 3) * 20 + 14 * 14 * (2 * 2 * 20) * 40 + 6 * 6 * (2 * 2 * 40) * 60
+    )
+    local = 2 * 2 * (2 * 2 * 60) * 80
+    dense = 860 * (12 * 4) + 12 * 4 + 12 * 3  # features, divide-and-encode, classifier
+    assert sum(multiply_adds(make_model()).values()) == convolutions + local + dense
+
+
+def test_the_products_of_dcbh_are_those_counted_by_hand():
+    model = DCBH(bits=48, identities=PEOPLE, pixel_mean=120.0, pixel_std=60.0)
+    a_convolution = (
+        32 * 32 * (9 * 64) * 64
+    )  # the same in each group: half the sides, twice the depth
+    first = 32 * 32 * (9 * 3) * 64
+    convolutions = first + 6 * a_convolution + 3 * a_convolution // 2  # 3 double the depth
+    dense = (256 + 512) * (48 * 6) + 48 * 3 + 48 * 6 * 3  # feature, and two classifiers
+    assert sum(multiply_adds(model).values()) == convolutions + dense
+    assert training_flops(model) == 2 * 3 * (convolutions + dense)
+    assert training_flops(model) / 1e9 == pytest.approx(1.71, abs=0.005)
+
+
+def test_the_order_of_channels_does_not_change_the_products():
+    def convolve(order, shape):
+        return keras.Sequential(
+            [keras.Input(shape), keras.layers.Conv2D(5, 3, data_format=order, padding="same")]
+        )
+
+    [last] = multiply_adds(convolve("channels_last", (8, 6, 2))).values()
+    [first] = multiply_adds(convolve("channels_first", (2, 8, 6))).values()
+    assert last == first == 8 * 6 * (3 * 3 * 2) * 5
+
+
+def test_a_kernel_of_an_unknown_kind_is_refused_rather_than_left_out():
+    model = keras.Sequential([keras.Input((8, 2)), keras.layers.Conv1D(5, 3)])
+    with pytest.raises(ValueError, match="is a Conv1D"):
+        multiply_adds(model)

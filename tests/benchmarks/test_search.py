@@ -1,0 +1,106 @@
+"""What the benchmarks conclude from what they measured."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import pairs
+from benchmarks.search import hamming as search
+from benchmarks.search import verification
+from benchmarks.search.opening import time_opening
+from benchmarks.training.fit import verdict
+from facehash.index.base import Space
+
+
+@pytest.mark.parametrize(
+    ("quartiles", "said"),
+    [((0.95, 1.1), "met"), ((0.9, 1.1), "not resolved"), ((0.8, 0.949), "missed")],
+)
+def test_a_bar_is_met_only_when_the_lower_quartile_reaches_it(quartiles, said):
+    assert verdict(*quartiles) == said
+
+
+def test_a_threshold_keeps_to_the_false_match_rate():
+    impostor = np.array([0.1, 0.2, 0.2, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1])
+    assert verification.threshold_at(impostor, 0.1) == pytest.approx(0.15)
+    # Two pairs are equally far: both or none.
+    assert verification.threshold_at(impostor, 0.2) == pytest.approx(0.15)
+    assert verification.threshold_at(impostor, 0.3) == pytest.approx(0.35)
+    assert verification.threshold_at(impostor, 0) == pytest.approx(0.05)
+
+
+def test_every_pair_is_counted_once_as_of_one_person_or_two():
+    rows = np.array([[0, 0], [3, 4], [0, 1], [0, 2]], np.float32)
+    space = Space("euclidean", 2)
+    found = verification.pairs(rows, np.array([0, 0, 1, 1]), space)
+    assert found.genuine.tolist() == [1, 5]
+    assert np.allclose(found.impostor, [1, 2, np.sqrt(13), np.sqrt(18)])
+    assert verification.rates(found, 1.5) == {
+        "false_match_rate": 0.25, "false_non_match_rate": 0.5,
+    }  # fmt: skip
+
+
+def test_a_threshold_is_tried_on_people_on_whom_it_was_not_chosen():
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(20), 4)
+    rows = rng.normal(size=(20, 8))[labels] + 0.1 * rng.normal(size=(80, 8))
+    result = verification.measure(rows.astype(np.float32), labels, Space("cosine", 8), 0.01)
+    assert result["genuine_pairs"] == 20 * 6 and result["impostor_pairs"] == 80 * 79 // 2 - 120
+    assert result["false_match_rate"] <= 0.01 and result["false_non_match_rate"] < 0.05
+    assert len(result["chosen_on_one_half_tried_on_the_other"]) == 2
+
+
+def test_ways_take_turns_forth_and_back_after_one_that_is_not_timed():
+    calls = []
+    ways = {name: lambda name=name: calls.append(name) for name in "abc"}
+    seconds = pairs.take_turns(ways, 2, {"calls": lambda: len(calls), "none": lambda: 0})
+    assert "".join(calls) == "abc" + "abc" + "cba"
+    assert seconds["calls"] == {name: [1, 1] for name in "abc"}
+    assert seconds["none"] == {name: [0, 0] for name in "abc"}
+
+
+def test_the_rival_that_is_faster_in_a_turn_is_the_one_that_counts():
+    seconds = {"ours": [1.0, 2.0, 1.0], "heap": [4.0, 6.0, 9.0], "counting": [5.0, 4.0, 3.0]}
+    found = pairs.ratio(seconds, "ours", ("heap", "counting"))
+    assert found == {"median": 3.0, "quartiles": [2.5, 3.5]}
+
+
+@pytest.mark.parametrize(
+    ("quartiles", "bar", "most", "said"),
+    [
+        ([3.0, 4.0], 3, False, "met"),
+        ([2.9, 4.0], 3, False, "not resolved"),
+        ([2.0, 2.9], 3, False, "missed"),
+        ([1.1, 1.3], 1.3, True, "met"),
+        ([1.1, 1.4], 1.3, True, "not resolved"),
+        ([1.4, 1.5], 1.3, True, "missed"),
+    ],
+)
+def test_a_ratio_has_to_be_at_least_or_at_most_its_bar(quartiles, bar, most, said):
+    assert pairs.verdict({"median": 0, "quartiles": quartiles}, bar, most) == said
+
+
+def test_ours_and_both_ways_of_the_rival_find_the_same_distances():
+    for bits in (64, 128):
+        gallery, queries = search.draw_codes(10**4, bits)
+        searches = search.code_searches(gallery, bits, 1)
+        found = [one(queries[:5]) for one in searches.values()]
+        assert len(found) == 3 and all((other == found[0]).all() for other in found)
+    queries, searches = search.vector_searches(10**4)
+    ours, rival = (one(queries[:5]) for one in searches.values())
+    assert np.allclose(ours, rival, atol=1e-5)
+
+
+def test_a_library_is_opened_and_searched(tmp_path):
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 256, (1500, 8), np.uint8)
+    found = time_opening(codes, codes[:2], 2)
+    assert (found["rows"], found["bits"]) == (1500, 64)
+    assert found["milliseconds"].keys() == {"open", "first search", "second search"}
+
+
+def test_the_committed_result_of_the_search_says_what_its_figures_say():
+    result = json.loads(search.RESULT.read_text(encoding="utf-8"))
+    assert result["bars"] == search.judge(result)
+    assert all(case["same_distances"] for case in result["cases"])

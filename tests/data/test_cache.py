@@ -1,0 +1,360 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from benchmarks.training.data import write_python_2_pickle
+from data import cache as module
+from data.cache import Block, CacheError, cache_path, open_or_build, read_into_memory
+from data.faces import Faces
+from facehash.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Bytes:
+    """A source whose files are images of one value each, the value being the file's content."""
+
+    side = 4
+
+    def __init__(self, root):
+        self.root = root
+        self.parameters = {"loader": "bytes"}
+        self.conversions = 0
+
+    @property
+    def files(self):
+        return sorted(self.root.iterdir())
+
+    def blocks(self):
+        self.conversions += 1
+        for path in self.files:
+            value = int(path.read_text())
+            yield Block(np.full((2, 4, 4, 3), value, np.uint8), [value, 7], value == 9)
+
+
+@pytest.fixture
+def source(tmp_path):
+    root = tmp_path / "source"
+    root.mkdir()
+    (root / "a").write_text("5")
+    (root / "b").write_text("9")
+    return Bytes(root)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "cache" / "bytes.h5"
+
+
+def later(path, seconds=5):
+    """Set a file's time of change without touching its content."""
+    stat = path.stat()
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + seconds * 10**9))
+
+
+def visible(path):
+    return [one for one in path.parent.iterdir() if not one.name.endswith(".lock")]
+
+
+def test_a_source_is_converted_once_and_opened_after(source, path):
+    for _ in range(3):
+        faces = open_or_build(source, path)
+        assert isinstance(faces, Faces) and isinstance(faces.images, np.memmap)
+        assert faces.images[:, 0, 0, 0].tolist() == [5, 5, 9, 9]
+        assert faces.identities == ("5", "7", "9")
+        assert faces.labels.tolist() == [0, 1, 2, 1] and faces.labels.dtype == np.int64
+        assert faces.is_query.tolist() == [False, False, True, True]
+    assert source.conversions == 1 and visible(path) == [path]
+
+
+def test_in_memory_gives_the_same_faces(source, path):
+    stored, direct = open_or_build(source, path), read_into_memory(source)
+    assert np.array_equal(stored.images, direct.images)
+    assert np.array_equal(stored.labels, direct.labels)
+    assert stored.identities == direct.identities
+    assert np.array_equal(stored.is_query, direct.is_query)
+
+
+def test_the_cache_says_what_it_was_made_from(source, path):
+    open_or_build(source, path)
+    with h5py.File(path) as file:
+        assert file["images"].dtype == np.uint8 and file["images"].shape == (4, 4, 4, 3)
+        assert file["sources/names"].asstr()[:].tolist() == ["a", "b"]
+        assert file["sources/sizes"][:].tolist() == [1, 1]
+        assert file["sources/mtimes"][0] == (source.root / "a").stat().st_mtime_ns
+        import hashlib
+
+        assert bytes(file["sources/sha256"][1]) == hashlib.sha256(b"9").digest()
+
+
+def test_a_file_added_removed_renamed_or_changed_rebuilds(source, path):
+    root = source.root
+    changes = [
+        lambda: (root / "c").write_text("6"),
+        lambda: (root / "c").unlink(),
+        lambda: (root / "b").rename(root / "c"),
+        lambda: (root / "a").write_text("55"),
+        lambda: (later(root / "c"), (root / "c").write_text("8")),
+    ]
+    open_or_build(source, path)
+    for done, change in enumerate(changes, start=2):
+        change()
+        faces = open_or_build(source, path)
+        assert source.conversions == done
+        assert np.array_equal(faces.images, read_into_memory(Again(source)).images)
+        open_or_build(source, path)
+        assert source.conversions == done
+
+
+def Again(source):
+    return Bytes(source.root)
+
+
+def test_a_newer_time_alone_does_not_rebuild_and_is_remembered(source, path, monkeypatch):
+    open_or_build(source, path)
+    later(source.root / "a")
+    open_or_build(source, path)
+    monkeypatch.setattr(module, "hash_files", lambda files: pytest.fail("hashed again"))
+    open_or_build(source, path)
+    assert source.conversions == 1
+
+
+def test_the_same_size_and_time_are_trusted_without_reading(source, path, monkeypatch):
+    open_or_build(source, path)
+    monkeypatch.setattr(module, "hash_files", lambda files: pytest.fail("hashed"))
+    open_or_build(source, path)
+
+
+def test_another_way_of_conversion_rebuilds(source, path):
+    open_or_build(source, path)
+    source.parameters = {"loader": "bytes", "filter": "another"}
+    open_or_build(source, path)
+    assert source.conversions == 2
+
+
+def test_another_schema_rebuilds(source, path, monkeypatch):
+    open_or_build(source, path)
+    monkeypatch.setattr(module, "SCHEMA", module.SCHEMA + 1)
+    open_or_build(source, path)
+    assert source.conversions == 2
+
+
+def damage_nothing_left(path):
+    path.write_bytes(b"")
+
+
+def damage_half(path):
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def damage_no_hdf5(path):
+    path.unlink()
+    path.write_text("something else")
+
+
+def damage_missing_labels(path):
+    with h5py.File(path, "r+") as file:
+        del file["labels"]
+
+
+def damage_missing_sources(path):
+    with h5py.File(path, "r+") as file:
+        del file["sources"]
+
+
+def damage_fewer_labels(path):
+    with h5py.File(path, "r+") as file:
+        del file["labels"]
+        file["labels"] = [0, 1]
+
+
+def damage_no_attribute(path):
+    with h5py.File(path, "r+") as file:
+        del file.attrs["made_by"]
+
+
+DAMAGES = [value for name, value in sorted(globals().items()) if name.startswith("damage_")]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_cache_is_rebuilt_with_a_word_in_the_log(source, path, damage, caplog):
+    open_or_build(source, path)
+    damage(path)
+    faces = open_or_build(source, path)
+    assert source.conversions == 2 and len(faces.labels) == 4
+    assert "is damaged" in caplog.text and "converting anew" in caplog.text
+    open_or_build(source, path)
+    assert source.conversions == 2
+
+
+def test_images_stay_readable_while_the_cache_is_rebuilt(source, path):
+    old = open_or_build(source, path)
+    (source.root / "a").write_text("66")
+    new = open_or_build(source, path)
+    assert old.images[0].max() == 5 and new.images[0].max() == 66
+
+
+def test_a_conversion_that_fails_leaves_nothing_and_keeps_the_old_cache(source, path):
+    open_or_build(source, path)
+    before = path.read_bytes()
+    (source.root / "c").write_text("no number")
+    with pytest.raises(ValueError, match="invalid literal"):
+        open_or_build(source, path)
+    assert visible(path) == [path] and path.read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_that_says_what_to_do(source, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(CacheError, match="cannot be kept here: .*; name another folder in the env"):
+        open_or_build(source, tmp_path / "file" / "inside" / "bytes.h5")
+
+
+def test_a_cache_error_is_an_input_error():
+    assert issubclass(CacheError, InputError)
+
+
+def test_the_path_tells_name_side_and_source_apart(tmp_path):
+    paths = {
+        cache_path(tmp_path, name, side, Path(source))
+        for name in ("orl", "lfw")
+        for side in (32, 64)
+        for source in ("a", "b")
+    }
+    assert len(paths) == 8 and all(path.parent == tmp_path for path in paths)
+    assert cache_path(tmp_path, "x", 8, tmp_path) == cache_path(tmp_path, "x", 8, tmp_path / "y/..")
+
+
+def test_a_name_cannot_leave_the_folder(tmp_path):
+    assert cache_path(tmp_path, "../../etc/x y", 8, tmp_path).parent == tmp_path
+
+
+def test_the_environment_names_the_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("FACEHASH_CACHE", str(tmp_path))
+    assert cache_path(None, "x", 8, tmp_path).parent == tmp_path
+    monkeypatch.delenv("FACEHASH_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_path(None, "x", 8, tmp_path).parts[-3:-1] == ("facehash", "datasets")
+
+
+def test_file_names_that_are_no_text_survive(tmp_path, path):
+    root = tmp_path / "odd"
+    root.mkdir()
+    odd = os.fsdecode(b"caf\xe9 \xff")
+    (root / odd).write_text("5")
+    (root / "Zoë 李").write_text("6")
+    source = Bytes(root)
+    open_or_build(source, path)
+    open_or_build(source, path)
+    assert source.conversions == 1
+
+
+# A conversion in a process of its own, slow enough to be met midway.
+SLOW = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from data.cache import Block, open_or_build
+
+class Slow:
+    side, parameters = 32, {}
+    root = Path(sys.argv[1])
+    files = sorted(root.iterdir())
+    def blocks(self):
+        with open(sys.argv[3], "a") as file:
+            file.write("converting\\n")
+        for number in range(20):
+            yield Block(np.full((50, 32, 32, 3), number, np.uint8), [number] * 50)
+            print("block", number, flush=True)
+            time.sleep(float(sys.argv[4]))
+
+print(len(open_or_build(Slow(), Path(sys.argv[2])).labels))
+"""
+
+
+def start_slow(source, path, trace, pause):
+    arguments = [sys.executable, "-c", SLOW, source.root, path, trace, pause]
+    return subprocess.Popen(
+        [str(one) for one in arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_a_killed_conversion_leaves_no_half_cache_and_the_next_succeeds(source, path, tmp_path):
+    trace = tmp_path / "trace"
+    killed = start_slow(source, path, trace, 1)
+    assert killed.stdout.readline() == "block 0\n"
+    assert killed.stdout.readline() == "block 1\n"
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert not path.exists()
+    assert [one.suffix for one in visible(path)] == [".tmp"]
+    again = start_slow(source, path, trace, 0)
+    assert again.communicate()[0].endswith("1000\n") and again.returncode == 0
+    assert visible(path) == [path]
+
+
+def test_a_cache_is_never_seen_half_written(source, path, tmp_path):
+    process = start_slow(source, path, tmp_path / "trace", 0.02)
+    while process.poll() is None:
+        if path.exists():
+            with h5py.File(path, locking=False) as file:
+                assert len(file["images"]) == len(file["labels"]) == 1000
+        time.sleep(0.005)
+    assert process.communicate()[0].endswith("1000\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no flock")
+def test_of_two_processes_one_converts_and_the_other_waits(source, path, tmp_path):
+    trace = tmp_path / "trace"
+    processes = [start_slow(source, path, trace, 0.02) for _ in range(2)]
+    outputs = [process.communicate()[0] for process in processes]
+    assert all(output.endswith("1000\n") for output in outputs)
+    assert trace.read_text() == "converting\n"
+
+
+MEASURED = """
+import sys
+from pathlib import Path
+import numpy as np
+import data
+
+def peak():
+    # Not getrusage: its peak includes that of the process which started this one.
+    for line in open("/proc/self/status"):
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) / 1024
+
+start = peak()
+for _ in range(2):
+    faces = data.load("youtube_faces", loader=None, source=Path(sys.argv[1]), side=32, seed=0,
+                      queries_per_identity=1, cache=Path(sys.argv[2]))
+print(len(faces.labels), peak() - start)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to measure")
+def test_memory_is_bounded_by_the_largest_file_and_not_by_the_data_set(tmp_path):
+    rng = np.random.default_rng(0)
+    rows, files = 2500, 8
+    for folder, count in (("train_vec_folder_32_32", files), ("test_vec_folder_32_32", 1)):
+        (tmp_path / folder).mkdir()
+        for number in range(count):
+            x = rng.integers(0, 256, (rows, 3072), np.uint8).astype(np.float32)
+            labels = rng.permutation(rows) % 50
+            write_python_2_pickle(tmp_path / folder / f"{number}.pkl", x, labels)
+    one_file = rows * 3072 * 4 / 2**20
+    arguments = [sys.executable, "-c", MEASURED, str(tmp_path), str(tmp_path / "cache")]
+    output = subprocess.run(arguments, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    count, grown = output.split()
+    assert int(count) == rows * (files + 1)
+    # One file, what NumPy needs to round some of its rows, and the cache's pages.
+    assert float(grown) < 2.5 * one_file
+    assert float(grown) < files * one_file / 3

@@ -1,0 +1,66 @@
+import pickle
+
+import cv2
+import numpy as np
+import pytest
+
+from facehash.detectors.haar import Haar
+from facehash.errors import InputError
+from facehash.images.read import read_image
+from tests.helpers.face_data import central_face, photos
+
+
+def test_most_frontal_faces_are_found_where_they_are():
+    haar, hits = Haar(), 0
+    sample = photos(step=450)
+    for path in sample:
+        image = read_image(path)
+        x, y, width, height = central_face(image).box
+        for face in haar.detect(image):
+            left, top, side, _ = face.box
+            centred = left < x + width / 2 < left + side and top < y + height / 2 < top + side
+            hits += centred and 0.5 < side / height < 2
+    assert hits >= 0.8 * len(sample)
+
+
+def test_a_box_agrees_with_the_notebook_done_step_by_step():
+    image = read_image(photos()[0])
+    # The photo, 250 x 250, is brought to 1000 pixels and given a border of its mean colour.
+    grey = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (1000, 1000))
+    framed = np.full((1400, 1400), round(grey.mean()), np.uint8)
+    framed[200:1200, 200:1200] = grey
+    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+    boxes = cascade.detectMultiScale(framed, scaleFactor=1.2, minNeighbors=5)
+    expected = [((x - 200) / 4, (y - 200) / 4, w / 4, h / 4) for x, y, w, h in boxes.tolist()]
+    assert expected
+    assert [face.box for face in Haar(keep="first").detect(image)] == expected[:1]
+    assert sorted(face.box for face in Haar().detect(image)) == sorted(expected)
+    assert all(face.landmarks is None and face.score == 1 for face in Haar().detect(image))
+
+
+def test_only_the_largest_is_kept_when_asked():
+    pair = np.concatenate([read_image(path) for path in photos(step=700)[:2]], axis=1)
+    everyone = Haar().detect(pair)
+    assert len(everyone) >= 2
+    assert [face.box for face in Haar(keep="largest").detect(pair)] == [everyone[0].box]
+
+
+@pytest.mark.parametrize("shape", [(40, 40, 3), (1, 1, 3), (2, 900, 3)])
+def test_a_picture_without_a_face_has_none(shape):
+    assert Haar().detect(np.zeros(shape, np.uint8)) == []
+
+
+def test_it_can_be_pickled_and_is_named_by_its_settings_and_cascade():
+    haar = Haar(keep="first")
+    haar.detect(np.zeros((40, 40, 3), np.uint8))
+    assert pickle.loads(pickle.dumps(haar)).identity == haar.identity
+    assert haar.identity.startswith("haar:keep=first,side=1000,border=200,scale=1.2,n=5,sha256=")
+    assert haar.identity != Haar().identity
+
+
+@pytest.mark.parametrize("missing", ["CascadeClassifier", "data"])
+def test_an_opencv_without_cascades_is_told_plainly(monkeypatch, missing):
+    monkeypatch.delattr(cv2, missing)
+    monkeypatch.setattr(cv2, "__version__", "5.0.0")
+    with pytest.raises(InputError, match=r"cascades, which OpenCV 5.0.0 does not.*<5'.*'yunet'"):
+        Haar()

@@ -1,0 +1,127 @@
+import contextlib
+import os
+import pickle
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from facehash.embedders import sface_engines as engines
+from facehash.embedders.sface import SFace
+from facehash.errors import InputError
+from tests.conftest import shared_path
+from tests.helpers.face_data import central_crop, weights_dir
+
+OPENCVS_THRESHOLD = 0.363
+
+
+def weights_bytes():
+    return np.fromfile(weights_dir() / "face_recognition_sface_2021dec.onnx", np.uint8)
+
+
+@pytest.fixture(scope="module", params=["openvino", "opencv"])
+def sface(request):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FACEHASH_ENGINE", request.param)
+        yield SFace(weights_dir())
+
+
+def test_the_extra_is_used_where_it_is_installed_and_tells_nobody(monkeypatch):
+    monkeypatch.delenv("FACEHASH_ENGINE", raising=False)
+    feature = engines.load_feature(weights_bytes())
+    assert "openvino" in feature.__qualname__
+    monkeypatch.setenv("FACEHASH_ENGINE", "opencv")
+    assert "opencv" in engines.load_feature(weights_bytes()).__qualname__
+    assert sys.modules["openvino_telemetry"] is None
+
+
+def test_an_engine_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setenv("FACEHASH_ENGINE", "OpenCV")
+    with pytest.raises(InputError, match="FACEHASH_ENGINE=OpenCV: opencv or openvino"):
+        engines.load_feature(weights_bytes())
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setenv("FACEHASH_ENGINE", "openvino")
+    with pytest.raises(InputError, match=r"not installed; pip install 'facehash\[fast\]'"):
+        engines.load_feature(weights_bytes())
+    monkeypatch.delenv("FACEHASH_ENGINE")
+    assert "opencv" in engines.load_feature(weights_bytes()).__qualname__
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="bound to no core anywhere else")
+def test_no_thread_is_bound_to_a_core_where_those_of_other_processes_are(monkeypatch):
+    monkeypatch.delenv("FACEHASH_ENGINE", raising=False)
+    allowed, threads = os.sched_getaffinity(0), cv2.getNumThreads()
+    embedder, faces = SFace(weights_dir()), np.zeros((40, 112, 112, 3), np.uint8)
+    cv2.setNumThreads(1)
+    try:
+        embedder.embed(faces[:1])
+        seen = set()
+        with ThreadPoolExecutor(1) as pool:
+            # A thread is bound only while the network is computed.
+            working = pool.submit(embedder.embed, faces)
+            while not working.done():
+                for task in Path("/proc/self/task").iterdir():
+                    with contextlib.suppress(OSError):
+                        seen.add(frozenset(os.sched_getaffinity(int(task.name))))
+    finally:
+        cv2.setNumThreads(threads)
+    assert seen == {frozenset(allowed)}
+
+
+def pairs(count):
+    """Paths of two photos each of `count` people."""
+    people = sorted(path for path in shared_path("faces", "lfw").iterdir() if path.is_dir())
+    photos = [sorted(person.glob("*.jpg"))[:2] for person in people]
+    return [pair for pair in photos if len(pair) == 2][:: 250 // count][:count]
+
+
+def test_photos_of_one_person_are_nearer_than_those_of_two(sface):
+    crops = [central_crop(path, sface.crop, sface.side) for pair in pairs(24) for path in pair]
+    vectors = sface.embed(np.stack(crops))
+    assert vectors.shape == (48, 128) and vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    cosines = vectors[0::2] @ vectors[1::2].T
+    same, different = np.diag(cosines), cosines[~np.eye(24, dtype=bool)]
+    assert (same > OPENCVS_THRESHOLD).mean() >= 0.95
+    assert (different > OPENCVS_THRESHOLD).mean() <= 0.02
+    assert (cosines.argmax(axis=1) == np.arange(24)).mean() >= 0.95
+
+
+def test_a_row_is_opencvs_feature_at_length_one(sface):
+    face = np.random.default_rng(0).integers(0, 256, (112, 112, 3), np.uint8)
+    model = str(weights_dir() / "face_recognition_sface_2021dec.onnx")
+    feature = cv2.FaceRecognizerSF.create(model, "").feature(np.ascontiguousarray(face[..., ::-1]))
+    expected = feature[0] / np.linalg.norm(feature[0])
+    np.testing.assert_allclose(sface.embed(face[None])[0], expected, atol=1e-6)
+
+
+def test_a_face_gets_the_same_row_alone_and_among_others(sface):
+    faces = np.random.default_rng(1).integers(0, 256, (3, 112, 112, 3), np.uint8)
+    np.testing.assert_array_equal(sface.embed(faces)[1:2], sface.embed(faces[1:2]))
+
+
+def test_no_faces_give_no_rows(sface):
+    assert sface.embed(np.empty((0, 112, 112, 3), np.uint8)).shape == (0, 128)
+
+
+def test_it_can_be_pickled_and_is_named_by_its_weights(sface):
+    face = np.zeros((1, 112, 112, 3), np.uint8)
+    copy = pickle.loads(pickle.dumps(sface))
+    np.testing.assert_array_equal(copy.embed(face), sface.embed(face))
+    digest = "0ba9fbfa01b5270c96627c4ef784da859931e02f04419c829e83484087c34e79"
+    assert copy.identity == f"sface:sha256={digest}"
+
+
+def test_faces_of_another_size_are_refused(sface):
+    with pytest.raises(ValueError, match=r"faces are uint8 \(n, 112, 112, 3\)"):
+        sface.embed(np.zeros((1, 100, 100, 3), np.uint8))
+
+
+def test_without_weights_the_command_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path)
+    monkeypatch.delenv("FACEHASH_WEIGHTS", raising=False)
+    with pytest.raises(InputError, match="facehash weights fetch sface"):
+        SFace()

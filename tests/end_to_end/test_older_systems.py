@@ -1,0 +1,141 @@
+"""Three systems that people built before this one: each is a choice of options here."""
+
+import base64
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facehash.images.read import read_image
+from tests.conftest import shared_path
+from tests.helpers.face_data import copy_people, weights_dir
+from tests.helpers.facehash_command import facehash
+
+
+@pytest.fixture(autouse=True)
+def _weights(monkeypatch):
+    monkeypatch.setenv("FACEHASH_WEIGHTS", str(weights_dir()))
+
+
+@pytest.fixture(scope="module")
+def residual(tmp_path_factory):
+    """A file of the shape of ResNet-50's: residual, 2048 numbers by average pooling."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(0)
+    image = keras.Input((64, 64, 3))
+    x = start = layers.Conv2D(8, 7, strides=4, padding="same")(image)
+    x = layers.Conv2D(8, 3, padding="same", activation="relu")(x)
+    x = layers.Conv2D(2048, 1)(layers.Add()([x, start]))
+    path = tmp_path_factory.mktemp("model") / "residual.keras"
+    keras.Model(image, layers.GlobalAveragePooling2D()(x)).save(path)
+    return path
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_haar_and_a_residual_network_find_the_best_photos_shown_as_a_strip(
+    residual, tmp_path, metric, caplog
+):
+    photos = copy_people(tmp_path / "photos", (2, 6), photos_each=3)
+    words = ["--detector", "haar,keep=largest", "--workers", "1"]
+    embedder = f"keras:{residual},normalization=caffe,metric={metric}"
+    library, strip = tmp_path / "lib", tmp_path / "strip.png"
+    code, out, _ = facehash("index", photos, "--library", library, *words, "--embedder", embedder)
+    assert code == 0 and out.startswith("12 new photos with 1")
+    assert "expect worse" not in caplog.text
+    query = min(photos.glob("*/*.jpg"))
+    words = ["search", query, "--library", library, "-k", 5, "--strip", strip, "--json"]
+    code, out, _ = facehash(*words)
+    [answer] = json.loads(out)["answers"]
+    assert code == 0 and answer["metric"] == metric
+    found = [hit["path"] for hit in answer["hits"]]
+    assert found[0] == str(query) and answer["hits"][0]["distance"] < 1e-3
+    assert len(set(found)) == 5
+    # The reference, five matches, and their margins, at 160 pixels an inch.
+    assert Image.open(strip).width == round((0.16 * 2 + 1.5 + 0.2 + 5 * 1.6) * 160)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "vgg16"])
+def test_the_real_networks_name_the_way_to_their_weights(tmp_path, name, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    words = ["--detector", "haar,keep=largest", "--embedder", name]
+    (tmp_path / "photos").mkdir()
+    code, out, err = facehash("index", tmp_path / "photos", "--library", tmp_path / "lib", *words)
+    assert (code, out) == (2, "")
+    assert err == (
+        f"facehash: the weights '{name}' are not on this machine; get them with: "
+        f"facehash weights fetch {name}\n"
+    )
+
+
+def test_facenet_over_folders_of_people_shows_scores_in_a_grid(tmp_path):
+    photos = copy_people(tmp_path / "photos", (4, 4), photos_each=3)
+    facenet = shared_path("weights", "facenet_128.keras")
+    embedder = f"keras:{facenet},size=160,normalization=per_image,metric=euclidean"
+    library, page = tmp_path / "lib", tmp_path / "grid.html"
+    words = ["--names", "folders", "--workers", "1", "--embedder", embedder]
+    assert facehash("index", photos, "--library", library, *words)[0] == 0
+    person = sorted(photos.iterdir(), key=lambda folder: -len(list(folder.iterdir())))[0]
+    query = min(person.iterdir())
+    words = ["search", query, "--face", 1, "--library", library, "-k", 6, "--score"]
+    code, out, _ = facehash(*words, "--html", page, "--csv", tmp_path / "hits.csv")
+    with (tmp_path / "hits.csv").open(newline="") as table:
+        hits = list(csv.DictReader(table))
+    assert code == 0 and hits[0]["path"] == str(query)
+    threshold = 11.256  # as measured on LFW
+    assert [hit["name"] for hit in hits[:3]] == [person.name] * 3
+    for line, hit in zip(out.splitlines()[1:], hits, strict=True):
+        distance = float(hit["distance"])
+        assert line.split()[1] == f"{1 / (1 + distance):.3f}"
+        assert hit["known"] == str(distance <= threshold)
+    _check_grid(page.read_text(encoding="utf-8"), hits)
+
+
+def _check_grid(text, hits):
+    """See that in each cell of the page the name, the score and the photo are of one hit."""
+    cells = re.findall(r"<li .*?</li>", text, re.DOTALL)
+    assert len(cells) == len(hits)
+    for cell, hit in zip(cells, hits, strict=True):
+        [title] = re.findall(r"<strong>(.*?)</strong>", cell)
+        shown = hit["name"] if hit["known"] == "True" else "unknown"
+        assert title.replace("<wbr>", "") == (shown or '<span class="nobody">no name</span>')
+        assert f'<span class="number">{float(hit["score"]):.3f}</span>' in cell
+        [(width, height, jpeg)] = re.findall(
+            r'viewBox="0 0 (\d+) (\d+)".*?<image href="data:image/jpeg;base64,([^"]+)"', cell
+        )
+        drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(jpeg))), float)
+        photo = read_image(Path(hit["path"]))
+        assert (int(height), int(width)) == photo.shape[:2]
+        assert np.abs(drawn - photo).mean() < 4
+
+
+def test_random_hyperplanes_of_128_numbers_are_printed_and_searched(tmp_path):
+    photos = copy_people(tmp_path / "photos", (3, 10), photos_each=3)
+    library = tmp_path / "lib"
+    words = ["--names", "folders", "--workers", "1", "--codes", "lsh:64", "--seed", 7]
+    assert facehash("index", photos, "--library", library, *words)[0] == 0
+    files = sorted(photos.glob("*/*.jpg"))
+    code, out, _ = facehash("encode", library, *files)
+    printed = {
+        (path, int(face)): np.array(list(bits), int)
+        for path, face, _, bits in (line.split("\t") for line in out.splitlines())
+    }
+    assert code == 0 and {len(bits) for bits in printed.values()} == {64}
+    code, out, _ = facehash(
+        "search", files[0], "--face", 1, "--library", library, "-k", 99, "--json"
+    )
+    [answer] = json.loads(out)["answers"]
+    assert code == 0 and answer["metric"] == "hamming" and len(answer["hits"]) == len(printed)
+    own = printed[str(files[0]), 1]
+    for hit in answer["hits"]:
+        assert hit["distance"] == (printed[hit["path"], hit["face"]] != own).sum()
+    distances = [hit["distance"] for hit in answer["hits"]]
+    assert distances == sorted(distances) and distances[0] == 0
+    code, _, err = facehash("encode", library, files[0], "--detector", "haar")
+    assert code == 2 and "a library has a detector of its own" in err

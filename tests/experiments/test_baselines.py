@@ -1,0 +1,158 @@
+"""Codes that no network was trained to give, on made-up features."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from experiments.table.baselines import Features, classifier_code, hashed, spread_codes
+from facehash.codes import CodesError, bits_from_packed
+from facehash.hashing import HASHERS
+from facehash.retrieval.evaluation import evaluate
+
+BOTH = pytest.mark.parametrize("hasher", HASHERS)
+
+
+@pytest.fixture
+def features():
+    """Five people of noisy looks; the gallery lies elsewhere than the training images."""
+    rng = np.random.default_rng(1609)
+    looks = rng.normal(size=(5, 16)) * 3
+    train, gallery, query = (np.arange(count) % 5 for count in (60, 40, 10))
+
+    def seen(labels):
+        return (looks[labels] + rng.normal(size=(len(labels), 16))).astype(np.float32)
+
+    return Features(
+        train=seen(train),
+        gallery=seen(gallery) + 20,
+        query=seen(query) + 20,
+        gallery_labels=gallery,
+        query_labels=query,
+        predicted=query.copy(),
+    )
+
+
+def scores(codes):
+    return evaluate(
+        codes.gallery_codes, codes.query_codes, codes.gallery_labels, codes.query_labels, codes.bits
+    ).metrics
+
+
+def distances(codes, bits):
+    """Hamming distances of all pairs, by loops."""
+    rows = bits_from_packed(codes, bits)
+    return [
+        sum(int(a) != int(b) for a, b in zip(one, other, strict=True))
+        for number, one in enumerate(rows)
+        for other in rows[:number]
+    ]
+
+
+@BOTH
+def test_features_are_hashed_as_fitted_on_the_training_images(features, hasher):
+    codes = hashed(features, hasher, 12, seed=3)
+    fitted = HASHERS[hasher].fit(features.train, 12, 3)
+    np.testing.assert_array_equal(codes.gallery_codes, fitted.encode(features.gallery))
+    np.testing.assert_array_equal(codes.query_codes, fitted.encode(features.query))
+    # by the mean of the gallery, which lies elsewhere, the codes would be others
+    other = HASHERS[hasher].fit(features.gallery, 12, 3)
+    assert (codes.gallery_codes != other.encode(features.gallery)).any()
+
+
+@BOTH
+def test_the_gallery_has_no_say_in_the_code_of_a_query(features, hasher):
+    codes = hashed(features, hasher, 12, seed=0)
+    other = hashed(replace(features, gallery=-features.gallery), hasher, 12, seed=0)
+    np.testing.assert_array_equal(codes.query_codes, other.query_codes)
+
+
+def test_hashed_features_keep_their_labels_and_score_by_their_likeness(features):
+    near = replace(features, gallery=features.gallery - 20, query=features.query - 20)
+    codes = hashed(near, "itq", 12, seed=0)
+    assert codes.bits == 12
+    np.testing.assert_array_equal(codes.gallery_labels, features.gallery_labels)
+    np.testing.assert_array_equal(codes.query_labels, features.query_labels)
+    assert scores(codes)["mAP"] > 0.8
+
+
+def test_more_bits_than_a_hash_can_give_are_refused(features):
+    with pytest.raises(CodesError, match="asked for 17 bits of vectors of length 16"):
+        hashed(features, "itq", 17, seed=0)
+    assert hashed(features, "lsh", 17, seed=0).gallery_codes.shape == (40, 3)
+
+
+@pytest.mark.parametrize("bits", [3, 8, 13, 48])
+def test_a_classifier_that_is_always_right_scores_one(features, bits):
+    found = scores(classifier_code(features, bits, seed=0))
+    for name in ("mAP", "mAP_lower", "mAP_upper", "R-precision", "R@r2"):
+        assert found[name] == pytest.approx(1)
+
+
+def test_a_query_taken_for_another_person_finds_that_person_first(features):
+    features.predicted[:4] = (features.query_labels[:4] + 1) % 5
+    codes = classifier_code(features, 48, seed=0)
+    per_query = evaluate(
+        codes.gallery_codes, codes.query_codes, codes.gallery_labels, codes.query_labels, 48
+    ).per_query
+    assert (per_query["R-precision"] == [0] * 4 + [1] * 6).all()
+    # the classifier's accuracy, 6 of 10, is what the whole score comes to at a small radius
+    assert per_query["P@r2"].mean() == pytest.approx(0.6)
+
+
+def test_everyone_is_coded_by_a_label_the_gallery_by_its_own(features):
+    features.predicted[0] = 2
+    codes = classifier_code(features, 24, seed=0)
+    for label in range(5):
+        assert len(np.unique(codes.gallery_codes[features.gallery_labels == label], axis=0)) == 1
+    of_two = codes.gallery_codes[features.gallery_labels == 2][0]
+    np.testing.assert_array_equal(codes.query_codes[0], of_two)
+    np.testing.assert_array_equal(codes.query_labels, features.query_labels)
+
+
+def test_a_person_who_is_only_ever_predicted_has_a_code_too(features):
+    features.predicted[0] = 9
+    codes = classifier_code(features, 24, seed=0)
+    gallery = {code.tobytes() for code in codes.gallery_codes}
+    assert len(gallery) == 5
+    assert codes.query_codes[0].tobytes() not in gallery
+
+
+@pytest.mark.parametrize("count, bits", [(1, 1), (2, 1), (8, 3), (200, 8), (83, 12), (83, 48)])
+def test_spread_codes_are_distinct(count, bits):
+    codes = spread_codes(count, bits, seed=0)
+    assert codes.shape == (count, (bits + 7) // 8)
+    assert len(np.unique(codes, axis=0)) == count
+
+
+def test_spread_codes_lie_farther_apart_than_random_ones():
+    rng = np.random.default_rng(0)
+    spread = min(distances(spread_codes(40, 48, seed=0), 48))
+    by_chance = []
+    for _ in range(20):
+        codes = rng.integers(0, 256, (40, 6), dtype=np.uint8)
+        by_chance.append(min(distances(codes, 48)))
+    assert spread > max(by_chance)
+    assert spread >= 14
+
+
+def test_each_spread_code_is_the_farthest_of_those_tried():
+    # Five codes of 3 bits: of 64 tried, some are at distance 3 of the first, so the second is its
+    # opposite; the rest can only be at distance 1 of one of them.
+    codes = bits_from_packed(spread_codes(5, 3, seed=4), 3)
+    assert (codes[1] == 1 - codes[0]).all()
+
+
+def test_the_same_seed_gives_the_same_codes_and_another_seed_others():
+    one, again, other = (spread_codes(30, 24, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
+    assert (one != other).any()
+
+
+def test_more_people_shares_the_codes_of_fewer():
+    np.testing.assert_array_equal(spread_codes(30, 24, 0)[:10], spread_codes(10, 24, 0))
+
+
+def test_more_people_than_codes_are_refused(features):
+    with pytest.raises(CodesError, match="2 bits make 4 codes, fewer than the 5 people"):
+        classifier_code(features, 2, seed=0)

@@ -1,0 +1,119 @@
+import re
+from collections import Counter
+from html.parser import HTMLParser
+
+import pytest
+
+from experiments.table.charts import write_all_charts
+from experiments.table.html_report import write_page
+from experiments.table.published import Published
+from experiments.table.summary import summarize
+from tests.helpers.table_examples import TABLE, make_grid, make_reports
+
+NOTHING = Published(sources={}, entries=[])
+HOSTILE = '</title><script src="https://example.org/x.js">'
+EMPTY = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
+
+
+class Page(HTMLParser):
+    """Collects what a page refers to, its ids, and its text; checks that tags are closed."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.references, self.ids, self.tags, self.open, self.words = [], [], [], [], []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        if tag not in EMPTY:
+            self.open.append(tag)
+        self.handle_attributes(attributes)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append(tag)
+        self.handle_attributes(attributes)
+
+    def handle_attributes(self, attributes):
+        for name, value in attributes:
+            if name == "id":
+                self.ids.append(value)
+            if name in ("src", "href", "xlink:href", "srcset", "data", "action"):
+                self.references.append(value)
+            self.references += re.findall(r"url\(([^)]*)\)", value or "")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def make_page(tmp_path_factory):
+    def make(missing=(), figures=True, **changes):
+        folder = tmp_path_factory.mktemp("page")
+        grid = make_grid(folder, **changes)
+        reports = {k: v for k, v in make_reports(grid).items() if k not in missing}
+        summary = summarize(grid, reports)
+        draw = write_all_charts if figures else lambda *_: []
+        charts = draw(grid, summary, reports, folder / "figures")
+        return write_page(summary, NOTHING, charts, folder / "faces.html")
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def page(make_page):
+    return make_page(missing=["ddh-12-seen-s1"])
+
+
+def test_the_page_refers_to_nothing_outside_itself(page):
+    parsed = Page(page)
+    assert parsed.references
+    for reference in parsed.references:
+        assert reference.startswith("#"), reference
+        assert reference[1:] in parsed.ids
+    assert not {"script", "link", "img", "iframe", "object", "base"} & set(parsed.tags)
+    assert "@import" not in page
+    assert 'src="' not in page
+
+
+def test_no_id_is_given_twice(page):
+    ids = Counter(Page(page).ids)
+    assert len(ids) > 100
+    assert max(ids.values()) == 1
+
+
+def test_the_page_holds_every_table_every_figure_and_its_caption(page):
+    parsed = Page(page)
+    assert parsed.tags.count("table") == 2
+    assert parsed.tags.count("svg") == parsed.tags.count("figcaption") == 7
+    assert page.startswith('<!doctype html><html lang="en">')
+    assert page.count("<?xml") == page.count("<!DOCTYPE") == 0
+    text = " ".join(parsed.words)
+    assert "Not measured yet: ddh-12-seen-s1." in text
+    assert text.count("No published numbers beside ours") == 2
+
+
+def test_the_page_says_what_the_numbers_were_made_with(page):
+    text = " ".join(Page(page).words)
+    assert "19 cells; tensorflow on cpu:0; Keras 3.12.0; commit 0123456789;" in text
+
+
+def test_hours_of_training_count_a_network_once(make_page):
+    # 2 lengths, 2 protocols, 2 seeds of half an hour each; the baselines trained nothing.
+    assert "4.0 hours of training" in make_page(figures=False)
+    one = make_page(figures=False, bits=[12], seeds=[0], protocols=["seen"])
+    assert "0.5 hours of training" in one
+
+
+def test_what_a_user_writes_is_text_on_the_page(make_page):
+    rows = [row | {"label": f"{row['label']} {HOSTILE}"} for row in TABLE["rows"]]
+    text = make_page(rows=rows, title=HOSTILE, note=f"note {HOSTILE}", protocols=["seen"])
+    parsed = Page(text)
+    assert "script" not in parsed.tags
+    assert parsed.words.count(HOSTILE) >= 1
+    assert f"note {HOSTILE}" in parsed.words
+    assert f"DDH {HOSTILE}" in parsed.words

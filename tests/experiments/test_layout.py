@@ -1,0 +1,204 @@
+"""Tables in Markdown, LaTeX and HTML from a summary."""
+
+import html
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from experiments.table import layout
+from experiments.table.published import Published, load_published
+from tests.helpers.table_examples import TABLE, make_summary
+
+HOSTILE = r"""<script>alert("x")</script> & 50% |_{}#$^~\ 'n' * – ±"""
+NOTHING = Published(sources={}, entries=[])
+PAPERS = {"gallery": 2800, "query": 1200}
+
+
+def published_for(dataset, **change):
+    """A number beside DDH at 12 bits, and a less sure one at 24."""
+    numbers = {"12": {"value": 0.054, "within": 0.005}, "24": {"value": 0.3, "within": None}}
+    source = {"work": "Some et al.", "place": "table 2", "page": "7", "how": "printed there"}
+    entry = {"method": "DDQH", "row": "ddh", "dataset": dataset, "protocol": "seen"}
+    entry |= {"metric": "P@r2", "distance": "hamming", "source": "some", "bits": numbers}
+    other = entry | {"dataset": "elsewhere", "source": "other"}
+    sources = {"some": source, "other": source | {"work": "Others"}}
+    return Published.model_validate({"sources": sources, "entries": [entry | change, other]})
+
+
+def hostile_summary(tmp_path):
+    rows = [TABLE["rows"][0] | {"label": HOSTILE}, *TABLE["rows"][1:]]
+    return make_summary(tmp_path, rows=rows, title=HOSTILE, note=f"{HOSTILE}\n\n{HOSTILE}")
+
+
+@pytest.fixture
+def summary(tmp_path):
+    return make_summary(tmp_path)
+
+
+def cells_of(line):
+    """The entries of a line of a Markdown table; an escaped bar separates nothing."""
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
+
+
+def test_a_markdown_table_has_a_line_for_each_row_and_a_cell_for_each_column(summary):
+    head, rule, *lines = layout.markdown_table(summary, NOTHING, "seen").splitlines()
+    assert cells_of(head) == [
+        *("method", "bits", "bytes", "seeds", "mAP", "by tie order", "P@r2", "R@r2", "empty@r2"),
+        *("P@50", "R-precision", "mAP*", "P@r2*", "R@r2*"),
+    ]
+    assert set(cells_of(rule)) == {"---"}
+    assert [cells_of(line)[:4] for line in lines] == [
+        ["DDH", "12", "2", "2"],
+        ["DDH", "24", "3", "2"],
+        ["LSH", "12", "2", "2"],
+        ["LSH", "24", "3", "2"],
+        ["cosine", "float", "2,560", "2"],
+    ]
+    # made up: .3 + .12 + 0 and .02 of the seeds, so mean .43 and deviation .02 / sqrt 2
+    assert cells_of(lines[0])[4:7] == ["0.430 ± 0.014", "0.410 to 0.460", "0.143 ± 0.005"]
+    # vectors have no ball, and no packing
+    assert [i for i, text in enumerate(cells_of(lines[4])) if text == "–"] == [6, 7, 8, 11, 12, 13]
+
+
+def test_one_seed_shows_no_deviation(tmp_path):
+    summary = make_summary(tmp_path, seeds=[0])
+    assert "±" not in layout.markdown_table(summary, NOTHING, "seen")
+
+
+def test_a_markdown_table_can_keep_some_rows_only(summary):
+    table = layout.markdown_table(summary, NOTHING, "seen", lambda row: row["bits"] == 24)
+    assert len(table.splitlines()) == 4
+
+
+def test_the_document_says_what_it_shows(summary):
+    text = layout.markdown(summary | {"missing": ["ddh-96-seen-s0"]}, NOTHING)
+    assert text.startswith("# Faces, 32 x 32 pixels\n\nMade up.\n\nMean over seeds")
+    heads = re.findall("^## (.*)$", text, re.MULTILINE)
+    assert heads == [
+        "seen: the people of the queries were trained on, gallery = training set "
+        "(1,200 queries, 2,800 gallery images of 40 people; 2,800 training images)",
+        "unseen: people held out of training "
+        "(1,200 queries, 2,800 gallery images of 40 people; 2,800 training images)",
+    ]
+    assert text.count("No published numbers beside ours: published.yaml holds no number") == 2
+    assert text.endswith("Not measured yet: ddh-96-seen-s0.\n")
+    assert "Not measured" not in layout.markdown(summary, NOTHING)
+
+
+def test_only_protocols_with_results_have_a_table(tmp_path):
+    summary = make_summary(tmp_path, protocols=["unseen"])
+    assert layout.protocols_of(summary) == ["unseen"]
+    assert len(re.findall("^## ", layout.markdown(summary, NOTHING), re.MULTILINE)) == 1
+    assert layout.latex(summary, NOTHING).count(r"\begin{tabular}") == 1
+
+
+def test_published_numbers_stand_beside_ours_where_data_and_protocol_match(tmp_path):
+    summary = make_summary(tmp_path, papers=PAPERS)
+    published = published_for("orl")
+    head, _, *lines = layout.markdown_table(summary, published, "seen").splitlines()
+    assert cells_of(head)[-1] == "published P@r2"
+    assert [cells_of(line)[-1] for line in lines] == ["0.054", "~0.300", "–", "–", "–"]
+    assert "published" not in layout.markdown_table(summary, published, "unseen")
+    note = layout.published_note(summary, published, "seen")
+    assert note == "Published: Some et al., table 2, printed there."
+    assert "under the protocol unseen" in layout.published_note(summary, published, "unseen")
+
+
+def test_a_number_under_the_authors_packing_says_so(tmp_path):
+    summary = make_summary(tmp_path, papers=PAPERS)
+    published = published_for("orl", metric="mAP", distance="authors")
+    head, _, first, *_ = layout.markdown_table(summary, published, "seen").splitlines()
+    assert (cells_of(head)[-1], cells_of(first)[-1]) == ("published mAP*", "0.054")
+    page = layout.html_table(summary, published, "seen")
+    assert '<th colspan="1">published, authors&#x27; packing</th>' in page
+
+
+@pytest.mark.parametrize(
+    "dataset, papers",
+    [("lfw", PAPERS), ("orl", None), ("orl", {"gallery": 2800, "query": 1201})],
+)
+def test_published_numbers_of_other_data_are_left_out(tmp_path, dataset, papers):
+    summary = make_summary(tmp_path, papers=papers)
+    published = published_for(dataset)
+    for text in (layout.markdown(summary, published), layout.latex(summary, published)):
+        assert "0.054" not in text
+    assert "No published numbers beside ours: " in layout.markdown(summary, published)
+
+
+def test_the_shipped_numbers_fit_the_papers_data(tmp_path):
+    summary = make_summary(tmp_path, name="facescrub", papers=PAPERS)
+    shipped = load_published()
+    head = layout.markdown_table(summary, shipped, "seen").splitlines()[0]
+    assert cells_of(head)[-2:] == ["published P@r2", "published R@r2"]
+    note = layout.published_note(summary, shipped, "seen")
+    assert "exp_face_v3" in note
+    assert "exp_youtu" not in note
+
+
+def test_a_label_cannot_break_a_markdown_table(tmp_path):
+    summary = hostile_summary(tmp_path)
+    lines = layout.markdown_table(summary, NOTHING, "seen").splitlines()
+    assert {len(cells_of(line)) for line in lines} == {14}
+
+
+def test_a_latex_table_is_complete(summary):
+    text = layout.latex(summary, NOTHING)
+    begun = re.findall(r"\\begin\{([a-z*]+)\}", text)
+    assert begun == ["table*", "tabular"] * 2
+    assert sorted(re.findall(r"\\end\{([a-z*]+)\}", text)) == sorted(begun)
+    columns = re.search(r"\\begin\{tabular\}\{(l?r*)\}", text)[1]
+    body = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert len(body) == 2 * (1 + 5)
+    assert {len(re.split(r"(?<!\\)&", line)) for line in body} == {len(columns)} == {14}
+    assert r"0.430 $\pm$ 0.014" in text
+    for rule in ("toprule", "midrule", "bottomrule"):
+        assert text.count(f"\\{rule}") == 2
+
+
+def test_latex_is_escaped(tmp_path):
+    text = layout.latex(hostile_summary(tmp_path), NOTHING)
+    assert r"$<$script$>$" in text
+    assert r"\& 50\% |\_\{\}\#\$\textasciicircum{}$\sim$\textbackslash{} 'n' $^*$ -- $\pm$" in text
+    assert "\n\n" not in text  # an empty line ends the paragraph, which a caption does not survive
+    assert all(line.count("{") == line.count("}") for line in text.splitlines())
+    assert text.isascii()
+
+
+class Reader(HTMLParser):
+    """Collects the rows of a table, and every tag."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows, self.open, self.tags = [], [], set()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("th", "td"):
+            self.rows[-1] += [""] * int(dict(attributes).get("colspan", 1))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.rows[-1][-1] += data
+
+
+def test_an_html_table_has_groups_of_columns_above_their_heads(tmp_path):
+    reader = Reader()
+    reader.feed(layout.html_table(hostile_summary(tmp_path), NOTHING, "seen"))
+    assert not reader.open
+    assert reader.tags == {"table", "thead", "tbody", "tr", "th", "td"}
+    assert [len(row) for row in reader.rows] == [14] * 7
+    assert [name for name in reader.rows[0] if name] == ["Hamming distance", "authors' packing"]
+    assert reader.rows[1][:5] == ["method", "bits", "bytes", "seeds", "mAP"]
+    assert reader.rows[2][0] == HOSTILE
+
+
+def test_html_sets_a_line_above_each_method(summary):
+    table = layout.html_table(summary, NOTHING, "seen")
+    assert table.count('<tr class="first">') == 3
+    assert html.unescape(table).count("0.430 ± 0.014") == 2  # by both distances

@@ -1,0 +1,180 @@
+import pytest
+import yaml
+
+from experiments.table.published import PublishedError, load_published
+from tests.helpers.table_examples import make_summary
+
+SOURCE = {"work": "Some et al., 2018", "place": "table 2", "page": "7", "how": "printed there"}
+ENTRY = {
+    "method": "Theirs",
+    "row": "ddh",
+    "dataset": "orl",
+    "protocol": "seen",
+    "metric": "mAP",
+    "distance": "hamming",
+    "source": "some",
+    "bits": {"12": {"value": 0.5, "within": 0.005}},
+}
+PAPERS = {"gallery": 2800, "query": 1200}
+"""The size of the made-up data of `make_summary`."""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_file(*entries, sources=None):
+        path = tmp_path / "published.yaml"
+        tree = {"sources": sources or {"some": SOURCE}, "entries": list(entries)}
+        path.write_text(yaml.safe_dump(tree))
+        return path
+
+    return write_file
+
+
+@pytest.fixture(scope="module")
+def ours():
+    return load_published()
+
+
+def number(published, dataset, method, metric, bits):
+    [entry] = [
+        entry
+        for entry in published.entries
+        if (entry.dataset, entry.method, entry.metric) == (dataset, method, metric)
+    ]
+    return entry.bits[str(bits)]
+
+
+@pytest.mark.parametrize(
+    "dataset, method, metric, values",
+    [
+        ("facescrub", "DDQH", "P@r2", ".054 .423 ~.30 ~.14"),
+        ("facescrub", "DDQH", "R@r2", ".631 .243 .067 .008"),
+        ("facescrub", "DDAH", "P@r2", "~.07 .599 .637 .565"),
+        ("facescrub", "DDAH", "R@r2", "~.70 .582 .628 .437"),
+        ("facescrub", "DCWH", "P@r2", ".072 .710 .686 .684"),
+        ("facescrub", "DCWH", "R@r2", ".642 .707 .685 .680"),
+        ("facescrub", "DCDH", "P@r2", ".087 .759 .818 .841"),
+        ("facescrub", "DCDH", "R@r2", ".734 .773 .819 .841"),
+        ("youtube_faces", "DDQH", "P@r2", "~.03 ~.97 ~.96 ~.95"),
+        ("youtube_faces", "DDQH", "R@r2", "~.99 ~.98 .960 .942"),
+        ("youtube_faces", "DDAH", "P@r2", "~.03 ~.97 ~.97 .947"),
+        ("youtube_faces", "DDAH", "R@r2", "~.99 ~.98 .947 .865"),
+        ("youtube_faces", "DCWH", "P@r2", "~.03 .981 .968 .958"),
+        ("youtube_faces", "DCWH", "R@r2", "~.99 .981 .971 .960"),
+        ("youtube_faces", "DCDH", "P@r2", ".038 .990 .990 .994"),
+        ("youtube_faces", "DCDH", "R@r2", ".989 .992 .992 .994"),
+    ],
+)
+def test_the_numbers_are_those_read_off_the_figures(ours, dataset, method, metric, values):
+    for bits, text in zip((12, 24, 36, 48), values.split(), strict=True):
+        found = number(ours, dataset, method, metric, bits)
+        assert found.value == float(text.lstrip("~"))
+        # a partly hidden marker has no known precision
+        assert found.within == (None if text.startswith("~") else 0.005)
+        assert (found.note is not None) == text.startswith("~")
+
+
+def test_every_number_has_a_source_that_can_be_found(ours):
+    for entry in ours.entries:
+        source = ours.sources[entry.source]
+        assert "commit 0cb84d3" in source.work
+        assert "figure images/exp_" in source.place
+        assert "read off the figure" in source.how
+
+
+def test_nothing_is_said_of_tables_that_we_have_not_read(ours):
+    assert {entry.metric for entry in ours.entries} == {"P@r2", "R@r2"}
+    assert {entry.row for entry in ours.entries} == {"ddh", None}
+
+
+def test_a_number_without_a_source_is_refused(write):
+    with pytest.raises(PublishedError, match="a number without a source is not taken") as caught:
+        load_published(write(ENTRY | {"source": "memory"}))
+    assert "Theirs on orl: source 'memory' is not described" in str(caught.value)
+    without = {key: value for key, value in ENTRY.items() if key != "source"}
+    with pytest.raises(PublishedError, match="entries.0.source: Field required"):
+        load_published(write(without))
+
+
+@pytest.mark.parametrize("key", ["work", "place", "page", "how"])
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_source_says_where_and_how(write, key, value):
+    source = SOURCE | {key: value}
+    if value is None:
+        del source[key]
+    with pytest.raises(PublishedError, match=f"sources.some.{key}: "):
+        load_published(write(ENTRY, sources={"some": source}))
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"bits": {"12": {"value": 54.0, "within": 0.1}}}, "entries.0.bits.12.value: .*less than"),
+        ({"bits": {"12": {"value": 0.5}}}, "entries.0.bits.12.within: Field required"),
+        ({"bits": {}}, "entries.0.bits: "),
+        ({"bits": {"twelve": {"value": 0.5, "within": None}}}, "code lengths, got 'twelve'"),
+        ({"bits": {"012": {"value": 0.5, "within": None}}}, "code lengths, got '012'"),
+        ({"bits": {"0": {"value": 0.5, "within": None}}}, "code lengths, got '0'"),
+        ({"metric": "map"}, "entries.0.metric: .*'mAP'"),
+        ({"distance": "hammnig"}, "entries.0.distance: "),
+        ({"protocol": "open"}, "entries.0.protocol: "),
+        ({"page": 3}, "entries.0.page: "),
+    ],
+)
+def test_an_entry_that_is_not_clear_is_refused_in_one_line(write, change, message):
+    path = write(ENTRY | change)
+    with pytest.raises(PublishedError, match=message) as caught:
+        load_published(path)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_two_entries_for_one_place_of_a_table_are_refused(write):
+    with pytest.raises(PublishedError, match="two entries .*: ddh, orl, seen, mAP, hamming"):
+        load_published(write(ENTRY, ENTRY | {"method": "Theirs again"}))
+    other = ENTRY | {"distance": "authors"}
+    nowhere = ENTRY | {"row": None}
+    assert len(load_published(write(ENTRY, other, nowhere, nowhere)).entries) == 4
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(PublishedError, match="none.yaml: cannot be read: No such file"):
+        load_published(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("text", ["", "- 1", "sources: {}"])
+def test_a_file_of_something_else_is_named(tmp_path, text):
+    (tmp_path / "odd.yaml").write_text(text)
+    with pytest.raises(PublishedError, match="odd.yaml: ") as caught:
+        load_published(tmp_path / "odd.yaml")
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_stand_beside_ours_where_data_and_protocol_are_the_same(write, tmp_path):
+    published = load_published(write(ENTRY))
+    summary = make_summary(tmp_path, papers=PAPERS)
+    assert published.why_none(summary, "seen") is None
+    assert [entry.method for entry in published.beside(summary, "seen")] == ["Theirs"]
+    assert published.beside(summary, "unseen") == []
+
+
+def test_without_published_numbers_the_reason_is_said(write, tmp_path):
+    published = load_published(write(ENTRY))
+    summary = make_summary(tmp_path, papers=PAPERS)
+    assert published.why_none(summary, "unseen") == (
+        "nothing is published for orl under the protocol unseen"
+    )
+    seen_only = summary | {"rows": [r for r in summary["rows"] if r["protocol"] == "seen"]}
+    assert published.why_none(seen_only, "unseen") == "nothing was measured under this protocol"
+    elsewhere = make_summary(tmp_path, name="lfw", papers=PAPERS)
+    assert published.why_none(elsewhere, "seen") == "published.yaml holds no number for lfw"
+    smaller = make_summary(tmp_path, papers={"gallery": 63800, "query": 1200})
+    assert published.why_none(smaller, "seen") == (
+        "our data differ from the papers': 2,800 gallery and 1,200 query images, "
+        "theirs 63,800 and 1,200"
+    )
+    assert "does not say how many images the papers have" in published.why_none(
+        make_summary(tmp_path), "seen"
+    )
+    others = load_published(write(ENTRY | {"row": None}, ENTRY | {"row": "dcbh"}))
+    assert "methods that have no row here" in others.why_none(summary, "seen")

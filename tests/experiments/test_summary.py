@@ -1,0 +1,165 @@
+import json
+
+import numpy as np
+import pytest
+
+from experiments.table.reports import ResultError, write_sealed
+from experiments.table.summary import AUTHOR, METRICS, read_reports, summarize
+from tests.helpers.table_examples import TABLE, make_grid, make_report, make_reports
+
+
+@pytest.fixture
+def grid(tmp_path):
+    return make_grid(tmp_path)
+
+
+def row_of(summary, row, protocol="seen", bits=12):
+    [found] = [
+        each
+        for each in summary["rows"]
+        if (each["row"], each["protocol"], each["bits"]) == (row, protocol, bits)
+    ]
+    return found
+
+
+def test_a_number_is_the_mean_and_the_sample_deviation_over_seeds(tmp_path):
+    grid = make_grid(tmp_path, seeds=[0, 1, 2], protocols=["seen"], bits=[12])
+    scores = dict(zip([f"ddh-12-seen-s{seed}" for seed in range(3)], (0.5, 0.6, 0.9), strict=True))
+    reports = {
+        cell.name: make_report(grid, cell, scores[cell.name])
+        for cell in grid.cells
+        if cell.name in scores
+    }
+    row = row_of(summarize(grid, reports), "ddh")
+    # mean 2.0 / 3; squares of deviations .0278 + .0044 + .0544, divided by 2
+    assert row["metrics"]["mAP"]["mean"] == pytest.approx(2 / 3)
+    assert row["metrics"]["mAP"]["std"] == pytest.approx(np.std([0.5, 0.6, 0.9], ddof=1))
+    assert row["metrics"]["P@r2"]["mean"] == pytest.approx(2 / 9)
+    assert row["metrics_author"]["mAP"]["mean"] == pytest.approx(2 / 3)
+    assert row["seeds"] == [0, 1, 2]
+
+
+def test_one_seed_has_no_deviation(grid):
+    reports = make_reports(grid)
+    alone = {name: report for name, report in reports.items() if name.endswith("s1")}
+    row = row_of(summarize(grid, alone), "ddh")
+    assert row["seeds"] == [1]
+    assert row["metrics"]["mAP"] == {"mean": alone["ddh-12-seen-s1"]["metrics"]["mAP"], "std": None}
+
+
+def test_what_means_nothing_for_vectors_is_left_empty(grid):
+    row = row_of(summarize(grid, make_reports(grid)), "ddh_cosine", bits=None)
+    assert [name for name in METRICS if row["metrics"][name] is None] == [
+        "P@r2",
+        "R@r2",
+        "empty@r2",
+    ]
+    assert row["metrics_author"] == dict.fromkeys(AUTHOR)
+    assert row["bytes_per_face"] == 2560
+
+
+def test_rows_stand_in_the_order_of_the_table(grid):
+    rows = summarize(grid, make_reports(grid))["rows"]
+    assert [(row["row"], row["protocol"], row["bits"]) for row in rows] == [
+        ("ddh", "seen", 12),
+        ("ddh", "seen", 24),
+        ("ddh", "unseen", 12),
+        ("ddh", "unseen", 24),
+        ("ddh_lsh", "seen", 12),
+        ("ddh_lsh", "seen", 24),
+        ("ddh_lsh", "unseen", 12),
+        ("ddh_lsh", "unseen", 24),
+        ("ddh_cosine", "seen", None),
+        ("ddh_cosine", "unseen", None),
+    ]
+
+
+def test_rows_stand_in_that_order_also_where_the_first_seed_is_behind(grid):
+    reports = make_reports(grid)
+    del reports["ddh-12-seen-s0"]
+    rows = summarize(grid, reports)["rows"]
+    assert [row["bits"] for row in rows[:2]] == [12, 24]
+    assert [row["seeds"] for row in rows[:2]] == [[1], [0, 1]]
+
+
+def test_cells_without_a_report_are_named(grid):
+    reports = make_reports(grid)
+    for name in ("ddh-24-unseen-s1", "ddh_cosine-float-seen-s0"):
+        del reports[name]
+    summary = summarize(grid, reports)
+    assert summary["missing"] == ["ddh-24-unseen-s1", "ddh_cosine-float-seen-s0"]
+    assert len(summary["cells"]) == len(grid.cells) - 2
+
+
+def test_every_number_keeps_what_it_was_made_with(grid):
+    reports = make_reports(grid)
+    summary = summarize(grid, reports)
+    cell = next(
+        cell for cell in summary["cells"] if cell["report"] == "faces-ddh_lsh-12-seen-s1.json"
+    )
+    report = reports["ddh_lsh-12-seen-s1"]
+    assert cell["metrics"] == report["metrics"]
+    assert cell["network"] == "ddh-24-seen-s1"
+    assert (cell["seed"], cell["commit"], cell["backend"]) == (1, "0123456789abcdef", "tensorflow")
+    assert cell["packages"] == {"keras": "3.12.0"}
+    assert (summary["schema"], summary["table"], summary["title"]) == (1, "faces", TABLE["title"])
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+
+
+def test_the_size_of_the_papers_data_is_kept(tmp_path):
+    assert summarize(make_grid(tmp_path), {})["papers"] is None
+    papers = {"gallery": 63800, "query": 7975}
+    assert summarize(make_grid(tmp_path, papers=papers), {})["papers"] == papers
+
+
+def write_reports(grid, folder):
+    for cell in grid.cells:
+        write_sealed(folder / cell.report_name, make_report(grid, cell))
+
+
+def test_reports_are_those_of_cells_that_have_one(grid, tmp_path):
+    folder = tmp_path / "reports"
+    assert read_reports(grid, folder) == {}
+    write_reports(grid, folder)
+    (folder / grid.cells[3].report_name).unlink()
+    (folder / "another.json").write_text("{}")
+    assert read_reports(grid, folder).keys() == {c.name for c in grid.cells} - {grid.cells[3].name}
+
+
+def test_a_report_of_another_configuration_is_named_with_what_differs(tmp_path):
+    grid, folder = make_grid(tmp_path), tmp_path / "reports"
+    write_reports(grid, folder)
+    rows = TABLE["rows"]
+    changed = make_grid(tmp_path, rows=[rows[0] | {"set": ["training.epochs=5"]}, *rows[1:]])
+    with pytest.raises(ResultError) as caught:
+        read_reports(changed, folder)
+    assert str(caught.value).startswith(f"{folder / 'faces-ddh-12-seen-s0.json'}: measured with")
+    assert "configuration: training.epochs (was 200, now 5); delete it" in str(caught.value)
+
+
+def test_a_report_of_another_baseline_under_the_same_name_is_not_taken_for_it(tmp_path):
+    grid, folder = make_grid(tmp_path), tmp_path / "reports"
+    write_reports(grid, folder)
+    rows = TABLE["rows"]
+    changed = make_grid(tmp_path, rows=[rows[0], rows[1] | {"baseline": "itq"}, rows[2]])
+    with pytest.raises(
+        ResultError, match=r"ddh_lsh-12-seen-s0.json.*baseline \(was 'lsh', now 'itq'\)"
+    ):
+        read_reports(changed, folder)
+
+
+def test_where_the_data_lies_and_the_backend_are_no_part_of_the_configuration(tmp_path):
+    grid, folder = make_grid(tmp_path), tmp_path / "reports"
+    write_reports(grid, folder)
+    moved = {"set": ["dataset.path=elsewhere", "backend=jax"]}
+    changed = make_grid(tmp_path, rows=[TABLE["rows"][0] | moved, *TABLE["rows"][1:]])
+    assert len(read_reports(changed, folder)) == len(grid.cells)
+
+
+def test_a_report_saved_under_another_cells_name_is_not_taken_for_it(grid, tmp_path):
+    twelve, other = (
+        next(c for c in grid.cells if (c.row.id, c.bits) == ("ddh_lsh", bits)) for bits in (12, 24)
+    )
+    write_sealed(tmp_path / other.report_name, make_report(grid, twelve))
+    with pytest.raises(ResultError, match=r"codes \(was \(12, 0\), now \(24, 0\)\)"):
+        read_reports(grid, tmp_path)

@@ -1,0 +1,134 @@
+"""The process that reads mutated files for `tests.helpers.mutations`: one line of answer each."""
+
+import contextlib
+import io
+import os
+import resource
+import struct
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.machine import peak_megabytes
+from data.pickles import load_pickle
+from facehash.array_files import read_arrays
+from facehash.codes import check_packed
+from facehash.config import load_config
+from facehash.errors import InputError
+from facehash.images.read import MAX_PIXELS, decode_image
+from facehash.methods import options_class
+from facehash.retrieval.codes_file import read_codes
+from facehash.strict_yaml import parse_yaml
+
+MOST_MEGABYTES = 1_430  # of 2^20 bytes
+_LONGEST_ERROR = 2000
+
+
+def main():
+    """Read files from stdin until it ends."""
+    _limit_memory()
+    warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory() as folder:
+        while head := sys.stdin.buffer.read(8):
+            name, content = (sys.stdin.buffer.read(size) for size in struct.unpack(">II", head))
+            print(" ".join(_answer(name.decode(), content, Path(folder)).split()), flush=True)
+
+
+def _limit_memory():
+    """Let a demand for far more memory fail instead of taking the machine's."""
+    in_use = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGESIZE")
+    resource.setrlimit(resource.RLIMIT_AS, (in_use + 2 * MOST_MEGABYTES * 2**20,) * 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _forget_peak():
+    """Begin to measure the highest memory anew, where Linux lets a process do so."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _answer(name, content, folder):
+    _forget_peak()
+    try:
+        READERS[name](content, folder)
+        answer = "value"
+    except InputError as error:
+        told = str(error)
+        answer = "refused"
+        if "\n" in told or not told or len(told) > _LONGEST_ERROR:
+            answer = f"an error of {len(told)} characters: {told[:200]!r}"
+    except BaseException as error:
+        answer = f"{type(error).__name__}: {str(error)[:300]!r}"
+    most = peak_megabytes()
+    return answer if most < MOST_MEGABYTES else f"{most:.0f} MB of memory"
+
+
+def _image(content, folder):
+    pixels = decode_image(io.BytesIO(content), "picture")
+    assert pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3
+    assert 0 < pixels.shape[0] * pixels.shape[1] <= MAX_PIXELS
+
+
+def _codes(ending):
+    def read(content, folder):
+        path = folder / f"codes{ending}"
+        path.write_bytes(content)
+        found = read_codes(path)
+        for part in ("gallery", "query"):
+            codes, labels = getattr(found, f"{part}_codes"), getattr(found, f"{part}_labels")
+            check_packed(codes, found.bits)
+            assert labels.shape == (len(codes),) and labels.dtype == np.int64
+
+    return read
+
+
+def _arrays(ending):
+    def read(content, folder):
+        path = folder / f"arrays{ending}"
+        path.write_bytes(content)
+        for array in read_arrays(path, ["matrix"], ["names", "reals", "cube"]).values():
+            assert isinstance(array, np.ndarray) and array.dtype.kind not in "OV"
+            # All of it is there to be looked at.
+            array.copy()
+
+    return read
+
+
+def _pickle(content, folder):
+    path = folder / "file.pkl"
+    path.write_bytes(content)
+    waiting = [load_pickle(path)]
+    for _ in range(1000):
+        if not waiting:
+            break
+        value = waiting.pop()
+        if isinstance(value, list | tuple):
+            waiting += value[:100]
+        else:
+            assert value is None or isinstance(value, np.ndarray | int | float | str | bytes)
+
+
+def _yaml(content, folder):
+    parse_yaml(content.decode("utf-8", "replace"), "text")
+
+
+def _config(content, folder):
+    path = folder / "run.yaml"
+    path.write_bytes(content)
+    load_config(path, options_class).to_yaml()
+
+
+READERS = {
+    "image": _image,
+    "pickle": _pickle,
+    "yaml": _yaml,
+    "config": _config,
+    **{f"codes{ending}": _codes(ending) for ending in (".npz", ".h5", ".mat")},
+    **{f"arrays{ending}": _arrays(ending) for ending in (".npz", ".h5", ".mat")},
+}
+
+if __name__ == "__main__":
+    main()

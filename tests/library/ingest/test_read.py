@@ -1,0 +1,91 @@
+import dataclasses
+import hashlib
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facehash.detectors.base import Face
+from facehash.library.ingest.read import PhotoReader, Recipe, encode_jpeg, quality
+from facehash.library.storage.records import FileState
+from tests.library import fakes
+from tests.library.conftest import draw, save
+
+RECIPE = Recipe(fakes.make_pipeline("halves", "cosine:4"), "box", 16)
+
+
+def read(path):
+    return PhotoReader(RECIPE, []).read(path, FileState(100, 0))
+
+
+def test_a_photo_is_read_with_digest_size_faces_and_crops(tmp_path):
+    path = save(tmp_path / "a.png", draw(1, width=80))
+    photo = read(path)
+    assert photo.digest == hashlib.sha256(path.read_bytes()).digest()
+    assert photo.size == (80, 40) and len(photo.faces) == 2
+    assert photo.crops.shape == (2, 16, 16, 3) and photo.reason is None
+
+
+def test_what_is_wrong_with_a_file_is_told_not_raised(tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"bad")
+    assert read(tmp_path / "bad.png").reason == "not_a_picture"
+    assert read(tmp_path / "none.png").reason == "missing"
+    assert read(tmp_path).reason == "not_a_file"
+    large = PhotoReader(RECIPE, []).read(tmp_path / "bad.png", FileState(10**12, 0))
+    assert large.reason == "too_large_file" and large.digest is None
+
+
+def test_a_file_that_became_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    assert read(tmp_path / "pipe.png").reason == "not_a_file"
+
+
+def test_what_is_told_is_one_line_of_text_without_the_path(tmp_path):
+    class Talkative:
+        def detect(self, image):
+            raise RuntimeError(f"two\nlines about {name}")
+
+    name = os.fsdecode(b"caf\xe9.png")
+    reader = PhotoReader(RECIPE, [])
+    (tmp_path / name).write_bytes(b"bad")
+    assert reader.read(tmp_path / name, FileState(3, 0)).detail == "not a picture in a known format"
+    reader._detector = Talkative()
+    told = reader.read(save(tmp_path / "a.png", draw(1)), FileState(100, 0)).detail
+    assert told == "RuntimeError: two lines about caf?.png"
+
+
+def test_faces_are_embedded_where_they_are_read_if_the_recipe_says_so(tmp_path):
+    path = save(tmp_path / "a.png", draw(1, width=80))
+    reader = PhotoReader(dataclasses.replace(RECIPE, embed=True), [])
+    photo = reader.read(path, FileState(100, 0))
+    expected = fakes.make_embedder("cosine:4").embed(photo.crops)
+    assert np.array_equal(photo.rows, expected) and read(path).rows is None
+    black = save(tmp_path / "black.png", np.zeros((20, 20, 3), np.uint8))
+    assert reader.read(black, FileState(100, 0)).rows is None
+
+
+def test_an_embedder_that_chokes_costs_one_photo(tmp_path):
+    class Choking:
+        def embed(self, faces):
+            raise RuntimeError("no memory")
+
+    reader = PhotoReader(dataclasses.replace(RECIPE, embed=True), [])
+    reader._embedder = Choking()
+    photo = reader.read(save(tmp_path / "a.png", draw(1)), FileState(100, 0))
+    assert (photo.reason, photo.detail) == ("embedder", "RuntimeError: no memory")
+    assert not photo.faces and photo.crops is None
+
+
+@pytest.mark.parametrize(
+    ("box", "score", "expected"),
+    [((0, 0, 112, 200), 0.9, 0.9), ((0, 0, 56, 200), 0.8, 0.4), ((0, 0, 500, 500), 1, 1)],
+)
+def test_quality_is_the_score_less_where_the_face_is_small(box, score, expected):
+    assert quality(Face(box, None, score), 112) == pytest.approx(expected)
+
+
+def test_pictures_to_be_shown_are_small_and_not_stretched(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(encode_jpeg(np.zeros((300, 600, 3), np.uint8), 100))
+    assert Image.open(path).size == (100, 50)

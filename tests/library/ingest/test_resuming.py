@@ -1,0 +1,144 @@
+"""A run that is killed, or stopped by Ctrl-C, and the one after it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from facehash.library.upkeep.check import check
+from tests.conftest import ROOT
+from tests.library.conftest import draw, save
+
+# Stops for good before one call of one function: there the test comes upon it.
+STOPPING = """
+import os, sys, time
+from facehash.command_line import make_app, run
+from facehash.commands import indexing, keeping
+from facehash.library.ingest import batch as batches
+from facehash.library.query import makers
+from facehash.library.ingest import update as updating
+from facehash.library.storage.store import Store
+from tests.library import fakes
+
+batches.PHOTOS = 4
+PLACES = {
+    "embed": (fakes.Projection, "embed"),
+    "face": (Store, "_add_face"),
+    "names": (updating, "apply_names"),
+    "index": (updating, "refresh_index"),
+}
+place, _, left = os.environ["STOP_AT"].partition(":")
+left = int(left)
+owner, name = PLACES[place]
+function = getattr(owner, name)
+
+def stopping(*arguments):
+    global left
+    left -= 1
+    if not left:
+        print("there", flush=True)
+        time.sleep(600)
+    return function(*arguments)
+
+setattr(owner, name, stopping)
+for name in ("make_detector", "make_embedder", "crop_face"):
+    setattr(makers, name, getattr(fakes, name))
+if __name__ == "__main__":
+    app = make_app("An index that stops.")
+    indexing.add_to(app)
+    keeping.add_to(app)
+    run(app, "facehash")
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for seed in range(24):
+        save(tmp_path / "many" / f"{seed:02}.png", draw(seed))
+    return tmp_path / "many"
+
+
+@pytest.fixture
+def start(tmp_path, folder, directory):
+    """Index 24 photos in another process, in batches of four, until it stops at some place."""
+    script = tmp_path / "stopping.py"
+    script.write_text(STOPPING)
+    started = []
+
+    def start(place, workers):
+        words = ["--detector", "halves", "--embedder", "cosine:12", "--workers", str(workers)]
+        process = subprocess.Popen(
+            [sys.executable, script, "index", folder, "--library", directory, *words],
+            env=os.environ | {"PYTHONPATH": str(ROOT), "STOP_AT": place},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        assert process.stdout.readline() == "there\n"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("place", "workers", "kept"),
+    [
+        ("embed:1", 1, 0),
+        ("embed:3", 2, 8),
+        ("face:11", 1, 8),
+        ("names:1", 1, 24),
+        ("index:1", 1, 24),
+    ],
+)
+def test_a_killed_run_is_resumed_with_at_most_a_batch_lost(
+    index, ask, folder, directory, start, tmp_path, place, workers, kept
+):
+    process = start(place, workers)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert ask("SELECT count(*), count(embedding) FROM faces") == [(kept, kept)]
+    report = index(folder, embedder="cosine:12")
+    assert (report.unchanged, report.photos) == (kept, 24 - kept)
+    assert check(directory) == []
+    # The library is that of a run that nobody stopped.
+    assert ask("SELECT count(*) FROM faces") == [(24,)]
+    index(folder, tmp_path / "whole", embedder="cosine:12")
+    for name in ("embedding-ids", "embedding"):
+        [one, other] = (
+            np.load(*library.glob(f"index/{name}-[0-9]*.npy"))
+            for library in (directory, tmp_path / "whole")
+        )
+        assert np.array_equal(one, other)
+    # No worker outlives the run that was killed.
+    deadline = time.monotonic() + 20
+    while _alive(process.pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_ctrl_c_keeps_what_was_stored_and_says_how_to_go_on(index, ask, folder, start):
+    process = start("embed:3", 2)
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate(timeout=300)
+    assert process.returncode == 130
+    assert told.startswith("facehash: interrupted; 8 new photos are in ")
+    assert told.endswith("and the same command goes on from there\n") and told.count("\n") == 1
+    assert ask("SELECT count(*) FROM faces") == [(8,)]
+    assert index(folder).photos == 16
+
+
+def _alive(group):
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,111 @@
+"""Two processes at one library: one writer at a time, and readers at any time."""
+
+import contextlib
+import os
+import pickle
+
+import numpy as np
+import pytest
+
+from facehash.library.upkeep.check import check
+from tests.library import fakes
+from tests.library.conftest import draw, save
+from tests.library.forks import CHOICE, Command, Reader
+
+QUERY = fakes.Projection(12).embed(np.stack([fakes.resize(draw(1), fakes.SIDE)]))
+
+
+@pytest.fixture
+def command(tmp_path, directory):
+    """Start a command about the library."""
+
+    def command(*words, **options):
+        output = tmp_path / f"{len(os.listdir(tmp_path))}.stderr"
+        return Command(output, *words, "--library", directory, **options)
+
+    return command
+
+
+@pytest.fixture
+def album(tmp_path):
+    for seed in range(60):
+        save(tmp_path / "album" / "AB"[seed % 2] / f"{seed:02}.png", draw(seed))
+    return tmp_path / "album"
+
+
+def test_a_second_writer_is_refused_naming_the_first_and_let_in_when_that_is_dead(
+    command, index, directory, photos
+):
+    index(names="folders")
+    save(photos / "Bo" / "new.png", draw(50))
+    holder = command("index", photos, *CHOICE, stops=True)
+    commands = [
+        ("index", photos, *CHOICE),
+        ("people", "name", "Dora", "1"),
+        ("people", "rename", "Ann", "Anna"),
+        ("people", "merge", "Bo", "--into", "Cy"),
+        ("forget", "--person", "Cy"),
+        ("rebuild",),
+    ]
+    for words in commands:
+        code, told = command(*words).end()
+        assert (code, told.count("\n")) == (2, 1), (words, told)
+        named = f"{directory}: process {holder.process.pid} (facehash index, since "
+        assert named in told and told.endswith("; wait until it is done\n")
+    # Who only reads is let in.
+    assert command("stats").end() == (0, "") == command("people", "list").end()
+    assert holder.kill()
+    for words in commands:
+        assert command(*words).end() == (0, ""), words
+    assert check(directory) == []
+    assert (directory / "lock").read_text() == ""
+
+
+def test_of_two_that_start_at_once_each_does_all_or_is_refused(command, album, directory, index):
+    words = ("index", album, *CHOICE)
+    both = [command(*words), command(*words)]
+    ended = [one.end() for one in both]
+    assert (0, "") in ended, ended
+    for code, told in ended:
+        assert code == 0 or (code == 2 and "writes to it; wait until it is done" in told), told
+    assert index(album).unchanged == 60 and check(directory) == []
+
+
+@pytest.mark.parametrize(
+    ("once", "by"), [(True, "embedding"), (False, "embedding"), (True, "code")]
+)
+def test_what_a_reader_is_told_was_true_at_one_moment(
+    command, album, directory, tmp_path, once, by
+):
+    log = tmp_path / "states"
+    words = ("index", album, "--names", "folders", "--codes", "lsh:64", *CHOICE)
+    assert command(*words, states=log).end() == (0, "")
+    reader = Reader(directory, QUERY, once=once, by=by)
+    for _ in range(2):
+        for person in "AB":
+            assert command("forget", "--person", person, states=log).end() == (0, "")
+        assert command(*words, "--include-forgotten", states=log).end() == (0, "")
+    count, answers, error = reader.end()
+    assert error is None, error
+    states = {}
+    with log.open("rb") as file, contextlib.suppress(EOFError):
+        while True:
+            state = pickle.load(file)
+            states[frozenset(row[0] for row in state)] = state
+    for answer in answers:
+        state = states[frozenset(hit[0] for hit in answer)]
+        assert {(face, os.fsencode(path)) for face, _, path in answer} == {
+            (face, path) for face, _, path in state
+        }
+        distances = [distance for _, distance, _ in answer]
+        assert distances == sorted(distances)
+        if by == "embedding":
+            expected = {face: distance_of(np.frombuffer(row, "<f4")) for face, row, _ in state}
+            told = {face: distance for face, distance, _ in answer}
+            assert told == pytest.approx(expected, abs=1e-5)
+    assert count > 20 and len(answers) >= 4, (count, len(answers))
+
+
+def distance_of(row):
+    row, query = row.astype(np.float64), QUERY[0].astype(np.float64)
+    return 1 - row @ query / np.linalg.norm(row) / np.linalg.norm(query)

@@ -1,0 +1,245 @@
+import os
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facehash.errors import InputError
+from facehash.library.storage.database import LibraryError
+from facehash.library.storage.records import UnreadFile
+from tests.helpers.privileges import ordinary_rights
+from tests.library import fakes
+from tests.library.conftest import draw, save
+
+
+def test_a_folder_becomes_a_library(index, ask, photos):
+    report = index()
+    assert (report.files, report.photos, report.faces, report.failed) == (7, 7, 7, {})
+    faces = ask("SELECT number, x, y, width, height, score, landmarks IS NULL FROM faces")
+    assert faces.count((1, 0.0, 0.0, 40.0, 40.0, 0.9, 0)) == 5
+    assert set(faces) >= {(1, 0.0, 0.0, 40.0, 40.0, 0.9, 1), (2, 40.0, 1.0, 40.0, 39.0, 0.8, 1)}
+    [(path, size)] = ask("SELECT path, size FROM paths ORDER BY path LIMIT 1")
+    first = photos / "Ann" / "0.png"
+    assert (os.fsdecode(path), size) == (str(first), first.stat().st_size)
+    assert ask("SELECT min(length(jpeg)) > 300 FROM crops") == [(1,)]
+    crops = np.stack([np.asarray(Image.open(photos / "Ann" / f"{i}.png")) for i in (0, 1)])
+    resized = np.stack([fakes.resize(crop, 16) for crop in crops])
+    expected = fakes.Projection(12).embed(resized)
+    stored = [
+        np.frombuffer(row, np.float32)
+        for (row,) in ask("SELECT embedding FROM faces ORDER BY id LIMIT 2")
+    ]
+    assert np.array_equal(stored, expected)
+
+
+def test_nothing_is_read_again_when_nothing_changed(index, photos, monkeypatch):
+    index()
+    monkeypatch.setattr(fakes.Halves, "detect", None)
+    report = index()
+    assert (report.unchanged, report.photos, report.removed) == (7, 0, 0)
+
+
+def test_moved_touched_and_copied_files_are_only_hashed(index, photos, ask, monkeypatch):
+    index()
+    before = ask("SELECT id, photo_id, embedding FROM faces")
+    os.utime(photos / "party.png", ns=(1, 1))
+    (photos / "Bo" / "0.png").rename(photos / "moved.png")
+    shutil.copy(photos / "Ann" / "0.png", photos / "Cy" / "copy.png")
+    monkeypatch.setattr(fakes.Halves, "detect", None)
+    report = index()
+    assert (report.same_content, report.photos, report.removed, report.failed) == (3, 0, 1, {})
+    assert ask("SELECT id, photo_id, embedding FROM faces") == before
+    assert ask("SELECT count(*) FROM photos") == [(7,)]
+    assert ask("SELECT count(*) FROM paths") == [(8,)]
+    assert index().unchanged == 8
+
+
+def test_a_folder_that_moved_as_a_whole_keeps_its_faces(index, photos, ask, tmp_path):
+    index()
+    before = ask("SELECT id FROM faces")
+    photos.rename(tmp_path / "elsewhere")
+    report = index(tmp_path / "elsewhere")
+    assert (report.same_content, report.removed) == (7, 7)
+    assert ask("SELECT id FROM faces") == before
+
+
+def test_deleted_and_changed_files_disappear_with_their_faces(index, photos, ask):
+    index()
+    (photos / "Bo" / "0.png").unlink()
+    save(photos / "Ann" / "0.png", draw(50))
+    report = index()
+    assert (report.photos, report.removed) == (1, 1)
+    assert ask("SELECT count(*) FROM photos") == [(6,)]
+    assert ask("SELECT count(*) FROM faces") == [(6,)] == ask("SELECT count(*) FROM crops")
+    assert ask("SELECT max(id) FROM faces") == [(8,)]
+
+
+def test_one_of_two_copies_may_go(index, photos, ask):
+    shutil.copy(photos / "Ann" / "0.png", photos / "copy.png")
+    assert index().same_content == 1
+    (photos / "Ann" / "0.png").unlink()
+    index()
+    assert ask("SELECT count(*) FROM faces") == [(7,)]
+
+
+def test_an_empty_folder_where_photos_were_is_a_missing_drive(index, photos):
+    index()
+    shutil.rmtree(photos)
+    photos.mkdir()
+    with pytest.raises(LibraryError, match="is a drive missing"):
+        index()
+
+
+def test_a_second_folder_leaves_the_first_alone(index, tmp_path, ask):
+    index()
+    save(tmp_path / "more" / "x.png", draw(60))
+    assert index(tmp_path / "more").removed == 0
+    assert ask("SELECT count(*) FROM paths") == [(8,)]
+
+
+def test_bad_files_are_recorded_with_a_reason_and_stop_nothing(index, photos, ask):
+    (photos / "Ann" / "bad.jpg").write_bytes(b"no picture")
+    choking = draw(70).copy()
+    choking[0, 0] = fakes.CHOKING
+    save(photos / "choking.png", choking)
+    save(photos / "grey.png", np.full((20, 20, 3), 77, np.uint8))
+    report = index()
+    assert report.failed == {"not_a_picture": 1, "detector": 1, "embedder": 1}
+    assert report.unread == (
+        UnreadFile(photos / "Ann" / "bad.jpg", "not_a_picture", "not a picture in a known format"),
+        UnreadFile(photos / "choking.png", "detector", "RuntimeError: choked"),
+        UnreadFile(photos / "grey.png", "embedder", "the embedder's vector is not finite"),
+    )
+    assert report.faces == 7
+    reasons = ask("SELECT reason FROM photos WHERE reason IS NOT NULL ORDER BY reason")
+    assert reasons == [("detector",), ("embedder",), ("not_a_picture",)]
+    assert index().failed == {}
+    assert index(retry=True).failed == report.failed
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_copy_of_a_bad_file_is_told(index, photos, workers):
+    (photos / "empty.jpg").touch()
+    (photos / "empty, too.jpg").touch()
+    report = index(workers=workers)
+    assert [file.path.name for file in report.unread] == ["empty, too.jpg", "empty.jpg"]
+    assert (report.failed, report.same_content) == ({"not_a_picture": 2}, 0)
+    (photos / "Ann" / "empty.jpg").touch()
+    [told] = index(workers=workers).unread
+    assert told.path.parent.name == "Ann" and told.why.endswith("the file is empty")
+
+
+def test_a_file_without_access_is_tried_again(index, photos):
+    path = photos / "party.png"
+    path.chmod(0)
+    with ordinary_rights():
+        assert index().failed == {"unreadable": 1}
+    path.chmod(0o600)
+    assert index().photos == 1
+
+
+def test_a_file_too_large_is_not_read(index, photos, monkeypatch):
+    monkeypatch.setattr("facehash.library.ingest.read.MAX_FILE_BYTES", 1000)
+    report = index()
+    assert report.failed["too_large_file"] >= 5
+    assert index().failed == {}
+    assert index(retry=True).failed == report.failed
+    monkeypatch.undo()
+    assert index(retry=True).faces == 7
+
+
+def test_another_embedder_or_detector_is_refused_naming_both(index):
+    index()
+    with pytest.raises(
+        LibraryError,
+        match="made with the embedder projection 12 cosine, not projection 16 cosine; leave",
+    ):
+        index(embedder="cosine:16")
+    assert index(embedder="cosine:12").unchanged == 7
+
+
+def test_without_a_word_a_library_goes_on_with_its_own_embedder(index, photos):
+    index(embedder="euclidean:5", detector="halves")
+    save(photos / "new.png", draw(80))
+    assert index().photos == 1
+
+
+def test_wrong_choices_are_refused_before_a_library_is_made(index, directory, photos):
+    for options, told in [
+        ({"codes": "itq:13"}, "one bit a dimension.*have 12"),
+        ({"codes": "ltq:8"}, "did you mean"),
+        ({"codes": "lsh"}, "lsh:64"),
+        ({"codes": "lsh:8", "embedder": "hamming:16"}, "yields codes already"),
+        ({"names": "folder"}, "did you mean 'folders'"),
+        ({"workers": 0}, "at least 1"),
+        ({"detector": "eagle"}, "no such detector"),
+        ({"folder": photos / "Anne"}, "no such folder .did you mean 'Ann'"),
+    ]:
+        with pytest.raises(InputError, match=told):
+            index(**options)
+    assert not directory.exists()
+
+
+def test_a_folder_of_other_things_does_not_become_a_library(index, photos):
+    with pytest.raises(LibraryError, match="not empty and not a library"):
+        index(library=photos)
+
+
+@pytest.mark.parametrize("codes", ["lsh:40", "itq:9"])
+def test_codes_are_fitted_once_and_later_faces_get_them_too(index, photos, ask, codes):
+    index(codes=codes)
+    [(width,)] = set(ask("SELECT length(code) FROM faces"))
+    assert width == -(-int(codes.partition(":")[2]) // 8)
+    hasher = ask("SELECT * FROM hasher")
+    before = ask("SELECT id, code FROM faces")
+    save(photos / "new.png", draw(90))
+    index()
+    assert ask("SELECT * FROM hasher") == hasher
+    assert ask("SELECT id, code FROM faces WHERE id <= 7") == before
+    assert ask("SELECT count(code) FROM faces") == [(8,)]
+    with pytest.raises(LibraryError, match=f"made with the codes {codes}.* not lsh:8"):
+        index(codes="lsh:8")
+
+
+def test_codes_can_be_added_to_a_library_of_vectors(index, ask):
+    index()
+    assert ask("SELECT count(code) FROM faces") == [(0,)]
+    index(codes="lsh:8")
+    assert ask("SELECT count(code), count(embedding) FROM faces") == [(7, 7)]
+
+
+def test_an_embedder_of_codes_leaves_no_vectors(index, ask):
+    index(embedder="hamming:20")
+    assert set(ask("SELECT embedding, length(code) FROM faces")) == {(None, 3)}
+
+
+def test_several_processes_find_what_one_finds(index, ask, photos, tmp_path):
+    # With the ids: the order of a library does not depend on which worker is faster.
+    query = "SELECT faces.id, path, number, embedding FROM faces JOIN paths USING (photo_id)"
+    index()
+    alone = ask(query)
+    shutil.rmtree(tmp_path / "lib")
+    deadly = draw(70).copy()
+    deadly[0, 0] = fakes.DEADLY
+    save(photos / "Bo" / "deadly.png", deadly)
+    shutil.copy(photos / "Ann" / "0.png", photos / "Ann" / "0 again.png")
+    report = index(workers=2)
+    assert (report.faces, report.same_content) == (7, 1)
+    assert report.failed == {"crashed": 1}
+    assert report.unread[0].path == photos / "Bo" / "deadly.png"
+    assert sorted(row for row in ask(query) if b"again" not in row[1]) == sorted(alone)
+    # Known by its content: it kills no worker again.
+    assert index(workers=2).failed == {}
+
+
+def test_others_can_reach_nothing_of_a_library(index, directory):
+    old = os.umask(0)
+    try:
+        index(codes="lsh:8")
+    finally:
+        os.umask(old)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in directory.rglob("*")}
+    assert directory.stat().st_mode & 0o777 == 0o700
+    assert modes.pop("index") == 0o700
+    assert {"library.db", "lock"} < modes.keys() and set(modes.values()) == {0o600}

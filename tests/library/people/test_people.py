@@ -1,0 +1,80 @@
+import pytest
+
+from facehash.errors import InputError
+from facehash.library.people.people import list_people, merge_people, name_faces, rename_person
+from facehash.library.storage.database import LibraryError
+from facehash.library.storage.store import Store
+from tests.library.conftest import draw, save
+
+
+@pytest.fixture
+def store(index, directory):
+    index(names="folders")
+    with Store.open(directory) as store:
+        yield store
+
+
+def counts(store):
+    return {person.name: (person.faces, person.photos) for person in list_people(store)}
+
+
+def test_people_are_listed_with_their_faces(store):
+    assert counts(store) == {"Ann": (2, 2), "Bo": (1, 1), "Cy": (2, 2)}
+
+
+def test_a_name_given_by_hand_is_kept_whatever_the_folder_says(store, index):
+    [bo] = [person for person in list_people(store) if person.name == "Bo"]
+    name_faces(store, " Dora ", [bo.face_id])
+    assert counts(store) == {"Ann": (2, 2), "Cy": (2, 2), "Dora": (1, 1)}
+    index(names="folders")
+    assert counts(store)["Dora"] == (1, 1)
+
+
+def test_merged_people_are_one_and_stay_it(store, index, photos):
+    assert merge_people(store, ["Ann", "Bo"], "Cy") == 3
+    assert counts(store) == {"Cy": (5, 5)}
+    save(photos / "Ann" / "new.png", draw(70))
+    index(names="folders")
+    assert counts(store) == {"Cy": (6, 6)}
+
+
+def test_merging_again_changes_nothing(store):
+    assert merge_people(store, ["Ann", "Bo"], "Cy") == 3
+    assert merge_people(store, ["Ann", "Bo"], "Cy") == 0 == merge_people(store, ["Bo"], "Ann")
+    assert counts(store) == {"Cy": (5, 5)}
+
+
+def test_a_new_name_holds_for_photos_that_come_later(store, index, photos):
+    rename_person(store, "Ann", "Anna")
+    save(photos / "Ann" / "new.png", draw(70))
+    index(names="folders")
+    assert counts(store)["Anna"] == (3, 3) and "Ann" not in counts(store)
+    rename_person(store, "Anna", "Ann")
+    assert counts(store)["Ann"] == (3, 3)
+
+
+def test_names_that_are_taken_or_nobodys_are_refused(store):
+    with pytest.raises(LibraryError, match="there is a 'Bo' already; facehash people merge"):
+        rename_person(store, "Ann", "Bo")
+    with pytest.raises(LibraryError, match="nobody called 'Ana' .did you mean 'Ann'"):
+        rename_person(store, "Ana", "Eve")
+    with pytest.raises(LibraryError, match="one person already"):
+        merge_people(store, ["Ann"], "Ann")
+    with pytest.raises(LibraryError, match="one person already"):
+        merge_people(store, ["Ann", "Bo"], "Ann")
+    assert counts(store)["Ann"] == (2, 2)
+    merge_people(store, ["Ann"], "Bo")
+    with pytest.raises(LibraryError, match="earlier name of somebody else"):
+        rename_person(store, "Cy", "Ann")
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 201])
+def test_impossible_names_are_refused(store, name):
+    with pytest.raises(InputError, match="a name"):
+        name_faces(store, name, [1])
+
+
+def test_a_person_without_faces_is_nobody(store, index, photos):
+    (photos / "Bo" / "0.png").unlink()
+    index()
+    assert "Bo" not in counts(store)

@@ -1,0 +1,78 @@
+import sqlite3
+
+import pytest
+
+from facehash.files import FileInUseError
+from facehash.library.storage import database as module
+from facehash.library.storage.database import DamagedLibraryError, Database, LibraryError
+
+
+@pytest.fixture
+def database(tmp_path):
+    database = Database(tmp_path / "library.db")
+    database.run("CREATE TABLE words (word TEXT)")
+    yield database
+    database.close()
+
+
+def test_rows_are_read_whole_or_in_batches(database, monkeypatch):
+    monkeypatch.setattr(module, "_BATCH", 2)
+    assert database.run_many("INSERT INTO words VALUES (?)", [("a",), ("b",), ("c",)]) == 3
+    assert list(database.batches("SELECT word FROM words")) == [[("a",), ("b",)], [("c",)]]
+    assert database.rows("SELECT word FROM words WHERE word > ?", ("b",)) == [("c",)]
+    assert database.value("SELECT max(word) FROM words") == "c"
+    assert database.value("SELECT word FROM words WHERE 0") is None
+
+
+def test_a_transaction_is_whole_or_nothing(database):
+    with pytest.raises(RuntimeError), database.transaction():
+        database.run("INSERT INTO words VALUES ('half')")
+        raise RuntimeError
+    assert database.rows("SELECT * FROM words") == []
+    with database.transaction():
+        database.run("INSERT INTO words VALUES ('whole')")
+    assert database.rows("SELECT * FROM words") == [("whole",)]
+
+
+def test_deleted_content_is_overwritten_and_foreign_keys_hold(database):
+    assert database.value("PRAGMA secure_delete") == 1
+    assert database.value("PRAGMA foreign_keys") == 1
+    assert database.value("PRAGMA trusted_schema") == 0
+
+
+def test_readers_and_the_writer_do_not_wait_for_each_other(database, tmp_path):
+    database.keep_log()
+    reader = Database(tmp_path / "library.db")
+    with database.transaction():
+        database.run("INSERT INTO words VALUES ('new')")
+        assert reader.rows("SELECT word FROM words") == []
+    assert reader.rows("SELECT word FROM words") == [("new",)]
+    reader.close()
+
+
+def test_a_second_writer_is_told_in_a_users_words(database, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_WAIT_SECONDS", 0.05)
+    second = Database(tmp_path / "library.db")
+    with (
+        database.transaction(),
+        pytest.raises(FileInUseError, match="another process is writing to it"),
+    ):
+        second.run("INSERT INTO words VALUES ('x')")
+    second.close()
+
+
+def test_what_is_no_database_is_damaged(tmp_path):
+    path = tmp_path / "library.db"
+    path.write_bytes(b"x" * 5000)
+    with pytest.raises(DamagedLibraryError, match="its database is damaged .file is not a data"):
+        Database(path)
+
+
+def test_a_folder_that_is_missing_is_told(tmp_path):
+    with pytest.raises(LibraryError, match="its database cannot be used .unable to open"):
+        Database(tmp_path / "none" / "library.db")
+
+
+def test_a_mistake_of_ours_stays_one(database):
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        database.rows("SELECT * FROM nowhere")

@@ -1,0 +1,181 @@
+"""What could stand in a library that somebody sends: sizes, names and types that nobody wrote."""
+
+import csv
+import hashlib
+import io
+import json
+import re
+import tracemalloc
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from facehash.library.upkeep.export import plain
+from tests.helpers.facehash_command import facehash
+from tests.library.conftest import alter
+from tests.library.views.test_html import Page
+
+
+@pytest.fixture
+def library(index, directory):
+    index(names="folders", codes="lsh:16")
+    return directory
+
+
+def npy(shape, dtype="<f4"):
+    """The head of an array of that shape, and no array."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        file, {"descr": dtype, "fortran_order": False, "shape": shape}
+    )
+    return file.getvalue() + bytes(64)
+
+
+@pytest.fixture
+def modestly():
+    """Run a block within memory for a small library."""
+    tracemalloc.start()
+    yield
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 300e6  # of which 200 are set aside for a photo
+
+
+SETTING = "UPDATE settings SET value = ? WHERE key = ?"
+HASHER = "UPDATE hasher SET npy = ? WHERE name = ?"
+
+
+@pytest.mark.parametrize(
+    ("statement", "values"),
+    [
+        (SETTING, (str(10**12), "dimension")),
+        (SETTING, ("9" * 5000, "dimension")),
+        (SETTING, ("1000000", "dimension")),
+        (SETTING, (str(2**40), "side")),
+        (SETTING, ("-1", "side")),
+        (SETTING, ("lsh:1000000000", "codes")),
+        (SETTING, ("itq:32", "codes")),
+        (SETTING, ("pickle:16", "codes")),
+        (SETTING, (b"12", "dimension")),
+        (HASHER, (npy((10**6, 10**6)), "projection")),
+        (HASHER, (npy((2**62, 2**62)), "mean")),
+        (HASHER, (npy((12,), "|O"), "mean")),
+        (HASHER, (b"\x80\x04cos\nsystem\n(S'touch /tmp/owned'\ntR.", "mean")),
+        (HASHER, (b"PK\x03\x04" + bytes(100), "mean")),
+        (HASHER, ("text", "mean")),
+        ("UPDATE faces SET code = zeroblob(5000000)", ()),
+        ("UPDATE faces SET embedding = 'text'", ()),
+        ("UPDATE faces SET code = 17", ()),
+        ("UPDATE generation SET number = 'text'", ()),
+        ("UPDATE faces SET x = 'text'", ()),
+        ("UPDATE faces SET width = 9e999", ()),
+        ("UPDATE faces SET number = x'00' WHERE id = 1", ()),
+        ("UPDATE people SET name = x'ff' WHERE id = 1", ()),
+        ("UPDATE paths SET path = 'text' WHERE photo_id = 1", ()),
+    ],
+)
+def test_sizes_and_types_that_make_no_sense_are_told_in_one_line(
+    library, every_command, modestly, statement, values
+):
+    alter(library, (statement, *values))
+    codes, _ = every_command("search", "tables", "people", "stats", "h5", "index", "check")
+    assert 2 in codes.values() or codes["check"] == 3
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"a": ' * 9000, "9" * 6000, "null", "[1]",
+                                     " " * 200_000])  # fmt: skip
+def test_sums_of_any_kind_are_told_as_damage(library, every_command, content):
+    next((library / "index").glob("sums-*")).write_text(content)
+    assert every_command("search", "check", "rebuild", "search")[0] == {
+        "search": 0, "check": 3, "rebuild": 0
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "content",
+    [npy((2**40, 2)), npy((-1, 2)), npy((7, 2**33)), npy((7,), "|O"), b"PK\x03\x04" + bytes(90),
+     npy((7,), "<i8").replace(b"(7,)", b"((((((((((((((((7"), b"\x93NUMPY\x03\0\xff\xff\xff\x7f"],
+)  # fmt: skip
+def test_an_index_file_that_announces_more_than_it_holds_is_refused(
+    library, every_command, modestly, content
+):
+    [path] = (library / "index").glob("code-[0-9]*")
+    path.write_bytes(content)
+    [sums] = (library / "index").glob("sums-*")
+    told = json.loads(sums.read_text())
+    told[path.name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    sums.write_text(json.dumps(told))
+    assert every_command("search")[0] == {"search": 2}
+
+
+def picture(kind, **options):
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, kind, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "crop",
+    [picture("EPS"), picture("PNG")[:40], picture("ICO"), b"", b"<svg onload=alert(1)>", "text",
+     picture("BMP").replace((8).to_bytes(4, "little"), (30_000).to_bytes(4, "little"))],
+)  # fmt: skip
+def test_the_picture_of_a_face_is_decoded_before_it_is_shown(
+    library, every_command, modestly, tmp_path, crop
+):
+    alter(library, ("UPDATE crops SET jpeg = ?", crop), ("DELETE FROM paths WHERE photo_id > 1",))
+    assert set(every_command("search", "strip")[0].values()) == {0}
+    page = Page((tmp_path / "written" / "page.html").read_text())
+    assert len(page.all("img")) == 2  # the query's own
+    assert all(one["src"].startswith("data:image/jpeg;base64,/9j/") for one in page.all("img"))
+
+
+NAMES = ["<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "\x1b]0;owned\x07",
+         "=HYPERLINK(\"http://x\")", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1",
+         "Robert'); DROP TABLE faces;--",
+         "$\\frac$", "a\0b", "\u202egnp.exe", "x" * 10**5]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
+def test_names_are_text_to_whoever_shows_them(library, every_command, tmp_path, name):
+    alter(library, ("UPDATE people SET name = ? WHERE id = 1", name),
+          ("UPDATE settings SET value = 'halves' || ? WHERE key = 'detector_identity'", name),
+          ("UPDATE photos SET reason = ? WHERE id = 1", name))  # fmt: skip
+    _, printed = every_command("people", "stats", "check", "csv", "json", "h5")
+    alter(library, ("UPDATE settings SET value = 'halves' WHERE key = 'detector_identity'",))
+    codes, more = every_command("search", "strip", "tables", "forget", "name", "rebuild")
+    assert codes["search"] == codes["strip"] == codes["tables"] == 0
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", printed + more)
+    written = tmp_path / "written"
+    page = Page((written / "page.html").read_text())
+    assert not page.all("script") and not any("onerror" in one for _, one in page.tags)
+    assert all(one["src"].startswith("data:") for one in page.all("img"))
+    for table in ("hits.csv", "faces.csv"):
+        with (written / table).open(newline="") as file:
+            shown = {row["name"] for row in csv.DictReader(file)}
+        assert shown & {name, f"'{name}"}
+        assert not any(one.lstrip()[:1] in tuple("=+-@\uff1d") for one in shown)
+    stored = {face["name"] for face in json.loads((written / "faces.json").read_text())["faces"]}
+    assert name in stored
+    with h5py.File(written / "faces.h5") as file:
+        assert name.replace("\0", "\ufffd").encode() in set(file["name"][()])
+
+
+def test_text_of_nothing_stays_nothing_in_a_table():
+    assert [plain(text) for text in ("", "-", "Ann-Marie", " =1")] == [
+        "",
+        "'-",
+        "Ann-Marie",
+        "' =1",
+    ]
+
+
+def test_a_name_with_sql_in_it_is_a_name(library, every_command):
+    evil = "x'; DROP TABLE faces; --"
+    assert facehash("people", "name", evil, 1, "--library", library)[0] == 0
+    assert facehash("people", "rename", evil, f"{evil}2", "--library", library)[0] == 0
+    _, out, _ = facehash("people", "list", "--library", library)
+    assert f"{evil}2" in out
+    assert facehash("forget", "--person", f"{evil}2", "--library", library)[0] == 0
+    assert every_command("check", "stats")[0] == {"check": 0, "stats": 0}

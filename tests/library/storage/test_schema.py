@@ -1,0 +1,110 @@
+import sqlite3
+
+import pytest
+
+from facehash.library.storage.database import Database, LibraryError
+from facehash.library.storage.schema import MIGRATIONS, migrate, version_of
+
+# A made-up version after the newest.
+WITH_NOTES = (
+    *MIGRATIONS,
+    (
+        "ALTER TABLE people ADD COLUMN note TEXT NOT NULL DEFAULT ''",
+        "UPDATE people SET note = 'known as ' || name",
+    ),
+)
+
+
+@pytest.fixture
+def database(tmp_path):
+    database = Database(tmp_path / "library.db")
+    yield database
+    database.close()
+
+
+def test_an_empty_file_gets_all_tables(database):
+    assert version_of(database) == 0
+    migrate(database)
+    assert version_of(database) == len(MIGRATIONS)
+    tables = {name for (name,) in database.rows("SELECT name FROM sqlite_master")}
+    assert {"photos", "paths", "faces", "crops", "people", "settings", "kept_out"} <= tables
+
+
+def test_a_library_of_an_earlier_version_keeps_what_it_holds(database):
+    migrate(database)
+    database.run("INSERT INTO people (name) VALUES ('Ann')")
+    migrate(database, WITH_NOTES)
+    assert database.rows("SELECT name, note FROM people") == [("Ann", "known as Ann")]
+    assert version_of(database) == len(WITH_NOTES)
+    migrate(database, WITH_NOTES)
+
+
+def test_version_1_loses_the_paths_in_what_it_says_of_bad_photos(database):
+    for statement in (*MIGRATIONS[0], "PRAGMA user_version = 1"):
+        database.run(statement)
+    for number, (path, detail) in enumerate(
+        [
+            (b"/p/a: b.jpg", "/p/a: b.jpg: not a picture"),
+            (b"/p/new.jpg", "/p/old.jpg: damaged picture"),
+            (b"/p/caf\xe9.jpg", None),
+        ],
+        start=1,
+    ):
+        database.run(
+            "INSERT INTO photos VALUES (?1, randomblob(32), 1, 1, 'x', ?2)", (number, detail)
+        )
+        database.run("INSERT INTO paths VALUES (?, ?, 1, 1, NULL)", (path, number))
+    database.run("INSERT INTO paths VALUES (x'41', NULL, 1, 1, 'unreadable')")
+    migrate(database)
+    told = database.rows("SELECT detail FROM photos ORDER BY id")
+    assert told == [("not a picture",), (None,), (None,)]
+    assert database.rows("SELECT reason, detail FROM paths WHERE photo_id IS NULL") == [
+        ("unreadable", None)
+    ]
+
+
+def test_a_step_that_fails_leaves_the_earlier_version(database):
+    migrate(database)
+    broken = (*MIGRATIONS, ("CREATE TABLE extra (x)", "INSERT INTO nothing VALUES (1)"))
+    with pytest.raises(sqlite3.OperationalError):
+        migrate(database, broken)
+    assert version_of(database) == len(MIGRATIONS)
+    assert database.value("SELECT count(*) FROM sqlite_master WHERE name = 'extra'") == 0
+
+
+def test_a_library_of_a_newer_version_is_refused_politely(database):
+    newest = len(MIGRATIONS)
+    migrate(database, WITH_NOTES)
+    with pytest.raises(
+        LibraryError,
+        match=rf"newer facehash .library version {newest + 1}, this one knows {newest}",
+    ):
+        migrate(database)
+
+
+def test_another_programs_database_is_not_touched(database):
+    database.run("CREATE TABLE theirs (x)")
+    with pytest.raises(LibraryError, match="not of a facehash library"):
+        migrate(database)
+    assert database.rows("SELECT name FROM sqlite_master") == [("theirs",)]
+
+
+def test_the_database_itself_counts_changes_of_faces(database):
+    migrate(database)
+
+    def generation():
+        return database.value("SELECT number FROM generation")
+
+    database.run("INSERT INTO photos (id, digest) VALUES (1, zeroblob(32))")
+    assert generation() == 0
+    database.run(
+        "INSERT INTO faces (photo_id, number, x, y, width, height, score, quality) "
+        "VALUES (1, 1, 0, 0, 1, 1, 1, 1)"
+    )
+    assert generation() == 1
+    database.run("UPDATE faces SET person_id = NULL")
+    assert generation() == 1
+    database.run("UPDATE faces SET code = x'00'")
+    assert generation() == 2
+    database.run("DELETE FROM photos")
+    assert generation() == 3

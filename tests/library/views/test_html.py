@@ -1,0 +1,95 @@
+import base64
+import io
+import re
+from html.parser import HTMLParser
+
+import pytest
+from PIL import Image
+
+from facehash.calibration.thresholds import THRESHOLDS, Threshold
+from facehash.library.query.library import open_library
+from facehash.library.views.html import write_page
+from tests.library import fakes
+from tests.library.conftest import draw, save
+
+HOSTILE = '"><script>alert(1)<!--&'
+
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.text = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture
+def render(index, directory, photos, tmp_path):
+    def render(query, **options):
+        with open_library(directory, make_pipeline=fakes.make_pipeline) as library:
+            answers = library.search(query, k=3)
+            write_page(tmp_path / "page.html", library, answers, **options)
+        text = (tmp_path / "page.html").read_text(encoding="utf-8")
+        return text, Page(text)
+
+    return render
+
+
+def test_a_page_shows_query_hits_and_photos_with_the_face_framed(index, render, photos, tmp_path):
+    index(names="folders")
+    text, page = render(photos / "party.png")
+    # For each of the two faces: its crop and those of three hits, and as many whole photos.
+    assert len(page.all("img")) == 8 and len(page.all("svg")) == 8
+    frames = [(frame["x"], frame["y"], frame["width"]) for frame in page.all("rect")]
+    assert frames[0] == frames[1] == ("0.0", "0.0", "40.0")
+    assert frames[4] == frames[5] == ("40.0", "1.0", "40.0")
+    assert page.all("svg")[0]["viewbox"] == "0 0 80 40"
+    source = page.all("image")[0]["href"].removeprefix("data:image/jpeg;base64,")
+    assert Image.open(io.BytesIO(base64.b64decode(source))).size == (80, 40)
+    assert (tmp_path / "page.html").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_page_loads_nothing_from_anywhere(index, render, photos):
+    index()
+    text, page = render(photos / "party.png")
+    links = re.findall(r'(?:src|href)="([^"]{0,30})', text)
+    assert links and all(link.startswith("data:image/jpeg;base64,") for link in links)
+    assert "http" not in re.sub(r"http-equiv", "", text) and "url(" not in text
+    [policy] = [one["content"] for one in page.all("meta") if "http-equiv" in one]
+    assert policy.startswith("default-src 'none'")
+
+
+def test_names_cannot_break_out_of_a_page(index, render, photos):
+    folder = photos / HOSTILE.replace("/", "")
+    save(folder / f"{HOSTILE}.png".replace("/", ""), draw(70))
+    index(names="folders")
+    text, page = render(folder / f"{HOSTILE}.png")
+    assert not page.all("script") and "<script" not in text
+    assert HOSTILE in "".join(page.text)
+
+
+def test_a_photo_that_is_gone_leaves_its_crop(index, render, photos, tmp_path):
+    index()
+    query = save(tmp_path / "query.png", draw(3))
+    (photos / "Bo" / "0.png").unlink()
+    text, page = render(query)
+    assert "the photo is not there any more" in text
+    assert len(page.all("img")) == 4 and len(page.all("svg")) == 3
+
+
+def test_a_page_says_what_its_numbers_are(index, render, photos, monkeypatch):
+    index(names="folders")
+    assert "Numbers: cosine distance" in render(photos / "Bo" / "0.png")[0]
+    monkeypatch.setitem(THRESHOLDS, "projection", Threshold(1e-5, "made up"))
+    text, page = render(photos / "Bo" / "0.png", score=True)
+    assert "score 1 / (1 + distance); beyond a distance of 0.000 unknown" in text
+    assert [one["class"] for one in page.all("li")] == ["known", "unknown", "unknown"]
+    assert '<span class="number">1.000</span>' in text

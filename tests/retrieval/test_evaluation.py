@@ -1,0 +1,232 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facehash.codes import CodesError, packed_from_bits, packed_from_signs
+from facehash.figures.examples import spread_examples
+from facehash.retrieval import evaluation
+from facehash.retrieval.codes_file import CodeSet
+from facehash.retrieval.evaluation import evaluate
+from facehash.retrieval.table import format_report
+from tests.helpers import oracles
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+KEYS = ["mAP", "mAP_lower", "mAP_upper", "P@r2", "R@r2", "empty@r2", "P@50", "R-precision"]
+
+
+@st.composite
+def labelled_codes(draw, most_bits=40):
+    """Bits (n, bits) and labels of a gallery and of queries that all can be found."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    bits, identities = draw(st.integers(1, most_bits)), draw(st.integers(1, 6))
+    of_gallery = rng.permutation(
+        np.concatenate(
+            [np.arange(identities), rng.integers(0, identities, draw(st.integers(0, 60)))]
+        )
+    )
+    of_query = rng.integers(0, identities, draw(st.integers(1, 8)))
+    centers = rng.integers(0, 2, (identities, bits))
+    noise = draw(st.sampled_from([0.0, 0.1, 0.5]))
+    gallery, query = (
+        centers[labels] ^ (rng.random((len(labels), bits)) < noise)
+        for labels in (of_gallery, of_query)
+    )
+    return gallery, query, of_gallery, of_query
+
+
+def score(gallery, query, of_gallery, of_query, **options):
+    return evaluate(
+        packed_from_bits(gallery),
+        packed_from_bits(query),
+        of_gallery,
+        of_query,
+        gallery.shape[1],
+        **options,
+    )
+
+
+def random_evaluation():
+    """12 bits, 30 gallery items of 3 identities, 4 queries."""
+    rng = np.random.default_rng(0)
+    gallery, query = rng.integers(0, 2, (30, 12)), rng.integers(0, 2, (4, 12))
+    return score(gallery, query, np.arange(30) % 3, [0, 1, 2, 0])
+
+
+def assert_alike(one, other):
+    assert one.metrics == pytest.approx(other.metrics, abs=1e-12)
+    for name in KEYS:
+        np.testing.assert_allclose(one.per_query[name], other.per_query[name], atol=1e-12)
+
+
+@pytest.mark.parametrize("length", [8, 12, 16, 20, 24, 32, 36, 48, 64])
+def test_it_agrees_with_the_authors_evaluator_fed_with_proper_bits(length):
+    golden = json.loads((GOLDEN / "author_evaluator.json").read_text())[str(length)]
+    golden = golden["same_codes_as_bits"]
+    with np.load(GOLDEN / "author_evaluator_codes.npz") as arrays:
+        gallery, query, of_gallery, of_query = (
+            arrays[f"{name}_{length}"]
+            for name in ("gallery", "query", "gallery_labels", "query_labels")
+        )
+    found = evaluate(
+        packed_from_signs(gallery), packed_from_signs(query), of_gallery, of_query, length
+    ).metrics
+    assert found["P@r2"] == pytest.approx(golden["precision_radius_2"], abs=1e-9)
+    assert found["R@r2"] == pytest.approx(golden["recall_radius_2"], abs=1e-9)
+    # theirs is one order of the ties, ours the mean and the extremes over all
+    assert found["mAP_lower"] <= golden["mAP_stable_argsort"] <= found["mAP_upper"]
+    assert found["mAP_lower"] <= golden["mAP_default_argsort"] <= found["mAP_upper"]
+    distances = [oracles.hamming_distance(query[0], item) for item in gallery[:20]]
+    assert distances == golden["distance_row_0"]
+
+
+def test_a_report_has_the_keys_of_the_contract_and_is_plain_json():
+    found = random_evaluation()
+    assert list(found.metrics) == KEYS
+    assert {name: list(curve) for name, curve in found.curves.items()} == {
+        "precision_recall": ["radius", "recall", "precision"],
+        "precision_at": ["n", "precision"],
+    }
+    text = json.dumps([found.metrics, found.curves], allow_nan=False)
+    assert json.loads(text) == [found.metrics, found.curves]
+    assert found.curves["precision_recall"]["radius"] == list(range(13))
+    assert found.curves["precision_at"]["n"] == list(range(1, 31))
+
+
+@given(labelled_codes())
+@settings(deadline=None, max_examples=40)
+def test_every_metric_is_that_of_loops(codes):
+    gallery, query, of_gallery, of_query = codes
+    found = score(*codes)
+    for q in range(len(query)):
+        distances = [oracles.hamming_distance(query[q], item) for item in gallery]
+        relevant = [label == of_query[q] for label in of_gallery]
+        values = {name: found.per_query[name][q] for name in KEYS}
+        worst, stable, best = (
+            oracles.average_precision(ranking(distances, relevant))
+            for ranking in (oracles.worst_ranking, oracles.stable_ranking, oracles.best_ranking)
+        )
+        assert worst - 1e-12 <= stable <= best + 1e-12
+        assert values["mAP_lower"] == pytest.approx(worst)
+        assert values["mAP_upper"] == pytest.approx(best)
+        assert worst - 1e-12 <= values["mAP"] <= best + 1e-12
+        assert values["P@r2"] == pytest.approx(oracles.precision_in_ball(distances, relevant, 2))
+        assert values["R@r2"] == pytest.approx(oracles.recall_in_ball(distances, relevant, 2))
+        assert values["empty@r2"] == (min(distances) > 2)
+
+
+@given(labelled_codes(), st.integers(0, 2**32 - 1))
+@settings(deadline=None)
+def test_permuting_the_gallery_changes_nothing(codes, seed):
+    gallery, query, of_gallery, of_query = codes
+    order = np.random.default_rng(seed).permutation(len(gallery))
+    assert_alike(score(*codes), score(gallery[order], query, of_gallery[order], of_query))
+
+
+@given(labelled_codes(), st.integers(0, 1))
+@settings(deadline=None)
+def test_a_bit_that_all_codes_share_changes_nothing(codes, shared):
+    gallery, query, of_gallery, of_query = codes
+    longer = [np.insert(part, 0, shared, axis=1) for part in (gallery, query)]
+    assert_alike(score(*codes), score(*longer, of_gallery, of_query))
+
+
+@given(labelled_codes(), st.integers(0, 2**32 - 1))
+@settings(deadline=None)
+def test_flipping_and_permuting_bits_of_all_codes_changes_nothing(codes, seed):
+    gallery, query, of_gallery, of_query = codes
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(gallery.shape[1])
+    flips = rng.integers(0, 2, gallery.shape[1])
+    turned = [part[:, order] ^ flips for part in (gallery, query)]
+    assert_alike(score(*codes), score(*turned, of_gallery, of_query))
+
+
+@given(labelled_codes())
+@settings(deadline=None)
+def test_renaming_identities_changes_nothing(codes):
+    gallery, query, of_gallery, of_query = codes
+    assert_alike(score(*codes), score(gallery, query, 7 - 1000 * of_gallery, 7 - 1000 * of_query))
+
+
+@given(labelled_codes())
+@settings(deadline=None, max_examples=20)
+def test_both_engines_and_any_number_of_threads_score_alike(codes):
+    assert_alike(score(*codes, engine="numpy"), score(*codes, engine="numba", threads=3))
+
+
+@given(labelled_codes())
+@settings(deadline=None, max_examples=20)
+def test_scoring_in_blocks_of_queries_changes_nothing(codes):
+    whole = score(*codes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "CELLS", 2 * (codes[0].shape[1] + 1))
+        blocks = score(*codes)
+    assert_alike(whole, blocks)
+    for name, curve in whole.curves.items():
+        for axis, values in curve.items():
+            assert blocks.curves[name][axis] == pytest.approx(values, abs=1e-12)
+    assert (blocks.same_distances == whole.same_distances).all()
+    assert (blocks.different_distances == whole.different_distances).all()
+
+
+def test_pairs_of_the_same_and_of_different_people_are_counted_by_distance():
+    gallery = np.array([[0, 0], [0, 1], [1, 1]])
+    found = score(gallery, np.array([[0, 0]]), [5, 6, 5], [5])
+    assert found.same_distances.tolist() == [1, 0, 1]
+    assert found.different_distances.tolist() == [0, 1, 0]
+
+
+def test_perfect_codes_score_one():
+    codes = np.eye(4, dtype=int)
+    found = score(codes.repeat(3, axis=0), codes, np.arange(4).repeat(3), np.arange(4)).metrics
+    for name in ("mAP", "mAP_lower", "mAP_upper", "R-precision"):
+        assert found[name] == pytest.approx(1)
+
+
+def test_a_query_that_nobody_can_find_is_refused_by_name():
+    codes = np.zeros((3, 4), dtype=int)
+    with pytest.raises(CodesError, match=r"1 of 2 queries .* query 1, label 9"):
+        score(codes, codes[:2], [1, 1, 2], [2, 9])
+
+
+def test_no_query_and_no_gallery_are_refused():
+    codes, none = np.zeros((3, 8), dtype=int), np.zeros((0, 8), dtype=int)
+    with pytest.raises(CodesError, match="3 gallery and 0 query codes"):
+        score(codes, none, [1, 1, 2], np.zeros(0, dtype=int))
+    with pytest.raises(CodesError, match="0 gallery and 3 query codes"):
+        score(none, codes, np.zeros(0, dtype=int), [1, 1, 2])
+
+
+def test_examples_go_from_the_best_to_the_worst_query():
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 6
+    packed = packed_from_bits(rng.integers(0, 2, (6, 16))[labels] ^ (rng.random((60, 16)) < 0.2))
+    codes = CodeSet(packed[20:], packed[:20], labels[20:], labels[:20], 16)
+    ap = evaluate(packed[20:], packed[:20], labels[20:], labels[:20], 16).per_query["mAP"]
+    shown = spread_examples(codes, ap, rows=5, columns=7)
+    assert ap[shown.queries[0]] == ap.max()
+    assert ap[shown.queries[-1]] == ap.min()
+    assert (np.diff(ap[shown.queries]) <= 0).all()
+    assert shown.found.shape == shown.distances.shape == shown.right.shape == (5, 7)
+    assert (shown.right == (labels[20:][shown.found] == labels[shown.queries][:, None])).all()
+    assert len(spread_examples(codes, ap, rows=99).queries) == 20
+    with pytest.raises(CodesError, match="one average precision a query"):
+        spread_examples(codes, ap[:3])
+
+
+def test_the_table_names_every_metric_and_says_what_it_means():
+    found = random_evaluation()
+    author = {"mAP": 0.1, "P@r2": 0.2, "R@r2": 0.3, "P@50": 0.4}
+    lines = format_report(found.metrics, author, title="12 bits").splitlines()
+    assert lines[0] == "12 bits"
+    for name in KEYS:
+        line = next(line for line in lines if line.split()[:1] == [name])
+        assert f"{found.metrics[name]:.4f}" in line
+        assert len(line.split()) > 3
+    assert sum("0.1000" in line for line in lines) == 1
+    assert all(line == line.rstrip() and len(line) <= 100 for line in lines)
+    assert "authors" not in format_report(found.metrics)

@@ -1,0 +1,107 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from facehash.dataset import FaceDataset
+from facehash.runs.directory import RunError
+from facehash.runs.files import (
+    apply_split,
+    read_history,
+    read_split,
+    write_history,
+    write_split,
+)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "split.npz"
+
+
+@pytest.fixture
+def faces():
+    rows = np.arange(8)
+    return FaceDataset(
+        name="toy",
+        images=np.zeros((8, 4, 4, 3), np.uint8),
+        labels=rows // 4,
+        identities=("ann", "bob"),
+        train=rows[rows % 4 < 3],
+        gallery=rows[rows % 4 < 3],
+        query=rows[rows % 4 == 3],
+        protocol="seen",
+    ).check()
+
+
+def test_the_stored_split_gives_a_fresh_data_set_its_roles(path, faces):
+    write_split(path, faces, np.array([1]))
+    moved = replace(faces, train=faces.train[:2], query=faces.query[:1])
+    restored = apply_split(path, moved)
+    for role in ("train", "gallery", "query"):
+        np.testing.assert_array_equal(getattr(restored, role), getattr(faces, role))
+    assert read_split(path)["validation"].tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    "change", [{"labels": np.array([0, 0, 0, 1, 1, 1, 1, 0])}, {"identities": ("ann", "eve")}]
+)
+def test_a_data_set_that_has_changed_is_refused(path, faces, change):
+    write_split(path, faces, np.empty(0, np.int64))
+    with pytest.raises(RunError, match="toy is not the one of this run: 8 images of 2 people now"):
+        apply_split(path, replace(faces, **change))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 half a zip", b"text"])
+def test_a_missing_or_damaged_split_is_named(path, faces, content):
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(RunError, match="split.npz: missing or damaged"):
+        apply_split(path, faces)
+
+
+def test_other_pictures_under_the_same_labels_are_refused(path, faces):
+    write_split(path, faces, np.empty(0, np.int64))
+    pixels = np.array(faces.images)
+    pixels[3, 0, 0, 0] ^= 1
+    with pytest.raises(RunError, match="the same people and counts, but other pictures"):
+        apply_split(path, replace(faces, images=pixels))
+
+
+def test_a_split_with_flipped_bytes_is_refused_or_reads_the_same(path, faces):
+    write_split(path, faces, np.empty(0, np.int64))
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for position in rng.choice(len(whole), 300, replace=False):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        try:
+            apply_split(path, faces)
+        except RunError:
+            refused += 1
+    assert refused > 100
+
+
+def test_a_split_without_one_of_its_arrays_is_refused(path, faces):
+    write_split(path, faces, np.empty(0, np.int64))
+    arrays = read_split(path)
+    del arrays["labels"]
+    np.savez(path, **arrays)
+    with pytest.raises(RunError, match="no array 'labels'"):
+        read_split(path)
+
+
+@pytest.mark.parametrize("text", ["epoch,loss\n1,x\n", "epoch,loss\n1\n", "epoch\n1,2\n"])
+def test_a_history_that_is_no_table_of_numbers_is_named(tmp_path, text):
+    (tmp_path / "history.csv").write_text(text)
+    with pytest.raises(RunError, match="history.csv: damaged"):
+        read_history(tmp_path / "history.csv")
+
+
+def test_history_reads_back_every_digit(tmp_path):
+    rows = [{"epoch": 1, "loss": 1 / 3}, {"epoch": 2, "loss": 1e-17}]
+    write_history(tmp_path / "history.csv", rows)
+    assert read_history(tmp_path / "history.csv") == rows
+    assert read_history(tmp_path / "none.csv") == []

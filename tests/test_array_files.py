@@ -1,0 +1,253 @@
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+
+from facehash.array_files import ContainerError, read_arrays
+from facehash.errors import InputError
+from tests.helpers.array_files import SAVERS, save_h5, save_matlab_73
+
+NAMES = ["Ann", "Bo", "Zoë 李 🙂"]
+ARRAYS = {
+    "matrix": np.arange(12, dtype=np.int16).reshape(3, 4),
+    "cube": np.arange(24, dtype=np.uint8).reshape(2, 3, 4),
+    "reals": np.array([[0.5, np.nan]]),
+}
+FORMS = [form for form in SAVERS if form != "hdf5"]
+
+
+def save(tmp_path, content=ARRAYS, form="npz"):
+    ending, saver = SAVERS[form]
+    path = tmp_path / f"file{ending}"
+    saver(path, content)
+    return path
+
+
+def refused(path, *parts, required=("matrix",), optional=()):
+    with pytest.raises(ContainerError) as caught:
+        read_arrays(path, required, optional)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ") and "\n" not in message
+    for part in parts:
+        assert part in message, message
+
+
+@pytest.mark.parametrize("form", SAVERS)
+def test_arrays_have_the_shape_they_were_written_with(tmp_path, form):
+    found = read_arrays(save(tmp_path, form=form), list(ARRAYS))
+    assert list(found) == list(ARRAYS)
+    for name, array in found.items():
+        np.testing.assert_array_equal(array, ARRAYS[name])
+        assert array.dtype == ARRAYS[name].dtype
+
+
+@pytest.mark.parametrize("form", SAVERS)
+def test_names_come_as_text(tmp_path, form):
+    found = read_arrays(save(tmp_path, {"names": NAMES}, form), ["names"])["names"]
+    assert found.dtype.kind == "U" and found.ravel().tolist() == NAMES
+
+
+def test_text_in_hdf5_that_is_no_utf_8_survives(tmp_path):
+    save_h5(tmp_path / "file.mat", {"x": 1})
+    with h5py.File(tmp_path / "file.mat", "a") as file:
+        raw = np.array([b"caf\xe9"], object)
+        file.create_dataset("names", data=raw, dtype=h5py.string_dtype())
+    assert read_arrays(tmp_path / "file.mat", ["names"])["names"].tolist() == ["caf\udce9"]
+
+
+@pytest.mark.parametrize("form", ["MATLAB 5", "MATLAB 7.3"])
+def test_an_empty_cell_is_an_empty_name(tmp_path, form):
+    path = save(tmp_path, {"names": ["Ann", "" if form == "MATLAB 5" else "shape"]}, form)
+    if form == "MATLAB 7.3":
+        # In the place of an empty array MATLAB stores its shape.
+        with h5py.File(path, "r+") as file:
+            file["#refs#/names1"].attrs["MATLAB_empty"] = np.uint8(1)
+    assert read_arrays(path, ["names"])["names"].ravel().tolist() == ["Ann", ""]
+
+
+@pytest.mark.parametrize("form", SAVERS)
+def test_what_is_optional_is_read_where_it_is_there(tmp_path, form):
+    found = read_arrays(save(tmp_path, form=form), ["cube"], ["matrix", "missing"])
+    assert list(found) == ["cube", "matrix"]
+
+
+def test_a_container_error_is_an_input_error():
+    assert issubclass(ContainerError, InputError)
+
+
+@pytest.mark.parametrize("name", ["file.npz", "file.h5", "file.mat"])
+def test_a_missing_file_and_a_folder_are_refused(tmp_path, name):
+    refused(tmp_path / name, "no such file")
+    (tmp_path / name).mkdir()
+    refused(tmp_path / name, "is a folder")
+
+
+@pytest.mark.parametrize("name", ["file.pkl", "file.npy", "file"])
+def test_another_ending_is_refused(tmp_path, name):
+    (tmp_path / name).write_bytes(b"")
+    refused(tmp_path / name, "end in .npz, .h5, .hdf5, .mat")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9])
+def test_a_truncated_file_is_refused(tmp_path, form, share):
+    path = save(tmp_path, form=form)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    refused(path)
+
+
+@pytest.mark.parametrize("name", ["file.npz", "file.h5", "file.mat"])
+@pytest.mark.parametrize("content", [b"", b"matrix = [1 0 1]\n" * 50])
+def test_a_file_of_something_else_is_refused(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    refused(tmp_path / name, "cannot be read as")
+
+
+def test_a_damaged_array_in_a_zip_is_refused(tmp_path):
+    path = save(tmp_path)
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        start = archive.getinfo("matrix.npy").header_offset
+    content[start + 160 : start + 170] = b"\xff" * 10
+    path.write_bytes(content)
+    refused(path, "cannot be read as .npz")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_any_flipped_bytes_are_refused_or_harmless(tmp_path, form):
+    path = save(tmp_path, form=form)
+    content = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(150):
+        damaged = bytearray(content)
+        for _ in range(rng.integers(1, 6)):
+            damaged[rng.integers(len(damaged))] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            read_arrays(path, list(ARRAYS))
+        except ContainerError as error:
+            assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("method", [b"\x63\x00", b"\x08\x00"], ids=["unknown", "wrong"])
+def test_a_compression_that_is_not_there_is_refused(tmp_path, method):
+    path = save(tmp_path)
+    content = path.read_bytes()
+    # Method 99, encryption, is NotImplementedError to zipfile; method 8, here a lie, zlib.error.
+    for mark, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        start = content.index(mark) + offset
+        content = content[:start] + method + content[start + 2 :]
+    path.write_bytes(content)
+    refused(path, "cannot be read as .npz")
+
+
+def test_an_error_repeats_little_of_a_file(tmp_path):
+    path = save(tmp_path, {"matrix": np.arange(10**4)})
+    content = bytearray(path.read_bytes())
+    # A name of 60,000 bytes, which zipfile compares with the one in its directory.
+    content[26:28] = (60_000).to_bytes(2, "little")
+    path.write_bytes(content)
+    with pytest.raises(ContainerError, match="File name in directory") as caught:
+        read_arrays(path, ["matrix"])
+    assert len(str(caught.value)) < 500 + len(str(path))
+
+
+def test_a_plain_npy_file_under_the_name_of_an_npz_is_refused(tmp_path):
+    with (tmp_path / "file.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    refused(tmp_path / "file.npz", "cannot be read as .npz (no zip archive of arrays")
+
+
+def test_pickled_objects_are_never_loaded(tmp_path):
+    path = save(tmp_path, {"matrix": np.array([1, None, 2], dtype=object)})
+    refused(path, "matrix holds Python objects, which are not read for safety; store numbers")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_missing_array_is_named_with_the_nearest_or_with_all(tmp_path, form):
+    path = save(tmp_path, form=form)
+    refused(path, "no array 'matrx' (did you mean 'matrix'?)", required=["cube", "matrx"])
+    # MATLAB 7.3 keeps what it refers to in a group of its own.
+    refused(path, "no array 'zzz' (known: cube, matrix, reals)", required=["zzz"])
+
+
+@pytest.mark.parametrize("saver", [save_h5, save_matlab_73])
+def test_a_group_in_place_of_an_array_is_refused(tmp_path, saver):
+    path = tmp_path / "file.mat"
+    saver(path, ARRAYS)
+    with h5py.File(path, "r+") as file:
+        del file["matrix"]
+        file.create_group("matrix")
+    refused(path, "matrix is no array of numbers or text")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"a": 1}, scipy.sparse.eye(3).tocsc(), [1, "a"], ["a", np.array(["b", "c"])]],
+    ids=["structure", "sparse", "numbers and text", "text of two rows"],
+)
+def test_what_else_matlab_has_is_refused(tmp_path, value):
+    path = tmp_path / "file.mat"
+    if isinstance(value, list):
+        cells = np.empty(len(value), object)
+        cells[:] = value
+        value = cells
+    scipy.io.savemat(path, {"matrix": value})
+    refused(path, "matrix is no array of numbers or text")
+
+
+def test_records_are_refused(tmp_path):
+    save_h5(tmp_path / "file.h5", {"matrix": np.zeros(2, [("a", "i4")])})
+    refused(tmp_path / "file.h5", "matrix is no array of numbers or text")
+
+
+@pytest.mark.parametrize("found", ["float64", "a structure"])
+def test_a_cell_that_is_no_text_is_refused(tmp_path, found):
+    path = save(tmp_path, {"names": ["a", "b"]}, "MATLAB 7.3")
+    with h5py.File(path, "r+") as file:
+        if found == "float64":
+            cell = file.create_dataset("#refs#/x", data=[1.0])
+        else:
+            cell = file.create_group("#refs#/x")
+        file["names"][0, 0] = cell.ref
+    refused(path, f"names must be text, got a cell of {found}", required=["names"])
+
+
+def elsewhere(path, how):
+    other = path.with_name("other")
+    save_h5(other, {"matrix": np.arange(6)})
+    with h5py.File(path, "w") as file:
+        if how == "link":
+            file["matrix"] = h5py.ExternalLink(other, "matrix")
+        elif how == "link to a link":
+            file["there"] = h5py.ExternalLink(other, "/")
+            file["matrix"] = h5py.SoftLink("/there/matrix")
+        elif how == "bytes":
+            file.create_dataset("matrix", (6,), "u1", external=[(other, 0, 6)])
+        else:
+            layout = h5py.VirtualLayout((6,), "i8")
+            layout[:] = h5py.VirtualSource(other, "matrix", (6,))
+            file.create_virtual_dataset("matrix", layout)
+
+
+@pytest.mark.parametrize("how", ["link", "link to a link", "bytes", "virtual"])
+def test_a_file_cannot_make_another_one_be_read(tmp_path, how):
+    elsewhere(tmp_path / "file.h5", how)
+    refused(tmp_path / "file.h5", "matrix lies in another file, which is not read")
+
+
+@pytest.mark.parametrize("options", [{}, {"chunks": (1000,)}, {"fillvalue": 7}])
+def test_an_array_that_no_file_of_that_size_holds_is_not_made(tmp_path, options):
+    with h5py.File(tmp_path / "file.h5", "w") as file:
+        file.create_dataset("matrix", (10**11,), "u1", **options)
+    refused(tmp_path / "file.h5", "matrix has the shape (100000000000,), far more than")
+
+
+def test_an_array_that_was_compressed_well_is_read(tmp_path):
+    with h5py.File(tmp_path / "file.h5", "w") as file:
+        file.create_dataset("matrix", data=np.zeros((10_000, 1000), np.uint8), compression=9)
+    assert (tmp_path / "file.h5").stat().st_size < 100_000
+    assert not read_arrays(tmp_path / "file.h5", ["matrix"])["matrix"].any()

@@ -1,0 +1,91 @@
+"""docs/reading_the_metrics.md and its figures say what the committed numbers say."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facehash.codes import CodesError, bits_from_packed, packed_from_bits
+from facehash.retrieval.codes_file import CodeSet
+from tests.conftest import ROOT
+from tools.metric_figures import NUMBERS, draw, first_bits, measure
+
+TEXT = (ROOT / "docs" / "reading_the_metrics.md").read_text(encoding="utf-8")
+REPORT = json.loads(
+    (ROOT / "experiments/results/reports/quickstart-ddh-48-seen-s0.json").read_text(
+        encoding="utf-8"
+    )
+)
+COMMITTED = json.loads((ROOT / NUMBERS).read_text(encoding="utf-8"))
+
+
+def codes(bits=48):
+    random = np.random.default_rng(0)
+    labels = np.repeat(np.arange(5), 4)
+    gallery, query = (packed_from_bits(random.integers(0, 2, (20, bits))) for _ in range(2))
+    return CodeSet(gallery, query, labels, labels, bits)
+
+
+def test_every_metric_of_a_report_is_explained_with_its_value():
+    for name, value in REPORT["metrics"].items():
+        row = re.search(rf"^\| `{re.escape(name)}` \|.*\| ([\d.]+) \|$", TEXT, re.MULTILINE)
+        assert row[1] == f"{value:.3f}", name
+
+
+def test_the_authors_columns_are_quoted_as_they_are():
+    authors = REPORT["metrics_author"]
+    words = (f"{name} {authors[name]:.3f}" for name in ("mAP", "P@r2", "R@r2"))
+    assert all(word in " ".join(TEXT.split()) for word in words)
+
+
+def test_every_other_key_of_a_report_is_named():
+    for section in ("curves", "code"):
+        for name in REPORT[section]:
+            assert f"`{section}.{name}`" in TEXT
+    for name in {"dataset", "method", "bits", "seed", "backend", "seconds", "metrics_author"}:
+        assert f"`{name}`" in TEXT
+
+
+def test_the_figures_are_of_the_codes_that_were_reported():
+    for name in ("mAP_lower", "mAP", "mAP_upper"):
+        value = COMMITTED["by_length"][name][-1]
+        assert value == pytest.approx(REPORT["metrics"][name], abs=1e-4)
+    at_two = {name: values[2] for name, values in COMMITTED["by_radius"].items()}
+    for name, key in (("precision", "P@r2"), ("recall", "R@r2"), ("empty", "empty@r2")):
+        assert at_two[name] == pytest.approx(REPORT["metrics"][key], abs=1e-4)
+
+
+def test_the_numbers_follow_from_codes():
+    numbers = measure(codes())
+    assert numbers.keys() == COMMITTED.keys()
+    assert numbers["by_length"].keys() == COMMITTED["by_length"].keys()
+    band = numbers["by_length"]
+    for lower, expected, upper in zip(
+        band["mAP_lower"], band["mAP"], band["mAP_upper"], strict=True
+    ):
+        assert lower <= expected <= upper
+    assert numbers["by_radius"]["recall"] == sorted(numbers["by_radius"]["recall"])
+
+
+def test_both_figures_are_drawn(tmp_path):
+    draw(COMMITTED, tmp_path)
+    for name in ("metrics-ties.png", "metrics-radius.png"):
+        with Image.open(tmp_path / name) as drawn, Image.open(ROOT / "docs/images" / name) as kept:
+            assert drawn.size == kept.size
+
+
+def test_the_first_bits_are_the_first():
+    whole = codes(20)
+    part = first_bits(whole, 11)
+    assert part.bits == 11
+    bits = bits_from_packed(whole.query_codes, 20)[:, :11]
+    assert np.array_equal(bits_from_packed(part.query_codes, 11), bits)
+    assert np.array_equal(part.gallery_labels, whole.gallery_labels)
+
+
+@pytest.mark.parametrize("bits", [0, 21])
+def test_bits_that_are_not_there_are_refused(bits):
+    with pytest.raises(CodesError, match=f"codes of 20 bits have no first {bits}"):
+        first_bits(codes(20), bits)

@@ -1,0 +1,60 @@
+"""The README tells the truth: its tables are those of committed files, its commands exist."""
+
+import re
+
+import pytest
+
+from tests.conftest import ROOT
+from tools.update_docs import TABLES, fill
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "data/README.md",
+    "ddh/README.md",
+    "dcbh/README.md",
+    "docs/backends.md",
+    "docs/own_data.md",
+    "docs/privacy.md",
+    "docs/reading_the_metrics.md",
+    "docs/search.md",
+]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_tables_are_those_that_the_committed_results_give(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert fill(name, text) == text, "run: python -m tools.update_docs"
+
+
+def test_a_table_without_its_markers_is_noticed():
+    with pytest.raises(LookupError, match="0 pairs of markers for 'speed'"):
+        fill("README.md", README.replace("<!-- end speed -->", ""))
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_linked_file_exists(name):
+    path = ROOT / name
+    links = re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8"))
+    for link in links:
+        if "://" not in link:
+            assert (path.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_named_script_configuration_and_target_exists(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for path in re.findall(r"configs/[\w/]+\.yaml", text):
+        assert (ROOT / path).exists(), path
+    for module in re.findall(r"python -m ((?:data|experiments|benchmarks)\.\w+)", text):
+        assert (ROOT / module.replace(".", "/")).with_suffix(".py").exists(), module
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for target in re.findall(r"`make (?:PYTHON=\S+ )?([\w-]+)", text):
+        assert target in targets, target
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_no_document_names_a_place_of_one_machine(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert not re.search(r"(?<![\w.])/(home|Users|root|mnt|tmp)/", text)

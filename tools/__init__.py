@@ -1,0 +1,1 @@
+"""Scripts that regenerate committed text and pictures."""

@@ -1,0 +1,96 @@
+"""The picture of the search page in the README, made of the ORL faces.
+
+    python -m tools.search_page --output DIR
+    chromium --headless --hide-scrollbars --window-size=1320,905 --force-device-scale-factor=1.25 \
+        --screenshot=DIR/page.png DIR/page.html
+
+Six pictures of each person are put on album pages of twelve people, the pages are indexed and the
+faces on them named by their places; then somebody is looked for by a picture that is on no page.
+The photos belong to AT&T Laboratories Cambridge.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from data.orl import find_orl
+from facehash.library.ingest.index import index_folder
+from facehash.library.people.people import name_faces
+from facehash.library.query.library import open_library
+from facehash.library.storage.lock import writing
+from facehash.library.storage.store import Store
+from facehash.library.views.html import write_page
+
+_PEOPLE, _ON_PAGES, _QUERY = 40, 6, 10
+_COLUMNS, _ROWS = 4, 3
+_WIDTH, _HEIGHT, _BORDER = 92, 112, 6
+
+
+def write_album(folder: Path, seed: int = 0) -> dict[tuple[str, int, int], int]:
+    """Write album pages of people in an order drawn by lot.
+
+    Args:
+        folder: Where to.
+        seed: Of the order.
+
+    Returns:
+        (page, column, row) -> the number of the person there.
+    """
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    # Whole rounds of all people, so that the same one comes again on another page.
+    order = [
+        (int(person), picture)
+        for picture in range(1, _ON_PAGES + 1)
+        for person in rng.permutation(_PEOPLE) + 1
+    ]
+    size = _COLUMNS * _ROWS
+    people = {}
+    for page in range(len(order) // size):
+        sheet = Image.new(
+            "L", (_COLUMNS * _WIDTH + _BORDER * 5, _ROWS * _HEIGHT + _BORDER * 4), 250
+        )
+        for place, (person, picture) in enumerate(order[page * size : (page + 1) * size]):
+            row, column = divmod(place, _COLUMNS)
+            face = Image.open(find_orl() / f"s{person}" / f"{picture}.pgm")
+            left = _BORDER + column * (_WIDTH + _BORDER)
+            sheet.paste(face, (left, _BORDER + row * (_HEIGHT + _BORDER)))
+            people[f"page {page + 1:02}.png", column, row] = person
+        sheet.save(folder / f"page {page + 1:02}.png")
+    return people
+
+
+def name_by_place(library: Path, people: dict[tuple[str, int, int], int]) -> None:
+    """Name every face of a library after the person whose picture is at its place."""
+    with Store.open(library) as store, writing(library, "people"):
+        for face in store.faces():
+            x, y, width, height = face.box
+            column = int((x + width / 2) // (_WIDTH + _BORDER))
+            row = int((y + height / 2) // (_HEIGHT + _BORDER))
+            name_faces(store, f"Person {people[face.path.name, column, row]}", [face.id])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make the album, the library and the page."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--output", type=Path, required=True, help="a folder, made anew")
+    parser.add_argument("--person", type=int, default=19, help="who is looked for, 1 to 40")
+    parser.add_argument("-k", type=int, default=8)
+    given = parser.parse_args(arguments)
+    people = write_album(given.output / "album")
+    library = given.output / "lib"
+    index_folder(given.output / "album", library, workers=1)
+    name_by_place(library, people)
+    query = given.output / f"person-{given.person}.png"
+    Image.open(find_orl() / f"s{given.person}" / f"{_QUERY}.pgm").save(query)
+    with open_library(library) as opened:
+        write_page(given.output / "page.html", opened, opened.search(query, given.k))
+
+
+if __name__ == "__main__":
+    main()

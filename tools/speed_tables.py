@@ -1,0 +1,185 @@
+"""The tables of committed benchmarks, ours beside the rival of the same run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from experiments.table.markdown import table
+
+BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks" / "results"
+
+
+def speed_table() -> str:
+    """Tabulate the committed benchmarks, ours beside the rival of the same run."""
+    rows = [
+        *_scoring_rows(),
+        *_data_rows(),
+        _training_row(),
+        *_search_rows(),
+        *_indexing_rows(),
+    ]
+    return table(["what", "ours", "rival", "ours against it"], rows)
+
+
+def _scoring_rows() -> list[list[str]]:
+    evaluation = _read("evaluation")
+    seconds = {way: values["median_seconds"] for way, values in evaluation["ways"].items()}
+    size = evaluation["size"]
+    task = f"score {size['gallery']:,} x {size['query']:,} codes of {size['bits']} bits"
+    return [
+        [
+            task if rival == "one-hot argsort" else "",
+            f"{seconds['numba']:.2f} s",
+            f"{seconds[rival]:.1f} s, {words}",
+            f"{evaluation['times_faster_than'][rival]:.0f} times faster",
+        ]
+        for rival, words in (
+            ("one-hot argsort", "an argsort a query, one-hot labels (the field's way)"),
+            ("lean argsort", "an argsort a query, labels compared"),
+            ("numpy", "our own NumPy kernels"),
+        )
+    ]
+
+
+def _data_rows() -> list[list[str]]:
+    data = _read("data")
+    ours, rival = data["tasks"]["ours_read_all"], data["tasks"]["rival_load"]
+    converting = data["tasks"]["ours_convert"]
+    return [
+        [
+            f"read {data['images']:,} faces, once converted",
+            f"{ours['seconds']:.2f} s",
+            f"{rival['seconds']:.1f} s, unpickle and concatenate",
+            f"{rival['seconds'] / ours['seconds']:.0f} times faster",
+        ],
+        [
+            "memory to convert them",
+            f"{converting['peak_mb']:.0f} MB",
+            f"{rival['peak_mb']:,.0f} MB, unpickle and concatenate",
+            f"{rival['peak_mb'] / converting['peak_mb']:.0f} times less",
+        ],
+    ]
+
+
+def _training_row() -> list[str]:
+    training = _read("training")
+    lower, upper = training["ratio_quartiles"]
+    speeds = {way: values["median"] for way, values in training["images_a_second"].items()}
+    return [
+        "train DDH",
+        f"{speeds['ours']:,} images/s",
+        f"{speeds['bare fit']:,} images/s, a bare `model.fit`",
+        f"{training['ratio_ours_to_bare_fit']:.2f} of its speed "
+        f"(quartiles of pairs {lower:.2f} to {upper:.2f})",
+    ]
+
+
+def _search_rows() -> list[list[str]]:
+    search = _read("search")
+    rows = []
+    for case in search["cases"]:
+        if case["kind"] == "codes" and case["rows"] >= 10**6:
+            batched = case["batched"]
+            speeds = batched["queries_a_second"]["wall"]
+            rival = max(speed for name, speed in speeds.items() if name != "ours")
+            rows.append(
+                [
+                    f"the 100 nearest of {case['rows']:,} codes of {case['bits']} bits",
+                    f"{speeds['ours']:,.0f} queries/s",
+                    f"{rival:,.0f} queries/s, FAISS `IndexBinaryFlat`",
+                    _times(batched["times_faster"]["wall"], "times faster"),
+                ]
+            )
+    for place, read in search["reading"].items():
+        times = read["milliseconds"]["wall"]
+        reading = read["times_a_read"]["wall"]
+        rows.append(
+            [
+                f"one query over {read['rows']:,} codes, {place}",
+                f"{times['one query']:.1f} ms",
+                f"{times[reading['read']]:.1f} ms, a plain read of the same bytes",
+                _times(reading, "times its time"),
+            ]
+        )
+    opening = search["opening"]
+    rows.append(
+        [
+            f"open a library of {opening['rows']:,} codes",
+            f"{opening['milliseconds']['open']:.1f} ms",
+            "",
+            "",
+        ]
+    )
+    return rows
+
+
+def _indexing_rows() -> list[list[str]]:
+    indexing = _read("indexing")
+    speeds, memory = indexing["photos_a_second"], indexing["memory"]
+    rows = [
+        [
+            f"index {indexing['photos']:,} photos, {words}",
+            f"{speeds[ours]:.0f} photos/s",
+            f"{speeds[rival]:.0f} photos/s, a plain script {of} on all cores",
+            _times(indexing["times_faster"][f"{ours} / {rival}"], "times faster"),
+        ]
+        for ours, words, rival, of in (
+            ("facehash", "extra `fast`", "script, OpenCV", "of OpenCV"),
+            ("facehash", "extra `fast`", "script, our functions", "of our functions"),
+            ("facehash, OpenCV", "without it", "script, OpenCV", "of OpenCV"),
+        )
+    ]
+    _, early, *late = memory["peak_megabytes_by_tenth"]
+    rows.append(
+        [
+            f"memory to index {memory['photos']:,} photos, all processes",
+            f"{max(late):,.0f} MB at most after the second tenth",
+            f"{early:,.0f} MB in the second tenth",
+            f"{memory['growth']:.2f} times as much",
+        ]
+    )
+    return rows
+
+
+def _times(ratio: dict[str, Any], words: str) -> str:
+    lower, upper = ratio["quartiles"]
+    return f"{ratio['median']:.2f} {words} (quartiles {lower:.2f} to {upper:.2f})"
+
+
+def options_table() -> str:
+    """Tabulate the ways of training DCBH that were tried."""
+    measured = _read("training_options")["options"]
+    rows = [
+        [name, row["why"], "", "", row["not_measured"]]
+        if "not_measured" in row
+        else [
+            name,
+            row["why"],
+            f"{row['images_a_second']:.0f}",
+            f"{row['gflops']:.0f}",
+            f"{row['share_of_best_float32_peak']:.0%}",
+        ]
+        for name, row in measured.items()
+    ]
+    return table(["option", "what is asked", "images/s", "GFLOP/s", "of the best product"], rows)
+
+
+def profile_table() -> str:
+    """Tabulate where the time of a training step of DCBH goes."""
+    profile = _read("training_options")["profile"]["share_of_operations"]
+    rows = [[kind, f"{share:.1%}"] for kind, share in profile.items()]
+    return table(["operations", "share of the time"], rows)
+
+
+def steps_table() -> str:
+    """Tabulate where the time of a photo goes while it is indexed."""
+    steps = _read("indexing")["milliseconds_a_photo"]
+    total = sum(steps.values())
+    rows = [[name, f"{spent:.1f} ms", f"{spent / total:.0%}"] for name, spent in steps.items()]
+    return table(["step", "a photo, one core", "share"], rows)
+
+
+def _read(name: str) -> Any:
+    return json.loads((BENCHMARKS / f"{name}.json").read_text(encoding="utf-8"))

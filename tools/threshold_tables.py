@@ -1,0 +1,32 @@
+"""The table of measured thresholds in docs/search.md."""
+
+from __future__ import annotations
+
+import json
+
+from benchmarks.search.verification import RESULT
+from experiments.table.markdown import table
+
+
+def thresholds_table() -> str:
+    """Tabulate what `python -m benchmarks.verification` has measured."""
+    head = [
+        *("embedder", "metric", "threshold", "pairs of one person it misses"),
+        "tried on the others: false matches",
+        "misses",
+    ]
+    rows = []
+    for name, result in json.loads(RESULT.read_text(encoding="utf-8")).items():
+        kind, _, rest = name.partition(":")
+        halves = result["chosen_on_one_half_tried_on_the_other"]
+        rows.append(
+            [
+                f"`{rest.partition(':')[0] or kind}`",
+                result["metric"],
+                f"{result['threshold']:.3f}",
+                f"{result['false_non_match_rate']:.1%}",
+                " and ".join(f"{half['false_match_rate']:.2%}" for half in halves),
+                " and ".join(f"{half['false_non_match_rate']:.1%}" for half in halves),
+            ]
+        )
+    return table(head, rows)

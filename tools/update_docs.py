@@ -1,0 +1,159 @@
+"""The tables of the READMEs, written from committed files: ``python -m tools.update_docs``."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from experiments.table.layout import AUTHORS, columns, protocols_of, rows_of
+from experiments.table.markdown import table
+from experiments.table.published import Published
+from experiments.table.reports import read_sealed
+from facehash.command_line import DONE, make_app, run
+from facehash.files import write_text
+from tools.library_tables import lfw_table
+from tools.speed_tables import options_table, profile_table, speed_table, steps_table
+from tools.threshold_tables import thresholds_table
+
+ROOT = Path(__file__).resolve().parent.parent
+REPORTS = Path("experiments/results/reports")
+TABLE = Path("experiments/results/pubfig83.json")
+SINGLE_REPORTS = ("quickstart-ddh-48-seen-s0.json", "pubfig83_all-ddh-48-seen-s0.json")
+NETWORKS = ("ddh", "dcbh")
+PARTS = ("metrics", "metrics_author")
+
+app = make_app("Write the tables of the READMEs from committed results.")
+
+
+def fill(name: str, text: str) -> str:
+    """Put fresh tables between the markers of a document.
+
+    Args:
+        name: A key of `TABLES`.
+        text: With ``<!-- begin TABLE -->`` and ``<!-- end TABLE -->`` around each of its tables.
+
+    Returns:
+        The text with every table in its place.
+    """
+    for marker, make in TABLES[name].items():
+        marked = re.compile(rf"(<!-- begin {marker} -->\n).*(<!-- end {marker} -->)", re.DOTALL)
+        text, count = marked.subn(lambda match, make=make: match[1] + make() + match[2], text)
+        if count != 1:
+            raise LookupError(f"{name} has {count} pairs of markers for {marker!r}, expected 1")
+    return text
+
+
+def results_table() -> str:
+    """Tabulate the longest codes of the PubFig83 table, under both protocols."""
+    summary = read_sealed(ROOT / TABLE)
+    longest = max(row["bits"] or 0 for row in summary["rows"])
+    wanted = ("method", "bytes", "seeds", "mAP", "by tie order", "P@r2", "R@r2", "P@50")
+    rows, head = [], ["people", *wanted, "mAP*"]
+    for protocol in protocols_of(summary):
+        chosen = columns(summary, Published(sources={}, entries=[]), protocol)
+        texts = {(column.group == AUTHORS, column.name): column.text for column in chosen}
+        for row in rows_of(summary, protocol):
+            if row["bits"] in (longest, None):
+                cells = [texts[False, name](row) for name in wanted]
+                rows.append([protocol, *cells, texts[True, "mAP"](row)])
+    return table(head, rows)
+
+
+def reports_table() -> str:
+    """Tabulate the committed reports that are of no table."""
+    head = ["data set", "method", "bits", "protocol", "queries / gallery", "mAP", "by tie order"]
+    head += ["P@r2", "R@r2", "empty@r2", "P@50", "report"]
+    folder = ROOT / REPORTS
+    return table(head, [_result(folder / name) for name in SINGLE_REPORTS])
+
+
+def effects_table() -> str:
+    """Tabulate what ties and packing do to the scores of the networks' own codes."""
+    rows = []
+    for row in rows_of(read_sealed(ROOT / TABLE), "seen"):
+        if row["row"] not in NETWORKS:
+            continue
+        ours, theirs = ({k: v and v["mean"] for k, v in row[part].items()} for part in PARTS)
+        rows.append(
+            [
+                row["label"],
+                str(row["bits"]),
+                *(f"{ours[name]:.3f}" for name in ("mAP_lower", "mAP", "mAP_upper")),
+                f"{theirs['mAP']:.3f}",
+                *(f"{part[name]:.3f}" for name in ("P@r2", "R@r2") for part in (ours, theirs)),
+            ]
+        )
+    head = ["method", "bits", "mAP, worst order", "expected", "best order", "mAP*"]
+    return table(head + ["P@r2", "P@r2*", "R@r2", "R@r2*"], rows)
+
+
+def protocols_table() -> str:
+    """Tabulate the mAP of each network's codes beside the classifier's word and the features."""
+    summary = read_sealed(ROOT / TABLE)
+    found = {
+        (row["row"], row["protocol"], row["bits"]): f"{row['metrics']['mAP']['mean']:.3f}"
+        for row in summary["rows"]
+    }
+    labels = {row["row"]: row["label"] for row in summary["rows"]}
+    rows = [
+        [
+            labels[name],
+            str(bits),
+            *(found.get((name, protocol, bits), "–") for protocol in ("seen", "unseen")),
+            found.get((f"{name}_classifier", "seen", bits), "–"),
+            *(found.get((f"{name}_itq", p, bits), "–") for p in ("seen", "unseen")),
+            *(found.get((f"{name}_cosine", p, None), "–") for p in ("seen", "unseen")),
+        ]
+        for name in NETWORKS
+        for bits in sorted({row["bits"] for row in summary["rows"] if row["row"] == name})
+    ]
+    head = ["mAP of", "bits", "seen", "unseen", "classifier code, seen", "ITQ, seen"]
+    return table(head + ["ITQ, unseen", "cosine, seen", "cosine, unseen"], rows)
+
+
+def _result(path: Path) -> list[str]:
+    report = json.loads(path.read_text(encoding="utf-8"))
+    faces, metrics = report["dataset"], report["metrics"]
+    return [
+        faces["name"],
+        report["method"].upper(),
+        str(report["bits"]),
+        faces["protocol"],
+        f"{faces['query']:,} / {faces['gallery']:,}",
+        f"{metrics['mAP']:.3f}",
+        f"{metrics['mAP_lower']:.3f} to {metrics['mAP_upper']:.3f}",
+        *(f"{metrics[name]:.3f}" for name in ("P@r2", "R@r2", "empty@r2", "P@50")),
+        f"[seed {report['seed']}]({(REPORTS / path.name).as_posix()})",
+    ]
+
+
+TABLES: dict[str, dict[str, Callable[[], str]]] = {
+    "README.md": {
+        "results": results_table,
+        "reports": reports_table,
+        "speed": speed_table,
+        "lfw": lfw_table,
+    },
+    "experiments/README.md": {"effects": effects_table, "protocols": protocols_table},
+    "docs/search.md": {"thresholds": thresholds_table, "steps": steps_table},
+    "dcbh/README.md": {"options": options_table, "profile": profile_table},
+}
+"""What stands between the markers of which document."""
+
+
+@app.command()
+def write() -> int:
+    """Write the tables of the READMEs from committed results.
+
+    Example: python -m tools.update_docs
+    """
+    for name in TABLES:
+        path = ROOT / name
+        write_text(path, fill(name, path.read_text(encoding="utf-8")))
+    return DONE
+
+
+if __name__ == "__main__":
+    run(app, "python -m tools.update_docs")
