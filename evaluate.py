@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from experiments.run.encode import encode_checkpoint, encode_run
-from experiments.run.score import Scored, score, table, write_all
+from experiments.run.score import ScoredCodes, score, table, write_all
 from facehash.command_line import DONE, make_app, run
 from facehash.errors import InputError, did_you_mean
 from facehash.retrieval.codes_file import read_codes
@@ -54,7 +54,7 @@ def _default_folder(model: Path | None, codes: Path | None) -> Path:
 
 def _score(
     model: Path | None, codes: Path | None, config: Path | None, data: Path | None
-) -> Scored:
+) -> ScoredCodes:
     """Score what was asked for, once its options have been found to go together."""
     if codes is not None:
         if config is not None or data is not None:

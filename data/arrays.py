@@ -1,4 +1,4 @@
-"""Faces that somebody stored as arrays: .npz, .h5, or .mat of any version.
+"""Labeled images that somebody stored as arrays: .npz, .h5, or .mat of any version.
 
 ``images`` uint8 (n, side, side, 3), RGB, channels last; ``labels`` n integers; optionally
 ``identities``, a name for each label 0, 1, ...; optionally ``is_query``, n booleans, for data that
@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.cache import Block
-from data.faces import Faces, FacesFileError, make_faces
+from data.faces import FacesFileError, LabeledImages, make_faces
 from data.hdf5 import OPTIONAL, REQUIRED, read_faces
 from facehash import array_files as containers
-from facehash.array_files import Arrays, ContainerError, is_by_columns, naming_damage, open_hdf5
+from facehash.array_files import Arrays, ContainerError, is_by_columns, open_hdf5, reporting_damage
 from facehash.images.read import RESIZE_FILTER, resize
 
 SUFFIXES = tuple(containers.READERS)
@@ -30,7 +30,7 @@ _HDF5 = (".h5", ".hdf5")
 _ROWS = 1024
 
 
-def read_arrays(path: Path) -> Faces:
+def read_arrays(path: Path) -> LabeledImages:
     """Read faces from a file of arrays, by its ending.
 
     Args:
@@ -79,7 +79,7 @@ class ResizedArrays:
         return {"loader": "arrays", "filter": RESIZE_FILTER.name}
 
     @cached_property
-    def _faces(self) -> Faces:
+    def _faces(self) -> LabeledImages:
         return read_arrays(self.path)
 
     def blocks(self) -> Iterator[Block]:
@@ -99,11 +99,11 @@ class ResizedArrays:
 
 def _has_rows(path: Path) -> bool:
     """Whether the images of an HDF5 file can be read row by row, and not only as a whole."""
-    with naming_damage(path, "HDF5"), open_hdf5(path) as file:
+    with reporting_damage(path, "HDF5"), open_hdf5(path) as file:
         return not is_by_columns(file.get("images"))
 
 
-def _from_arrays(path: Path, arrays: Arrays) -> Faces:
+def _from_arrays(path: Path, arrays: Arrays) -> LabeledImages:
     identities = arrays.get("identities")
     unreadable = arrays.get("unreadable")
     return make_faces(

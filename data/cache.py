@@ -25,12 +25,12 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from data.faces import Faces
+from data.faces import LabeledImages
 from data.hdf5 import ImageSpool, read_faces, write_faces
 from data.sources import Listing, hash_files, list_files, read_sources, write_sources
 from facehash.array_files import open_hdf5
 from facehash.errors import InputError
-from facehash.files import holding
+from facehash.files import file_lock
 
 SCHEMA = 2
 """Raised whenever the file's layout or the meaning of its content changes: old caches rebuild."""
@@ -102,7 +102,7 @@ def cache_path(folder: Path | None, name: str, side: int, source: Path) -> Path:
     return folder / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}-{side}-{digest}.h5"
 
 
-def open_or_build(conversion: Conversion, path: Path) -> Faces:
+def open_or_build(conversion: Conversion, path: Path) -> LabeledImages:
     """Open the cache at `path`, converting the source first where it is missing or outdated.
 
     Args:
@@ -128,7 +128,7 @@ def open_or_build(conversion: Conversion, path: Path) -> Faces:
     return read_faces(path)
 
 
-def _open_valid(conversion: Conversion, listing: Listing, path: Path) -> Faces | None:
+def _open_valid(conversion: Conversion, listing: Listing, path: Path) -> LabeledImages | None:
     """Open a cache made from these very files in this very way, or say why there is none."""
     if not path.exists():
         return None
@@ -189,15 +189,15 @@ def _convert(conversion: Conversion, spool: ImageSpool, file: h5py.File) -> None
     write_faces(file, spool, **_spend(conversion, spool.append))
 
 
-def read_into_memory(conversion: Conversion) -> Faces:
+def read_into_memory(conversion: Conversion) -> LabeledImages:
     """Convert without a cache, for sources that fit into memory many times over."""
     images: list[NDArray[np.uint8]] = []
     people = _spend(conversion, images.append)
-    return Faces(np.concatenate(images), **people)
+    return LabeledImages(np.concatenate(images), **people)
 
 
 def _spend(conversion: Conversion, keep: Callable[[NDArray[np.uint8]], None]) -> dict[str, Any]:
-    """Run a conversion, keep its images, and return everything else that `Faces` holds."""
+    """Run a conversion, keep its images, and return everything else that `LabeledImages` holds."""
     labels: list[int | str] = []
     is_query: list[bool] = []
     unreadable: list[str] = []
@@ -243,5 +243,5 @@ def _lock(path: Path) -> Iterator[None]:
             "name another folder in the environment variable FACEHASH_CACHE"
         ) from error
     message = "waiting for another process that converts the same source"
-    with holding(lock, str(path), on_wait=lambda: log.info(message)):
+    with file_lock(lock, str(path), on_wait=lambda: log.info(message)):
         yield

@@ -18,7 +18,7 @@ class FacesFileError(InputError):
 
 
 @dataclass(frozen=True)
-class Faces:
+class LabeledImages:
     """Faces and whom they show.
 
     Attributes:
@@ -43,7 +43,7 @@ def make_faces(
     identities: Sequence[str] | None = None,
     is_query: Any = None,
     unreadable: Sequence[str] = (),
-) -> Faces:
+) -> LabeledImages:
     """Check a file's arrays and put them together.
 
     Args:
@@ -75,7 +75,9 @@ def make_faces(
     if len(set(identities)) != len(identities):
         raise FacesFileError(f"{where}: identities names somebody twice")
     split = None if is_query is None else _split(where, is_query, len(numbers))
-    return Faces(images, numbers.astype(np.int64), tuple(identities), split, tuple(unreadable))
+    return LabeledImages(
+        images, numbers.astype(np.int64), tuple(identities), split, tuple(unreadable)
+    )
 
 
 def integer_labels(where: str, labels: Any) -> IndexArray:

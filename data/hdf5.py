@@ -16,8 +16,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from data.faces import Faces, FacesFileError, make_faces
-from facehash.array_files import naming_damage, open_hdf5, select
+from data.faces import FacesFileError, LabeledImages, make_faces
+from facehash.array_files import open_hdf5, reporting_damage, select
 from facehash.dataset import Images, IndexArray
 
 REQUIRED = ("images", "labels")
@@ -26,7 +26,7 @@ OPTIONAL = ("identities", "is_query", "unreadable")
 _COPY_BYTES = 1 << 23
 
 
-def read_faces(path: Path) -> Faces:
+def read_faces(path: Path) -> LabeledImages:
     """Open faces stored in the layout of this module.
 
     Args:
@@ -39,7 +39,7 @@ def read_faces(path: Path) -> Faces:
         ContainerError: No HDF5 file, a damaged one, or a dataset is missing.
         FacesFileError: A dataset is not as it should be.
     """
-    with naming_damage(path, "HDF5"), contextlib.ExitStack() as closing:
+    with reporting_damage(path, "HDF5"), contextlib.ExitStack() as closing:
         file = closing.enter_context(open_hdf5(path))
         for key in select(path, file, REQUIRED, OPTIONAL):
             if not isinstance(file[key], h5py.Dataset):

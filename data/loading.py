@@ -10,7 +10,7 @@ from pathlib import Path
 from data.arrays import SUFFIXES, ResizedArrays, read_arrays
 from data.cache import Conversion, cache_path, open_or_build, read_into_memory
 from data.ddh_pickles import PickledFaces
-from data.faces import Faces
+from data.faces import LabeledImages
 from data.folders import FolderTree
 from data.lfw import LabeledFacesInTheWild
 from data.orl import OrlFaces, find_orl
@@ -99,7 +99,7 @@ def load(
 
 def load_faces(
     name: str, *, loader: str | None, source: Path, side: int, cache: Path | None = None
-) -> Faces:
+) -> LabeledImages:
     """Load faces without roles, as `load` does, and warn of what had to be left out."""
     if side < 1:
         raise SourceError(f"{name}: side is {side}, the smallest is 1")
@@ -116,7 +116,7 @@ def load_faces(
 
 def _load_faces(
     name: str, loader: str | None, source: Path, side: int, cache: Path | None
-) -> Faces:
+) -> LabeledImages:
     loader = choose_loader(name, loader, source)
     if loader == "arrays":
         faces = read_arrays(source)

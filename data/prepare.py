@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 from data.cache import cache_path
-from data.faces import Faces
+from data.faces import LabeledImages
 from data.loading import LOADERS, load_faces
 from facehash.command_line import DONE, PARTLY_FAILED, make_app, run
 
@@ -54,7 +54,7 @@ def prepare(
     return PARTLY_FAILED if faces.unreadable else DONE
 
 
-def _print_counts(name: str, faces: Faces) -> None:
+def _print_counts(name: str, faces: LabeledImages) -> None:
     queries = 0 if faces.is_query is None else int(faces.is_query.sum())
     counts = {
         "identities": len(np.unique(faces.labels)),

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-WAYS = ("moving", "gradient", "both")
+CENTER_UPDATES = ("moving", "gradient", "both")
 
 
 @keras.saving.register_keras_serializable("facehash")
@@ -35,8 +35,8 @@ class CenterLoss(layers.Layer):
 
     def __init__(self, classes: int, centers: str = "moving", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if centers not in WAYS:
-            raise ValueError(f"centers must be one of {', '.join(WAYS)}, got {centers!r}")
+        if centers not in CENTER_UPDATES:
+            raise ValueError(f"centers must be one of {', '.join(CENTER_UPDATES)}, got {centers!r}")
         self.classes = classes
         self.centers = centers
 

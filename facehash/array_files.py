@@ -61,7 +61,7 @@ def read_arrays(path: Path, required: Names, optional: Names = ()) -> Arrays:
 
 
 @contextlib.contextmanager
-def naming_damage(path: Path, kind: str) -> Iterator[None]:
+def reporting_damage(path: Path, kind: str) -> Iterator[None]:
     """Turn whatever goes wrong while a file is read into one line that names the file.
 
     Args:
@@ -89,7 +89,7 @@ def open_hdf5(path: Path) -> h5py.File:
     Raises:
         ContainerError: It cannot be opened as HDF5.
     """
-    with naming_damage(path, "HDF5"):
+    with reporting_damage(path, "HDF5"):
         return h5py.File(path, "r", locking=False)
 
 
@@ -118,7 +118,7 @@ def _read_npz(path: Path, required: Names, optional: Names) -> Arrays:
         raise ContainerError(
             f"{path}: cannot be read as .npz (no zip archive of arrays, or a truncated one)"
         )
-    with naming_damage(path, ".npz"), np.load(path, allow_pickle=False) as archive:
+    with reporting_damage(path, ".npz"), np.load(path, allow_pickle=False) as archive:
         names = select(path, archive.files, required, optional)
         return {name: _member(path, archive, name) for name in names}
 
@@ -136,7 +136,7 @@ def _member(path: Path, archive: Any, name: str) -> NDArray[Any]:
 
 
 def _read_hdf5(path: Path, required: Names, optional: Names) -> Arrays:
-    with naming_damage(path, "HDF5"), open_hdf5(path) as file:
+    with reporting_damage(path, "HDF5"), open_hdf5(path) as file:
         _, width = file.id.get_create_plist().get_sizes()
         names = select(path, list(file), required, optional)
         with path.open("rb") as raw, mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as content:
@@ -182,7 +182,7 @@ def _cell_text(path: Path, name: str, cell: Any, content: mmap.mmap) -> str:
 
 
 def _read_matlab(path: Path, required: Names, optional: Names) -> Arrays:
-    with naming_damage(path, "MATLAB file"):
+    with reporting_damage(path, "MATLAB file"):
         with path.open("rb") as file:
             head = file.read(HEAD)
         if b"MATLAB 7.3" in head[:116] or h5py.is_hdf5(path):

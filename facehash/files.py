@@ -24,7 +24,7 @@ class FileInUseError(InputError):
 
 
 @contextlib.contextmanager
-def naming(path: Path) -> Iterator[None]:
+def with_filename(path: Path) -> Iterator[None]:
     """Let an error of the operating system say which file it is about.
 
     A full disk is told by what writes, which knows no name, and by some libraries without a number.
@@ -45,7 +45,7 @@ def naming(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Give a temporary path that takes the place of `path` when the block ends without error.
 
     A reader sees the old file or the new one, never half of one; a killed writer leaves the old.
@@ -63,7 +63,7 @@ def replacing(path: Path) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         temporary = folder / path.name
-        with naming(path):
+        with with_filename(path):
             yield temporary
         os.replace(temporary, path)
     finally:
@@ -74,7 +74,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file, whole or not at all."""
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
@@ -84,7 +84,9 @@ def write_json(path: Path, value: Any) -> None:
 
 
 @contextlib.contextmanager
-def holding(path: Path, subject: str, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+def file_lock(
+    path: Path, subject: str, on_wait: Callable[[], None] | None = None
+) -> Iterator[None]:
     """Hold a lock file while the block runs; it is free again however the process ends.
 
     Without locks, as on Windows and some network drives, every process is let through.

@@ -1,37 +1,53 @@
-"""The seam between a library and the rooms that find, crop and embed faces."""
+"""From a photo to rows: find faces, crop them, embed them.
+
+Index, search, verify, encode, bench and the benchmarks all go through this file::
+
+    photo -> faces -> crops uint8 (n, side, side, 3) -> rows (n, width)
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facehash.detectors.base import Detector, Face
+from facehash.detectors.base import Detector
+from facehash.detectors.registry import make_detector
 from facehash.embedders.base import Embedder
+from facehash.embedders.registry import absolute, make_embedder
+from facehash.images.alignment import crop_face
+from facehash.images.face import Box, Face
+
+log = logging.getLogger(__name__)
 
 Image = NDArray[np.uint8]
 CropFace = Callable[[Image, Face, Any, int], Image]
-"""(photo, face, a `facehash.embedders.base.Crop`, side) -> uint8 (side, side, 3) RGB."""
+"""(photo, face, a `facehash.images.alignment.Crop`, side) -> uint8 (side, side, 3) RGB."""
+
+
+class NoFaceError(ValueError):
+    """No face was found in a photo. Not a user error: commands exit with 1."""
 
 
 @dataclass(frozen=True)
-class Pipeline:
-    """From a photo to rows: what a user chose, and how it is made.
+class PipelineSpec:
+    """The names of a detector and an embedder, and the functions that make them.
 
-    Worker processes are started afresh and get the functions by name, so these must be importable,
-    not lambdas.
+    Worker processes start from scratch and receive the functions by name, so these must be
+    importable, not lambdas.
 
     Attributes:
-        detector: What the user called the detector, for example ``"yunet"``.
-        embedder: What the user called the embedder, for example ``"keras:FILE,size=160"``.
-        make_detector: Makes a detector of its name.
-        make_embedder: Makes an embedder of its name.
-        crop_face: Cuts a face out of a photo as an embedder wants it.
+        detector: The detector as the user named it, for example ``"yunet"``.
+        embedder: The embedder as the user named it, for example ``"keras:FILE,size=160"``.
+        make_detector: Makes a detector from its name.
+        make_embedder: Makes an embedder from its name.
+        crop_face: Crops a face from a photo in the way an embedder expects.
     """
 
     detector: str
@@ -41,32 +57,150 @@ class Pipeline:
     crop_face: CropFace
 
 
-MakePipeline = Callable[[str, str], Pipeline]
-"""(detector, embedder), as a user calls them -> how they are made."""
+MakePipeline = Callable[[str, str], PipelineSpec]
+"""(detector, embedder), as the user named them -> how they are made."""
 
 
-def default_pipeline(detector: str, embedder: str, weights_dir: Path | None = None) -> Pipeline:
-    """Return the pipeline of the detectors and embedders that facehash comes with.
+def default_pipeline(detector: str, embedder: str, weights_dir: Path | None = None) -> PipelineSpec:
+    """Return the pipeline of a detector and an embedder that ship with facehash.
 
     Args:
-        detector: As a user calls it.
-        embedder: As a user calls it; the path of a model or run becomes absolute, so that a
-            library that remembers it can be asked from any folder.
-        weights_dir: Where pretrained weights are looked for first.
-    """
-    # Here and not above: embedders bring Keras or OpenCV, which most commands do without.
-    from facehash.library.query.makers import absolute, crop_face, make_detector, make_embedder
+        detector: Name of the detector, see `facehash.detectors.registry.make_detector`.
+        embedder: Name of the embedder, see `facehash.embedders.registry.make_embedder`. The path
+            of a model or run becomes absolute, so that a library can be searched from any folder.
+        weights_dir: Folder searched first for pretrained weights.
 
-    of_folder: dict[str, Any] = {"weights_dir": weights_dir} if weights_dir else {}
-    return Pipeline(
+    Example:
+        >>> spec = default_pipeline("yunet", "sface")
+        >>> pipeline = FacePipeline.create(spec)  # doctest: +SKIP
+    """
+    options: dict[str, Any] = {"weights_dir": weights_dir} if weights_dir else {}
+    return PipelineSpec(
         detector,
         absolute(embedder),
-        functools.partial(make_detector, **of_folder),
-        functools.partial(make_embedder, **of_folder),
+        functools.partial(make_detector, **options),
+        functools.partial(make_embedder, **options),
         crop_face,
     )
 
 
 def pipelines(weights_dir: Path | None = None) -> MakePipeline:
-    """Return `default_pipeline` for weights in a folder."""
+    """Return `default_pipeline` bound to a folder of weights."""
     return functools.partial(default_pipeline, weights_dir=weights_dir)
+
+
+@dataclass(frozen=True)
+class FaceCropper:
+    """Finds the faces of a photo and crops them the way one embedder expects.
+
+    Attributes:
+        detector: Finds faces.
+        crop_face: Crops one face.
+        crop: How the embedder expects its faces to be cropped.
+        side: Height and width of the crops, in pixels.
+    """
+
+    detector: Detector
+    crop_face: CropFace
+    crop: str
+    side: int
+
+    def find(self, image: Image) -> list[Face]:
+        """Find the faces of a uint8 (height, width, 3) RGB photo, largest first."""
+        return self.detector.detect(image)
+
+    def cut(self, image: Image, faces: Sequence[Face]) -> Image:
+        """Crop faces from a photo: uint8 (faces, side, side, 3)."""
+        crops = np.empty((len(faces), self.side, self.side, 3), np.uint8)
+        for row, face in zip(crops, faces, strict=True):
+            row[:] = self.crop_face(image, face, self.crop, self.side)
+        return crops
+
+
+class EmbeddedFaces(NamedTuple):
+    """The faces of one photo, largest first.
+
+    Attributes:
+        boxes: x, y, width and height in pixels, one box per face.
+        crops: uint8 (n, side, side, 3), RGB.
+        rows: float32 (n, dimension), or packed codes uint8 (n, ceil(bits / 8)).
+    """
+
+    boxes: list[Box]
+    crops: NDArray[np.uint8]
+    rows: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class FacePipeline:
+    """A detector and an embedder, ready to turn photos into rows.
+
+    Attributes:
+        cropper: Finds and crops faces.
+        embedder: Turns crops into rows.
+    """
+
+    cropper: FaceCropper
+    embedder: Embedder
+
+    @classmethod
+    def create(cls, spec: PipelineSpec, embedder: Embedder | None = None) -> Self:
+        """Make the detector and, unless it is given, the embedder.
+
+        Logs a warning where the two do not go together.
+
+        Raises:
+            InputError: An unknown detector or embedder, or missing weights.
+        """
+        embedder = embedder or spec.make_embedder(spec.embedder)
+        detector = spec.make_detector(spec.detector)
+        if warning := crop_warning(detector, embedder):
+            log.warning(warning)
+        cropper = FaceCropper(detector, spec.crop_face, embedder.crop, embedder.side)
+        return cls(cropper, embedder)
+
+    @property
+    def detector(self) -> Detector:
+        """The detector that finds the faces."""
+        return self.cropper.detector
+
+    def embed(self, image: Image, name: object) -> EmbeddedFaces:
+        """Find, crop and embed the faces of a photo.
+
+        Args:
+            image: uint8 (height, width, 3) RGB.
+            name: How error messages call the photo.
+
+        Raises:
+            NoFaceError: No face was found.
+        """
+        faces = self.cropper.find(image)
+        if not faces:
+            raise NoFaceError(f"{name}: no face found")
+        crops = self.cropper.cut(image, faces)
+        return EmbeddedFaces([face.box for face in faces], crops, self.embedder.embed(crops))
+
+
+def crop_warning(detector: Detector, embedder: Embedder) -> str | None:
+    """Return a warning if a detector's faces are not cropped the way an embedder expects.
+
+    Args:
+        detector: What finds the faces.
+        embedder: What receives the crops.
+
+    Returns:
+        A sentence, or None where the two go together. ``whole`` takes each picture as one face
+        and is trusted to receive pictures that are already cropped.
+    """
+    name = detector.identity.partition(":")[0]
+    if embedder.crop == "none" and name != "whole":
+        return (
+            f"this embedder was trained on uncropped pictures, but {name} crops faces from them: "
+            "expect worse results, or use --detector whole, which takes each picture as it is"
+        )
+    if embedder.crop not in ("box", "none") and name == "haar":
+        return (
+            f"this embedder expects faces aligned by landmarks ({embedder.crop}), but haar finds "
+            "no landmarks: faces are cropped by their boxes, expect worse results"
+        )
+    return None

@@ -1,23 +1,98 @@
-"""What every embedder does with the faces it takes and the vectors it gives."""
+"""Vectors and codes as rows: how they are compared, checked and scaled."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from facehash.codes import check_packed, packed_width
 from facehash.errors import InputError
 
+Metric = Literal["cosine", "euclidean", "hamming"]
+Rows = NDArray[Any]
+Ids = NDArray[np.int64]
 
-def check_faces(faces: NDArray[Any], side: int) -> None:
-    """Refuse what is not uint8 (n, side, side, 3).
+_BLOCK = 65_536
+# Lengths closer to 1 than this are rounding of float32 rows that were scaled before.
+_UNIT = 1e-4
 
-    Raises:
-        ValueError: Another shape or dtype.
+
+class IndexRowsError(InputError):
+    """Rows, ids or a k that an index cannot use, with what was received and what would be right."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """Where rows live and how they are compared.
+
+    Attributes:
+        metric: ``"cosine"`` is 1 - cosine similarity, 0 to 2, and 1 for a vector of length 0;
+            ``"euclidean"`` the length of the difference; ``"hamming"`` the number of unequal bits.
+        dimension: Length of a vector; of a code its bits.
     """
-    if faces.dtype != np.uint8 or faces.shape[1:] != (side, side, 3):
-        raise ValueError(f"faces are uint8 (n, {side}, {side}, 3), got {faces.dtype} {faces.shape}")
+
+    metric: Metric
+    dimension: int
+
+    @property
+    def width(self) -> int:
+        """Numbers in a row: the dimension, of a code its bytes."""
+        return packed_width(self.dimension) if self.metric == "hamming" else self.dimension
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What a row is made of: float32, of a code uint8."""
+        return np.dtype(np.uint8 if self.metric == "hamming" else np.float32)
+
+    def check(self, rows: ArrayLike, name: str = "rows") -> Rows:
+        """Return rows as they are, or refuse what would be searched wrongly.
+
+        Args:
+            rows: float32 (n, dimension), or packed codes uint8 (n, ceil(dimension / 8)).
+            name: What errors call them.
+
+        Raises:
+            IndexRowsError: Another dtype or shape, or a vector that is not finite.
+            CodesError: Codes of another dtype, shape or padding.
+        """
+        if self.metric == "hamming":
+            return check_packed(rows, self.dimension, name)
+        array = np.asarray(rows)
+        if array.dtype != np.float32 or array.ndim != 2 or array.shape[1] != self.dimension:
+            raise IndexRowsError(
+                f"{name} must be float32 (n, {self.dimension}), got {array.dtype} {array.shape}"
+            )
+        # A sum is finite only if its terms are, and is one number a row instead of a copy.
+        if not np.isfinite(array.sum(axis=1, dtype=np.float64)).all():
+            raise IndexRowsError(f"{name} hold values that are not finite")
+        return array
+
+
+def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale vectors to length 1, all but those of length 0.
+
+    Args:
+        rows: float32 (n, d), finite.
+
+    Returns:
+        float32 (n, d); the very rows where their lengths are 1 or 0 already, up to rounding.
+    """
+    lengths = np.empty(len(rows), np.float64)
+    for start in range(0, len(rows), _BLOCK):
+        block = rows[start : start + _BLOCK].astype(np.float64)
+        lengths[start : start + _BLOCK] = np.sqrt(np.square(block).sum(axis=1))
+    if ((np.abs(lengths - 1) < _UNIT) | (lengths == 0)).all():
+        return rows
+    lengths[lengths == 0] = 1
+    # Divided in float64: lengths of tiny or huge vectors need not fit into float32.
+    scaled = np.empty_like(rows)
+    for start in range(0, len(rows), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        scaled[part] = rows[part] / lengths[part, None]
+    return scaled
 
 
 def check_finite(vectors: NDArray[np.float32], embedder: str) -> None:
@@ -27,10 +102,4 @@ def check_finite(vectors: NDArray[np.float32], embedder: str) -> None:
         InputError: One is among the (n, dimension) vectors.
     """
     if not np.isfinite(vectors).all():
-        raise InputError(f"{embedder}: the network returned values that are no numbers")
-
-
-def unit_rows(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scale (n, dimension) vectors to length 1, so that cosines are products; zeros stay."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)
+        raise InputError(f"{embedder}: the network returned values that are not finite")

@@ -4,12 +4,12 @@ import sys
 
 import pytest
 
-from facehash.files import FileInUseError, holding, replacing, write_json, write_text
+from facehash.files import FileInUseError, atomic_write, file_lock, write_json, write_text
 
 
 def test_a_file_appears_whole_when_the_block_ends(tmp_path):
     path = tmp_path / "new" / "file.txt"
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("whole")
         assert temporary.suffix == ".txt"
         assert not path.exists()
@@ -20,7 +20,7 @@ def test_a_file_appears_whole_when_the_block_ends(tmp_path):
 def test_an_error_leaves_the_old_file_and_no_litter(tmp_path):
     path = tmp_path / "file.txt"
     path.write_text("old")
-    with pytest.raises(RuntimeError), replacing(path) as temporary:
+    with pytest.raises(RuntimeError), atomic_write(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old"
@@ -29,11 +29,11 @@ def test_an_error_leaves_the_old_file_and_no_litter(tmp_path):
 
 def test_a_full_disk_is_told_with_the_file(tmp_path):
     for error in (OSError(28, "No space left on device"), OSError("9 requested and\n 2 written")):
-        with pytest.raises(OSError) as caught, replacing(tmp_path / "file.npy"):
+        with pytest.raises(OSError) as caught, atomic_write(tmp_path / "file.npy"):
             raise error
         assert caught.value.filename == str(tmp_path / "file.npy")
         assert caught.value.strerror in ("No space left on device", "9 requested and 2 written")
-    with pytest.raises(FileNotFoundError) as caught, replacing(tmp_path / "file.npy"):
+    with pytest.raises(FileNotFoundError) as caught, atomic_write(tmp_path / "file.npy"):
         (tmp_path / "other").read_text()
     assert caught.value.filename == str(tmp_path / "other")
 
@@ -57,8 +57,8 @@ def test_text_is_replaced_not_appended(tmp_path):
 HOLDER = """
 import sys, time
 from pathlib import Path
-from facehash.files import holding
-with holding(Path(sys.argv[1]), "it"):
+from facehash.files import file_lock
+with file_lock(Path(sys.argv[1]), "it"):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -80,18 +80,18 @@ def test_what_another_process_holds_is_refused_until_it_is_killed(held):
     path, process = held
     with (
         pytest.raises(FileInUseError, match="the run: another process works here"),
-        holding(path, "the run"),
+        file_lock(path, "the run"),
     ):
         pass
     process.kill()
     process.wait()
-    with holding(path, "the run"):
+    with file_lock(path, "the run"):
         pass
 
 
 def test_waiting_is_told_and_ends_with_the_other_process(held):
     path, process = held
     told = []
-    with holding(path, "the run", on_wait=lambda: told.append(process.kill())):
+    with file_lock(path, "the run", on_wait=lambda: told.append(process.kill())):
         assert told == [None]
     assert process.wait() < 0

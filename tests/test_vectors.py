@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from facehash.embedders.base import check_faces
 from facehash.errors import InputError
-from facehash.vectors import check_faces, check_finite, unit_rows
+from facehash.vectors import check_finite, unit_rows
 
 
 def test_rows_get_length_one_and_zeros_stay():

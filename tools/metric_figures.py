@@ -109,7 +109,9 @@ def draw(numbers: dict[str, Any], folder: Path) -> None:
 
 @app.command()
 def main(
-    run_directory: Path = typer.Argument(metavar="RUN_DIR", help="Scored, with its codes.npz."),
+    run_directory: Path = typer.Argument(
+        metavar="RUN_DIR", help="ScoredCodes, with its codes.npz."
+    ),
 ) -> int:
     """Measure the codes of a run, write the numbers, and draw the figures from them.
 

@@ -36,8 +36,8 @@ from benchmarks.search.opening import time_opening
 from facehash.files import write_json
 from facehash.hamming.search import top_k
 from facehash.hamming.words import CodeWords
-from facehash.index.base import Space
 from facehash.index.exact import ExactIndex
+from facehash.vectors import Space
 
 RESULT = Path(__file__).parents[1] / "results" / "search.json"
 K, DIMENSION = 100, 128

@@ -14,12 +14,11 @@ from typing import Any, TypeVar
 import cv2
 
 from facehash.images.read import decode_image
-from facehash.images.scan import scan
-from facehash.library.ingest.read import Recipe, crop_all, encode_jpeg
-from facehash.library.query.tools import Tools
-from facehash.library.storage.records import FileState, NewFace, NewPhoto
+from facehash.images.scan import FileState, scan
+from facehash.library.ingest.read import encode_jpeg
+from facehash.library.storage.records import NewFace, NewPhoto
 from facehash.library.storage.store import Store
-from facehash.pipeline import default_pipeline
+from facehash.pipeline import FacePipeline, default_pipeline
 
 PHOTOS = 200
 _T = TypeVar("_T")
@@ -28,8 +27,7 @@ _T = TypeVar("_T")
 def time_steps(data: Path) -> dict[str, float]:
     """Time each step of some photos by the processor's clock, in milliseconds a photo."""
     cv2.setNumThreads(1)
-    tools = Tools.of(default_pipeline("yunet", "sface"))
-    recipe: Recipe = tools.recipe
+    pipeline = FacePipeline.create(default_pipeline("yunet", "sface"))
     files = sorted(scan(data).files)
     files = files[:: max(1, len(files) // PHOTOS)][:PHOTOS]
     seconds: Counter[str] = Counter()
@@ -47,9 +45,9 @@ def time_steps(data: Path) -> dict[str, float]:
             content = step("read", path.read_bytes)
             digest = step("digest", _digest, content)
             image = step("decode", decode_image, io.BytesIO(content), str(path))
-            faces = step("find faces", tools.detector.detect, image)
-            crops = step("crop", crop_all, image, faces, recipe)
-            rows = step("describe", tools.embedder.embed, crops)
+            faces = step("find faces", pipeline.cropper.find, image)
+            crops = step("crop", pipeline.cropper.cut, image, faces)
+            rows = step("describe", pipeline.embedder.embed, crops)
             pictures = [step("make small pictures", encode_jpeg, crop) for crop in crops]
             stored = tuple(
                 NewFace(face.box, face.landmarks, face.score, 1.0, jpeg, row, None)

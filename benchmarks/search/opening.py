@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from facehash.images.scan import FileState
 from facehash.library.derived.arrays import spaces, write_index
 from facehash.library.query.library import open_library
-from facehash.library.storage.records import FileState, NewFace, NewPhoto
+from facehash.library.storage.records import NewFace, NewPhoto
 from facehash.library.storage.settings import Settings, write_settings
 from facehash.library.storage.store import Store
 

@@ -29,14 +29,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from facehash.detectors.base import Face
 from facehash.files import write_json
+from facehash.images.face import Face
 from facehash.images.read import read_image
 from facehash.images.scan import scan
-from facehash.index.base import Space
 from facehash.index.exact import ExactIndex
-from facehash.library.query.tools import Tools
-from facehash.pipeline import default_pipeline
+from facehash.pipeline import FacePipeline, default_pipeline
+from facehash.vectors import Space
 
 RESULT = Path(__file__).parents[1] / "results" / "verification.json"
 _BATCH = 64
@@ -118,26 +117,25 @@ def measure(rows: np.ndarray, labels: np.ndarray, space: Space, rate: float) -> 
     }
 
 
-def embed_folder(data: Path, tools: Tools) -> tuple[np.ndarray, np.ndarray, int]:
+def embed_folder(data: Path, pipeline: FacePipeline) -> tuple[np.ndarray, np.ndarray, int]:
     """Embed the middle face of each photo: rows, labels, and how many photos had no face."""
     files = list(scan(data).files)
     names = sorted({path.parent.name for path in files})
     crops, labels, rows, missed = [], [], [], 0
     for path in tqdm(files, desc="photos", disable=None):
         image = read_image(path)
-        faces = tools.detector.detect(image)
+        faces = pipeline.cropper.find(image)
         if not faces:
             missed += 1
             continue
         face = min(faces, key=lambda one: _off_centre(one, image.shape))
-        recipe = tools.recipe
-        crops.append(recipe.pipeline.crop_face(image, face, recipe.crop, recipe.side))
+        crops += list(pipeline.cropper.cut(image, [face]))
         labels.append(names.index(path.parent.name))
         if len(crops) == _BATCH:
-            rows.append(tools.embedder.embed(np.stack(crops)))
+            rows.append(pipeline.embedder.embed(np.stack(crops)))
             crops.clear()
     if crops:
-        rows.append(tools.embedder.embed(np.stack(crops)))
+        rows.append(pipeline.embedder.embed(np.stack(crops)))
     return np.concatenate(rows), np.array(labels), missed
 
 
@@ -155,12 +153,12 @@ def main() -> None:
     parser.add_argument("--false-match-rate", type=float, default=1e-3)
     parser.add_argument("--output", type=Path, default=RESULT)
     given = parser.parse_args()
-    tools = Tools.of(default_pipeline(given.detector, given.embedder))
-    rows, labels, missed = embed_folder(given.data, tools)
-    space = Space(tools.embedder.metric, tools.embedder.dimension)
+    pipeline = FacePipeline.create(default_pipeline(given.detector, given.embedder))
+    rows, labels, missed = embed_folder(given.data, pipeline)
+    space = Space(pipeline.embedder.metric, pipeline.embedder.dimension)
     result = {
-        "detector": tools.detector.identity,
-        "embedder": tools.embedder.identity,
+        "detector": pipeline.detector.identity,
+        "embedder": pipeline.embedder.identity,
         "metric": space.metric,
         "data": given.data.name,
         "photos_without_a_face": missed,
@@ -168,7 +166,7 @@ def main() -> None:
     }
     known = json.loads(given.output.read_text("utf-8")) if given.output.exists() else {}
     # Without where the weights lie on this machine.
-    name = re.sub("[:,]sha256=.*", "", tools.embedder.identity)
+    name = re.sub("[:,]sha256=.*", "", pipeline.embedder.identity)
     write_json(given.output, known | {name: result})
     for key, value in result.items():
         print(f"{key:<38} {value}")

@@ -86,7 +86,7 @@ def metrics_author(
     of_query = check_labels(query_labels, len(query_codes), "query")
     gallery, length = expand(gallery_codes, bits)
     query, _ = expand(query_codes, bits)
-    everyone, relevant = distance_histograms(
+    all_counts, relevant = distance_histograms(
         gallery, query, of_gallery, of_query, length, threads=threads
     )
     recall = metrics.recall_at_radius(relevant, RADIUS)
@@ -101,7 +101,7 @@ def metrics_author(
         hits[rows] = right[:, :FIRST].sum(axis=1)
     return {
         "mAP": float(ap.mean()),
-        f"P@r{RADIUS}": float(metrics.precision_at_radius(everyone, relevant, RADIUS).mean()),
+        f"P@r{RADIUS}": float(metrics.precision_at_radius(all_counts, relevant, RADIUS).mean()),
         f"R@r{RADIUS}": float(recall.mean()),
         f"P@{FIRST}": float(hits.mean() / FIRST),
     }

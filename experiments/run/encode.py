@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.configured import find, load_configured
-from experiments.run.score import Subject
+from experiments.run.score import CodeSource
 from facehash import methods
 from facehash.config import RunConfig, check_config, load_config
 from facehash.dataset import FaceDataset
@@ -55,7 +55,7 @@ def load_run(
     return model, faces, config, backend
 
 
-def encode_run(path: Path, data: Path | None = None) -> tuple[CodeSet, Subject]:
+def encode_run(path: Path, data: Path | None = None) -> tuple[CodeSet, CodeSource]:
     """Encode gallery and query of a finished run.
 
     Args:
@@ -74,7 +74,7 @@ def encode_run(path: Path, data: Path | None = None) -> tuple[CodeSet, Subject]:
 
 def encode_checkpoint(
     path: Path, config_path: Path, data: Path | None = None
-) -> tuple[CodeSet, Subject]:
+) -> tuple[CodeSet, CodeSource]:
     """Encode gallery and query of a configured data set with any model file.
 
     Args:
@@ -109,7 +109,7 @@ def _load(path: Path, backend: str | None, method: str) -> tuple[HashModel, str]
 
 def _encode(
     model: HashModel, faces: FaceDataset, backend: str, seed: int | None
-) -> tuple[CodeSet, Subject]:
+) -> tuple[CodeSet, CodeSource]:
     from facehash.learning.encoding import encode_rows  # Keras must not be imported any earlier
 
     started = time.perf_counter()
@@ -121,4 +121,4 @@ def _encode(
         bits=model.bits,
     )
     seconds = round(time.perf_counter() - started, 3)
-    return codes, Subject(methods.method_of(model), seed, backend, faces, seconds)
+    return codes, CodeSource(methods.method_of(model), seed, backend, faces, seconds)

@@ -24,7 +24,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class Subject:
+class CodeSource:
     """What the scored codes come from; all None for a file of foreign codes.
 
     Attributes:
@@ -43,7 +43,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredCodes:
     """Codes with their scores.
 
     Attributes:
@@ -54,12 +54,12 @@ class Scored:
     """
 
     codes: CodeSet
-    subject: Subject
+    subject: CodeSource
     evaluation: Evaluation
     report: dict[str, Any]
 
 
-def score(codes: CodeSet, subject: Subject = Subject()) -> Scored:
+def score(codes: CodeSet, subject: CodeSource = CodeSource()) -> ScoredCodes:
     """Score codes by the true Hamming distance and by the authors' packing.
 
     Args:
@@ -97,7 +97,7 @@ def score(codes: CodeSet, subject: Subject = Subject()) -> Scored:
         "code": _describe_code(codes),
         "seconds": {"encode": subject.encode_seconds, "score": round(seconds, 4)},
     }
-    return Scored(codes, subject, evaluation, report)
+    return ScoredCodes(codes, subject, evaluation, report)
 
 
 def _describe_code(codes: CodeSet) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def _describe_code(codes: CodeSet) -> dict[str, Any]:
     }
 
 
-def write_all(scored: Scored, folder: Path) -> list[Path]:
+def write_all(scored: ScoredCodes, folder: Path) -> list[Path]:
     """Write report.json, the figures, and codes.npz where they were made from images.
 
     Args:
@@ -161,7 +161,7 @@ def table(report: dict[str, Any]) -> str:
     )
 
 
-def _write_grid(scored: Scored, faces: FaceDataset, path: Path, caption: str) -> None:
+def _write_grid(scored: ScoredCodes, faces: FaceDataset, path: Path, caption: str) -> None:
     precision = scored.evaluation.per_query["mAP"]
     examples = spread_examples(scored.codes, precision)
     found = faces.read(faces.gallery[examples.found.reshape(-1)])

@@ -17,7 +17,7 @@ from experiments.table.grid import Grid
 from experiments.table.layout import protocols_of, rows_of
 from experiments.table.summary import Reports
 from facehash.figures.charts import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, RED, STYLE
-from facehash.files import replacing
+from facehash.files import atomic_write
 
 _COLOURS = (BLUE, RED, GREEN, PURPLE, ORANGE)
 _STYLES = {
@@ -121,7 +121,7 @@ class _Charts:
             figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold", color=INK)
             figure.supxlabel(self.summary["title"], x=0.01, ha="left", fontsize=8, color=QUIET)
             for target in (path, path.with_suffix(".svg")):
-                with replacing(target) as temporary:
+                with atomic_write(target) as temporary:
                     unstamped = {"Software": None} if target.suffix == ".png" else {"Date": None}
                     figure.savefig(temporary, metadata=unstamped, facecolor="white")
         return path

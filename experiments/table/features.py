@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments.run.encode import load_run
 from experiments.table.baselines import Features
-from facehash.files import replacing
+from facehash.files import atomic_write
 from facehash.runs.directory import DamagedRunError, RunDirectory
 from facehash.runs.files import read_npz
 
@@ -36,7 +36,7 @@ def features_of(run: Path, kept: Path, data: Path | None = None) -> Features:
         if str(stored["model"]) == digest:
             return Features(**{name: stored[name] for name in _ARRAYS})
     features = _compute(run, data)
-    with replacing(kept) as temporary:
+    with atomic_write(kept) as temporary:
         arrays = {name: getattr(features, name) for name in _ARRAYS}
         np.savez(temporary, model=np.array(digest), **arrays)
     return features

@@ -24,7 +24,7 @@ from experiments.table.schedule import Progress, run_cells
 from experiments.table.summary import Reports, read_reports, summarize
 from facehash.command_line import DONE, PARTLY_FAILED, make_app, run
 from facehash.errors import InputError
-from facehash.files import holding, write_text
+from facehash.files import file_lock, write_text
 
 app = make_app("Make a table of results, every row of it, and its figures.")
 
@@ -65,7 +65,7 @@ def reproduce(
         folder.mkdir(parents=True, exist_ok=True)
         _note_known_seconds(progress, reports)
         with (
-            holding(folder / ".lock", str(folder)),
+            file_lock(folder / ".lock", str(folder)),
             shown(grid.config.title, Console()) as observe,
         ):
             run_cells(progress, _command(table, data, runs, results), folder / "logs", observe)

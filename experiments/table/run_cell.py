@@ -18,7 +18,7 @@ import typer
 
 from data.configured import find
 from experiments.run.encode import encode_run
-from experiments.run.score import SCHEMA, Subject, score
+from experiments.run.score import SCHEMA, CodeSource, score
 from experiments.run.train import train_network, train_or_repair
 from experiments.table import baselines
 from experiments.table.features import features_of
@@ -40,7 +40,7 @@ app = make_app("Measure one cell of a table.")
 
 
 @dataclass(frozen=True)
-class Places:
+class Paths:
     """Where a table reads and writes.
 
     Attributes:
@@ -62,7 +62,7 @@ class Places:
         return self.reports / cell.report_name
 
 
-def measure(grid: Grid, cell: Cell, places: Places) -> dict[str, Any]:
+def measure(grid: Grid, cell: Cell, places: Paths) -> dict[str, Any]:
     """Measure a cell and write its report.
 
     Args:
@@ -133,7 +133,7 @@ def comparable(grid: Grid, cell: Cell) -> dict[str, Any]:
 
 
 def _score(
-    cell: Cell, settings: RunConfig[Any], directory: RunDirectory, places: Places, source: Path
+    cell: Cell, settings: RunConfig[Any], directory: RunDirectory, places: Paths, source: Path
 ) -> dict[str, Any]:
     if cell.network is None:
         codes, subject = encode_run(directory.path, source)
@@ -151,7 +151,7 @@ def _score(
             codes = baselines.classifier_code(features, bits, cell.seed)
         else:
             codes = baselines.hashed(features, str(cell.row.baseline), bits, cell.seed)
-        report = score(codes, Subject(method=str(cell.row.baseline))).report
+        report = score(codes, CodeSource(method=str(cell.row.baseline))).report
         report["bytes_per_face"] = packed_width(bits)
     report["seed"] = cell.seed
     report["dataset"] |= {
@@ -217,7 +217,7 @@ def cell(
     cells = {cell.name: cell for cell in grid.cells}
     if name not in cells:
         raise InputError(f"{table}: has no cell {name!r}{did_you_mean(name, cells)}")
-    report = measure(grid, cells[name], Places(data, runs / grid.name, reports))
+    report = measure(grid, cells[name], Paths(data, runs / grid.name, reports))
     print(f"{name}: mAP {report['metrics']['mAP']:.4f}")
     return DONE
 

@@ -13,9 +13,10 @@ from facehash.bench.ranking import rank_codes, rank_shortlist, rank_vectors
 from facehash.codes import Packed
 from facehash.hamming.search import Histograms
 from facehash.hashing import HASHERS, LinearHash
-from facehash.index.base import Found, Ids, Rows, Space
+from facehash.index.base import Found
 from facehash.index.exact import ExactIndex
 from facehash.index.rerank import ShortlistIndex, nearest_of
+from facehash.vectors import Ids, Rows, Space
 
 Search = Callable[[Rows, int], Found]
 

@@ -10,11 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from facehash.index.base import Ids, Rows, Space
-from facehash.index.exact import unit_rows
 from facehash.library.storage.database import LibraryError
 from facehash.library.storage.store import Column, Store
 from facehash.retrieval.vectors import CELLS
+from facehash.vectors import Ids, Rows, Space, unit_rows
 
 # What a product of float32 vectors is off by.
 _ROUNDING = 1e-6

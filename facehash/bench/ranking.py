@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from facehash.bench.queries import Pairs, Trials
 from facehash.codes import Packed
 from facehash.hamming.search import Histograms, distance_histograms
-from facehash.index.base import Ids
 from facehash.index.exact import vector_distances
 from facehash.retrieval.vectors import CELLS, STEPS, ranked
+from facehash.vectors import Ids
 
 _NEVER = -np.iinfo(np.int32).max
 """Stands for a face that does not count: farther than any."""
@@ -121,13 +121,13 @@ def _take_out(found: Histograms, trials: Trials, pairs: Pairs, codes: Packed) ->
     own, other = codes[trials.asked[pairs.query]], codes[pairs.face]
     distance = np.bitwise_count(own ^ other).sum(axis=1, dtype=np.int64)
     same = trials.people[pairs.query] == trials.faces.people[pairs.face]
-    np.subtract.at(found.everyone, (pairs.query, distance), 1)
+    np.subtract.at(found.all_counts, (pairs.query, distance), 1)
     np.subtract.at(found.relevant, (pairs.query[same], distance[same]), 1)
 
 
 def _take_out_last(found: Histograms, query: NDArray[np.int64], same: NDArray[np.bool_]) -> None:
     """Take items out of the last group of their queries, which holds nothing else."""
-    width = found.everyone.shape[1]
-    last = width - 1 - np.argmax(found.everyone[:, ::-1] > 0, axis=1)
-    np.subtract.at(found.everyone, (query, last[query]), 1)
+    width = found.all_counts.shape[1]
+    last = width - 1 - np.argmax(found.all_counts[:, ::-1] > 0, axis=1)
+    np.subtract.at(found.all_counts, (query, last[query]), 1)
     np.subtract.at(found.relevant, (query[same], last[query[same]]), 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import logging
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,26 +11,20 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from facehash.bench.queries import Faces, Trials
-from facehash.detectors.base import Face
-from facehash.detectors.registry import crop_warning
 from facehash.embedders.base import Embedder
+from facehash.images.face import Face
 from facehash.images.read import UnreadableImageError, read_image
-from facehash.index.base import Rows, Space
-from facehash.index.exact import unit_rows
-from facehash.library.ingest.read import Recipe, crop_all
 from facehash.library.storage.database import LibraryError
 from facehash.library.storage.records import path_of
 from facehash.library.storage.store import Store
-from facehash.pipeline import Pipeline
+from facehash.pipeline import FacePipeline, PipelineSpec
+from facehash.vectors import Rows, Space, unit_rows
 
 _BATCH = 64
 
 
-log = logging.getLogger(__name__)
-
-
 def embed_again(
-    store: Store, trials: Trials, pipeline: Pipeline, embedder: Embedder, progress: bool = True
+    store: Store, trials: Trials, spec: PipelineSpec, embedder: Embedder, progress: bool = True
 ) -> Trials:
     """Read the photos of the faces once more, and embed the very same faces by another embedder.
 
@@ -40,7 +33,7 @@ def embed_again(
     Args:
         store: The library.
         trials: What is asked.
-        pipeline: Cuts faces out.
+        spec: Crops the faces.
         embedder: Embeds them.
         progress: Whether to show a bar on a terminal.
 
@@ -50,9 +43,7 @@ def embed_again(
     Raises:
         LibraryError: A photo is gone or has changed.
     """
-    if warning := crop_warning(pipeline.make_detector(pipeline.detector), embedder):
-        log.warning(warning)
-    recipe = Recipe(pipeline, embedder.crop, embedder.side)
+    cropper = FacePipeline.create(spec, embedder).cropper
     space = Space(embedder.metric, embedder.dimension)
     faces = trials.faces
     order = np.argsort(faces.photos, kind="stable")
@@ -65,7 +56,7 @@ def embed_again(
     for photo in bar:
         found = dict(_faces_of(store, photo, set(wanted[photo].tolist())))
         ids.extend(found)
-        waiting.extend(crop_all(_read(store, photo), list(found.values()), recipe))
+        waiting.extend(cropper.cut(_read(store, photo), list(found.values())))
         if len(waiting) >= _BATCH:
             rows.append(embedder.embed(np.stack(waiting)))
             waiting.clear()

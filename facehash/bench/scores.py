@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from facehash.bench.methods import Way
 from facehash.bench.queries import Trials
-from facehash.index.base import Ids
 from facehash.retrieval import metrics
+from facehash.vectors import Ids
 
 FIRST = (1, 5)
 K = 10

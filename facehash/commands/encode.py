@@ -14,8 +14,7 @@ from facehash.errors import InputError
 from facehash.printing import printable
 
 if TYPE_CHECKING:
-    from facehash.detectors.base import Detector
-    from facehash.embedders.base import Embedder
+    from facehash.pipeline import FacePipeline
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +42,11 @@ def encode(
     """
     from facehash.images.read import UnreadableImageError
 
-    finder, embedder = _encoder(model, detector, weights_dir)
+    pipeline = _pipeline(model, detector, weights_dir)
     failures = faces = 0
     for photo in photos:
         try:
-            rows = _codes(photo, finder, embedder)
+            rows = _codes(photo, pipeline)
         except UnreadableImageError as error:
             # Alone it is the answer; among others it must not cost theirs.
             if len(photos) == 1:
@@ -55,8 +54,6 @@ def encode(
             log.warning(error)
             failures += 1
             continue
-        if not rows:
-            log.warning("%s: no face found", photo)
         for number, row in enumerate(rows, start=1):
             print(printable(photo), number, *row, sep="\t", flush=True)
         faces += len(rows)
@@ -69,47 +66,37 @@ def encode(
     return DONE if faces else NOTHING_FOUND
 
 
-def _encoder(
-    model: str, detector: str | None, weights_dir: Path | None
-) -> tuple[Detector, Embedder]:
-    """Make what a model's name says, of which codes are sure to come."""
-    from facehash.detectors.registry import crop_warning, make_detector
-    from facehash.embedders.registry import make_embedder
+def _pipeline(model: str, detector: str | None, weights_dir: Path | None) -> FacePipeline:
+    """Make a pipeline whose rows are codes."""
     from facehash.library.query.encoder import is_library, open_encoder
-    from facehash.pipeline import pipelines
+    from facehash.pipeline import FacePipeline, default_pipeline, pipelines
 
     if is_library(Path(model)):
         if detector:
             raise InputError(f"{model}: a library has a detector of its own, leave --detector out")
         return open_encoder(Path(model), pipelines(weights_dir))
-    finder = make_detector(detector or "yunet", weights_dir)
-    embedder = make_embedder(model, weights_dir)
-    if embedder.metric != "hamming":
+    pipeline = FacePipeline.create(default_pipeline(detector or "yunet", model, weights_dir))
+    if pipeline.embedder.metric != "hamming":
         raise InputError(
             f"{model}: gives vectors of numbers, not codes; name a run of DDH or DCBH, or a "
             "library indexed with --codes lsh:BITS or --codes itq:BITS, which makes codes of such "
             "vectors"
         )
-    if warning := crop_warning(finder, embedder):
-        log.warning(warning)
-    return finder, embedder
+    return pipeline
 
 
-def _codes(photo: Path, detector: Detector, embedder: Embedder) -> list[tuple[str, str]]:
+def _codes(photo: Path, pipeline: FacePipeline) -> list[tuple[str, str]]:
     """Encode each face of a photo, in hexadecimal and in bits."""
-    import numpy as np
-
     from facehash.codes import bits_from_packed
-    from facehash.images.alignment import crop_face
     from facehash.images.read import read_image
+    from facehash.pipeline import NoFaceError
 
-    image = read_image(photo)
-    faces = detector.detect(image)
-    if not faces:
+    try:
+        packed = pipeline.embed(read_image(photo), photo).rows
+    except NoFaceError as error:
+        log.warning(error)
         return []
-    crops = [crop_face(image, face, embedder.crop, embedder.side) for face in faces]
-    packed = embedder.embed(np.stack(crops))
-    bits = bits_from_packed(packed, embedder.dimension)
+    bits = bits_from_packed(packed, pipeline.embedder.dimension)
     return [
         (code.tobytes().hex(), "".join(map(str, row.tolist())))
         for code, row in zip(packed, bits, strict=True)

@@ -92,7 +92,7 @@ def _tell(report: IndexReport, library: Path) -> None:
     for number, what in (
         (report.unchanged, "unchanged"),
         (report.same_content, "moved, copied or touched"),
-        (report.kept_out, "kept out, as they were forgotten (--include-forgotten reads them)"),
+        (report.excluded, "kept out, as they were forgotten (--include-forgotten reads them)"),
         (report.removed, "removed, as they are not there any more"),
     ):
         if number:

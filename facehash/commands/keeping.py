@@ -68,7 +68,7 @@ def check(library: LibraryOption) -> int:
 
     problems = checking.check(library)
     for problem in problems:
-        print(f"{printable(problem.what)}: {checking.CURES[problem.cure]}")
+        print(f"{printable(problem.what)}: {checking.FIXES[problem.cure]}")
     if problems:
         print(counted(len(problems), "problem"))
         return PARTLY_FAILED
@@ -134,8 +134,8 @@ def stats(
     print(f"people      {found.people:,}, with {counted(found.named, 'face')}")
     for reason, number in found.unreadable.items():
         print(f"not read    {number:,}, {printable(in_words(reason))}")
-    if found.kept_out:
-        print(f"forgotten   {counted(found.kept_out, 'photo')} that do not come back")
+    if found.excluded:
+        print(f"forgotten   {counted(found.excluded, 'photo')} that do not come back")
     embedder = printable(settings.embedder_identity)
     print(f"detector    {printable(settings.detector_identity)}")
     print(f"embedder    {embedder}, {settings.metric} {settings.dimension}")

@@ -16,7 +16,7 @@ from facehash.printing import printable
 
 if TYPE_CHECKING:
     from facehash.library.query.library import Library
-    from facehash.library.query.results import Answer
+    from facehash.library.query.results import QueryResult
 
 
 Failure = tuple[Path, Exception]
@@ -94,7 +94,7 @@ def _named(path: Path, failure: Exception) -> str:
 
 def _exit_code(found: bool, failures: list[Failure], queries: int) -> int:
     """Return 3 where some photos were answered and others not, 1 where nothing was found."""
-    from facehash.library.query.results import NoFaceError
+    from facehash.pipeline import NoFaceError
 
     unreadable = any(not isinstance(failure, NoFaceError) for _, failure in failures)
     if failures and (len(failures) < queries or unreadable):
@@ -108,12 +108,12 @@ def _ask(
     k: int,
     face: int | None,
     max_distance: float | None,
-) -> tuple[list[Answer], list[Failure]]:
+) -> tuple[list[QueryResult], list[Failure]]:
     """Ask for every photo; one that cannot be read does not take the others' answers along."""
     from facehash.images.read import UnreadableImageError
-    from facehash.library.query.results import NoFaceError
+    from facehash.pipeline import NoFaceError
 
-    answers: list[Answer] = []
+    answers: list[QueryResult] = []
     failures: list[Failure] = []
     for query in queries:
         try:
@@ -125,7 +125,9 @@ def _ask(
     return answers, failures
 
 
-def _plain(library: Library, answers: list[Answer], failures: list[Failure]) -> dict[str, object]:
+def _plain(
+    library: Library, answers: list[QueryResult], failures: list[Failure]
+) -> dict[str, object]:
     from facehash.library.views.text import as_plain
 
     return {
@@ -165,8 +167,7 @@ def verify(
     Example: facehash verify aunt.jpg wedding.jpg
     """
     from facehash.library.query import verify as verifying
-    from facehash.library.query.results import NoFaceError
-    from facehash.pipeline import default_pipeline
+    from facehash.pipeline import NoFaceError, default_pipeline
 
     pipeline = default_pipeline(detector, embedder, weights_dir)
     try:

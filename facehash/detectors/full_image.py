@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from facehash.detectors.base import Face
+from facehash.images.face import Face
 
 
-class Whole:
+class FullImage:
     """Takes every picture as one face, without looking at it."""
 
     identity = "whole"

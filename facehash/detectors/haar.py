@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facehash.detectors.base import Face
 from facehash.detectors.nms import largest_first
 from facehash.errors import InputError
+from facehash.images.face import Face
 
 Keep = Literal["all", "first", "largest"]
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from facehash.detectors.base import Face
+from facehash.images.face import Face
 
 _SAME_FACE = 0.3
 _INSIDE = 0.7
 
 
-def distinct(faces: Sequence[Face]) -> list[Face]:
+def non_max_suppression(faces: Sequence[Face]) -> list[Face]:
     """Keep of faces that overlap the one with the highest score.
 
     Two boxes are of one face when the area they share is more than 0.3 of the area they cover

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from facehash.detectors.base import Detector
-from facehash.embedders.base import Embedder
 from facehash.errors import InputError, did_you_mean
 from facehash.specification import convert_options, number, one_of, split_specification
 
@@ -48,31 +47,6 @@ def make_detector(specification: str = "yunet", weights_dir: Path | None = None)
         from facehash.detectors.haar import Haar
 
         return Haar(**options)
-    from facehash.detectors.full_image import Whole
+    from facehash.detectors.full_image import FullImage
 
-    return Whole()
-
-
-def crop_warning(detector: Detector, embedder: Embedder) -> str | None:
-    """Say in a sentence if a detector's faces are cropped otherwise than an embedder expects.
-
-    Args:
-        detector: What finds the faces.
-        embedder: What they are cropped for.
-
-    Returns:
-        A warning, or None where the two go together. Pictures taken as faces by ``whole`` are
-        trusted to be cropped as they should be.
-    """
-    name = detector.identity.partition(":")[0]
-    if embedder.crop == "none" and name != "whole":
-        return (
-            f"the embedder learned from pictures as they are, and {name} cuts faces out of them: "
-            "expect worse results; the detector 'whole' takes pictures as they are"
-        )
-    if embedder.crop not in ("box", "none") and name == "haar":
-        return (
-            f"the embedder expects faces aligned by landmarks ({embedder.crop}), and haar finds "
-            "none: boxes are cropped instead, expect worse results"
-        )
-    return None
+    return FullImage()

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facehash.detectors.base import Face
-from facehash.detectors.nms import distinct, largest_first
+from facehash.detectors.nms import largest_first, non_max_suppression
 from facehash.errors import InputError
+from facehash.images.face import Face
 from facehash.weights.files import find_weights
 
 _SMALLEST_FACE = 8
@@ -29,7 +29,7 @@ class YuNet:
     The network finds faces of about 10 to 400 pixels. A photo whose longer side is over 400 is
     therefore looked at twice, reduced to a longer side of 320, where no face is too large, and to
     1280 (or as it is, if smaller), where a face may be 1/128 of it; what both find is merged by
-    `facehash.detectors.nms.distinct`. Nothing is ever enlarged.
+    `facehash.detectors.nms.non_max_suppression`. Nothing is ever enlarged.
 
     An object may be pickled, and made in any process; the network is loaded at the first photo.
 
@@ -62,7 +62,9 @@ class YuNet:
         if longer <= _LARGEST_FACE:
             return largest_first(self._detect_at(image, 1.0))
         sizes = (_COARSE, min(_FINE, longer))
-        return distinct([face for size in sizes for face in self._detect_at(image, size / longer)])
+        return non_max_suppression(
+            [face for size in sizes for face in self._detect_at(image, size / longer)]
+        )
 
     def _detect_at(self, image: NDArray[np.uint8], scale: float) -> list[Face]:
         """Find faces in a photo reduced by `scale`, in pixels of the photo itself."""

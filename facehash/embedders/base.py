@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-Metric = Literal["cosine", "euclidean", "hamming"]
-Crop = Literal["arcface112", "dlib150", "box", "none"]
+from facehash.vectors import Metric
 
 
 class Embedder(Protocol):
@@ -44,3 +43,13 @@ class Embedder(Protocol):
         Returns:
             float32 (n, dimension), or packed codes uint8 (n, ceil(dimension / 8)).
         """
+
+
+def check_faces(faces: NDArray[Any], side: int) -> None:
+    """Refuse anything but uint8 (n, side, side, 3).
+
+    Raises:
+        ValueError: Another shape or dtype.
+    """
+    if faces.dtype != np.uint8 or faces.shape[1:] != (side, side, 3):
+        raise ValueError(f"faces are uint8 (n, {side}, {side}, 3), got {faces.dtype} {faces.shape}")

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facehash.embedders.base import Crop, Metric
+from facehash.embedders.base import check_faces
 from facehash.errors import InputError
-from facehash.vectors import check_faces, check_finite
+from facehash.images.alignment import Crop
+from facehash.vectors import Metric, check_finite
 from facehash.weights.files import find_weights
 
 

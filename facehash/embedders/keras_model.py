@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facehash import methods
-from facehash.embedders.base import Crop, Metric
+from facehash.embedders.base import check_faces
 from facehash.embedders.keras_backend import start_keras
 from facehash.errors import InputError
-from facehash.vectors import check_faces, check_finite, unit_rows
+from facehash.images.alignment import Crop
+from facehash.vectors import Metric, check_finite, unit_rows
 from facehash.weights.files import find_weights
 
 _BATCH = 32

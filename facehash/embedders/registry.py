@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
-from facehash.embedders.base import Crop, Embedder
+from facehash.embedders.base import Embedder
 from facehash.errors import InputError, did_you_mean
+from facehash.images.alignment import Crop
 from facehash.specification import (
     convert_options,
     one_of,

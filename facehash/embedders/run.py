@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facehash import methods
-from facehash.embedders.base import Crop, Metric
+from facehash.embedders.base import check_faces
 from facehash.embedders.keras_backend import start_keras
-from facehash.images.alignment import CROPS
+from facehash.images.alignment import CROPS, Crop
 from facehash.runs.directory import RunDirectory, RunError
-from facehash.vectors import check_faces
+from facehash.vectors import Metric
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facehash.embedders.base import Crop, Metric
+from facehash.embedders.base import check_faces
 from facehash.embedders.sface_engines import Feature, load_feature
-from facehash.vectors import check_faces, check_finite, unit_rows
+from facehash.images.alignment import Crop
+from facehash.vectors import Metric, check_finite, unit_rows
 from facehash.weights.files import find_weights
 
 

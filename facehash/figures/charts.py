@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from facehash.codes import CodesError
-from facehash.files import replacing
+from facehash.files import atomic_write
 from facehash.retrieval.evaluation import RADIUS, Evaluation
 
 # Colours that stay apart for colour-blind readers and in grey: Okabe and Ito, 2008.
@@ -215,6 +215,6 @@ def save(figure: Figure, path: str | Path) -> None:
     """
     if Path(path).suffix != ".png":
         raise CodesError(f"{path}: figures are written as .png")
-    with replacing(Path(path)) as temporary:
+    with atomic_write(Path(path)) as temporary:
         # Without the writer's version the same figure is the same file.
         figure.savefig(temporary, metadata={"Software": None}, facecolor="white")

@@ -79,9 +79,9 @@ def _add(four, counts):  # type: ignore[no-untyped-def]
 
 
 @_compile(f"void({_CODES}, {_CODES}, int64[:, ::1], int64[:, ::1], int64[:, ::1])")
-def count_distances(gallery, query, slices, everyone, relevant):  # type: ignore[no-untyped-def]
+def count_distances(gallery, query, slices, all_counts, relevant):  # type: ignore[no-untyped-def]
     """Fill the histograms of distance of each query, as `hamming_numpy.count_distances`."""
-    bins = everyone.shape[1]
+    bins = all_counts.shape[1]
     histograms = np.empty((4, bins), np.uint32)
     buffer = np.empty(BLOCK, np.uint16)
     for row in range(len(query)):
@@ -94,7 +94,7 @@ def count_distances(gallery, query, slices, everyone, relevant):  # type: ignore
                 distances = buffer[: stop - start]
                 _measure(gallery, start, stop, query[row], distances)
                 _count(distances, histograms)
-            _add(histograms, everyone[row] if part == 0 else relevant[row])
+            _add(histograms, all_counts[row] if part == 0 else relevant[row])
 
 
 @_compile("void(int64[::1], uint16[::1], int64[::1], int64[::1], int64[::1])")

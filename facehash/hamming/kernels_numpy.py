@@ -16,7 +16,7 @@ def count_distances(
     gallery: Words,
     query: Words,
     slices: NDArray[np.int64],
-    everyone: NDArray[np.int64],
+    all_counts: NDArray[np.int64],
     relevant: NDArray[np.int64],
 ) -> None:
     """Fill the histograms of distance of each query.
@@ -26,14 +26,14 @@ def count_distances(
         query: uint64 (q, words).
         slices: int64 (q, 2), the first and one past the last gallery position of the query's
             identity.
-        everyone: int64 (q, bits + 1), filled with the gallery items at each distance.
+        all_counts: int64 (q, bits + 1), filled with the gallery items at each distance.
         relevant: int64 (q, bits + 1), filled with those of the query's identity.
     """
-    bins = everyone.shape[1]
+    bins = all_counts.shape[1]
     for row in range(len(query)):
         distances = _distances(gallery, query[row])
         start, stop = slices[row]
-        everyone[row] = np.bincount(distances, minlength=bins)
+        all_counts[row] = np.bincount(distances, minlength=bins)
         relevant[row] = np.bincount(distances[start:stop], minlength=bins)
 
 

@@ -36,11 +36,11 @@ class Histograms(NamedTuple):
     """How many gallery items lie at each distance from each query.
 
     Attributes:
-        everyone: int64 (q, bits + 1), gallery items at distance 0..bits.
+        all_counts: int64 (q, bits + 1), gallery items at distance 0..bits.
         relevant: int64 (q, bits + 1), those among them with the query's identity.
     """
 
-    everyone: Counts
+    all_counts: Counts
     relevant: Counts
 
 
@@ -95,17 +95,17 @@ def distance_histograms(
     ).astype(np.int64)
     gallery_words = word_rows(gallery[order]).T.copy()
     query_words = word_rows(query)
-    everyone = np.zeros((len(query), bits + 1), dtype=np.int64)
-    relevant = np.zeros_like(everyone)
+    all_counts = np.zeros((len(query), bits + 1), dtype=np.int64)
+    relevant = np.zeros_like(all_counts)
     kernels = _kernels(engine)
 
     def work(rows: slice) -> None:
         kernels.count_distances(
-            gallery_words, query_words[rows], slices[rows], everyone[rows], relevant[rows]
+            gallery_words, query_words[rows], slices[rows], all_counts[rows], relevant[rows]
         )
 
     _run(work, len(query), _check_threads(threads))
-    return Histograms(everyone, relevant)
+    return Histograms(all_counts, relevant)
 
 
 def top_k(

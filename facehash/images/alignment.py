@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Literal, get_args
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facehash.detectors.base import Face
-from facehash.embedders.base import Crop
 from facehash.errors import did_you_mean
+from facehash.images.face import Face
 from facehash.images.read import resize
+
+Crop = Literal["arcface112", "dlib150", "box", "none"]
 
 ARCFACE_TEMPLATE = np.array(
     [
@@ -145,7 +146,7 @@ def _reduced(
     limit = np.array(image.shape[1::-1])
     start = np.clip(np.floor(corners.min(0)).astype(int) - block, 0, limit - 1)
     stop = np.clip(np.ceil(corners.max(0)).astype(int) + block, start + 1, limit)
-    # Whole blocks, so that what is left over does not stretch the rest.
+    # FullImage blocks, so that what is left over does not stretch the rest.
     size = np.maximum((stop - start) // block, 1)
     stop = np.minimum(start + size * block, limit)
     part = image[start[1] : stop[1], start[0] : stop[0]]

@@ -8,7 +8,19 @@ from pathlib import Path
 
 from facehash.errors import InputError, did_you_mean
 from facehash.images.read import IMAGE_SUFFIXES
-from facehash.library.storage.records import FileState
+
+
+@dataclass(frozen=True)
+class FileState:
+    """How a file looked when it was read: the same again, and it need not be read again.
+
+    Attributes:
+        size: Bytes.
+        mtime_ns: When it was last changed, in nanoseconds.
+    """
+
+    size: int
+    mtime_ns: int
 
 
 @dataclass(frozen=True)

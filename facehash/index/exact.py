@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 
 from facehash.hamming.search import top_k
 from facehash.hamming.words import CodeWords
-from facehash.index.base import Found, Ids, IndexRowsError, Rows, Space, check_ids, check_k
+from facehash.index.base import Found, check_ids, check_k
+from facehash.vectors import Ids, IndexRowsError, Rows, Space, unit_rows
 
-_BLOCK = 65_536
 # Numbers of rows whose distances are computed together: they stay in the second-level cache.
 _TOGETHER = 1 << 16
-# Lengths nearer to 1 than this are rounding of float32 rows that were scaled before.
-_UNIT = 1e-4
 
 
 class ExactIndex:
@@ -155,27 +153,3 @@ def _distances(
     # direction and is as far from anything as a perpendicular one.
     directed = rows.any(axis=2) & queries.any(axis=1, keepdims=True)
     return np.where(directed, squared / 2, 1.0)
-
-
-def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scale vectors to length 1, all but those of length 0.
-
-    Args:
-        rows: float32 (n, d), finite.
-
-    Returns:
-        float32 (n, d); the very rows where their lengths are 1 or 0 already, up to rounding.
-    """
-    lengths = np.empty(len(rows), np.float64)
-    for start in range(0, len(rows), _BLOCK):
-        block = rows[start : start + _BLOCK].astype(np.float64)
-        lengths[start : start + _BLOCK] = np.sqrt(np.square(block).sum(axis=1))
-    if ((np.abs(lengths - 1) < _UNIT) | (lengths == 0)).all():
-        return rows
-    lengths[lengths == 0] = 1
-    # Divided in float64: lengths of tiny or huge vectors need not fit into float32.
-    scaled = np.empty_like(rows)
-    for start in range(0, len(rows), _BLOCK):
-        part = slice(start, start + _BLOCK)
-        scaled[part] = rows[part] / lengths[part, None]
-    return scaled

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from facehash.codes import Packed
 from facehash.hashing import LinearHash
-from facehash.index.base import Found, Ids, IndexRowsError, Rows, Space, check_ids, check_k
-from facehash.index.exact import ExactIndex, unit_rows, vector_distances
+from facehash.index.base import Found, check_ids, check_k
+from facehash.index.exact import ExactIndex, vector_distances
+from facehash.vectors import Ids, IndexRowsError, Rows, Space, unit_rows
 
 
 class ShortlistIndex:

@@ -97,7 +97,7 @@ def set_seed(seed: int) -> None:
     keras.utils.set_random_seed(seed)
 
 
-def forbid_racing_reductions() -> None:
+def enable_determinism() -> None:
     """Make the backend add up in a fixed order, where it would not by itself.
 
     With it the same seed on the same machine gives the same weights, and a resumed run the same

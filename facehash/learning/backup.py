@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facehash.files import replacing
+from facehash.files import atomic_write
 from facehash.runs.directory import DamagedRunError
 from facehash.runs.files import read_npz
 
@@ -35,7 +35,7 @@ class Backup:
         """Replace the backup at `path`."""
         arrays = {f"state_{i:04d}": array for i, array in enumerate(self.state)}
         arrays |= {f"best_{i:04d}": array for i, array in enumerate(self.best)}
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             np.savez(temporary, epoch=np.int64(self.epoch), **arrays)
 
     @classmethod

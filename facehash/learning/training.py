@@ -13,8 +13,8 @@ import keras
 from facehash.config import RunConfig, TrainingConfig
 from facehash.dataset import FaceDataset
 from facehash.errors import Interrupted
-from facehash.files import replacing, write_json
-from facehash.learning.backend import forbid_racing_reductions, set_seed
+from facehash.files import atomic_write, write_json
+from facehash.learning.backend import enable_determinism, set_seed
 from facehash.learning.backup import Backup, restore
 from facehash.learning.batches import ShuffledBatches
 from facehash.learning.callbacks import (
@@ -109,7 +109,7 @@ def train(
         environment = describe_environment(keras.backend.backend(), device_name(), config.seed)
         write_json(run.environment, environment)
         outcome = _fit(model, batches, data, training, run, backup, extra)
-        with replacing(run.model) as temporary:
+        with atomic_write(run.model) as temporary:
             model.save(temporary)
         run.tidy()
     return outcome
@@ -134,13 +134,13 @@ def compile_model(model: HashModel, training: TrainingConfig, images: int) -> No
     else:
         optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True)
     if training.jit is not True:
-        forbid_racing_reductions()
+        enable_determinism()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # our own words follow
         model.compile(optimizer=optimizer, jit_compile=training.jit)
     if training.jit is True and not model.jit_compile:
         log.warning("XLA cannot compile these layers (shift is one of them): training without it")
-        forbid_racing_reductions()
+        enable_determinism()
     model.optimizer.build(model.trainable_variables)
 
 

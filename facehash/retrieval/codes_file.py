@@ -29,7 +29,7 @@ from facehash.codes import (
     packed_from_bits,
     packed_width,
 )
-from facehash.files import replacing
+from facehash.files import atomic_write
 
 CODES = ("gallery_codes", "query_codes")
 LABELS = ("gallery_labels", "query_labels")
@@ -93,7 +93,7 @@ def write_codes(path: str | Path, codes: CodeSet) -> None:
         arrays[name] = check_packed(getattr(codes, name), codes.bits, name)
     for name, owner in zip(LABELS, CODES, strict=True):
         arrays[name] = _labels(getattr(codes, name), name, len(arrays[owner]), owner)
-    with replacing(Path(path)) as temporary:
+    with atomic_write(Path(path)) as temporary:
         np.savez(temporary, **arrays)
 
 

@@ -39,26 +39,26 @@ class PrecisionAt(NamedTuple):
     precision: NDArray[np.float64]
 
 
-def precision_recall(everyone: Counts, relevant: Counts) -> PrecisionRecall:
+def precision_recall(all_counts: Counts, relevant: Counts) -> PrecisionRecall:
     """Mean precision and mean recall within each Hamming radius 0..bits (inclusive).
 
     The average is over queries (macro), and a query with an empty ball has precision 0 there: at
     small radii the curve of long codes therefore starts low.
 
     Args:
-        everyone: int64 (q, bits + 1), gallery items at each distance.
+        all_counts: int64 (q, bits + 1), gallery items at each distance.
         relevant: int64 (q, bits + 1), relevant ones among them; at least one a query.
     """
-    balls = np.cumsum(everyone, axis=1)
+    balls = np.cumsum(all_counts, axis=1)
     hits = np.cumsum(relevant, axis=1)
     return PrecisionRecall(
-        np.arange(everyone.shape[1]),
+        np.arange(all_counts.shape[1]),
         (hits / hits[:, -1:]).mean(axis=0),
         (hits / np.maximum(balls, 1)).mean(axis=0),
     )
 
 
-def precision_at_each(everyone: Counts, relevant: Counts) -> PrecisionAt:
+def precision_at_each(all_counts: Counts, relevant: Counts) -> PrecisionAt:
     """Mean expected precision among the first N items, for N = 1..min(1000, gallery).
 
     The item at any rank within a group of n ties, r of them relevant, is relevant with probability
@@ -66,22 +66,22 @@ def precision_at_each(everyone: Counts, relevant: Counts) -> PrecisionAt:
     curve costs O(q bits) instead of O(q N).
 
     Args:
-        everyone: int64 (q, bits + 1), gallery items at each distance, equally many a query.
+        all_counts: int64 (q, bits + 1), gallery items at each distance, equally many a query.
         relevant: int64 (q, bits + 1), relevant ones among them.
 
     Raises:
         CodesError: Queries against galleries of different size.
     """
-    sizes = everyone.sum(axis=1)
+    sizes = all_counts.sum(axis=1)
     if (sizes != sizes[0]).any():
         raise CodesError("precision at N needs the same gallery for every query")
     points = min(MAX_POINTS, int(sizes[0]))
-    last = np.cumsum(everyone, axis=1)
-    first = last - everyone
-    probability = relevant / np.maximum(everyone, 1)
+    last = np.cumsum(all_counts, axis=1)
+    first = last - all_counts
+    probability = relevant / np.maximum(all_counts, 1)
     steps = _sum_at(first, probability, points) - _sum_at(last, probability, points)
     n = np.arange(1, points + 1)
-    precision = np.cumsum(np.cumsum(steps)) / (n * len(everyone))
+    precision = np.cumsum(np.cumsum(steps)) / (n * len(all_counts))
     # Adding up and down again leaves rounding errors, of which none may show beyond the range.
     return PrecisionAt(n, np.clip(precision, 0.0, 1.0))
 

@@ -117,7 +117,7 @@ def _score(histograms: Histograms, bits: int) -> Evaluation:
         },
         per_query=per_query,
         same_distances=same,
-        different_distances=histograms.everyone.sum(axis=0) - same,
+        different_distances=histograms.all_counts.sum(axis=0) - same,
     )
 
 
@@ -143,17 +143,17 @@ def _join(parts: list[Evaluation]) -> Evaluation:
     )
 
 
-def _values(everyone: Counts, relevant: Counts) -> dict[str, Values]:
-    ap = metrics.average_precision(everyone, relevant)
+def _values(all_counts: Counts, relevant: Counts) -> dict[str, Values]:
+    ap = metrics.average_precision(all_counts, relevant)
     return {
         "mAP": ap.expected,
         "mAP_lower": ap.lower,
         "mAP_upper": ap.upper,
-        f"P@r{RADIUS}": metrics.precision_at_radius(everyone, relevant, RADIUS),
+        f"P@r{RADIUS}": metrics.precision_at_radius(all_counts, relevant, RADIUS),
         f"R@r{RADIUS}": metrics.recall_at_radius(relevant, RADIUS),
-        f"empty@r{RADIUS}": metrics.empty_at_radius(everyone, RADIUS),
-        f"P@{FIRST}": metrics.precision_at(everyone, relevant, FIRST),
-        "R-precision": metrics.r_precision(everyone, relevant),
+        f"empty@r{RADIUS}": metrics.empty_at_radius(all_counts, RADIUS),
+        f"P@{FIRST}": metrics.precision_at(all_counts, relevant, FIRST),
+        "R-precision": metrics.r_precision(all_counts, relevant),
     }
 
 

@@ -50,7 +50,7 @@ class AveragePrecision(NamedTuple):
     upper: Values
 
 
-def average_precision(everyone: Counts, relevant: Counts) -> AveragePrecision:
+def average_precision(all_counts: Counts, relevant: Counts) -> AveragePrecision:
     """Average precision over the full ranking: expected, worst and best over the orders of ties.
 
     AP is the mean, over all R relevant items, of the precision at the item's rank. With n_d tied
@@ -64,7 +64,7 @@ def average_precision(everyone: Counts, relevant: Counts) -> AveragePrecision:
     order the r_d relevant items hold the ranks after N_d, in the worst those after N_d + n_d - r_d.
 
     Args:
-        everyone: int64 (q, bits + 1), gallery items at each distance.
+        all_counts: int64 (q, bits + 1), gallery items at each distance.
         relevant: int64 (q, bits + 1), relevant ones among them.
 
     Raises:
@@ -73,9 +73,9 @@ def average_precision(everyone: Counts, relevant: Counts) -> AveragePrecision:
     Reference:
         McSherry and Najork 2008 (average precision with ties); He et al. 2018, section 3.
     """
-    groups = groups_of(everyone, relevant)
+    groups = groups_of(all_counts, relevant)
     total = relevant_total(relevant)
-    harmonic = harmonic_numbers(int(everyone.sum(axis=1).max()))
+    harmonic = harmonic_numbers(int(all_counts.sum(axis=1).max()))
     worst = groups._replace(before=groups.before + groups.size - groups.relevant)
     lower = precisions_in_a_row(worst, harmonic).sum(axis=1) / total
     expected = expected_precisions(groups, groups.size, harmonic).sum(axis=1) / total
@@ -86,18 +86,18 @@ def average_precision(everyone: Counts, relevant: Counts) -> AveragePrecision:
     return AveragePrecision(lower, np.clip(expected, lower, upper), upper)
 
 
-def precision_at_radius(everyone: Counts, relevant: Counts, radius: int) -> Values:
+def precision_at_radius(all_counts: Counts, relevant: Counts, radius: int) -> Values:
     """Share of relevant items among those at distance 0..radius; 0 when there are none.
 
     Args:
-        everyone: int64 (q, bits + 1), gallery items at each distance.
+        all_counts: int64 (q, bits + 1), gallery items at each distance.
         relevant: int64 (q, bits + 1), relevant ones among them.
         radius: Hamming radius, inclusive; one beyond `bits` is the whole gallery.
 
     Raises:
         CodesError: A negative radius.
     """
-    return np.asarray(_within(relevant, radius) / np.maximum(_within(everyone, radius), 1))
+    return np.asarray(_within(relevant, radius) / np.maximum(_within(all_counts, radius), 1))
 
 
 def recall_at_radius(relevant: Counts, radius: int) -> Values:
@@ -113,27 +113,27 @@ def recall_at_radius(relevant: Counts, radius: int) -> Values:
     return np.asarray(_within(relevant, radius) / relevant_total(relevant))
 
 
-def empty_at_radius(everyone: Counts, radius: int) -> Values:
+def empty_at_radius(all_counts: Counts, radius: int) -> Values:
     """1 where no gallery item lies at distance 0..radius (inclusive), else 0.
 
     Args:
-        everyone: int64 (q, bits + 1), gallery items at each distance.
+        all_counts: int64 (q, bits + 1), gallery items at each distance.
         radius: Hamming radius, inclusive.
 
     Raises:
         CodesError: A negative radius.
     """
-    return np.asarray(_within(everyone, radius) == 0, dtype=np.float64)
+    return np.asarray(_within(all_counts, radius) == 0, dtype=np.float64)
 
 
-def precision_at(everyone: Counts, relevant: Counts, k: int) -> Values:
+def precision_at(all_counts: Counts, relevant: Counts, k: int) -> Values:
     """Expected share of relevant items among the first k; the divisor is k in every case.
 
     Dividing by k also when the gallery is smaller keeps the number comparable between galleries:
     a position that no item fills is not right.
 
     Args:
-        everyone: int64 (q, bits + 1), gallery items at each distance.
+        all_counts: int64 (q, bits + 1), gallery items at each distance.
         relevant: int64 (q, bits + 1), relevant ones among them.
         k: Number of items looked at, at least 1.
 
@@ -143,15 +143,15 @@ def precision_at(everyone: Counts, relevant: Counts, k: int) -> Values:
     Reference:
         McSherry and Najork 2008 (precision at k with ties).
     """
-    cut = np.full(len(everyone), check_k(k))
-    return np.asarray(expected_hits(groups_of(everyone, relevant), cut) / k)
+    cut = np.full(len(all_counts), check_k(k))
+    return np.asarray(expected_hits(groups_of(all_counts, relevant), cut) / k)
 
 
-def r_precision(everyone: Counts, relevant: Counts) -> Values:
+def r_precision(all_counts: Counts, relevant: Counts) -> Values:
     """Expected precision among the first R, where R is the number of the query's relevant items.
 
     Args:
-        everyone: int64 (q, bits + 1), gallery items at each distance.
+        all_counts: int64 (q, bits + 1), gallery items at each distance.
         relevant: int64 (q, bits + 1), relevant ones among them.
 
     Raises:
@@ -161,7 +161,7 @@ def r_precision(everyone: Counts, relevant: Counts) -> Values:
         McSherry and Najork 2008 (R-precision with ties).
     """
     total = relevant_total(relevant)
-    return np.asarray(expected_hits(groups_of(everyone, relevant), total) / total)
+    return np.asarray(expected_hits(groups_of(all_counts, relevant), total) / total)
 
 
 def _within(counts: Counts, radius: int) -> Counts:

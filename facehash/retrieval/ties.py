@@ -28,17 +28,17 @@ class Groups(NamedTuple):
     relevant_before: Counts
 
 
-def groups_of(everyone: Counts, relevant: Counts) -> Groups:
+def groups_of(all_counts: Counts, relevant: Counts) -> Groups:
     """Take every distance of two histograms (q, bits + 1) as a group.
 
     Raises:
         CodesError: Not two such histograms of the same shape.
     """
-    if everyone.ndim != 2 or everyone.shape != relevant.shape or everyone.size == 0:
+    if all_counts.ndim != 2 or all_counts.shape != relevant.shape or all_counts.size == 0:
         raise CodesError(
-            f"histograms must both be (q, bits + 1), got {everyone.shape} and {relevant.shape}"
+            f"histograms must both be (q, bits + 1), got {all_counts.shape} and {relevant.shape}"
         )
-    return Groups(everyone, relevant, _exclusive_sum(everyone), _exclusive_sum(relevant))
+    return Groups(all_counts, relevant, _exclusive_sum(all_counts), _exclusive_sum(relevant))
 
 
 def crossing_groups(groups: Groups, cut: NDArray[np.int64]) -> tuple[Groups, Counts]:

@@ -32,12 +32,12 @@ Denominator = Literal["found", "relevant", "min"]
 
 
 def average_precision_at(
-    everyone: Counts, relevant: Counts, k: int, denominator: Denominator
+    all_counts: Counts, relevant: Counts, k: int, denominator: Denominator
 ) -> Values:
     """Expected average precision of the first k items over all orders of the ties.
 
     Args:
-        everyone: int64 (q, bits + 1), gallery items at each distance.
+        all_counts: int64 (q, bits + 1), gallery items at each distance.
         relevant: int64 (q, bits + 1), relevant ones among them.
         k: Number of items looked at, at least 1; beyond the gallery it is the whole ranking.
         denominator: ``"found"``, ``"relevant"`` or ``"min"``, as the module says. With ``"found"``
@@ -56,10 +56,10 @@ def average_precision_at(
             f"denominator {denominator!r} is unknown"
             f"{did_you_mean(str(denominator), get_args(Denominator))}"
         )
-    groups = groups_of(everyone, relevant)
+    groups = groups_of(all_counts, relevant)
     total = relevant_total(relevant)
-    harmonic = harmonic_numbers(int(everyone.sum(axis=1).max()))
-    cut = np.full(len(everyone), check_k(k))
+    harmonic = harmonic_numbers(int(all_counts.sum(axis=1).max()))
+    cut = np.full(len(all_counts), check_k(k))
     if denominator == "found":
         return _expected_ratio(groups, cut, harmonic)
     taken = np.clip(cut[:, None] - groups.before, 0, groups.size)

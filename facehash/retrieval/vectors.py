@@ -116,6 +116,6 @@ def ranked(
     group = np.cumsum(new, axis=1) - 1
     right = gallery_labels[order] == query_labels[:, None]
     cell = (group + np.arange(len(group))[:, None] * group.shape[1]).reshape(-1)
-    everyone: Counts = np.bincount(cell, minlength=group.size).reshape(group.shape)
+    all_counts: Counts = np.bincount(cell, minlength=group.size).reshape(group.shape)
     relevant: Counts = np.bincount(cell[right.reshape(-1)], minlength=group.size)
-    return Histograms(everyone, relevant.reshape(group.shape))
+    return Histograms(all_counts, relevant.reshape(group.shape))

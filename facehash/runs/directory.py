@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from facehash.errors import InputError
-from facehash.files import holding, write_text
+from facehash.files import file_lock, write_text
 from facehash.strict_yaml import parse_yaml
 
 # Where the data lies may differ between two machines without the run being another one.
@@ -91,7 +91,7 @@ class RunDirectory:
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # Beside the directory, so that overwriting the run does not take the lock with it.
-        with holding(self.path.with_name(f".{self.path.name}.lock"), str(self.path)):
+        with file_lock(self.path.with_name(f".{self.path.name}.lock"), str(self.path)):
             yield
 
     def check(self, config_yaml: str, overwrite: bool = False) -> None:

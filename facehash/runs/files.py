@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facehash.dataset import FaceDataset, IndexArray
-from facehash.files import replacing
+from facehash.files import atomic_write
 from facehash.runs.directory import DamagedRunError, RunError
 
 _SPLIT = ("train", "gallery", "query", "validation", "labels", "identities", "digest")
@@ -26,7 +26,7 @@ def write_split(path: Path, dataset: FaceDataset, validation: IndexArray) -> Non
         dataset: With the roles to be stored.
         validation: Indices, part of ``dataset.train``, that are not fitted.
     """
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         np.savez_compressed(
             temporary,
             train=dataset.train,
@@ -99,7 +99,7 @@ def read_history(path: Path) -> list[dict[str, float]]:
 
 def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
     """Write all rows of a history.csv; floats keep every digit."""
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         if rows:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]))
             writer.writeheader()

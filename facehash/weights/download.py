@@ -12,7 +12,7 @@ from typing import BinaryIO, NoReturn
 from tqdm import tqdm
 
 from facehash.errors import InputError
-from facehash.files import holding
+from facehash.files import file_lock
 
 _ATTEMPTS = 5
 _SECONDS_OF_SILENCE = 30.0
@@ -45,7 +45,7 @@ def download(url: str, target: Path, size: int, verify: Callable[[Path], object]
         raise DownloadError(f"{url}: only https and http addresses can be fetched")
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
-    with holding(target.with_name(f".{target.name}.lock"), str(target)):
+    with file_lock(target.with_name(f".{target.name}.lock"), str(target)):
         with part.open("ab") as file:
             _complete(url, file, size)
         try:

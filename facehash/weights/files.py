@@ -19,7 +19,7 @@ from pathlib import Path
 import platformdirs
 
 from facehash.errors import InputError, did_you_mean
-from facehash.files import replacing, write_text
+from facehash.files import atomic_write, write_text
 from facehash.weights.download import download
 from facehash.weights.table import WEIGHTS, Weights
 
@@ -174,7 +174,7 @@ def add(path: Path, folder: Path | None = None) -> VerifiedFile:
     weights = recognise(path)
     target = folders(folder)[0] / weights.file
     if not (target.exists() and target.samefile(path)):
-        with replacing(target) as temporary:
+        with atomic_write(target) as temporary:
             temporary.write_bytes(path.read_bytes())
             verify(weights, temporary)
     return pin(weights, target)

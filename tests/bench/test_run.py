@@ -13,10 +13,10 @@ from facehash.bench.run import Plan, bench, label_of
 from facehash.bench.table import format_bench
 from facehash.errors import InputError
 from facehash.hashing import HASHERS
-from facehash.index.base import Space
 from facehash.library.storage.database import LibraryError
 from facehash.library.storage.store import Store
 from facehash.pipeline import default_pipeline
+from facehash.vectors import Space
 from tests.library import fakes
 from tests.library.conftest import draw, save
 

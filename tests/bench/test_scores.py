@@ -9,8 +9,8 @@ from facehash.bench.methods import by_codes, by_rows, by_shortlist, fit, that_co
 from facehash.bench.queries import Faces, draw_trials
 from facehash.bench.ranking import rank_codes, rank_shortlist, rank_vectors
 from facehash.bench.scores import recall, score, vote
-from facehash.index.base import Space
 from facehash.retrieval import metrics
+from facehash.vectors import Space
 
 NEAR = 0.95
 
@@ -46,19 +46,19 @@ def pairs_that_count(trials):
 
 def histograms_of(groups, right, counts):
     """Count by a loop how many faces, and how many of the person, are in each group."""
-    everyone = np.zeros((len(groups), groups.max() + 1), np.int64)
-    relevant = np.zeros_like(everyone)
+    all_counts = np.zeros((len(groups), groups.max() + 1), np.int64)
+    relevant = np.zeros_like(all_counts)
     for q, f in zip(*np.nonzero(counts), strict=True):
-        everyone[q, groups[q, f]] += 1
+        all_counts[q, groups[q, f]] += 1
         relevant[q, groups[q, f]] += right[q, f]
-    return everyone, relevant
+    return all_counts, relevant
 
 
-def mean_scores(everyone, relevant):
-    ap = metrics.average_precision(everyone, relevant)
+def mean_scores(all_counts, relevant):
+    ap = metrics.average_precision(all_counts, relevant)
     return {
-        "P@1": metrics.precision_at(everyone, relevant, 1).mean(),
-        "P@5": metrics.precision_at(everyone, relevant, 5).mean(),
+        "P@1": metrics.precision_at(all_counts, relevant, 1).mean(),
+        "P@5": metrics.precision_at(all_counts, relevant, 5).mean(),
         "mAP": ap.expected.mean(),
         "mAP_lower": ap.lower.mean(),
         "mAP_upper": ap.upper.mean(),
@@ -165,7 +165,9 @@ def test_codes_are_scored_as_a_loop_over_every_pair_scores_them(trials, name, bi
     expected = histograms_of(far.astype(int), right_ones(trials), counts)
     found = rank_codes(trials, codes, bits)
     width = expected[0].shape[1]
-    assert (found.everyone[:, :width] == expected[0]).all() and not found.everyone[:, width:].any()
+    assert (found.all_counts[:, :width] == expected[0]).all() and not found.all_counts[
+        :, width:
+    ].any()
     assert (found.relevant[:, :width] == expected[1]).all()
     way = by_codes(trials, hasher, codes, seconds)
     assert score(way) == pytest.approx(mean_scores(*expected), abs=1e-12)
@@ -189,7 +191,7 @@ def test_a_shortlist_is_put_in_order_by_vectors_and_what_is_behind_it_by_codes(t
     expected = mean_scores(*histograms_of(group, right_ones(trials), counts))
     assert score(way) == pytest.approx(expected, abs=1e-9)
     found = rank_shortlist(trials, codes, 12, way.nearest(7))
-    assert (found.everyone.sum(axis=1) == counts.sum(axis=1)).all()
+    assert (found.all_counts.sum(axis=1) == counts.sum(axis=1)).all()
 
 
 def test_a_shortlist_of_everybody_is_exact_search(trials):

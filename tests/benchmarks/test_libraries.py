@@ -11,7 +11,8 @@ from benchmarks.search.indexing import RESULT as INDEXING
 from benchmarks.search.indexing import bars, commands, growth, megabytes_of, repeat
 from benchmarks.search.lfw import BAR, RESULT, middle_faces
 from facehash.images.read import read_image
-from facehash.library.storage.records import FileState, NewFace, NewPhoto
+from facehash.images.scan import FileState
+from facehash.library.storage.records import NewFace, NewPhoto
 from facehash.library.storage.store import Store
 
 

@@ -10,7 +10,7 @@ from benchmarks.search import hamming as search
 from benchmarks.search import verification
 from benchmarks.search.opening import time_opening
 from benchmarks.training.fit import verdict
-from facehash.index.base import Space
+from facehash.vectors import Space
 
 
 @pytest.mark.parametrize(

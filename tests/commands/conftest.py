@@ -2,9 +2,9 @@
 
 import pytest
 
+from facehash import pipeline
 from facehash.command_line import make_app, run
 from facehash.commands import bench, indexing, keeping, people, searching
-from facehash.library.query import makers
 from tests.library import fakes
 from tests.library.conftest import ask, directory, index, photos  # noqa: F401
 
@@ -13,7 +13,7 @@ from tests.library.conftest import ask, directory, index, photos  # noqa: F401
 def facehash(monkeypatch, capsys):
     """Run a command; return its exit code and what it printed on stdout and stderr."""
     for name in ("make_detector", "make_embedder", "crop_face"):
-        monkeypatch.setattr(makers, name, getattr(fakes, name))
+        monkeypatch.setattr(pipeline, name, getattr(fakes, name))
     app = make_app("Search photos by the faces on them.")
     for room in (indexing, searching, people, keeping):
         room.add_to(app)

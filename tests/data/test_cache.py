@@ -12,7 +12,7 @@ import pytest
 from benchmarks.training.data import write_python_2_pickle
 from data import cache as module
 from data.cache import Block, CacheError, cache_path, open_or_build, read_into_memory
-from data.faces import Faces
+from data.faces import LabeledImages
 from facehash.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,7 +66,7 @@ def visible(path):
 def test_a_source_is_converted_once_and_opened_after(source, path):
     for _ in range(3):
         faces = open_or_build(source, path)
-        assert isinstance(faces, Faces) and isinstance(faces.images, np.memmap)
+        assert isinstance(faces, LabeledImages) and isinstance(faces.images, np.memmap)
         assert faces.images[:, 0, 0, 0].tolist() == [5, 5, 9, 9]
         assert faces.identities == ("5", "7", "9")
         assert faces.labels.tolist() == [0, 1, 2, 1] and faces.labels.dtype == np.int64

@@ -9,7 +9,7 @@ from PIL import Image
 
 import data
 from data import prepare
-from data.faces import Faces
+from data.faces import LabeledImages
 from data.sources import SourceError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,7 +94,9 @@ def test_help_shows_an_example():
 def test_the_papers_counts_give_no_warning(name, capsys, caplog):
     people, train, query = prepare.EXPECTED[name]
     labels = np.arange(train + query) % people
-    faces = Faces(None, labels, tuple(map(str, range(people))), np.arange(train + query) >= train)
+    faces = LabeledImages(
+        None, labels, tuple(map(str, range(people))), np.arange(train + query) >= train
+    )
     prepare._print_counts(name, faces)
     assert not caplog.text
     lines = capsys.readouterr().out.splitlines()

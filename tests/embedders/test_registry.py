@@ -4,10 +4,11 @@ import sys
 
 import pytest
 
-from facehash.detectors.registry import crop_warning, make_detector
+from facehash.detectors.registry import make_detector
 from facehash.embedders.registry import absolute, make_embedder
 from facehash.embedders.sface import SFace
 from facehash.errors import InputError
+from facehash.pipeline import crop_warning
 from tests.conftest import ROOT
 from tests.helpers.face_data import weights_dir
 

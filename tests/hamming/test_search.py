@@ -36,15 +36,15 @@ def unpack(packed, bits):
 def test_histograms_count_what_loops_over_bits_count(engine, bits):
     gallery, query, of_gallery, of_query = make(bits, gallery=40, query=5, bits=bits)
     found = distance_histograms(gallery, query, of_gallery, of_query, bits, engine=engine)
-    everyone = np.zeros((5, bits + 1), dtype=int)
+    all_counts = np.zeros((5, bits + 1), dtype=int)
     relevant = np.zeros((5, bits + 1), dtype=int)
     for q, asked in enumerate(unpack(query, bits)):
         for g, item in enumerate(unpack(gallery, bits)):
             distance = hamming_distance(asked, item)
-            everyone[q, distance] += 1
+            all_counts[q, distance] += 1
             relevant[q, distance] += of_gallery[g] == of_query[q]
-    assert found.everyone.dtype == found.relevant.dtype == np.int64
-    assert (found.everyone == everyone).all()
+    assert found.all_counts.dtype == found.relevant.dtype == np.int64
+    assert (found.all_counts == all_counts).all()
     assert (found.relevant == relevant).all()
 
 
@@ -78,7 +78,7 @@ def test_opposite_codes_of_1024_bits_are_1024_apart():
     low, high = np.zeros((1, 128), np.uint8), np.full((1, 128), 255, np.uint8)
     for engine in ("numba", "numpy"):
         assert top_k(low, high, 1024, 1, engine=engine).distances.tolist() == [[1024]]
-        counts = distance_histograms(low, high, [0], [0], 1024, engine=engine).everyone
+        counts = distance_histograms(low, high, [0], [0], 1024, engine=engine).all_counts
         assert counts[0, 1024] == 1
         assert counts.sum() == 1
 
@@ -88,9 +88,9 @@ def test_opposite_codes_of_1024_bits_are_1024_apart():
 def test_histograms_add_up_to_the_gallery_and_to_the_relevant(seed, bits, items, threads):
     gallery, query, of_gallery, of_query = make(seed, items, 7, bits)
     found = distance_histograms(gallery, query, of_gallery, of_query, bits, threads=threads)
-    assert (found.everyone.sum(axis=1) == items).all()
+    assert (found.all_counts.sum(axis=1) == items).all()
     assert (found.relevant.sum(axis=1) == (of_gallery == of_query[:, None]).sum(axis=1)).all()
-    assert (found.relevant <= found.everyone).all()
+    assert (found.relevant <= found.all_counts).all()
     assert (found.relevant >= 0).all()
 
 
@@ -102,7 +102,7 @@ def test_the_number_of_threads_changes_nothing(engine):
         many = distance_histograms(
             gallery, query, of_gallery, of_query, 48, threads=threads, engine=engine
         )
-        assert (one.everyone == many.everyone).all()
+        assert (one.all_counts == many.all_counts).all()
         assert (one.relevant == many.relevant).all()
         a, b = (top_k(gallery, query, 48, 9, threads=n, engine=engine) for n in (1, threads))
         assert (a.indices == b.indices).all()
@@ -122,8 +122,8 @@ def test_empty_sides_give_empty_results():
         assert top_k(gallery, none, 48, 3, engine=engine).indices.shape == (0, 3)
         nobody = np.zeros(0, dtype=int)
         counts = distance_histograms(none, query, nobody, of_query, 48, engine=engine)
-        assert counts.everyone.shape == (20, 49)
-        assert counts.everyone.sum() == 0
+        assert counts.all_counts.shape == (20, 49)
+        assert counts.all_counts.sum() == 0
 
 
 def test_read_only_and_strided_codes_are_taken():
@@ -132,7 +132,7 @@ def test_read_only_and_strided_codes_are_taken():
     gallery.setflags(write=False)
     strided = np.asfortranarray(query)
     found = distance_histograms(gallery, strided, of_gallery, of_query, 48)
-    assert (found.everyone == expected.everyone).all()
+    assert (found.all_counts == expected.all_counts).all()
 
 
 def test_codes_in_sixty_four_bit_words_do_not_depend_on_their_memory_order():

@@ -84,9 +84,9 @@ def recall_in_ball(distances, relevant, radius) -> float:
 
 def histograms(distances, relevant, bits):
     """Count one query's gallery items and relevant items at each distance, int64 (1, bits + 1)."""
-    everyone = np.zeros((1, bits + 1), dtype=np.int64)
+    all_counts = np.zeros((1, bits + 1), dtype=np.int64)
     right = np.zeros((1, bits + 1), dtype=np.int64)
     for distance, is_relevant in zip(distances, relevant, strict=True):
-        everyone[0, distance] += 1
+        all_counts[0, distance] += 1
         right[0, distance] += bool(is_relevant)
-    return everyone, right
+    return all_counts, right

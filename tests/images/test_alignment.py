@@ -3,8 +3,7 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from facehash.detectors.base import Face
-from facehash.detectors.full_image import Whole
+from facehash.detectors.full_image import FullImage
 from facehash.images import alignment
 from facehash.images.alignment import (
     ARCFACE_TEMPLATE,
@@ -15,6 +14,7 @@ from facehash.images.alignment import (
     crop_face,
     similarity,
 )
+from facehash.images.face import Face
 from facehash.images.read import read_image, resize
 from tests.helpers.face_data import central_face, photos, weights_dir
 
@@ -161,7 +161,7 @@ def test_a_square_is_moved_into_the_photo():
 @pytest.mark.parametrize("shape", [(40, 40, 3), (40, 70, 3), (71, 40, 3)])
 def test_a_whole_picture_is_taken_as_it_is(crop, shape):
     image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    [face] = Whole().detect(image)
+    [face] = FullImage().detect(image)
     assert np.array_equal(crop_face(image, face, crop, 40), resize(image, 40))
 
 

@@ -3,8 +3,7 @@ import os
 import pytest
 
 from facehash.errors import InputError
-from facehash.images.scan import scan
-from facehash.library.storage.records import FileState
+from facehash.images.scan import FileState, scan
 from tests.helpers.privileges import ordinary_rights
 
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from facehash.codes import CodesError
-from facehash.index.base import IndexRowsError, Space, check_ids, check_k
+from facehash.index.base import check_ids, check_k
+from facehash.vectors import IndexRowsError, Space
 
 VECTORS = Space("cosine", 3)
 CODES = Space("hamming", 12)

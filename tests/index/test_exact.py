@@ -7,8 +7,8 @@ import pytest
 
 from facehash.codes import CodesError
 from facehash.hamming.words import CodeWords
-from facehash.index.base import IndexRowsError, Space
-from facehash.index.exact import ExactIndex, unit_rows
+from facehash.index.exact import ExactIndex
+from facehash.vectors import IndexRowsError, Space, unit_rows
 
 
 def vectors(seed, n, d=7):

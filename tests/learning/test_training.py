@@ -27,7 +27,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from tests.learning.test_training import configure, run_training
 from facehash.dataset import FaceDataset
-from facehash.files import FileInUseError, holding
+from facehash.files import FileInUseError, file_lock
 from facehash.learning import callbacks
 folder = Path(sys.argv[2])
 arrays = dict(np.load(folder / "faces.npz"))

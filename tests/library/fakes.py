@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facehash.detectors.base import Face
 from facehash.errors import InputError
+from facehash.images.face import Face
 from facehash.images.read import resize
-from facehash.pipeline import Pipeline
+from facehash.pipeline import PipelineSpec
 
 SIDE = 16
 DEADLY = (255, 0, 255)
@@ -94,7 +94,7 @@ def crop_face(image, face, crop, side):
 def make_pipeline(detector, embedder):
     # What a user calls the defaults are these here.
     names = {"yunet": "halves", "sface": "cosine:12"}
-    return Pipeline(
+    return PipelineSpec(
         names.get(detector, detector),
         names.get(embedder, embedder),
         make_detector,

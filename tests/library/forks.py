@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 
+from facehash import pipeline
 from facehash.command_line import make_app, run
 from facehash.commands import indexing, keeping, people, searching
 
@@ -22,7 +23,6 @@ from facehash.library.ingest import batch  # noqa: F401
 from facehash.library.ingest import index as library_indexing
 from facehash.library.people import forget, names  # noqa: F401
 from facehash.library.people import people as library_people  # noqa: F401
-from facehash.library.query import makers  # noqa: F401
 from facehash.library.query.library import open_library
 from facehash.library.storage.database import Database
 from facehash.library.storage.store import Store
@@ -114,7 +114,7 @@ def _run(begun, output, words, largest_file, stops, states, dies_at):
         os.dup2(file.fileno(), sys.stdout.fileno())
     batch.PHOTOS = 4
     for name in ("make_detector", "make_embedder", "crop_face"):
-        setattr(makers, name, getattr(fakes, name))
+        setattr(pipeline, name, getattr(fakes, name))
     if largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
 

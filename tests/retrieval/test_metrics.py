@@ -40,57 +40,59 @@ def histograms_of_queries(draw):
 
 def test_average_precision_without_ties_is_the_textbook_one():
     # ranks 1 and 3 are relevant: (1/1 + 2/3) / 2
-    everyone, relevant = oracles.histograms([0, 1, 2], [True, False, True], BITS)
-    for value in metrics.average_precision(everyone, relevant):
+    all_counts, relevant = oracles.histograms([0, 1, 2], [True, False, True], BITS)
+    for value in metrics.average_precision(all_counts, relevant):
         assert value == pytest.approx([(1 + 2 / 3) / 2])
 
 
 def test_one_relevant_item_of_two_that_tie_is_first_half_of_the_time():
-    everyone, relevant = oracles.histograms([3, 3], [True, False], BITS)
-    ap = metrics.average_precision(everyone, relevant)
+    all_counts, relevant = oracles.histograms([3, 3], [True, False], BITS)
+    ap = metrics.average_precision(all_counts, relevant)
     assert (ap.lower[0], ap.expected[0], ap.upper[0]) == pytest.approx((0.5, 0.75, 1))
-    assert metrics.precision_at(everyone, relevant, 1) == pytest.approx([0.5])
+    assert metrics.precision_at(all_counts, relevant, 1) == pytest.approx([0.5])
     # found: 1 when it is first; else nothing is found, which scores 0
-    assert average_precision_at(everyone, relevant, 1, "found") == pytest.approx([0.5])
+    assert average_precision_at(all_counts, relevant, 1, "found") == pytest.approx([0.5])
 
 
 @pytest.mark.parametrize(("size", "right"), [(1, 1), (5, 1), (40, 7), (1000, 40), (9, 9)])
 def test_identical_codes_have_the_closed_form(size, right):
-    everyone, relevant = np.zeros((2, 1, BITS + 1), dtype=np.int64)
-    everyone[0, 2], relevant[0, 2] = size, right
+    all_counts, relevant = np.zeros((2, 1, BITS + 1), dtype=np.int64)
+    all_counts[0, 2], relevant[0, 2] = size, right
     harmonic = math.fsum(1 / n for n in range(1, size + 1))
     others = (right - 1) / (size - 1) if size > 1 else 0
     expected = (harmonic + others * (size - harmonic)) / size
-    assert metrics.average_precision(everyone, relevant).expected == pytest.approx([expected])
+    assert metrics.average_precision(all_counts, relevant).expected == pytest.approx([expected])
     for k in range(1, size + 1):
-        assert metrics.precision_at(everyone, relevant, k) == pytest.approx([right / size])
+        assert metrics.precision_at(all_counts, relevant, k) == pytest.approx([right / size])
 
 
 def test_precision_at_k_divides_by_k_when_the_gallery_is_smaller():
-    everyone, relevant = oracles.histograms([0, 1], [True, True], BITS)
-    assert metrics.precision_at(everyone, relevant, 50) == pytest.approx([2 / 50])
+    all_counts, relevant = oracles.histograms([0, 1], [True, True], BITS)
+    assert metrics.precision_at(all_counts, relevant, 50) == pytest.approx([2 / 50])
 
 
 def test_an_empty_ball_has_precision_0_and_is_counted():
-    everyone, relevant = oracles.histograms([3, 4], [True, False], BITS)
-    assert metrics.precision_at_radius(everyone, relevant, 2).tolist() == [0]
+    all_counts, relevant = oracles.histograms([3, 4], [True, False], BITS)
+    assert metrics.precision_at_radius(all_counts, relevant, 2).tolist() == [0]
     assert metrics.recall_at_radius(relevant, 2).tolist() == [0]
-    assert metrics.empty_at_radius(everyone, 2).tolist() == [1]
-    assert metrics.empty_at_radius(everyone, 3).tolist() == [0]
+    assert metrics.empty_at_radius(all_counts, 2).tolist() == [1]
+    assert metrics.empty_at_radius(all_counts, 3).tolist() == [0]
 
 
 def test_a_hamming_radius_is_inclusive():
-    everyone, relevant = oracles.histograms([2, 2, 3], [True, False, True], BITS)
-    assert metrics.precision_at_radius(everyone, relevant, 2).tolist() == [0.5]
+    all_counts, relevant = oracles.histograms([2, 2, 3], [True, False, True], BITS)
+    assert metrics.precision_at_radius(all_counts, relevant, 2).tolist() == [0.5]
     assert metrics.recall_at_radius(relevant, 2).tolist() == [0.5]
 
 
 def test_the_three_denominators_of_average_precision_at_k_differ():
     # two of the four relevant items are among the first three, at ranks 1 and 3
-    everyone, relevant = oracles.histograms([0, 1, 2, 3, 4], [True, False, True, True, True], BITS)
+    all_counts, relevant = oracles.histograms(
+        [0, 1, 2, 3, 4], [True, False, True, True, True], BITS
+    )
     total = 1 + 2 / 3
     for denominator, divisor in zip(DENOMINATORS, (2, 4, 3), strict=True):
-        value = average_precision_at(everyone, relevant, 3, denominator)
+        value = average_precision_at(all_counts, relevant, 3, denominator)
         assert value == pytest.approx([total / divisor])
 
 
@@ -131,12 +133,12 @@ def test_average_precision_at_k_is_the_mean_of_the_ratio(denominator, gallery, k
 @given(small_galleries(most=30, ties=5), st.integers(0, BITS))
 @settings(deadline=None)
 def test_precision_and_recall_in_a_ball_are_those_of_a_loop(gallery, radius):
-    everyone, relevant = oracles.histograms(*gallery, BITS)
+    all_counts, relevant = oracles.histograms(*gallery, BITS)
     precision = oracles.precision_in_ball(*gallery, radius)
     recall = oracles.recall_in_ball(*gallery, radius)
-    assert metrics.precision_at_radius(everyone, relevant, radius)[0] == pytest.approx(precision)
+    assert metrics.precision_at_radius(all_counts, relevant, radius)[0] == pytest.approx(precision)
     assert metrics.recall_at_radius(relevant, radius)[0] == pytest.approx(recall)
-    curve = curves.precision_recall(everyone, relevant)
+    curve = curves.precision_recall(all_counts, relevant)
     assert curve.precision[radius] == pytest.approx(precision)
     assert curve.recall[radius] == pytest.approx(recall)
     assert curve.radius.tolist() == list(range(BITS + 1))
@@ -212,8 +214,8 @@ def test_empty_distances_between_and_beyond_change_nothing(counts, gap):
 
 
 def test_the_curve_ends_at_1000_in_a_larger_gallery():
-    everyone = np.array([[0, 600, 900]])
-    curve = curves.precision_at_each(everyone, np.array([[0, 300, 90]]))
+    all_counts = np.array([[0, 600, 900]])
+    curve = curves.precision_at_each(all_counts, np.array([[0, 300, 90]]))
     assert len(curve.n) == 1000
     assert curve.precision[599] == pytest.approx(0.5)
     assert curve.precision[-1] == pytest.approx((300 + 40) / 1000)
@@ -227,31 +229,31 @@ def test_large_ties_lose_no_precision():
     tied = math.fsum(
         share * (right_before + 1 + (t - 1) * others) / (before + t) for t in range(1, size + 1)
     )
-    everyone = np.array([[right_before, before - right_before, size]])
+    all_counts = np.array([[right_before, before - right_before, size]])
     relevant = np.array([[right_before, 0, right]])
-    value = metrics.average_precision(everyone, relevant).expected[0]
+    value = metrics.average_precision(all_counts, relevant).expected[0]
     assert value == pytest.approx((right_before + tied) / (right + right_before), rel=1e-13)
 
 
 def test_found_is_exact_where_factorials_would_overflow():
     # 30,000 of 60,000 tied items are relevant: each of the first 2 is so with probability 1/2.
-    everyone, relevant = np.array([[60_000]]), np.array([[30_000]])
+    all_counts, relevant = np.array([[60_000]]), np.array([[30_000]])
     both = 0.5 * 29_999 / 59_999
     one = 0.5 * 30_000 / 59_999  # first relevant, second not: 1; the other way round: 1/2
     expected = both + one * 1 + one * 0.5
-    assert average_precision_at(everyone, relevant, 2, "found")[0] == pytest.approx(expected)
+    assert average_precision_at(all_counts, relevant, 2, "found")[0] == pytest.approx(expected)
 
 
 # -- refusals -------------------------------------------------------------------------------------
 
 
 def test_a_query_without_relevant_items_is_refused_by_what_divides_by_them():
-    everyone, relevant = np.array([[1, 2], [1, 2]]), np.array([[1, 0], [0, 0]])
+    all_counts, relevant = np.array([[1, 2], [1, 2]]), np.array([[1, 0], [0, 0]])
     for score in (
-        lambda: metrics.average_precision(everyone, relevant),
-        lambda: metrics.r_precision(everyone, relevant),
+        lambda: metrics.average_precision(all_counts, relevant),
+        lambda: metrics.r_precision(all_counts, relevant),
         lambda: metrics.recall_at_radius(relevant, 1),
-        lambda: average_precision_at(everyone, relevant, 5, "min"),
+        lambda: average_precision_at(all_counts, relevant, 5, "min"),
     ):
         with pytest.raises(CodesError, match=r"1 of 2 queries have no relevant .* query 1\)"):
             score()

@@ -144,8 +144,8 @@ def test_scoring_in_blocks_of_queries_changes_nothing(monkeypatch):
 
 def test_equal_similarities_share_a_place_of_the_histogram():
     similarity = np.array([[0.5, 0.9, 0.5, -1.0], [0.0, 0.0, 0.0, 0.0]])
-    everyone, relevant = ranked(similarity, np.array([1, 2, 2, 1]), np.array([1, 2]))
-    assert everyone.tolist() == [[1, 2, 1, 0], [4, 0, 0, 0]]
+    all_counts, relevant = ranked(similarity, np.array([1, 2, 2, 1]), np.array([1, 2]))
+    assert all_counts.tolist() == [[1, 2, 1, 0], [4, 0, 0, 0]]
     assert relevant.tolist() == [[0, 1, 1, 0], [2, 0, 0, 0]]
 
 

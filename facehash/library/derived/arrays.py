@@ -25,14 +25,14 @@ from numpy.typing import NDArray
 
 from facehash.files import write_json
 from facehash.hamming.words import CodeWords
-from facehash.index.base import Ids, Rows, Space
-from facehash.index.exact import ExactIndex, unit_rows
+from facehash.index.exact import ExactIndex
 from facehash.library.derived.npy import map_npy
 from facehash.library.storage.database import LibraryError
-from facehash.library.storage.folder import make_private_folder, replacing_privately
+from facehash.library.storage.folder import make_private_folder, private_atomic_write
 from facehash.library.storage.outside import INDEX, refuse_other_than
 from facehash.library.storage.settings import Settings
 from facehash.library.storage.store import Column, Store
+from facehash.vectors import Ids, Rows, Space, unit_rows
 
 _MOST_SUMS = 100_000  # bytes; four lengths and sums are some hundred
 
@@ -64,7 +64,7 @@ def refresh_index(store: Store, wanted: dict[Column, Space]) -> None:
     except LibraryError:
         fresh = False
     if fresh:
-        _drop_others(store.directory / INDEX, store.generation())
+        _remove_stale(store.directory / INDEX, store.generation())
     else:
         write_index(store, wanted)
 
@@ -91,15 +91,15 @@ def write_index(store: Store, wanted: dict[Column, Space]) -> list[Path]:
             stored = CodeWords.of(rows, space.dimension).words if column == "code" else rows
             for name, array in ((f"{column}-ids", ids), (column, stored)):
                 path = folder / f"{name}-{generation}.npy"
-                with replacing_privately(path) as temporary:
+                with private_atomic_write(path) as temporary:
                     _save(temporary, array)
                     sums[path.name] = {"bytes": temporary.stat().st_size, "sha256": _sum(array)}
                 kept.append(path)
         path = folder / f"sums-{generation}.json"
-        with replacing_privately(path) as temporary:
+        with private_atomic_write(path) as temporary:
             write_json(temporary, sums)
         kept.append(path)
-    _drop_others(folder, generation)
+    _remove_stale(folder, generation)
     return kept
 
 
@@ -111,7 +111,7 @@ def _save(path: Path, array: NDArray[Any]) -> None:
         file.write(_bytes(array))
 
 
-def _drop_others(folder: Path, generation: int) -> None:
+def _remove_stale(folder: Path, generation: int) -> None:
     """Delete what a writer that was killed has left: faces may be in it that are gone since."""
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from facehash.codes import Packed, check_length
 from facehash.errors import InputError, did_you_mean
 from facehash.hashing import HASHERS, LinearHash
-from facehash.index.exact import unit_rows
 from facehash.library.derived.npy import from_npy, to_npy
 from facehash.library.storage.database import DamagedLibraryError, Database
 from facehash.library.storage.settings import Settings
 from facehash.library.storage.store import Store
+from facehash.vectors import unit_rows
 
 
 def parse_codes(codes: str, dimension: int) -> str:

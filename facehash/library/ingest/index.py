@@ -8,20 +8,19 @@ import os
 import time
 from pathlib import Path
 
-from facehash.detectors.registry import crop_warning
 from facehash.errors import InputError
 from facehash.images.scan import scan
 from facehash.library.derived.codes import parse_codes, read_hasher
 from facehash.library.ingest.report import IndexReport
 from facehash.library.ingest.update import Update
-from facehash.library.people.forget import NotWipedError, finish_forgetting
+from facehash.library.people.forget import PendingEraseError, finish_forgetting
 from facehash.library.people.names import parse_names
 from facehash.library.storage.database import LibraryError
 from facehash.library.storage.lock import writing
 from facehash.library.storage.outside import DATABASE
 from facehash.library.storage.settings import Settings, agree, read_settings, write_settings
 from facehash.library.storage.store import Store
-from facehash.pipeline import MakePipeline, default_pipeline
+from facehash.pipeline import FacePipeline, MakePipeline, default_pipeline
 
 log = logging.getLogger(__name__)
 
@@ -77,17 +76,15 @@ def index_folder(
     found = scan(folder, without=directory)
     folder = Path(os.path.realpath(folder))
     source = parse_names(names, folder)
-    pipeline = make_pipeline(*_choose(directory, detector, embedder))
-    made = pipeline.make_embedder(pipeline.embedder)
+    spec = make_pipeline(*_choose(directory, detector, embedder))
+    pipeline = FacePipeline.create(spec)
+    made = pipeline.embedder
     if codes and made.metric == "hamming":
         raise InputError(f"--codes {codes}: {made.identity} yields codes already")
-    finder = pipeline.make_detector(pipeline.detector)
-    if warning := crop_warning(finder, made):
-        log.warning(warning)
     wanted = Settings(
-        pipeline.detector,
-        finder.identity,
-        pipeline.embedder,
+        spec.detector,
+        pipeline.detector.identity,
+        spec.embedder,
         made.identity,
         made.metric,
         made.dimension,
@@ -99,11 +96,11 @@ def index_folder(
     with Store.create(directory) as store, writing(directory, "index"):
         try:
             finish_forgetting(store)
-        except NotWipedError as error:
+        except PendingEraseError as error:
             log.warning(error)
-        update = Update(store, _settle(store, wanted), made, pipeline, folder, found)
+        update = Update(store, _settle(store, wanted), made, spec, folder, found)
         if bring_back:
-            store.database.run("DELETE FROM kept_out")
+            store.database.run("DELETE FROM excluded")
         update.read(workers or os.cpu_count() or 1, retry, progress)
         return update.finish(source, start)
 

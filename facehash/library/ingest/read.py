@@ -13,32 +13,32 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facehash.detectors.base import Face
+from facehash.images.face import Face
 from facehash.images.read import (
     MAX_FILE_BYTES,
     UnreadableImageError,
     decode_image,
     open_picture,
 )
-from facehash.library.storage.records import FileState
-from facehash.pipeline import Pipeline
+from facehash.images.scan import FileState
+from facehash.pipeline import FaceCropper, PipelineSpec
 
 _SHOWN_SIDE = 112
 _JPEG_QUALITY = 88
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How a photo is read; travels to worker processes.
+class ReadOptions:
+    """How photos are read; travels to worker processes.
 
     Attributes:
-        pipeline: Makes the detector and crops the faces.
-        crop: How the embedder wants its faces cropped.
+        spec: Makes the detector and the embedder, and crops faces.
+        crop: How the embedder expects its faces to be cropped.
         side: Height and width of the crops, in pixels.
-        embed: Whether faces are embedded where they are read.
+        embed: Whether faces are embedded in the process that reads the photo.
     """
 
-    pipeline: Pipeline
+    spec: PipelineSpec
     crop: str
     side: int
     embed: bool = False
@@ -75,20 +75,20 @@ class ReadPhoto:
 
 
 class PhotoReader:
-    """Reads photos with a detector of its own, and an embedder where the recipe says so."""
+    """Reads photos with a detector of its own, and with an embedder if the options say so."""
 
-    def __init__(self, recipe: Recipe, known: Collection[bytes]) -> None:
-        """Make the detector and the embedder.
+    def __init__(self, options: ReadOptions, known: Collection[bytes]) -> None:
+        """Make the detector and, if needed, the embedder.
 
         Args:
-            recipe: How photos are read.
+            options: How photos are read.
             known: Digests of contents that need not be decoded.
         """
-        self._recipe = recipe
         self._known = set(known)
-        pipeline = recipe.pipeline
-        self._detector = pipeline.make_detector(pipeline.detector)
-        self._embedder = pipeline.make_embedder(pipeline.embedder) if recipe.embed else None
+        spec = options.spec
+        detector = spec.make_detector(spec.detector)
+        self._cropper = FaceCropper(detector, spec.crop_face, options.crop, options.side)
+        self._embedder = spec.make_embedder(spec.embedder) if options.embed else None
 
     def read(self, path: Path, state: FileState) -> ReadPhoto:
         """Read a file; whatever is wrong with it is told in the result, never raised."""
@@ -103,8 +103,8 @@ class PhotoReader:
         self._known.add(digest)
         try:
             image = decode_image(io.BytesIO(content), str(path))
-            faces = tuple(self._detector.detect(image))
-            crops = crop_all(image, faces, self._recipe)
+            faces = tuple(self._cropper.find(image))
+            crops = self._cropper.cut(image, faces)
         except UnreadableImageError as error:
             return ReadPhoto(path, state, digest, reason=error.reason, detail=_words(path, error))
         # Networks are other people's code; one photo that they choke on must not stop the rest.
@@ -120,16 +120,6 @@ class PhotoReader:
                 return ReadPhoto(path, state, digest, reason="embedder", detail=detail)
         height, width = image.shape[:2]
         return ReadPhoto(path, state, digest, (width, height), faces, crops, rows)
-
-
-def crop_all(
-    image: NDArray[np.uint8], faces: Collection[Face], recipe: Recipe
-) -> NDArray[np.uint8]:
-    """Cut all faces out of a photo: uint8 (faces, side, side, 3)."""
-    crops = np.empty((len(faces), recipe.side, recipe.side, 3), np.uint8)
-    for row, face in zip(crops, faces, strict=True):
-        row[:] = recipe.pipeline.crop_face(image, face, recipe.crop, recipe.side)
-    return crops
 
 
 def quality(face: Face, side: int) -> float:

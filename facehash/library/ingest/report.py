@@ -17,7 +17,7 @@ class IndexReport:
         files: Picture files in the folder.
         unchanged: Of these, not read again: size and time of change are the same.
         same_content: Read, but known: moved, copied or touched.
-        kept_out: Read, but forgotten earlier and not to come back.
+        excluded: Read, but forgotten earlier and not to come back.
         photos: New contents.
         faces: Faces in them.
         without_faces: How many of them show no face.
@@ -35,7 +35,7 @@ class IndexReport:
     files: int
     unchanged: int
     same_content: int
-    kept_out: int
+    excluded: int
     photos: int
     faces: int
     without_faces: int

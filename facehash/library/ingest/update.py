@@ -16,19 +16,19 @@ from facehash.embedders.base import Embedder
 from facehash.errors import Interrupted
 from facehash.files import FileInUseError
 from facehash.hashing import LinearHash
-from facehash.images.scan import Scan
+from facehash.images.scan import FileState, Scan
 from facehash.library.derived.arrays import refresh_index, spaces
 from facehash.library.derived.codes import fit_codes, read_hasher
 from facehash.library.ingest.batch import Batch
-from facehash.library.ingest.read import ReadPhoto, Recipe
+from facehash.library.ingest.read import ReadOptions, ReadPhoto
 from facehash.library.ingest.report import IndexReport
 from facehash.library.ingest.workers import read_photos
 from facehash.library.people.names import Names, apply_names, without_face
 from facehash.library.storage.database import LibraryError
-from facehash.library.storage.records import UNDER, FileState, UnreadFile, bytes_of, path_of, under
+from facehash.library.storage.records import UNDER, UnreadFile, bytes_of, path_of, under
 from facehash.library.storage.settings import Settings
 from facehash.library.storage.store import Store
-from facehash.pipeline import Pipeline
+from facehash.pipeline import PipelineSpec
 
 
 class Update:
@@ -39,12 +39,12 @@ class Update:
         store: Store,
         settings: Settings,
         embedder: Embedder,
-        pipeline: Pipeline,
+        spec: PipelineSpec,
         folder: Path,
         found: Scan,
     ) -> None:
         self.store, self.settings, self.embedder = store, settings, embedder
-        self.pipeline, self.folder, self.found = pipeline, folder, found
+        self.spec, self.folder, self.found = spec, folder, found
         self.hasher: LinearHash | None = read_hasher(store.database, settings)
         self.counts: Counter[str] = Counter()
         self.unread: list[UnreadFile] = []
@@ -61,11 +61,11 @@ class Update:
         if retry:
             self._drop_failed()
         jobs = self._jobs()
-        kept_out = {one for (one,) in self.store.database.rows("SELECT digest FROM kept_out")}
+        excluded = {one for (one,) in self.store.database.rows("SELECT digest FROM excluded")}
         settings = self.settings
-        recipe = Recipe(self.pipeline, settings.crop, settings.side, self.embedder.light)
+        options = ReadOptions(self.spec, settings.crop, settings.side, self.embedder.light)
         batch = Batch(self.store, self.embedder, self.settings, self.hasher)
-        photos = read_photos(jobs, recipe, self.store.digests(), min(workers, max(1, len(jobs))))
+        photos = read_photos(jobs, options, self.store.digests(), min(workers, max(1, len(jobs))))
         try:
             with (
                 contextlib.closing(photos),
@@ -78,8 +78,8 @@ class Update:
                 ) as bar,
             ):
                 for photo in photos:
-                    if photo.digest in kept_out:
-                        self.counts["kept_out"] += 1
+                    if photo.digest in excluded:
+                        self.counts["excluded"] += 1
                     else:
                         self._take(photo, batch)
                     bar.update()
@@ -186,7 +186,7 @@ class Update:
             files=len(self.found.files),
             unchanged=self.counts["unchanged"],
             same_content=self.counts["same_content"],
-            kept_out=self.counts["kept_out"],
+            excluded=self.counts["excluded"],
             photos=self.counts["photos"],
             faces=self.counts["faces"],
             without_faces=self.counts["without_faces"],

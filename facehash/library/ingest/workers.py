@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from facehash.errors import InputError
-from facehash.library.ingest.read import PhotoReader, ReadPhoto, Recipe
-from facehash.library.storage.records import FileState
+from facehash.images.scan import FileState
+from facehash.library.ingest.read import PhotoReader, ReadOptions, ReadPhoto
 
 # Enough waiting jobs that no worker idles while the parent embeds a batch.
 _JOBS_A_WORKER = 4
@@ -27,7 +27,7 @@ _Result = TypeVar("_Result")
 
 
 def read_photos(
-    jobs: Iterable[Job], recipe: Recipe, known: Collection[bytes], workers: int
+    jobs: Iterable[Job], options: ReadOptions, known: Collection[bytes], workers: int
 ) -> Generator[ReadPhoto, None, None]:
     """Read files, in their order: a library does not depend on which worker was faster.
 
@@ -37,7 +37,7 @@ def read_photos(
 
     Args:
         jobs: Files with their size and time of change.
-        recipe: How they are read.
+        options: How they are read.
         known: Digests of contents that need not be decoded.
         workers: Processes; 1 reads in this one.
 
@@ -48,28 +48,28 @@ def read_photos(
         InputError: No worker can be started.
     """
     if workers == 1:
-        reader = PhotoReader(recipe, known)
+        reader = PhotoReader(options, known)
         for job in jobs:
             yield reader.read(*job)
         return
     waiting, suspects = deque(jobs), deque[Job]()
     while waiting or suspects:
         if suspects:
-            yield from _read_alone(suspects, recipe, known)
+            yield from _read_alone(suspects, options, known)
         else:
-            yield from _read_together(waiting, suspects, recipe, known, workers)
+            yield from _read_together(waiting, suspects, options, known, workers)
 
 
 def _read_together(
     waiting: deque[Job],
     suspects: deque[Job],
-    recipe: Recipe,
+    options: ReadOptions,
     known: Collection[bytes],
     workers: int,
 ) -> Iterator[ReadPhoto]:
     """Read until all is done or a worker dies; then leave what was being read in `suspects`."""
     running: deque[tuple[Job, Future[ReadPhoto]]] = deque()
-    pool = _start(workers, recipe, known)
+    pool = _start(workers, options, known)
     try:
         while waiting or running:
             while waiting and len(running) < _JOBS_A_WORKER * workers:
@@ -85,10 +85,10 @@ def _read_together(
 
 
 def _read_alone(
-    suspects: deque[Job], recipe: Recipe, known: Collection[bytes]
+    suspects: deque[Job], options: ReadOptions, known: Collection[bytes]
 ) -> Iterator[ReadPhoto]:
     """Read one at a time until all are done or the worker dies, whose file is then known."""
-    pool = _start(1, recipe, known)
+    pool = _start(1, options, known)
     try:
         while suspects:
             path, state = suspects.popleft()
@@ -103,13 +103,13 @@ def _read_alone(
         pool.shutdown(cancel_futures=True)
 
 
-def _start(workers: int, recipe: Recipe, known: Collection[bytes]) -> ProcessPoolExecutor:
+def _start(workers: int, options: ReadOptions, known: Collection[bytes]) -> ProcessPoolExecutor:
     # Spawned, not forked: a fork copies the locks of OpenCV's and FAISS's threads as they stand.
     pool = ProcessPoolExecutor(
         workers,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_prepare,
-        initargs=(recipe, frozenset(known)),
+        initargs=(options, frozenset(known)),
     )
     try:
         _submit(pool, _greet).result()
@@ -141,13 +141,13 @@ def _submit(pool: ProcessPoolExecutor, task: Callable[..., _Result], *args: Any)
 _reader: PhotoReader | None = None
 
 
-def _prepare(recipe: Recipe, known: frozenset[bytes]) -> None:
+def _prepare(options: ReadOptions, known: frozenset[bytes]) -> None:
     """Set a worker up."""
     global _reader
     # The parent alone decides what Ctrl-C means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
-    _reader = PhotoReader(recipe, known)
+    _reader = PhotoReader(options, known)
     opencv = sys.modules.get("cv2")
     if opencv is not None:
         # As many workers as processors are busy already.

@@ -57,13 +57,13 @@ def forget_person(store: Store, name: str, again: bool = False) -> Forgotten:
 
     Raises:
         LibraryError: There is nobody of that name.
-        NotWipedError: Gone from sight, but not yet from the disk.
+        PendingEraseError: Gone from sight, but not yet from the disk.
     """
 
-    def find() -> _Doomed:
+    def find() -> Deletion:
         person = person_id(store, name)
         rows = store.database.rows("SELECT id FROM faces WHERE person_id = ?", (person,))
-        return _Doomed(faces=[face for (face,) in rows])
+        return Deletion(faces=[face for (face,) in rows])
 
     return _forget(store, f"person {name}", find, again)
 
@@ -78,12 +78,12 @@ def forget_faces(store: Store, face_ids: Sequence[int], again: bool = False) -> 
 
     Raises:
         LibraryError: No such face.
-        NotWipedError: As `forget_person`.
+        PendingEraseError: As `forget_person`.
     """
 
-    def find() -> _Doomed:
+    def find() -> Deletion:
         store.faces(face_ids)
-        return _Doomed(faces=[int(face) for face in face_ids])
+        return Deletion(faces=[int(face) for face in face_ids])
 
     return _forget(store, f"faces {sorted(face_ids)}", find, again)
 
@@ -98,16 +98,16 @@ def forget_photo(store: Store, path: Path, again: bool = False) -> Forgotten:
 
     Raises:
         LibraryError: The library has no such photo.
-        NotWipedError: As `forget_person`.
+        PendingEraseError: As `forget_person`.
     """
     # A folder that is gone has no links to resolve, but the part of the path that exists may.
     full = Path(os.path.realpath(path.parent), path.name)
 
-    def find() -> _Doomed:
+    def find() -> Deletion:
         rows = store.database.rows(f"SELECT photo_id, path FROM paths WHERE {UNDER}", under(full))  # noqa: S608
         if not rows:
             raise LibraryError(f"{store.directory}: has no photo {full}")
-        return _Doomed(
+        return Deletion(
             photos=[photo for photo, _ in rows if photo is not None],
             # Files that could not even be opened have no photo.
             paths=[path for photo, path in rows if photo is None],
@@ -116,13 +116,13 @@ def forget_photo(store: Store, path: Path, again: bool = False) -> Forgotten:
     return _forget(store, f"photo {full}", find, again)
 
 
-class NotWipedError(LibraryError):
+class PendingEraseError(LibraryError):
     """What was forgotten is out of the library, but the disk still holds it."""
 
 
 def is_wiped(store: Store) -> bool:
     """Return whether nothing waits to be wiped from the disk."""
-    return not store.database.value("SELECT 1 FROM unwiped")
+    return not store.database.value("SELECT 1 FROM pending_erase")
 
 
 def finish_forgetting(store: Store) -> set[bytes]:
@@ -135,9 +135,9 @@ def finish_forgetting(store: Store) -> set[bytes]:
         What that run was asked, as digests; nothing where nothing was left.
 
     Raises:
-        NotWipedError: Another process is reading, or the disk is full.
+        PendingEraseError: Another process is reading, or the disk is full.
     """
-    unfinished = {digest for (digest,) in store.database.rows("SELECT request FROM unwiped")}
+    unfinished = {digest for (digest,) in store.database.rows("SELECT request FROM pending_erase")}
     if unfinished:
         _wipe(store)
         log.info("wiped from the disk what an earlier facehash forget had left")
@@ -157,7 +157,7 @@ def erase(store: Store) -> None:
     write_index(store, spaces(settings, fitted))
     store.database.run("VACUUM")
     store.database.empty_log()
-    store.database.run("DELETE FROM unwiped")
+    store.database.run("DELETE FROM pending_erase")
 
 
 def _wipe(store: Store) -> None:
@@ -169,13 +169,13 @@ def _wipe(store: Store) -> None:
     except (InputError, OSError) as error:
         busy = isinstance(error, FileInUseError)
         why = "another process is reading" if busy else "its disk is full or cannot be written to"
-        raise NotWipedError(
+        raise PendingEraseError(
             f"{store.directory}: forgotten, but the disk still holds it ({why}); "
             f"facehash rebuild --library {store.directory} wipes it then"
         ) from error
 
 
-class _Doomed(NamedTuple):
+class Deletion(NamedTuple):
     """What is to be deleted: faces and photos by their ids, and files that have no photo."""
 
     faces: Sequence[int] = ()
@@ -183,7 +183,7 @@ class _Doomed(NamedTuple):
     paths: Sequence[bytes] = ()
 
 
-def _forget(store: Store, request: str, find: Callable[[], _Doomed], again: bool) -> Forgotten:
+def _forget(store: Store, request: str, find: Callable[[], Deletion], again: bool) -> Forgotten:
     """Delete what `find` finds; where it is gone already, wipe what the same request had left."""
     database = store.database
     digest = hashlib.sha256(os.fsencode(request)).digest()
@@ -210,12 +210,12 @@ def _forget(store: Store, request: str, find: Callable[[], _Doomed], again: bool
         photos = _single(sorted(empty | set(doomed.photos)))
         if not again:
             database.run_many(
-                "INSERT OR IGNORE INTO kept_out SELECT digest FROM photos WHERE id = ?", photos
+                "INSERT OR IGNORE INTO excluded SELECT digest FROM photos WHERE id = ?", photos
             )
         database.run_many("DELETE FROM photos WHERE id = ?", photos)
         database.run_many("DELETE FROM paths WHERE path = ?", _single(doomed.paths))
         store.prune()
-        database.run("INSERT INTO unwiped VALUES (?)", (digest,))
+        database.run("INSERT INTO pending_erase VALUES (?)", (digest,))
     _wipe(store)
     after = database.value("SELECT count(*) FROM faces")
     return Forgotten(before - after, len(photos), len(touched - empty))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,16 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facehash.codes import Packed
-from facehash.detectors.base import Detector
-from facehash.embedders.base import Embedder, Metric
+from facehash.embedders.base import Embedder
 from facehash.hashing import LinearHash
 from facehash.library.derived.codes import encode, read_hasher
-from facehash.library.query.tools import Tools
 from facehash.library.storage.database import LibraryError
 from facehash.library.storage.outside import DATABASE
 from facehash.library.storage.settings import Settings
 from facehash.library.storage.store import Store
-from facehash.pipeline import MakePipeline, default_pipeline
+from facehash.pipeline import FacePipeline, MakePipeline, default_pipeline
+from facehash.vectors import Metric
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,8 @@ def is_library(directory: Path) -> bool:
     return (directory / DATABASE).is_file()
 
 
-def open_encoder(
-    directory: Path, make_pipeline: MakePipeline = default_pipeline
-) -> tuple[Detector, Embedder]:
-    """Make detector and embedder that give faces the codes that they would have in a library.
+def open_encoder(directory: Path, make_pipeline: MakePipeline = default_pipeline) -> FacePipeline:
+    """Make a pipeline whose rows are the codes that faces would have in a library.
 
     Args:
         directory: The library.
@@ -92,8 +90,27 @@ def open_encoder(
             f"{directory}: has no codes; facehash index FOLDER --library {directory} "
             "--codes lsh:64 makes some of its vectors"
         )
-    tools = Tools.of(make_pipeline(settings.detector, settings.embedder))
-    tools.check(settings, directory)
+    pipeline = make_matching(settings, make_pipeline, directory)
     if hasher is None:
-        return tools.detector, tools.embedder
-    return tools.detector, HashedEmbedder(tools.embedder, hasher, settings)
+        return pipeline
+    embedder = HashedEmbedder(pipeline.embedder, hasher, settings)
+    return dataclasses.replace(pipeline, embedder=embedder)
+
+
+def make_matching(settings: Settings, make_pipeline: MakePipeline, directory: Path) -> FacePipeline:
+    """Make the detector and the embedder that a library was made with.
+
+    Raises:
+        LibraryError: Other weights or settings hide behind the same name; both are named.
+    """
+    pipeline = FacePipeline.create(make_pipeline(settings.detector, settings.embedder))
+    for what, now, then in (
+        ("detector", pipeline.detector.identity, settings.detector_identity),
+        ("embedder", pipeline.embedder.identity, settings.embedder_identity),
+    ):
+        if now != then:
+            raise LibraryError(
+                f"{directory}: made with the {what} {then}, which is now {now}; "
+                "index the photos into a new library"
+            )
+    return pipeline

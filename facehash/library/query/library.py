@@ -11,19 +11,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facehash.calibration.thresholds import threshold_of
-from facehash.embedders.base import Metric
 from facehash.errors import InputError
 from facehash.images.read import read_image
 from facehash.index.base import Found, check_k
 from facehash.index.exact import ExactIndex
 from facehash.library.derived.arrays import open_index, spaces
 from facehash.library.derived.codes import encode, read_hasher
-from facehash.library.query.results import Answer, Hit
-from facehash.library.query.tools import Tools
+from facehash.library.query.encoder import make_matching
+from facehash.library.query.results import Hit, QueryResult
 from facehash.library.storage.database import LibraryError
 from facehash.library.storage.settings import Settings
 from facehash.library.storage.store import Column, Store
-from facehash.pipeline import MakePipeline, default_pipeline
+from facehash.pipeline import FacePipeline, MakePipeline, default_pipeline
+from facehash.vectors import Metric
 
 
 class Library:
@@ -54,7 +54,7 @@ class Library:
                 f"{store.directory}: cannot be searched by {self.by}, only by "
                 f"{' or '.join(self._spaces)}"
             )
-        self._tools: Tools | None = None
+        self._pipeline: FacePipeline | None = None
         self._index: tuple[int, ExactIndex] | None = None
 
     def __enter__(self) -> Self:
@@ -91,7 +91,7 @@ class Library:
         *,
         face: int | None = None,
         max_distance: float | None = None,
-    ) -> tuple[Answer, ...]:
+    ) -> tuple[QueryResult, ...]:
         """Find the k nearest faces of the library for each face of a photo.
 
         Args:
@@ -112,21 +112,19 @@ class Library:
         path = None if isinstance(query, np.ndarray) else Path(query)
         image = query if isinstance(query, np.ndarray) else read_image(Path(query))
         name = path or "the query"
-        if self._tools is None:
-            tools = Tools.of(self._make_pipeline(self.settings.detector, self.settings.embedder))
-            tools.check(self.settings, self.store.directory)
-            self._tools = tools
-        photo = self._tools.embed(image, name)
+        if self._pipeline is None:
+            self._pipeline = make_matching(self.settings, self._make_pipeline, self.store.directory)
+        photo = self._pipeline.embed(image, name)
         chosen = _choose(len(photo.boxes), face, name)
         found = self._find(self._searchable(photo.rows[chosen]), k, max_distance)
         return tuple(
-            Answer(path, i + 1, photo.boxes[i], hits, self.metric, photo.crops[i])
+            QueryResult(path, i + 1, photo.boxes[i], hits, self.metric, photo.crops[i])
             for i, hits in zip(chosen, found, strict=True)
         )
 
     def search_vectors(
         self, vectors: ArrayLike, k: int = 10, *, max_distance: float | None = None
-    ) -> tuple[Answer, ...]:
+    ) -> tuple[QueryResult, ...]:
         """Find the k nearest faces of the library for rows of its embedder.
 
         Args:
@@ -144,7 +142,7 @@ class Library:
         check_k(k)
         found = self._find(self._searchable(np.asarray(vectors)), k, max_distance)
         return tuple(
-            Answer(None, i, None, hits, self.metric) for i, hits in enumerate(found, start=1)
+            QueryResult(None, i, None, hits, self.metric) for i, hits in enumerate(found, start=1)
         )
 
     def _searchable(self, rows: NDArray[Any]) -> NDArray[Any]:

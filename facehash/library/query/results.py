@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facehash.embedders.base import Metric
-from facehash.library.storage.records import Box
+from facehash.images.face import Box
+from facehash.vectors import Metric
 
 UNITS = {
     "cosine": "cosine distance",
@@ -18,10 +18,6 @@ UNITS = {
     "score": "score 1 / (1 + distance)",
 }
 """What the numbers of an answer are, by metric, or as scores."""
-
-
-class NoFaceError(ValueError):
-    """No face was found in a query photo. Not an error of the user's: commands exit with 1."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,8 @@ class Hit:
         face: Which face of the photo, 1 the largest.
         box: x, y, width, height in pixels of the upright photo.
         face_id: The face's name in this library.
-        known: Whether the distance is within the embedder's threshold; None where there is none.
+        within_threshold: Whether the distance is within the embedder's threshold; None if there
+            is no threshold.
     """
 
     rank: int
@@ -46,7 +43,7 @@ class Hit:
     face: int
     box: Box
     face_id: int
-    known: bool | None
+    within_threshold: bool | None
 
     @property
     def score(self) -> float:
@@ -56,11 +53,11 @@ class Hit:
     @property
     def shown_name(self) -> str:
         """The name, ``unknown`` beyond the threshold, and nothing for a face without a name."""
-        return "unknown" if self.known is False else self.name or ""
+        return "unknown" if self.within_threshold is False else self.name or ""
 
 
 @dataclass(frozen=True)
-class Answer:
+class QueryResult:
     """What was found for one face of a query.
 
     Attributes:
@@ -79,7 +76,7 @@ class Answer:
     metric: Metric
     crop: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
 
-    def shown_number(self, hit: Hit, score: bool = False) -> str:
+    def format_distance(self, hit: Hit, score: bool = False) -> str:
         """Return the distance of a hit as it is shown, or its score."""
         if score:
             return f"{hit.score:.3f}"

@@ -9,11 +9,10 @@ import numpy as np
 
 from facehash.calibration.thresholds import MEASURED_WITH, Threshold, threshold_of
 from facehash.images.read import read_image
-from facehash.index.base import Space
 from facehash.index.exact import ExactIndex
-from facehash.library.query.tools import Tools
-from facehash.pipeline import Pipeline
+from facehash.pipeline import FacePipeline, PipelineSpec
 from facehash.specification import split_specification
+from facehash.vectors import Space
 
 
 @dataclass(frozen=True)
@@ -41,28 +40,28 @@ class Verdict:
 
 
 def verify(
-    first: Path, second: Path, pipeline: Pipeline, threshold: float | None = None
+    first: Path, second: Path, spec: PipelineSpec, threshold: float | None = None
 ) -> Verdict:
     """Compare the largest face of each of two photos.
 
     Args:
         first: A picture file.
         second: Another one.
-        pipeline: How faces are found and embedded.
+        spec: How faces are found and embedded.
         threshold: Distance beyond which they count as two people; by default the embedder's.
 
     Raises:
         NoFaceError: No face in one of them.
         InputError: A file that cannot be read, or no such detector or embedder.
     """
-    tools = Tools.of(pipeline)
-    photos = [tools.embed(read_image(path), path) for path in (first, second)]
-    space = Space(tools.embedder.metric, tools.embedder.dimension)
+    pipeline = FacePipeline.create(spec)
+    photos = [pipeline.embed(read_image(path), path) for path in (first, second)]
+    space = Space(pipeline.embedder.metric, pipeline.embedder.dimension)
     index = ExactIndex.build(photos[0].rows[:1], np.zeros(1, np.int64), space)
     distance = float(index.search(photos[1].rows[:1], 1).distances[0, 0])
-    known = threshold_of(tools.embedder.identity)
+    known = threshold_of(pipeline.embedder.identity)
     limit = threshold if threshold is not None else known.distance if known else None
-    source = None if known is None else _source(known, pipeline.detector)
+    source = None if known is None else _source(known, spec.detector)
     source = source if threshold is None else "given"
     faces = (len(photos[0].boxes), len(photos[1].boxes))
     return Verdict(distance, space.metric, limit, source, faces)

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from facehash.files import replacing
+from facehash.files import atomic_write
 from facehash.library.storage.outside import refuse_other_than
 
 FOLDER_MODE = 0o700
@@ -38,10 +38,10 @@ def make_private_file(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def replacing_privately(path: Path) -> Iterator[Path]:
-    """Do as `facehash.files.replacing`, and leave a file that only its owner can read."""
+def private_atomic_write(path: Path) -> Iterator[Path]:
+    """Do as `facehash.files.atomic_write`, and leave a file that only its owner can read."""
     # The folder of the temporary file is closed to others, so it was never open to them.
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         yield temporary
         temporary.chmod(FILE_MODE)
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from facehash.files import FileInUseError, holding, naming
+from facehash.files import FileInUseError, file_lock, with_filename
 from facehash.library.storage.folder import make_private_file
 
 LOCK = "lock"
@@ -33,7 +33,7 @@ def writing(directory: Path, task: str) -> Iterator[None]:
     make_private_file(path)
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(holding(path, str(directory)))
+            stack.enter_context(file_lock(path, str(directory)))
         except FileInUseError as error:
             holder = path.read_text(encoding="utf-8", errors="replace").strip()
             raise FileInUseError(
@@ -41,7 +41,7 @@ def writing(directory: Path, task: str) -> Iterator[None]:
             ) from error
         since = time.strftime("%H:%M")
         # Written into the file itself: a lock is on the file, not on its name.
-        with naming(path):
+        with with_filename(path):
             path.write_text(f"process {os.getpid()} (facehash {task}, since {since})\n", "utf-8")
         try:
             yield

@@ -16,7 +16,7 @@ _LOG_FILES = (f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal")
 _NAMES_ANOTHER = bytes.fromhex("d9d505f920a163d7")
 
 
-def refuse_ways_out(directory: Path) -> None:
+def check_no_symlinks(directory: Path) -> None:
     """Refuse a library in which a name of its own leads to something outside.
 
     Raises:

@@ -12,23 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facehash.index.base import Ids, Rows, Space
+from facehash.images.face import Box
+from facehash.images.scan import FileState
 from facehash.library.storage.database import DamagedLibraryError, Row
-
-Box = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True)
-class FileState:
-    """How a file looked when it was read: the same again, and it need not be read again.
-
-    Attributes:
-        size: Bytes.
-        mtime_ns: When it was last changed, in nanoseconds.
-    """
-
-    size: int
-    mtime_ns: int
+from facehash.vectors import Ids, Rows, Space
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,12 @@ _VERSION_2 = (
 
 _VERSION_3 = (seals.CREATE_TABLE,)
 
-MIGRATIONS: tuple[Sequence[str], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
+_VERSION_4 = (
+    "ALTER TABLE kept_out RENAME TO excluded",
+    "ALTER TABLE unwiped RENAME TO pending_erase",
+)
+
+MIGRATIONS: tuple[Sequence[str], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """Statements that lead from version i to i + 1; version 0 is an empty file. Only ever appended."""
 
 

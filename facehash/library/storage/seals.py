@@ -7,7 +7,7 @@ and forget its seal, and nothing in the file itself can call a function of this 
 
 A face has two seals: what was found on the photo, and who it is. Naming somebody must not seal
 anew, and so hide, a vector that was damaged since. Left out are a code that was made of a vector,
-which `check` makes again, and ``unwiped``, of which any row means that there is work to do.
+which `check` makes again, and ``pending_erase``, of which any row means that there is work to do.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _PLACES = (
     ),
     _Place("names of faces", "faces", "id", ("person_id", "named_by")),
     _Place("crops", "crops", "face_id", ("jpeg",)),
-    _Place("kept_out", "kept_out", "digest", ()),
+    _Place("excluded", "excluded", "digest", ()),
 )
 # Where the highest id ever given is kept, in a table of SQLite's that has no triggers.
 _COUNTED = ("photos", "people", "faces")

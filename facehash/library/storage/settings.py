@@ -6,9 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from facehash.embedders.base import Metric
-from facehash.index.base import Space
 from facehash.library.storage.database import DamagedLibraryError, Database, LibraryError
+from facehash.vectors import Metric, Space
 
 _LONGEST = 1 << 20
 _METRICS: dict[str, Metric] = {

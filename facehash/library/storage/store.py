@@ -17,13 +17,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
-from facehash.index.base import Ids, Rows, Space
+from facehash.images.scan import FileState
 from facehash.library.storage.database import DamagedLibraryError, Database, LibraryError
 from facehash.library.storage.folder import make_private_file, make_private_folder
-from facehash.library.storage.outside import DATABASE, refuse_ways_out
+from facehash.library.storage.outside import DATABASE, check_no_symlinks
 from facehash.library.storage.records import (
     UNDER,
-    FileState,
     NewFace,
     NewPhoto,
     StoredFace,
@@ -36,6 +35,7 @@ from facehash.library.storage.records import (
 )
 from facehash.library.storage.schema import migrate
 from facehash.library.storage.settings import Settings, read_settings
+from facehash.vectors import Ids, Rows, Space
 
 Column = Literal["embedding", "code"]
 
@@ -59,7 +59,7 @@ class Store:
             LibraryError: There is none, it is of a newer version, or damaged.
             InputError: Something in it leads outside.
         """
-        refuse_ways_out(directory)
+        check_no_symlinks(directory)
         path = directory / DATABASE
         if not path.is_file():
             raise LibraryError(
@@ -130,7 +130,7 @@ class Store:
 
     def digests(self) -> set[bytes]:
         """Return the SHA-256 of every photo that is known or kept out."""
-        rows = self.database.rows("SELECT digest FROM photos UNION SELECT digest FROM kept_out")
+        rows = self.database.rows("SELECT digest FROM photos UNION SELECT digest FROM excluded")
         return {digest for (digest,) in rows}
 
     def files_under(self, folder: Path) -> dict[Path, tuple[FileState, bool]]:
@@ -155,7 +155,7 @@ class Store:
         run, value = self.database.run, self.database.value
         photo_id = None
         if photo.digest is not None:
-            if value("SELECT 1 FROM kept_out WHERE digest = ?", (photo.digest,)):
+            if value("SELECT 1 FROM excluded WHERE digest = ?", (photo.digest,)):
                 return
             photo_id = value("SELECT id FROM photos WHERE digest = ?", (photo.digest,))
             if photo_id is None:

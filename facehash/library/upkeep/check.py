@@ -14,7 +14,7 @@ from facehash.library.derived.codes import encode, encode_all, read_hasher
 from facehash.library.people.forget import erase, is_wiped
 from facehash.library.storage.database import DamagedLibraryError, Database, LibraryError
 from facehash.library.storage.folder import FILE_MODE, FOLDER_MODE, open_to_others
-from facehash.library.storage.outside import refuse_ways_out
+from facehash.library.storage.outside import check_no_symlinks
 from facehash.library.storage.records import path_of
 from facehash.library.storage.seals import broken
 from facehash.library.storage.settings import Settings
@@ -22,7 +22,7 @@ from facehash.library.storage.store import Store
 
 Cure = Literal["rebuild", "reindex", "rename", "reread", "restore"]
 
-CURES: dict[Cure, str] = {
+FIXES: dict[Cure, str] = {
     "rebuild": "facehash rebuild cures it",
     "reindex": "facehash index, over the folders that were indexed, cures it",
     "rename": "facehash people name NAME FACE cures it",
@@ -37,7 +37,7 @@ class Problem:
 
     Attributes:
         what: In one line.
-        cure: A key of `CURES`.
+        cure: A key of `FIXES`.
     """
 
     what: str
@@ -70,7 +70,7 @@ def check(directory: Path) -> list[Problem]:
                 problems += _check_rows(store, settings)
                 problems += _check_index(store, settings)
                 problems += _check_seals(store)
-                problems.sort(key=lambda problem: list(CURES).index(problem.cure), reverse=True)
+                problems.sort(key=lambda problem: list(FIXES).index(problem.cure), reverse=True)
     except DamagedLibraryError as error:
         problems.insert(0, Problem(str(error), "restore"))
     opened = open_to_others(directory)
@@ -95,7 +95,7 @@ def rebuild(directory: Path) -> None:
         FileInUseError: Another process is reading.
         OSError: The disk is full.
     """
-    refuse_ways_out(directory)
+    check_no_symlinks(directory)
     directory.chmod(FOLDER_MODE)
     for path in open_to_others(directory):
         path.chmod(FOLDER_MODE if path.is_dir() else FILE_MODE)
@@ -104,10 +104,10 @@ def rebuild(directory: Path) -> None:
         store.database.run("REINDEX")
         damage = [one for one in _check_database(store.database) if one.cure == "restore"]
         if damage:
-            raise DamagedLibraryError(f"{directory}: {damage[0].what}; {CURES['restore']}")
+            raise DamagedLibraryError(f"{directory}: {damage[0].what}; {FIXES['restore']}")
         for problem in _check_seals(store):
             # Index files made of such rows would look sound.
-            raise DamagedLibraryError(f"{directory}: {problem.what}; {CURES[problem.cure]}")
+            raise DamagedLibraryError(f"{directory}: {problem.what}; {FIXES[problem.cure]}")
         with store.database.transaction():
             for table, _, parent, _ in store.database.rows("PRAGMA foreign_key_check"):
                 _drop_orphans(store.database, table, parent)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from facehash.errors import InputError
 from facehash.library.derived.arrays import spaces
 from facehash.library.derived.codes import read_hasher
-from facehash.library.storage.folder import replacing_privately
+from facehash.library.storage.folder import private_atomic_write
 from facehash.library.storage.records import StoredFace
 from facehash.library.storage.settings import Settings
 from facehash.library.storage.store import Store
@@ -55,7 +55,7 @@ def export(store: Store, path: Path) -> int:
     with store.database.snapshot():
         settings, faces = store.settings(), store.faces()
         rows = {} if suffix == ".csv" else _rows(store, settings)
-    with replacing_privately(path) as temporary:
+    with private_atomic_write(path) as temporary:
         if suffix == ".csv":
             with temporary.open("w", newline="", encoding="utf-8", errors="replace") as file:
                 write_csv(file, COLUMNS, (_values(face) for face in faces))

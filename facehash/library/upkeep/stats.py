@@ -23,7 +23,7 @@ class Statistics:
         without_faces: Photos without any.
         people: People with a name.
         named: Faces with a name.
-        kept_out: Photos that were forgotten and do not come back.
+        excluded: Photos that were forgotten and do not come back.
         bytes: What it takes on the disk.
     """
 
@@ -35,7 +35,7 @@ class Statistics:
     without_faces: int
     people: int
     named: int
-    kept_out: int
+    excluded: int
     bytes: int
 
 
@@ -65,7 +65,7 @@ def count(store: Store) -> Statistics:
         ),
         people=value("SELECT count(*) FROM people"),
         named=value("SELECT count(*) FROM faces WHERE person_id IS NOT NULL"),
-        kept_out=value("SELECT count(*) FROM kept_out"),
+        excluded=value("SELECT count(*) FROM excluded"),
         bytes=sum(path.stat().st_size for path in store.directory.rglob("*") if path.is_file()),
     )
 

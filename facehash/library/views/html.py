@@ -14,12 +14,12 @@ from importlib import resources
 from pathlib import Path
 
 from facehash.errors import InputError
+from facehash.images.face import Box
 from facehash.images.read import read_image
 from facehash.library.ingest.read import encode_jpeg
 from facehash.library.query.library import Library
-from facehash.library.query.results import UNITS, Answer, Hit
-from facehash.library.storage.folder import replacing_privately
-from facehash.library.storage.records import Box
+from facehash.library.query.results import UNITS, Hit, QueryResult
+from facehash.library.storage.folder import private_atomic_write
 from facehash.library.views.pictures import Picture, crop_of, photo_of
 
 _PHOTO_SIDE = 420
@@ -29,7 +29,7 @@ _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def write_page(
-    path: Path, library: Library, answers: Sequence[Answer], *, score: bool = False
+    path: Path, library: Library, answers: Sequence[QueryResult], *, score: bool = False
 ) -> None:
     """Write the answers of a search: each face asked for, and the faces found with their photos.
 
@@ -63,15 +63,15 @@ Numbers: {unit}{limit}</p>
 {sections}
 </html>
 """
-    with replacing_privately(path) as temporary:
+    with private_atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="replace")
 
 
-def _section(library: Library, answer: Answer, score: bool) -> str:
+def _section(library: Library, answer: QueryResult, score: bool) -> str:
     name = answer.query.name if answer.query else "from memory"
     crop = "" if answer.crop is None else _image(encode_jpeg(answer.crop), f"face {answer.face}")
     photo = _query(answer.query, answer.box) if answer.query else ""
-    hits = "\n".join(_card(library, hit, answer.shown_number(hit, score)) for hit in answer.hits)
+    hits = "\n".join(_card(library, hit, answer.format_distance(hit, score)) for hit in answer.hits)
     return f"""<section>
 <aside>
 <h2>{_breakable(name)}</h2>
@@ -88,7 +88,7 @@ def _section(library: Library, answer: Answer, score: bool) -> str:
 def _card(library: Library, hit: Hit, number: str) -> str:
     stored = crop_of(library.store, hit)
     crop = "" if stored is None else _image(encode_jpeg(stored), f"hit {hit.rank}")
-    kind = {True: "known", False: "unknown", None: "open"}[hit.known]
+    kind = {True: "known", False: "unknown", None: "open"}[hit.within_threshold]
     shown = _breakable(hit.shown_name) or '<span class="nobody">no name</span>'
     return f"""<li class="{kind}">
 <div class="head">{crop}<div><strong>{shown}</strong>

@@ -17,11 +17,11 @@ from PIL import Image
 
 from facehash.errors import InputError
 from facehash.figures.charts import BLUE, GREEN, INK, QUIET, STYLE
+from facehash.images.face import Box
 from facehash.images.read import read_image
 from facehash.library.query.library import Library
-from facehash.library.query.results import UNITS, Answer, Hit
-from facehash.library.storage.folder import replacing_privately
-from facehash.library.storage.records import Box
+from facehash.library.query.results import UNITS, Hit, QueryResult
+from facehash.library.storage.folder import private_atomic_write
 from facehash.library.views.pictures import Picture, crop_of, photo_of
 from facehash.printing import printable
 
@@ -56,7 +56,7 @@ class Tile:
     colour: str
 
 
-def make_tiles(library: Library, answer: Answer, score: bool = False) -> list[Tile]:
+def make_tiles(library: Library, answer: QueryResult, score: bool = False) -> list[Tile]:
     """Return the reference of an answer and then its hits, nearest first.
 
     Args:
@@ -103,7 +103,7 @@ def draw_strip(rows: Sequence[Sequence[Tile]], unit: str) -> Figure:
 
 
 def write_strip(
-    path: Path, library: Library, answers: Sequence[Answer], *, score: bool = False
+    path: Path, library: Library, answers: Sequence[QueryResult], *, score: bool = False
 ) -> None:
     """Write the answers of a search as a PNG file that only its owner can read.
 
@@ -119,7 +119,7 @@ def write_strip(
     check_strip(path)
     rows = [make_tiles(library, answer, score) for answer in answers]
     figure = draw_strip(rows, UNITS["score" if score else library.metric])
-    with replacing_privately(path) as temporary, warnings.catch_warnings():
+    with private_atomic_write(path) as temporary, warnings.catch_warnings():
         # A letter that the font lacks is drawn as a box, which says enough.
         warnings.filterwarnings("ignore", "Glyph .* missing")
         figure.savefig(temporary, metadata={"Software": None}, facecolor="white")
@@ -135,11 +135,11 @@ def check_strip(path: Path) -> None:
         raise InputError(f"{path}: a strip is a picture, its name ends in .png")
 
 
-def _hit(library: Library, answer: Answer, hit: Hit, score: bool) -> Tile:
+def _hit(library: Library, answer: QueryResult, hit: Hit, score: bool) -> Tile:
     photo, crop = photo_of(library.store, hit), crop_of(library.store, hit)
     picture, box = _picture(photo, hit.box, crop)
-    note = f"{hit.rank}:  {answer.shown_number(hit, score)}"
-    return Tile(hit.shown_name or "no name", note, picture, box, _COLOURS[hit.known])
+    note = f"{hit.rank}:  {answer.format_distance(hit, score)}"
+    return Tile(hit.shown_name or "no name", note, picture, box, _COLOURS[hit.within_threshold])
 
 
 def _query(path: Path | None) -> Picture | None:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from facehash.library.query.results import Answer, Hit
-from facehash.library.storage.folder import replacing_privately
-from facehash.library.storage.records import Box
+from facehash.images.face import Box
+from facehash.library.query.results import Hit, QueryResult
+from facehash.library.storage.folder import private_atomic_write
 from facehash.library.upkeep.export import write_csv
 from facehash.printing import printable
 
@@ -18,7 +18,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def as_plain(answer: Answer) -> dict[str, Any]:
+def as_plain(answer: QueryResult) -> dict[str, Any]:
     """Return an answer as values that JSON has."""
     return {
         "query": None if answer.query is None else str(answer.query),
@@ -31,7 +31,7 @@ def as_plain(answer: Answer) -> dict[str, Any]:
                 "distance": hit.distance,
                 "score": hit.score,
                 "name": hit.name,
-                "known": hit.known,
+                "known": hit.within_threshold,
                 "path": str(hit.path),
                 "face": hit.face,
                 "box": list(hit.box),
@@ -42,13 +42,13 @@ def as_plain(answer: Answer) -> dict[str, Any]:
     }
 
 
-def write_table(path: Path, answers: Iterable[Answer]) -> None:
+def write_table(path: Path, answers: Iterable[QueryResult]) -> None:
     """Write a line a hit to a CSV file that only its owner can read.
 
     Text that a spreadsheet would take for a formula gets an apostrophe in front.
     """
     with (
-        replacing_privately(path) as temporary,
+        private_atomic_write(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors="replace") as file,
     ):
         write_csv(
@@ -56,14 +56,14 @@ def write_table(path: Path, answers: Iterable[Answer]) -> None:
             COLUMNS,
             (
                 (str(answer.query), answer.face, hit.rank, hit.distance, hit.score, hit.name,
-                 hit.known, str(hit.path), hit.face, *hit.box, hit.face_id)
+                 hit.within_threshold, str(hit.path), hit.face, *hit.box, hit.face_id)
                 for answer in answers
                 for hit in answer.hits
             ),
         )  # fmt: skip
 
 
-def as_lines(answer: Answer, *, score: bool = False) -> Iterator[str]:
+def as_lines(answer: QueryResult, *, score: bool = False) -> Iterator[str]:
     """Yield an answer as lines for a terminal.
 
     Args:
@@ -74,7 +74,7 @@ def as_lines(answer: Answer, *, score: bool = False) -> Iterator[str]:
     if not answer.hits:
         yield "  nothing near enough"
         return
-    rows = [_cells(hit, answer.shown_number(hit, score)) for hit in answer.hits]
+    rows = [_cells(hit, answer.format_distance(hit, score)) for hit in answer.hits]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for rank, number, name, path, face in rows:
         yield (f"  {rank:>{widths[0]}}  {number:>{widths[1]}}  {name:<{widths[2]}}  {path}  {face}")

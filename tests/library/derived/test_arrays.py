@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from facehash.index.base import Space
 from facehash.library.derived import arrays as derived
 from facehash.library.derived.arrays import load, open_index, refresh_index, spaces, write_index
 from facehash.library.storage.database import LibraryError
 from facehash.library.storage.store import Store
+from facehash.vectors import Space
 from tests.library.conftest import draw, save
 
 

@@ -135,7 +135,7 @@ def test_what_is_killed_is_done_or_not_and_then_done(command, library, tmp_path,
     shutil.copytree(library, tmp_path / "after")
     assert command(tmp_path / "after", *words).end() == (0, "")
     old, new, expected = rows(library), rows(tmp_path / "after"), whole(tmp_path / "after")
-    assert old.pop("unwiped") == [] == new.pop("unwiped")
+    assert old.pop("pending_erase") == [] == new.pop("pending_erase")
     stored = [*what_is_stored_of(library, "Cyprian"), b"Cyprian"]
     gone = set(stored) - set(traces(tmp_path / "after", *stored))
     assert gone == (set(stored) if words[0] == "forget" else set())
@@ -145,7 +145,7 @@ def test_what_is_killed_is_done_or_not_and_then_done(command, library, tmp_path,
         deaths(command, tmp_path / "lib", words, library, stride=1),
     ):
         left = rows(tmp_path / "lib")
-        waiting = left.pop("unwiped")
+        waiting = left.pop("pending_erase")
         assert left in (old, new)
         done = left == new and not waiting
         met.add("old" if left == old else "new")

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facehash.detectors.base import Face
-from facehash.library.ingest.read import PhotoReader, Recipe, encode_jpeg, quality
-from facehash.library.storage.records import FileState
+from facehash.images.face import Face
+from facehash.images.scan import FileState
+from facehash.library.ingest.read import PhotoReader, ReadOptions, encode_jpeg, quality
 from tests.library import fakes
 from tests.library.conftest import draw, save
 
-RECIPE = Recipe(fakes.make_pipeline("halves", "cosine:4"), "box", 16)
+OPTIONS = ReadOptions(fakes.make_pipeline("halves", "cosine:4"), "box", 16)
 
 
 def read(path):
-    return PhotoReader(RECIPE, []).read(path, FileState(100, 0))
+    return PhotoReader(OPTIONS, []).read(path, FileState(100, 0))
 
 
 def test_a_photo_is_read_with_digest_size_faces_and_crops(tmp_path):
@@ -32,7 +32,7 @@ def test_what_is_wrong_with_a_file_is_told_not_raised(tmp_path):
     assert read(tmp_path / "bad.png").reason == "not_a_picture"
     assert read(tmp_path / "none.png").reason == "missing"
     assert read(tmp_path).reason == "not_a_file"
-    large = PhotoReader(RECIPE, []).read(tmp_path / "bad.png", FileState(10**12, 0))
+    large = PhotoReader(OPTIONS, []).read(tmp_path / "bad.png", FileState(10**12, 0))
     assert large.reason == "too_large_file" and large.digest is None
 
 
@@ -47,7 +47,7 @@ def test_what_is_told_is_one_line_of_text_without_the_path(tmp_path):
             raise RuntimeError(f"two\nlines about {name}")
 
     name = os.fsdecode(b"caf\xe9.png")
-    reader = PhotoReader(RECIPE, [])
+    reader = PhotoReader(OPTIONS, [])
     (tmp_path / name).write_bytes(b"bad")
     assert reader.read(tmp_path / name, FileState(3, 0)).detail == "not a picture in a known format"
     reader._detector = Talkative()
@@ -57,7 +57,7 @@ def test_what_is_told_is_one_line_of_text_without_the_path(tmp_path):
 
 def test_faces_are_embedded_where_they_are_read_if_the_recipe_says_so(tmp_path):
     path = save(tmp_path / "a.png", draw(1, width=80))
-    reader = PhotoReader(dataclasses.replace(RECIPE, embed=True), [])
+    reader = PhotoReader(dataclasses.replace(OPTIONS, embed=True), [])
     photo = reader.read(path, FileState(100, 0))
     expected = fakes.make_embedder("cosine:4").embed(photo.crops)
     assert np.array_equal(photo.rows, expected) and read(path).rows is None
@@ -70,7 +70,7 @@ def test_an_embedder_that_chokes_costs_one_photo(tmp_path):
         def embed(self, faces):
             raise RuntimeError("no memory")
 
-    reader = PhotoReader(dataclasses.replace(RECIPE, embed=True), [])
+    reader = PhotoReader(dataclasses.replace(OPTIONS, embed=True), [])
     reader._embedder = Choking()
     photo = reader.read(save(tmp_path / "a.png", draw(1)), FileState(100, 0))
     assert (photo.reason, photo.detail) == ("embedder", "RuntimeError: no memory")

@@ -19,7 +19,7 @@ import os, sys, time
 from facehash.command_line import make_app, run
 from facehash.commands import indexing, keeping
 from facehash.library.ingest import batch as batches
-from facehash.library.query import makers
+from facehash import pipeline
 from facehash.library.ingest import update as updating
 from facehash.library.storage.store import Store
 from tests.library import fakes
@@ -46,7 +46,7 @@ def stopping(*arguments):
 
 setattr(owner, name, stopping)
 for name in ("make_detector", "make_embedder", "crop_face"):
-    setattr(makers, name, getattr(fakes, name))
+    setattr(pipeline, name, getattr(fakes, name))
 if __name__ == "__main__":
     app = make_app("An index that stops.")
     indexing.add_to(app)

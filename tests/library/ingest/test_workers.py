@@ -3,13 +3,13 @@ import pytest
 from PIL import Image
 
 from facehash.errors import InputError
+from facehash.images.scan import FileState
 from facehash.library.ingest import workers
-from facehash.library.ingest.read import Recipe
-from facehash.library.storage.records import FileState
+from facehash.library.ingest.read import ReadOptions
 from tests.library import fakes
 from tests.library.conftest import draw, save
 
-RECIPE = Recipe(fakes.make_pipeline("halves", "cosine:4"), "box", 16)
+OPTIONS = ReadOptions(fakes.make_pipeline("halves", "cosine:4"), "box", 16)
 
 
 def jobs_of(paths):
@@ -25,23 +25,23 @@ def deadly(path):
 def test_results_come_in_order_around_the_files_that_kill(tmp_path):
     paths = [save(tmp_path / f"{seed}.png", draw(seed)) for seed in range(6)]
     paths[2:2] = [deadly(tmp_path / "x.png")]
-    found = list(workers.read_photos(jobs_of(paths), RECIPE, [], 2))
+    found = list(workers.read_photos(jobs_of(paths), OPTIONS, [], 2))
     assert [photo.path for photo in found] == paths
     assert [photo.reason for photo in found] == [None] * 2 + ["crashed"] + [None] * 4
     assert all(photo.crops.shape == (1, 16, 16, 3) for photo in found if photo.reason is None)
 
 
 def test_workers_that_cannot_start_are_told_once(tmp_path, monkeypatch):
-    broken = Recipe(fakes.make_pipeline("eagle", "cosine:4"), "box", 16)
+    broken = ReadOptions(fakes.make_pipeline("eagle", "cosine:4"), "box", 16)
     with pytest.raises(InputError, match="worker processes cannot be started; use one worker"):
         list(workers.read_photos(jobs_of([save(tmp_path / "a.png", draw(1))]), broken, [], 2))
 
 
 def test_known_contents_are_not_decoded(tmp_path):
     paths = [save(tmp_path / "a.png", draw(1)), save(tmp_path / "b.png", draw(1))]
-    [first, again] = workers.read_photos(jobs_of(paths), RECIPE, [], 1)
+    [first, again] = workers.read_photos(jobs_of(paths), OPTIONS, [], 1)
     assert not first.known and again.known and first.digest == again.digest
-    [photo] = workers.read_photos(jobs_of(paths[:1]), RECIPE, [first.digest], 1)
+    [photo] = workers.read_photos(jobs_of(paths[:1]), OPTIONS, [first.digest], 1)
     assert photo.known and photo.crops is None
 
 

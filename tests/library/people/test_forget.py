@@ -3,7 +3,7 @@ import os
 import pytest
 
 from facehash.library.people.forget import (
-    NotWipedError,
+    PendingEraseError,
     forget_faces,
     forget_person,
     forget_photo,
@@ -48,10 +48,10 @@ def test_nothing_of_a_forgotten_person_is_left_in_any_byte(store, directory, ask
 def test_what_was_forgotten_does_not_come_back_unless_asked_for(store, index, ask, photos):
     forget_person(store, "Cy")
     report = index(names="folders")
-    assert (report.kept_out, report.photos) == (2, 0)
+    assert (report.excluded, report.photos) == (2, 0)
     assert ask("SELECT count(*) FROM people WHERE name = 'Cy'") == [(0,)]
     report = index(names="folders", bring_back=True)
-    assert (report.kept_out, report.photos) == (0, 2)
+    assert (report.excluded, report.photos) == (0, 2)
     forget_person(store, "Cy", again=True)
     assert index(names="folders").photos == 2
 
@@ -125,7 +125,7 @@ def test_a_reader_in_the_way_is_told_and_the_next_run_wipes(store, index, direct
         rows = reader.batches("SELECT * FROM paths, faces")
         next(rows)
         told = "forgotten, but the disk still holds it .another process is reading.; .*rebuild"
-        with pytest.raises(NotWipedError, match=told):
+        with pytest.raises(PendingEraseError, match=told):
             forget_person(impatient, "Bo")
         needles = what_is_stored_of(directory, "Bo") or [b"/Bo/"]
         assert traces(directory, *needles) == needles

@@ -9,7 +9,8 @@ from tests.library import fakes
 
 
 def encode(directory, path):
-    detector, embedder = open_encoder(directory, fakes.make_pipeline)
+    pipeline = open_encoder(directory, fakes.make_pipeline)
+    detector, embedder = pipeline.detector, pipeline.embedder
     assert embedder.metric == "hamming" and embedder.crop == "box"
     image = np.asarray(Image.open(path))
     assert len(detector.detect(image)) == 1
@@ -32,7 +33,7 @@ def test_a_photo_gets_the_code_that_it_has_in_the_library(index, directory, phot
 
 def test_codes_of_a_library_are_named_by_embedder_hasher_and_seed(index, directory):
     index(codes="lsh:20", seed=3)
-    _, embedder = open_encoder(directory, fakes.make_pipeline)
+    embedder = open_encoder(directory, fakes.make_pipeline).embedder
     assert embedder.identity == "projection 12 cosine,lsh:20,seed=3"
     assert (embedder.dimension, embedder.side) == (20, fakes.SIDE)
 

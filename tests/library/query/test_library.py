@@ -7,12 +7,13 @@ import pytest
 from PIL import Image
 
 import facehash
+from facehash import pipeline
 from facehash.calibration.thresholds import THRESHOLDS, Threshold, threshold_of
 from facehash.errors import InputError
-from facehash.library.query import makers
 from facehash.library.query.library import open_library
-from facehash.library.query.results import Hit, NoFaceError
+from facehash.library.query.results import Hit
 from facehash.library.storage.database import LibraryError
+from facehash.pipeline import NoFaceError
 from tests.conftest import ROOT
 from tests.library import fakes
 from tests.library.conftest import draw, save
@@ -37,7 +38,7 @@ def test_a_photo_finds_itself_first_with_all_that_is_known_of_it(library, photos
         "Bo", photos / "Bo" / "0.png", 1, (0, 0, 40, 40),
     )  # fmt: skip
     assert first.distance < 1e-6 < answer.hits[1].distance <= answer.hits[2].distance
-    assert first.known is None and first.shown_name == "Bo"
+    assert first.within_threshold is None and first.shown_name == "Bo"
     with pytest.raises(FrozenInstanceError):
         first.rank = 2
 
@@ -135,7 +136,7 @@ def test_hits_beyond_the_threshold_are_unknown(library, photos, monkeypatch):
     limit = answer.hits[2].distance
     monkeypatch.setitem(THRESHOLDS, "projection", Threshold(limit, "made up"))
     [answer] = library.search(photos / "Bo" / "0.png", k=7)
-    assert [hit.known for hit in answer.hits] == [True] * 3 + [False] * 4
+    assert [hit.within_threshold for hit in answer.hits] == [True] * 3 + [False] * 4
     assert answer.hits[0].shown_name == "Bo"
     assert {hit.shown_name for hit in answer.hits[3:]} == {"unknown"}
 
@@ -168,7 +169,7 @@ def test_the_score_is_one_for_the_photo_itself():
 def test_the_package_opens_a_library(index, directory, photos, monkeypatch):
     index()
     for name in ("make_detector", "make_embedder", "crop_face"):
-        monkeypatch.setattr(makers, name, getattr(fakes, name))
+        monkeypatch.setattr(pipeline, name, getattr(fakes, name))
     with facehash.open(directory) as library:
         [answer] = library.search(photos / "Ann" / "1.png", k=5)
     assert answer.hits[0].path == photos / "Ann" / "1.png"

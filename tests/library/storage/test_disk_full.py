@@ -117,13 +117,13 @@ def test_what_does_not_fit_is_undone_or_not_wiped_and_told(command, library, tmp
     seen = set()
     for told in limited(command, tmp_path / "lib", words, library):
         left = rows(tmp_path / "lib")
-        waiting = left["unwiped"]
+        waiting = left["pending_erase"]
         if told is None:
             assert left == new
             seen.add("done")
             continue
         if waiting:
-            assert left | {"unwiped": []} == new
+            assert left | {"pending_erase": []} == new
             assert told.startswith(f": {NOT_WIPED}facehash rebuild --library ")
             [*_, problem] = check(tmp_path / "lib")
             assert problem.cure == "rebuild"

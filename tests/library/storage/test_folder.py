@@ -6,7 +6,7 @@ from facehash.library.storage.folder import (
     make_private_file,
     make_private_folder,
     open_to_others,
-    replacing_privately,
+    private_atomic_write,
 )
 
 
@@ -22,7 +22,7 @@ def test_what_is_made_is_closed_to_others(tmp_path):
     folder = tmp_path / "new" / "folder"
     make_private_folder(folder)
     make_private_file(folder / "empty")
-    with replacing_privately(folder / "file") as temporary:
+    with private_atomic_write(folder / "file") as temporary:
         temporary.write_text("text")
     assert open_to_others(folder) == []
     assert (folder / "file").read_text() == "text"

@@ -27,7 +27,7 @@ def test_an_empty_file_gets_all_tables(database):
     migrate(database)
     assert version_of(database) == len(MIGRATIONS)
     tables = {name for (name,) in database.rows("SELECT name FROM sqlite_master")}
-    assert {"photos", "paths", "faces", "crops", "people", "settings", "kept_out"} <= tables
+    assert {"photos", "paths", "faces", "crops", "people", "settings", "excluded"} <= tables
 
 
 def test_a_library_of_an_earlier_version_keeps_what_it_holds(database):

@@ -100,7 +100,7 @@ def test_a_row_that_nobody_wrote_so_is_found_and_its_cure_cures(
         ("settings SET value = 'haar' WHERE key = 'detector'", "of its settings"),
         ("settings SET key = 'seeds' WHERE key = 'seed'", "its settings are damaged"),
         ("aliases SET name = 'Sy'", "of its aliases"),
-        ("kept_out SET digest = zeroblob(32)", "of its kept out"),
+        ("excluded SET digest = zeroblob(32)", "of its kept out"),
         ("sqlite_sequence SET seq = seq - 1 WHERE name = 'faces'", "of its highest ids"),
         ("hasher SET npy = CAST(substr(npy, 1, 168) || 'other fl' AS BLOB) WHERE name = 'mean'",
          "of its hasher"),
@@ -112,7 +112,7 @@ def test_damage_without_a_cure_is_found_too(library, damage, told):
     assert any(told in problem.what for problem in check(library)), check(library)
 
 
-@pytest.mark.parametrize("table", ["kept_out", "aliases", "hasher", "crops"])
+@pytest.mark.parametrize("table", ["excluded", "aliases", "hasher", "crops"])
 def test_rows_that_are_gone_are_missed(library, table):
     change(library, f"DELETE FROM {table}")
     assert any("not as they were written" in problem.what for problem in check(library))

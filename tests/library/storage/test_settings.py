@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from facehash.index.base import Space
 from facehash.library.storage.database import DamagedLibraryError, Database, LibraryError
 from facehash.library.storage.schema import migrate
 from facehash.library.storage.settings import Settings, agree, read_settings, write_settings
+from facehash.vectors import Space
 
 VECTORS = Settings("yunet", "yunet 0.7", "sface", "sface 0ba9", "cosine", 128, "arcface112", 112)
 

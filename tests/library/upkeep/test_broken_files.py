@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from data.orl import find_orl
-from facehash.library.query import makers
+from facehash import pipeline
 from tests.helpers.face_data import weights_dir
 from tests.helpers.facehash_command import facehash
 from tests.helpers.privileges import ordinary_rights
@@ -68,7 +68,9 @@ def folder(tmp_path):
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Run a command about the library as somebody who may not read everything."""
-    monkeypatch.setattr(makers, "make_embedder", lambda *_, **__: fakes.make_embedder("cosine:12"))
+    monkeypatch.setattr(
+        pipeline, "make_embedder", lambda *_, **__: fakes.make_embedder("cosine:12")
+    )
     monkeypatch.setenv("FACEHASH_WEIGHTS", str(weights_dir()))
 
     def run(command, *words):
