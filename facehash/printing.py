@@ -1,9 +1,16 @@
-"""What comes from files and people, made fit to be printed."""
+"""What is printed: text from files and people made safe for a terminal, and progress bars."""
 
 from __future__ import annotations
 
 import reprlib
+import shlex
+import sys
 import unicodedata
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _BRIEF = reprlib.Repr()
@@ -12,9 +19,9 @@ _BRIEF.maxstring = _BRIEF.maxother = _BRIEF.maxlong = 200
 
 
 def printable(value: object) -> str:
-    """Return text without what could move a terminal's cursor or change its colours.
+    """Replace every character that could move a terminal's cursor or change its colors.
 
-    Spaces of every width stay: names of files have them, and could not be copied otherwise.
+    Spaces of every width stay: file names contain them, and a name must remain copyable.
     """
     return "".join(
         one if one.isprintable() or unicodedata.category(one) == "Zs" else _REPLACEMENT
@@ -23,8 +30,61 @@ def printable(value: object) -> str:
 
 
 def brief(value: object) -> str:
-    """Return `repr` of a value, of much of it only a part.
+    """Return `repr` of a value, shortened.
 
-    Lists that name each other over and over are small in a file and endless as text.
+    Lists that refer to each other repeatedly are small in a file and endless as text.
     """
     return _BRIEF.repr(value)
+
+
+def quoted(path: object) -> str:
+    """Return a path as one word of a shell command, for commands that the user is to run.
+
+    Example:
+        >>> print("facehash check --library", quoted("My photos"))
+        facehash check --library 'My photos'
+    """
+    return shlex.quote(printable(path))
+
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class _Lines:
+    """A stream for a bar: each redrawing becomes a line, without carriage returns."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        if line := text.replace("\r", "").strip():
+            self._stream.write(f"{line}\n")
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+def progress(items: Iterable[Any] | None = None, *, shown: bool = True, **options: Any) -> tqdm[Any]:
+    """Return a `tqdm` bar on stderr.
+
+    On a terminal it redraws itself. Elsewhere, in a log say, it prints a line every 10 seconds,
+    and nothing at all for work that takes less.
+
+    Args:
+        items: What to iterate over; None for a bar that is updated by hand.
+        shown: False hides the bar.
+        **options: Other arguments of `tqdm`, such as `total`, `desc` and `unit`.
+    """
+    # Imported here: a command's --help needs no bar.
+    from tqdm import tqdm
+
+    if not sys.stderr.isatty():
+        options |= {
+            "file": _Lines(sys.stderr),
+            "mininterval": _SECONDS_BETWEEN_LINES,
+            "maxinterval": 2 * _SECONDS_BETWEEN_LINES,
+            "delay": _SECONDS_BETWEEN_LINES,
+            "miniters": 1,
+            "ncols": 100,
+        }
+    return tqdm(items, disable=not shown, **options)
