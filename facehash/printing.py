@@ -64,7 +64,9 @@ class _Lines:
         self._stream.flush()
 
 
-def progress(items: Iterable[Any] | None = None, *, shown: bool = True, **options: Any) -> tqdm[Any]:
+def progress(
+    items: Iterable[Any] | None = None, *, shown: bool = True, **options: Any
+) -> tqdm[Any]:
     """Return a `tqdm` bar on stderr.
 
     On a terminal it redraws itself. Elsewhere, in a log say, it prints a line every 10 seconds,
