@@ -1,28 +1,32 @@
-# Every target makes .venv by itself. PYTHON chooses the interpreter: 3.11, 3.12 or 3.13.
+# Every target creates .venv by itself. PYTHON selects the interpreter: 3.11, 3.12 or 3.13.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Which of them make test-backends tries, each in a process of its own.
+# The backends that make test-backends tries, each in its own process.
 BACKENDS ?= tensorflow jax torch
+BACKENDS_EXTRA ?= backends
+LEARNING_TESTS := tests/learning tests/embedders/test_keras_model.py tests/embedders/test_run.py
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo notebooks test test-backends fuzz lint bench clean help
+.PHONY: demo notebooks test test-full test-backends test-all fuzz lint bench clean help
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo   train and score DDH on 400 faces, a few minutes from nothing"
-	@echo "make notebooks   open the notebooks in Jupyter"
-	@echo "make test   the tests"
+	@echo "make demo            train and score DDH on 400 faces, a few minutes from nothing"
+	@echo "make notebooks       open the notebooks in Jupyter"
+	@echo "make test            the tests, a few minutes"
+	@echo "make test-all        make test, test-full and test-backends"
+	@echo "make test-full       the slow tests: every kill point, notebooks, a minute of fuzzing, ..."
 	@echo "make test-backends   the learning tests on TensorFlow, JAX and PyTorch, one after another"
-	@echo "make fuzz   readers of files from outside, ten minutes of mutated files; new examples elsewhere"
-	@echo "make lint   ruff, mypy, import-linter"
-	@echo "make bench  the benchmarks, into benchmarks/results"
+	@echo "make fuzz            ten minutes of mutated files for every reader, with new examples"
+	@echo "make lint            ruff, mypy, import-linter"
+	@echo "make bench           the benchmarks that need no data, into benchmarks/results"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("facehash needs Python 3.11 to 3.13, %s is %d.%d; try: make PYTHON=python3.12" % (sys.executable, *v))'
 	$(PYTHON) -m venv $(VENV)
 
-# One stamp for each set of packages, so that the demo does not wait for what only tests need.
+# One stamp per set of packages, so that the demo does not wait for what only tests need.
 $(VENV)/.installed-%: setup.cfg pyproject.toml | $(BIN)/python
 	$(PIP) -e '.[$*]'
 	@touch $@
@@ -38,16 +42,21 @@ notebooks: $(VENV)/.installed-notebooks
 	$(BIN)/jupyter lab notebooks
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not full"
+
+test-full: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m full
 
 # For a PyTorch without CUDA, gigabytes smaller on Linux, see docs/backends.md.
-test-backends: $(VENV)/.installed-test $(VENV)/.installed-backends
+test-backends: $(VENV)/.installed-test $(VENV)/.installed-$(BACKENDS_EXTRA)
 	@set -e; for backend in $(BACKENDS); do \
-		echo "tests/learning on $$backend"; \
-		KERAS_BACKEND=$$backend $(BIN)/python -m pytest tests/learning; \
+		echo "the learning tests on $$backend"; \
+		KERAS_BACKEND=$$backend $(BIN)/python -m pytest $(LEARNING_TESTS); \
 	done
 
-# What it finds becomes a test of its own, the file's bytes in it.
+test-all: test-backends test-full test
+
+# Whatever it finds becomes a test of its own that contains the file's bytes.
 fuzz: $(VENV)/.installed-test
 	FACEHASH_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/end_to_end/test_fuzz.py --capture=no
 	FACEHASH_FUZZ_SECONDS=0 $(BIN)/python -m pytest -m hypothesis --ignore tests/end_to_end/test_fuzz.py
@@ -58,8 +67,7 @@ lint: $(VENV)/.installed-test $(VENV)/.installed-lint
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# JAX and PyTorch are among the options that are compared.
-bench: $(VENV)/.installed-test $(VENV)/.installed-backends
+bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.evaluation
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.data
