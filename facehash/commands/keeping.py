@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import typer
@@ -11,6 +12,8 @@ from facehash.commands.arguments import LibraryOption, counted, in_words, named
 from facehash.errors import InputError
 from facehash.library.storage.lock import writing
 from facehash.printing import printable
+
+log = logging.getLogger(__name__)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -24,9 +27,12 @@ def forget(
     person: str | None = typer.Option(None, help="Everything about somebody of this name."),
     photo: Path | None = typer.Option(None, help="A photo, or all photos in a folder."),
     face: list[int] = typer.Option([], help="A face, by the number after # in a search."),
-    again: bool = typer.Option(
-        False, "--again", help="Let the next index of the folder bring the photos back."
+    allow_reindex: bool = typer.Option(
+        False,
+        "--allow-reindex",
+        help="Let the next index of the folder add the photos again.",
     ),
+    again: bool = typer.Option(False, "--again", hidden=True),
 ) -> int:
     """Delete faces, names and pictures from a library so that no byte of them is left in it.
 
@@ -40,13 +46,16 @@ def forget(
 
     if (person is not None) + (photo is not None) + bool(face) != 1:
         raise InputError("give one of --person, --photo and --face")
+    if again:
+        log.warning("--again is deprecated and will be removed in 0.3.0; use --allow-reindex")
+        allow_reindex = True
     with Store.open(library) as store, writing(library, "forget"):
         if person is not None:
-            gone = forget_person(store, person, again)
+            gone = forget_person(store, person, allow_reindex)
         elif photo is not None:
-            gone = forget_photo(store, photo, again)
+            gone = forget_photo(store, photo, allow_reindex)
         else:
-            gone = forget_faces(store, face, again)
+            gone = forget_faces(store, face, allow_reindex)
     print(f"forgotten: {counted(gone.faces, 'face')}, {counted(gone.photos, 'photo')}")
     if gone.left:
         print(

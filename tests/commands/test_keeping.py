@@ -20,6 +20,15 @@ def test_forgetting_says_what_is_gone_and_what_stays(facehash, library, photos):
     assert out.startswith("forgotten: 1 face, 0 photos\n1 photo and where it lies remain")
 
 
+@pytest.mark.parametrize("option", ["--allow-reindex", "--again"])
+def test_a_forgotten_photo_may_be_indexed_again_with_one_option(
+    facehash, library, index, option, caplog
+):
+    assert facehash("forget", "--person", "Ann", option, "--library", library)[0] == 0
+    assert ("use --allow-reindex" in caplog.text) == (option == "--again")
+    assert index().photos == 2
+
+
 def test_one_thing_is_forgotten_at_a_time(facehash, library):
     for words in ((), ("--person", "Ann", "--face", "1")):
         code, _, err = facehash("forget", *words, "--library", library)

@@ -3,8 +3,8 @@
 SQLite overwrites what is deleted (``secure_delete``), the file is then written anew without gaps
 (``VACUUM``), its log is cut to nothing, and the index files are made again. What the file system
 or the drive keeps of earlier versions, and backups, are beyond this program's reach. The photos
-themselves are not touched; their digests are kept, unless `again` is said, so that the next run
-over the folder does not bring them back.
+themselves are not touched; their digests are kept, unless `allow_reindex` is given, so that the
+next run over the folder does not bring them back.
 
 Out of the database comes first, with a note in it that the disk is not wiped yet: whoever writes
 next makes up for a run that was stopped in between.
@@ -47,13 +47,13 @@ class Forgotten:
     left: int
 
 
-def forget_person(store: Store, name: str, again: bool = False) -> Forgotten:
+def forget_person(store: Store, name: str, allow_reindex: bool = False) -> Forgotten:
     """Forget somebody: the faces, the name and earlier names, and photos of nobody else.
 
     Args:
         store: The library, held for writing.
         name: Who.
-        again: Let the next run over the folder bring the photos back.
+        allow_reindex: Let the next run over the folder bring the photos back.
 
     Raises:
         LibraryError: There is nobody of that name.
@@ -65,16 +65,16 @@ def forget_person(store: Store, name: str, again: bool = False) -> Forgotten:
         rows = store.database.rows("SELECT id FROM faces WHERE person_id = ?", (person,))
         return Deletion(faces=[face for (face,) in rows])
 
-    return _forget(store, f"person {name}", find, again)
+    return _forget(store, f"person {name}", find, allow_reindex)
 
 
-def forget_faces(store: Store, face_ids: Sequence[int], again: bool = False) -> Forgotten:
+def forget_faces(store: Store, face_ids: Sequence[int], allow_reindex: bool = False) -> Forgotten:
     """Forget some faces, and photos on which there is no other.
 
     Args:
         store: The library, held for writing.
         face_ids: The faces, as a search shows them.
-        again: Let the next run over the folder bring the photos back.
+        allow_reindex: Let the next run over the folder bring the photos back.
 
     Raises:
         LibraryError: No such face.
@@ -85,16 +85,16 @@ def forget_faces(store: Store, face_ids: Sequence[int], again: bool = False) -> 
         store.faces(face_ids)
         return Deletion(faces=[int(face) for face in face_ids])
 
-    return _forget(store, f"faces {sorted(face_ids)}", find, again)
+    return _forget(store, f"faces {sorted(face_ids)}", find, allow_reindex)
 
 
-def forget_photo(store: Store, path: Path, again: bool = False) -> Forgotten:
+def forget_photo(store: Store, path: Path, allow_reindex: bool = False) -> Forgotten:
     """Forget a photo, or all photos in a folder, with their copies elsewhere.
 
     Args:
         store: The library, held for writing.
         path: A file or folder, which need not exist any more.
-        again: Let the next run over the folder bring it back.
+        allow_reindex: Let the next run over the folder bring it back.
 
     Raises:
         LibraryError: The library has no such photo.
@@ -113,7 +113,7 @@ def forget_photo(store: Store, path: Path, again: bool = False) -> Forgotten:
             paths=[path for photo, path in rows if photo is None],
         )
 
-    return _forget(store, f"photo {full}", find, again)
+    return _forget(store, f"photo {full}", find, allow_reindex)
 
 
 class PendingEraseError(LibraryError):
@@ -183,7 +183,9 @@ class Deletion(NamedTuple):
     paths: Sequence[bytes] = ()
 
 
-def _forget(store: Store, request: str, find: Callable[[], Deletion], again: bool) -> Forgotten:
+def _forget(
+    store: Store, request: str, find: Callable[[], Deletion], allow_reindex: bool
+) -> Forgotten:
     """Delete what `find` finds; where it is gone already, wipe what the same request had left."""
     database = store.database
     digest = hashlib.sha256(os.fsencode(request)).digest()
@@ -208,7 +210,7 @@ def _forget(store: Store, request: str, find: Callable[[], Deletion], again: boo
             if not database.value("SELECT count(*) FROM faces WHERE photo_id = ?", (photo,))
         }
         photos = _single(sorted(empty | set(doomed.photos)))
-        if not again:
+        if not allow_reindex:
             database.run_many(
                 "INSERT OR IGNORE INTO excluded SELECT digest FROM photos WHERE id = ?", photos
             )

@@ -26,7 +26,7 @@ FIXES: dict[Cure, str] = {
     "rebuild": "facehash rebuild cures it",
     "reindex": "facehash index, over the folders that were indexed, cures it",
     "rename": "facehash people name NAME FACE cures it",
-    "reread": "facehash forget --photo PHOTO --again and facehash index again, read it anew",
+    "reread": "facehash forget --photo PHOTO --allow-reindex, then facehash index, cures it",
     "restore": "nothing here cures it: take a backup, or index the photos into a new library",
 }
 

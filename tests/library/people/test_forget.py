@@ -52,7 +52,7 @@ def test_what_was_forgotten_does_not_come_back_unless_asked_for(store, index, as
     assert ask("SELECT count(*) FROM people WHERE name = 'Cy'") == [(0,)]
     report = index(names="folders", bring_back=True)
     assert (report.excluded, report.photos) == (0, 2)
-    forget_person(store, "Cy", again=True)
+    forget_person(store, "Cy", allow_reindex=True)
     assert index(names="folders").photos == 2
 
 

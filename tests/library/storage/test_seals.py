@@ -45,7 +45,7 @@ def change(directory, *statements):
 
 
 def read_again(store, index, photos):
-    forget_photo(store, photos / "Bo" / "0.png", again=True)
+    forget_photo(store, photos / "Bo" / "0.png", allow_reindex=True)
     index(names="folders")
 
 
