@@ -23,5 +23,5 @@ def test_other_shapes_and_dtypes_are_refused(faces):
 
 def test_a_row_that_is_no_vector_is_refused():
     check_finite(np.zeros((2, 3), np.float32), "net")
-    with pytest.raises(InputError, match="net: the network returned values that are no numbers"):
+    with pytest.raises(InputError, match="net: the network returned values that are not finite"):
         check_finite(np.array([[1, np.nan]], np.float32), "net")

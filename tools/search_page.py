@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from data.orl import find_orl
-from facehash.library.ingest.index import index_folder
+from facehash.library.ingest.update import index_folder
 from facehash.library.people.people import name_faces
 from facehash.library.query.library import open_library
 from facehash.library.storage.lock import writing

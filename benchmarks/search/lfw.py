@@ -30,7 +30,7 @@ from facehash.bench.plot import write_tradeoff
 from facehash.bench.run import Plan, bench
 from facehash.bench.table import format_bench
 from facehash.files import write_json
-from facehash.library.ingest.index import index_folder
+from facehash.library.ingest.update import index_folder
 from facehash.library.storage.records import path_of
 from facehash.library.storage.store import Store
 from facehash.runs.directory import RunDirectory

@@ -15,7 +15,7 @@ from facehash.hamming.search import Histograms
 from facehash.hashing import HASHERS, LinearHash
 from facehash.index.base import Found
 from facehash.index.exact import ExactIndex
-from facehash.index.rerank import ShortlistIndex, nearest_of
+from facehash.index.rerank import RerankIndex, rerank
 from facehash.vectors import Ids, Rows, Space
 
 Search = Callable[[Rows, int], Found]
@@ -129,7 +129,7 @@ def by_shortlist(
     """
     faces = trials.faces
     start = time.perf_counter()
-    index = ShortlistIndex(faces.rows, codes, np.arange(len(faces)), faces.space, hasher, length)
+    index = RerankIndex(faces.rows, codes, np.arange(len(faces)), faces.space, hasher, length)
     seconds = fitting + time.perf_counter() - start
     asked = faces.rows[trials.asked]
     chosen = that_count(trials, index.choose, asked, length)
@@ -138,7 +138,7 @@ def by_shortlist(
         yield rank_shortlist(trials, codes, hasher.bits, chosen)
 
     def nearest(k: int) -> Ids:
-        found = nearest_of(faces.rows, asked, chosen, faces.space).ids[:, :k]
+        found = rerank(faces.rows, asked, chosen, faces.space).ids[:, :k]
         return np.pad(found, ((0, 0), (0, k - found.shape[1])), constant_values=-1)
 
     return Way(

@@ -58,7 +58,7 @@ def index(
     Example: facehash index DIR --library lib --names folders
     """
     # Here and not above: the help of any command would wait for what this one needs.
-    from facehash.library.ingest.index import index_folder
+    from facehash.library.ingest.update import index_folder
     from facehash.pipeline import pipelines
 
     report = index_folder(
@@ -71,7 +71,7 @@ def index(
         seed=seed,
         workers=workers,
         retry=retry,
-        bring_back=include_forgotten,
+        include_forgotten=include_forgotten,
         make_pipeline=pipelines(weights_dir),
     )
     _tell(report, library)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from facehash import methods
 from facehash.embedders.base import check_faces
-from facehash.embedders.keras_backend import start_keras
 from facehash.errors import InputError
 from facehash.images.alignment import Crop
+from facehash.learning.backend import start_any_backend
 from facehash.vectors import Metric, check_finite, unit_rows
 from facehash.weights.files import find_weights
 
@@ -124,7 +124,7 @@ def load_keras_embedder(path: Path, **options: Any) -> KerasModel:
     Raises:
         InputError: No such file, not loadable, or not a model of one image and one vector.
     """
-    start_keras()
+    start_any_backend()
     from facehash.learning.hash_model import HashModel
     from facehash.learning.model_files import load_model_file
 
@@ -155,7 +155,7 @@ def load_application(
         InputError: The weights are missing or damaged; nothing is ever embedded by random ones.
     """
     weights = find_weights(name, weights_dir)
-    start_keras()
+    start_any_backend()
     import keras
 
     make, usual = {

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from facehash import methods
 from facehash.embedders.base import check_faces
-from facehash.embedders.keras_backend import start_keras
 from facehash.images.alignment import CROPS, Crop
+from facehash.learning.backend import start_any_backend
 from facehash.runs.directory import RunDirectory, RunError
 from facehash.vectors import Metric
 
@@ -88,7 +88,7 @@ def load_run(path: Path) -> HashRun:
             raise RunError(f"{path}: not finished; the train.py command that began it goes on")
     elif not path.exists():
         raise RunError(f"{path}: no such run")
-    start_keras(backend)
+    start_any_backend(backend)
     model = methods.load(file)
     with file.open("rb") as opened:
         sha256 = hashlib.file_digest(opened, "sha256").hexdigest()

@@ -12,7 +12,7 @@ from facehash.index.exact import ExactIndex, vector_distances
 from facehash.vectors import Ids, IndexRowsError, Rows, Space, unit_rows
 
 
-class ShortlistIndex:
+class RerankIndex:
     """Finds the rows whose codes are nearest, and of these the k nearest by their vectors.
 
     It reads bits / 8 bytes of every row, and vectors of the shortlist only; what is not on the
@@ -60,7 +60,7 @@ class ShortlistIndex:
         check_k(k)
         queries = self._prepare(queries, "queries")
         chosen = self.choose(queries, self._length).ids
-        distances, positions = nearest_of(self._rows, queries, chosen, self.space)
+        distances, positions = rerank(self._rows, queries, chosen, self.space)
         return Found(distances[:, :k], self._ids[positions[:, :k]])
 
     def choose(self, queries: Rows, k: int) -> Found:
@@ -77,7 +77,7 @@ class ShortlistIndex:
         return unit_rows(checked) if self.space.metric == "cosine" else checked
 
 
-def nearest_of(
+def rerank(
     rows: NDArray[np.float32], queries: NDArray[np.float32], chosen: Ids, space: Space
 ) -> Found:
     """Put chosen rows in order by their distance from each query.

@@ -63,6 +63,29 @@ def start_backend(name: str) -> None:
     keras.config.set_floatx("float32")
 
 
+def start_any_backend(preferred: str | None = None) -> None:
+    """Import Keras on any backend: a trained model computes the same embeddings on each.
+
+    A backend that already runs in this process wins over the environment variable KERAS_BACKEND,
+    which wins over `preferred`, which wins over TensorFlow.
+
+    Args:
+        preferred: The backend that the model was trained on; ignored where it is not installed.
+
+    Raises:
+        InputError: KERAS_BACKEND names a backend that is unknown or not installed.
+    """
+    if "keras" in sys.modules:
+        import keras
+
+        start_backend(keras.backend.backend())
+        return
+    installed = preferred is not None and importlib.util.find_spec(preferred) is not None
+    start_backend(
+        choose_backend(os.environ.get("KERAS_BACKEND") or (preferred if installed else None))
+    )
+
+
 @contextlib.contextmanager
 def _native_stderr_held_back() -> Iterator[None]:
     """Keep what native code writes to stderr off the terminal, unless something fails.

@@ -162,7 +162,7 @@ def test_a_model_of_two_pictures_is_refused(tmp_path):
 def test_a_network_that_returns_nan_is_refused(faces):
     model = tiny_model()
     model.layers[-1].bias.assign(np.full(5, np.nan))
-    with pytest.raises(InputError, match="values that are no numbers"):
+    with pytest.raises(InputError, match="values that are not finite"):
         KerasModel(model, "tiny", "0" * 64).embed(faces)
 
 

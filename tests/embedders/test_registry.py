@@ -90,4 +90,4 @@ def test_a_crop_that_the_model_did_not_learn_from_is_warned_of(crop, detector, w
 def test_yunet_gives_what_aligned_crops_need():
     yunet = make_detector("yunet", weights_dir())
     assert crop_warning(yunet, Expecting("arcface112")) is None
-    assert "'whole' takes pictures as they are" in crop_warning(yunet, Expecting("none"))
+    assert "use --detector whole" in crop_warning(yunet, Expecting("none"))

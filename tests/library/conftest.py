@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facehash.library.ingest.index import index_folder
+from facehash.library.ingest.update import index_folder
 from facehash.library.storage.store import Store
 from tests.helpers.facehash_command import facehash
 from tests.library import fakes

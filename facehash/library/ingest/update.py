@@ -1,38 +1,170 @@
-"""One run over a folder: what is new is read, what is gone taken out, the rest follows."""
+"""Bring a library up to date with a folder of photos: ``facehash index``."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import hashlib
+import logging
 import os
 import time
 from collections import Counter
 from pathlib import Path
 
-from tqdm import tqdm
-
 from facehash.embedders.base import Embedder
-from facehash.errors import Interrupted
+from facehash.errors import InputError, Interrupted
 from facehash.files import FileInUseError
 from facehash.hashing import LinearHash
-from facehash.images.scan import FileState, Scan
+from facehash.images.scan import FileState, Scan, scan
 from facehash.library.derived.arrays import refresh_index, spaces
-from facehash.library.derived.codes import fit_codes, read_hasher
+from facehash.library.derived.codes import fit_codes, parse_codes, read_hasher
 from facehash.library.ingest.batch import Batch
 from facehash.library.ingest.read import ReadOptions, ReadPhoto
 from facehash.library.ingest.report import IndexReport
 from facehash.library.ingest.workers import read_photos
-from facehash.library.people.names import Names, apply_names, without_face
+from facehash.library.people.forget import PendingEraseError, finish_forgetting
+from facehash.library.people.names import Names, apply_names, parse_names, without_face
 from facehash.library.storage.database import LibraryError
+from facehash.library.storage.lock import writing
+from facehash.library.storage.outside import DATABASE
 from facehash.library.storage.records import UNDER, UnreadFile, bytes_of, path_of, under
-from facehash.library.storage.settings import Settings
+from facehash.library.storage.settings import Settings, agree, read_settings, write_settings
 from facehash.library.storage.store import Store
-from facehash.pipeline import PipelineSpec
+from facehash.pipeline import FacePipeline, MakePipeline, PipelineSpec, default_pipeline
+from facehash.printing import progress as progress_bar
+from facehash.printing import quoted
+
+log = logging.getLogger(__name__)
+
+DEFAULT_DETECTOR = "yunet"
+DEFAULT_EMBEDDER = "sface"
 
 
-class Update:
-    """One run over a folder: read what is new, then let the rest of the library follow."""
+def index_folder(
+    folder: Path,
+    directory: Path,
+    *,
+    detector: str | None = None,
+    embedder: str | None = None,
+    names: str = "none",
+    codes: str | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    retry: bool = False,
+    include_forgotten: bool = False,
+    progress: bool = True,
+    make_pipeline: MakePipeline = default_pipeline,
+) -> IndexReport:
+    """Bring a library up to date with a folder; unchanged files are not read again.
+
+    Photos are stored in batches, so that the next run resumes one that was killed.
+
+    Args:
+        folder: Folder of photos, searched recursively.
+        directory: The library; created if it does not exist.
+        detector: Name of the detector. Default: the library's (``yunet`` for a new library).
+        embedder: Name of the embedder. Default: the library's (``sface`` for a new library).
+        names: ``folders``, ``csv:FILE``, or ``none``, which leaves names unchanged.
+        codes: ``lsh:BITS`` or ``itq:BITS``, computed from the vectors. Default: the library's.
+        seed: Seed of the codes.
+        workers: Number of processes that read photos. Default: one per processor; 1 reads in this
+            process.
+        retry: Read photos again that could not be read before.
+        include_forgotten: Also read photos that were forgotten.
+        progress: Show a progress bar.
+        make_pipeline: Turns the names of a detector and an embedder into a `PipelineSpec`.
+
+    Returns:
+        What the run did.
+
+    Raises:
+        LibraryError: The library was made with another detector, embedder or codes, is damaged,
+            or the directory is no library.
+        FileInUseError: Another process writes to the library.
+        InputError: An invalid folder, list of names or option.
+        Interrupted: Ctrl-C; the photos stored so far are kept.
+
+    Example:
+        >>> report = index_folder(Path("photos"), Path("lib"), names="folders")  # doctest: +SKIP
+        >>> report.photos, report.faces  # doctest: +SKIP
+        (400, 412)
+    """
+    start = time.monotonic()
+    if workers is not None and workers < 1:
+        raise InputError(f"workers must be at least 1, got {workers}")
+    found = scan(folder, without=directory)
+    folder = Path(os.path.realpath(folder))
+    names_source = parse_names(names, folder)
+    spec = make_pipeline(*_pipeline_names(directory, detector, embedder))
+    pipeline = FacePipeline.create(spec)
+    wanted = _settings_of(spec, pipeline, codes, seed)
+    with Store.create(directory) as store, writing(directory, "index"):
+        try:
+            finish_forgetting(store)
+        except PendingEraseError as error:
+            log.warning(error)
+        settings = _agree_on_settings(store, wanted)
+        update = _Update(store, settings, pipeline.embedder, spec, folder, found)
+        if include_forgotten:
+            store.database.run("DELETE FROM excluded")
+        update.read(workers or os.cpu_count() or 1, retry, progress)
+        return update.finish(names_source, start)
+
+
+def _pipeline_names(directory: Path, detector: str | None, embedder: str | None) -> tuple[str, str]:
+    """Return the names of detector and embedder: as given, the library's, or the defaults."""
+    stored = None
+    if (directory / DATABASE).exists():
+        with Store.open(directory) as store:
+            stored = read_settings(store.database)
+    return (
+        detector or (stored.detector if stored else DEFAULT_DETECTOR),
+        embedder or (stored.embedder if stored else DEFAULT_EMBEDDER),
+    )
+
+
+def _settings_of(
+    spec: PipelineSpec, pipeline: FacePipeline, codes: str | None, seed: int
+) -> Settings:
+    """Return the settings of a library that this pipeline fills."""
+    embedder = pipeline.embedder
+    if codes and embedder.metric == "hamming":
+        raise InputError(f"--codes {codes}: {embedder.identity} already produces codes")
+    return Settings(
+        spec.detector,
+        pipeline.detector.identity,
+        spec.embedder,
+        embedder.identity,
+        embedder.metric,
+        embedder.dimension,
+        embedder.crop,
+        embedder.side,
+        parse_codes(codes, embedder.dimension) if codes else None,
+        seed,
+    )
+
+
+def _agree_on_settings(store: Store, wanted: Settings) -> Settings:
+    """Store and return the settings of the library, or refuse those that contradict it."""
+    stored = read_settings(store.database)
+    if stored is not None:
+        agree(stored, wanted, store.directory)
+        new_codes = wanted.codes not in (None, stored.codes)
+        if new_codes and read_hasher(store.database, stored) is not None:
+            raise LibraryError(
+                f"{store.directory}: made with the codes {stored.codes} (seed {stored.seed}), not "
+                f"{wanted.codes}; omit --codes, or give another --library"
+            )
+        # Detector and embedder may have new names: a model file of the same content that moved.
+        chosen = wanted if new_codes else stored
+        wanted = dataclasses.replace(wanted, codes=chosen.codes, seed=chosen.seed)
+    with store.database.transaction():
+        write_settings(store.database, wanted)
+    return wanted
+
+
+class _Update:
+    """One run over a folder: read new files, then bring the rest of the library up to date."""
 
     def __init__(
         self,
@@ -48,104 +180,102 @@ class Update:
         self.hasher: LinearHash | None = read_hasher(store.database, settings)
         self.counts: Counter[str] = Counter()
         self.unread: list[UnreadFile] = []
-        self.gone: set[Path] = set()
-        self.known_again: set[bytes] = set()
+        self.missing: set[Path] = set()
+        # Digests: every content read in this run, and those that the library already had.
         self.seen: set[bytes] = set()
-        bad = "SELECT digest, reason, detail FROM photos WHERE reason IS NOT NULL"
-        self.bad: dict[bytes, tuple[str, str]] = {
-            digest: (reason, detail or "") for digest, reason, detail in store.database.rows(bad)
+        self.known: set[bytes] = set()
+        query = "SELECT digest, reason, detail FROM photos WHERE reason IS NOT NULL"
+        self.failures: dict[bytes, tuple[str, str]] = {
+            digest: (reason, detail or "") for digest, reason, detail in store.database.rows(query)
         }
 
     def read(self, workers: int, retry: bool, progress: bool) -> None:
-        """Read, embed and store what is new."""
+        """Read, embed and store new and changed files."""
         if retry:
-            self._drop_failed()
+            self._delete_failures()
         jobs = self._jobs()
-        excluded = {one for (one,) in self.store.database.rows("SELECT digest FROM excluded")}
-        settings = self.settings
-        options = ReadOptions(self.spec, settings.crop, settings.side, self.embedder.light)
+        workers = min(workers, max(1, len(jobs)))
+        excluded = {digest for (digest,) in self.store.database.rows("SELECT digest FROM excluded")}
+        options = ReadOptions(
+            self.spec, self.settings.crop, self.settings.side, self.embedder.light
+        )
         batch = Batch(self.store, self.embedder, self.settings, self.hasher)
-        photos = read_photos(jobs, options, self.store.digests(), min(workers, max(1, len(jobs))))
+        photos = read_photos(jobs, options, self.store.digests(), workers)
+        bar = progress_bar(
+            total=len(jobs), desc="indexing", unit=" photos", delay=1, shown=progress
+        )
         try:
-            with (
-                contextlib.closing(photos),
-                tqdm(
-                    total=len(jobs),
-                    desc="indexing",
-                    unit=" photos",
-                    disable=None if progress else True,
-                    delay=1,
-                ) as bar,
-            ):
+            with contextlib.closing(photos), bar:
                 for photo in photos:
                     if photo.digest in excluded:
                         self.counts["excluded"] += 1
                     else:
-                        self._take(photo, batch)
-                    bar.update()
+                        self._add(photo, batch)
                     rate = batch.faces / max(bar.format_dict["elapsed"], 1e-3)
                     bar.set_postfix_str(f"{rate:.1f} faces/s", refresh=False)
+                    bar.update()
                 batch.flush()
         except KeyboardInterrupt:
             raise Interrupted(
                 f"interrupted; {batch.stored} new photos are in {self.store.directory}, "
-                "and the same command goes on from there"
+                "and the same command continues from there"
             ) from None
         self.counts["photos"], self.counts["faces"] = batch.photos, batch.faces
         self.counts["without_faces"] = batch.without_faces
         self.unread += batch.failed
 
     def _jobs(self) -> list[tuple[Path, FileState]]:
-        """List the files that are new or look changed, and note those that are gone."""
-        known = self.store.files_under(self.folder)
-        if known and not self.found.files:
+        """List files that are new or look changed, and note those that are gone."""
+        stored = self.store.files_under(self.folder)
+        if stored and not self.found.files:
             raise LibraryError(
-                f"{self.folder}: no photos there any more, but the library has {len(known)} of "
-                "them; is a drive missing? (facehash forget --photo FOLDER takes them out)"
+                f"{self.folder}: contains no photos any more, but the library has {len(stored)} "
+                "from there; is a drive missing? To remove them: facehash forget "
+                f"--photo {quoted(self.folder)} --library {quoted(self.store.directory)}"
             )
-        self.gone = {
+        self.missing = {
             path
-            for path in known.keys() - self.found.files.keys()
+            for path in stored.keys() - self.found.files.keys()
             if not any(path.is_relative_to(folder) for folder in self.found.closed)
         }
         jobs = [
             (path, state)
             for path, state in self.found.files.items()
-            if known.get(path) != (state, True)
+            if stored.get(path) != (state, True)
         ]
         self.counts["unchanged"] = len(self.found.files) - len(jobs)
         return jobs
 
-    def _take(self, photo: ReadPhoto, batch: Batch) -> None:
-        """Count what was read, and hand it on to be embedded and stored."""
+    def _add(self, photo: ReadPhoto, batch: Batch) -> None:
+        """Count a file that was read, and pass it on to be embedded and stored."""
         if photo.reason == "missing":
-            self.gone.add(photo.path)
+            self.missing.add(photo.path)
             return
         if photo.reason == "crashed":
-            # Known by its content, it does not crash the next run again.
+            # With its digest stored, it does not crash a worker of the next run.
             with contextlib.suppress(OSError), photo.path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").digest()
                 photo = dataclasses.replace(photo, digest=digest)
         if photo.digest in self.seen:
-            # Two workers have read copies of it at once.
+            # Two workers have read copies of it at the same time.
             photo = dataclasses.replace(photo, faces=(), crops=None, reason=None, known=True)
         if photo.digest is not None:
             self.seen.add(photo.digest)
         if photo.reason is not None:
-            why = (photo.reason, photo.detail or "")
-            self.unread.append(UnreadFile(photo.path, *why))
+            failure = (photo.reason, photo.detail or "")
+            self.unread.append(UnreadFile(photo.path, *failure))
             if photo.digest is not None:
-                self.bad[photo.digest] = why
+                self.failures[photo.digest] = failure
         elif photo.known and photo.digest is not None:
-            self.known_again.add(photo.digest)
-            if photo.digest in self.bad:
-                self.unread.append(UnreadFile(photo.path, *self.bad[photo.digest]))
+            self.known.add(photo.digest)
+            if photo.digest in self.failures:
+                self.unread.append(UnreadFile(photo.path, *self.failures[photo.digest]))
             else:
                 self.counts["same_content"] += 1
         batch.add(photo)
 
-    def _drop_failed(self) -> None:
-        """Let go of what could not be read, so that it is new again."""
+    def _delete_failures(self) -> None:
+        """Delete the records of files that could not be read, so that they count as new."""
         with self.store.database.transaction():
             self.store.database.run(
                 "DELETE FROM photos WHERE reason IS NOT NULL AND id IN "  # noqa: S608
@@ -157,30 +287,18 @@ class Update:
                 under(self.folder),
             )
 
-    def _moved_here(self) -> set[Path]:
-        """Return files elsewhere that are gone and whose content was found here."""
-        return {
-            path
-            for digest in self.known_again
-            for (stored,) in self.store.database.rows(
-                "SELECT path FROM paths JOIN photos ON photos.id = photo_id WHERE digest = ?",
-                (digest,),
-            )
-            if not os.path.lexists(path := path_of(stored))
-        }
-
-    def finish(self, source: Names, start: float) -> IndexReport:
-        """Take out what is gone; make codes, names and index files follow."""
-        gone = self.gone | self._moved_here()
-        known = {path for path in gone if self._is_stored(path)}
-        # Also without any: photos whose file now holds another content are gone as well.
-        self.store.remove_files(known)
-        named = apply_names(self.store, self.folder, source)
+    def finish(self, names: Names, start: float) -> IndexReport:
+        """Remove files that are gone; update names, codes and index arrays."""
+        missing = self.missing | self._moved_here()
+        removed = {path for path in missing if self._is_stored(path)}
+        # Even without any: this also removes photos whose file now holds another content.
+        self.store.remove_files(removed)
+        named = apply_names(self.store, self.folder, names)
         had_codes = self.hasher is not None
         if not had_codes:
             self.hasher = fit_codes(self.store, self.settings)
         refresh_index(self.store, spaces(self.settings, self.hasher is not None))
-        with contextlib.suppress(FileInUseError):  # somebody is searching; the next run does it
+        with contextlib.suppress(FileInUseError):  # a search is running; the next run does it
             self.store.database.empty_log()
         return IndexReport(
             files=len(self.found.files),
@@ -190,16 +308,26 @@ class Update:
             photos=self.counts["photos"],
             faces=self.counts["faces"],
             without_faces=self.counts["without_faces"],
-            removed=len(known),
+            removed=len(removed),
             named=named,
             unread=tuple(sorted(self.unread, key=lambda file: file.path)),
             still_unread=self._count_unread() - len(self.unread),
             codes_made=None if had_codes or self.hasher is None else self.settings.codes,
             links=tuple(self.found.links),
             closed=tuple(self.found.closed),
-            unnamed=tuple(without_face(self.store, source)),
+            unnamed=tuple(without_face(self.store, names)),
             seconds=time.monotonic() - start,
         )
+
+    def _moved_here(self) -> set[Path]:
+        """Return stored paths that no longer exist and whose content was found in the folder."""
+        query = "SELECT path FROM paths JOIN photos ON photos.id = photo_id WHERE digest = ?"
+        return {
+            path
+            for digest in self.known
+            for (stored,) in self.store.database.rows(query, (digest,))
+            if not os.path.lexists(path := path_of(stored))
+        }
 
     def _count_unread(self) -> int:
         """Count the files of the folder that could not be read, in this run or before."""

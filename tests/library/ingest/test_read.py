@@ -50,7 +50,7 @@ def test_what_is_told_is_one_line_of_text_without_the_path(tmp_path):
     reader = PhotoReader(OPTIONS, [])
     (tmp_path / name).write_bytes(b"bad")
     assert reader.read(tmp_path / name, FileState(3, 0)).detail == "not a picture in a known format"
-    reader._detector = Talkative()
+    reader._cropper = dataclasses.replace(reader._cropper, detector=Talkative())
     told = reader.read(save(tmp_path / "a.png", draw(1)), FileState(100, 0)).detail
     assert told == "RuntimeError: two lines about caf?.png"
 

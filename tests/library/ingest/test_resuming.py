@@ -131,7 +131,7 @@ def test_ctrl_c_keeps_what_was_stored_and_says_how_to_go_on(index, ask, folder, 
     _, told = process.communicate(timeout=300)
     assert process.returncode == 130
     assert told.startswith("facehash: interrupted; 8 new photos are in ")
-    assert told.endswith("and the same command goes on from there\n") and told.count("\n") == 1
+    assert told.endswith("and the same command continues from there\n") and told.count("\n") == 1
     assert ask("SELECT count(*) FROM faces") == [(8,)]
     assert index(folder).photos == 16
 

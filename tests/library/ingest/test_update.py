@@ -170,7 +170,7 @@ def test_wrong_choices_are_refused_before_a_library_is_made(index, directory, ph
         ({"codes": "itq:13"}, "one bit a dimension.*have 12"),
         ({"codes": "ltq:8"}, "did you mean"),
         ({"codes": "lsh"}, "lsh:64"),
-        ({"codes": "lsh:8", "embedder": "hamming:16"}, "yields codes already"),
+        ({"codes": "lsh:8", "embedder": "hamming:16"}, "already produces codes"),
         ({"names": "folder"}, "did you mean 'folders'"),
         ({"workers": 0}, "at least 1"),
         ({"detector": "eagle"}, "no such detector"),

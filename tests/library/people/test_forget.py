@@ -50,7 +50,7 @@ def test_what_was_forgotten_does_not_come_back_unless_asked_for(store, index, as
     report = index(names="folders")
     assert (report.excluded, report.photos) == (2, 0)
     assert ask("SELECT count(*) FROM people WHERE name = 'Cy'") == [(0,)]
-    report = index(names="folders", bring_back=True)
+    report = index(names="folders", include_forgotten=True)
     assert (report.excluded, report.photos) == (0, 2)
     forget_person(store, "Cy", allow_reindex=True)
     assert index(names="folders").photos == 2
