@@ -43,7 +43,7 @@ def fetch_weights(
     names: list[str] = typer.Argument(metavar="NAME", help="As in: facehash weights list."),
     weights_dir: WeightsOption = None,
 ) -> int:
-    """Download weights and verify them; a broken download goes on where it broke.
+    """Download weights and verify them.
 
     Example: facehash weights fetch yunet sface
     """

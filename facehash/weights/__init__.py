@@ -1,1 +1,1 @@
-"""Pretrained weights: which there are, where they are, how to get them."""
+"""Pretrained weights: table, lookup, download."""

@@ -1,9 +1,9 @@
-"""Pretrained weights: where they lie, and that they are what they should be.
+"""Pretrained weights on disk: find, verify, download and add them.
 
-`facehash.weights.table` names source, licence, size and digest. A file is looked for in the
-folder given (``--weights-dir``), the folder in the environment variable FACEHASH_WEIGHTS, the
-user's cache, and for what comes in a Python package in that package. Every load verifies the
-digest; what is missing is an error that names the command to get it.
+`facehash.weights.table` lists source, license, size and digest. A file is looked up in the folder
+that was passed (``--weights-dir``), then in the folder named by the environment variable
+FACEHASH_WEIGHTS, then in the user's cache, and finally in the Python package that contains it.
+Every load verifies the digest. Only `fetch` uses the network.
 """
 
 from __future__ import annotations
@@ -20,22 +20,20 @@ import platformdirs
 
 from facehash.errors import InputError, did_you_mean
 from facehash.files import atomic_write, write_text
-from facehash.weights.download import download
+from facehash.printing import progress
 from facehash.weights.table import WEIGHTS, Weights
+
+_TIMEOUT = 30.0  # seconds without an answer
+_CHUNK = 1 << 18  # bytes
 
 
 class WeightsError(InputError):
-    """Weights that are missing, or are not what the table says."""
+    """Weights that are missing, cannot be downloaded, or differ from the table."""
 
 
 @dataclass(frozen=True)
 class VerifiedFile:
-    """Weights on disk whose digest is right.
-
-    Attributes:
-        path: The file.
-        sha256: Its digest, 64 hexadecimal digits.
-    """
+    """A file of weights whose SHA-256 (64 hexadecimal digits) has been verified."""
 
     path: Path
     sha256: str
@@ -45,7 +43,7 @@ def entry(name: str) -> Weights:
     """Look weights up in the table.
 
     Raises:
-        WeightsError: No such name.
+        WeightsError: The name is unknown.
     """
     if name not in WEIGHTS:
         raise WeightsError(f"weights {name!r} are unknown{did_you_mean(name, WEIGHTS)}")
@@ -53,38 +51,39 @@ def entry(name: str) -> Weights:
 
 
 def folders(folder: Path | None = None) -> list[Path]:
-    """List where weights are looked for; new ones go to the first.
+    """List the folders that are searched for weights; new files go to the first.
 
     Args:
-        folder: A folder that the user named, for example by ``--weights-dir``.
+        folder: The folder named by the user, for example with ``--weights-dir``.
 
     Raises:
-        WeightsError: A folder was named that is none.
+        WeightsError: `folder` or FACEHASH_WEIGHTS names a file.
     """
     named = [folder] if folder is not None else []
     if os.environ.get("FACEHASH_WEIGHTS"):
         named.append(Path(os.environ["FACEHASH_WEIGHTS"]))
     for path in named:
         if path.exists() and not path.is_dir():
-            raise WeightsError(f"{path}: a folder of weights is needed, this is a file")
+            raise WeightsError(f"{path}: expected a folder of weights, found a file")
     return [*named, platformdirs.user_cache_path("facehash") / "weights"]
 
 
 def locate(weights: Weights, folder: Path | None = None) -> Path | None:
-    """Find a file of weights without looking into it; None when there is none."""
+    """Return where a file of weights is, without reading it; None if it is missing."""
     places = [*folders(folder), *_package_folder(weights)]
     return next((p / weights.file for p in places if (p / weights.file).is_file()), None)
 
 
 def find_weights(name: str, folder: Path | None = None) -> VerifiedFile:
-    """Find weights and verify them.
+    """Find weights on this machine and verify them.
 
     Args:
         name: A key of `WEIGHTS`.
-        folder: Where to look first.
+        folder: The folder to search first.
 
     Raises:
-        WeightsError: Unknown, missing (with the command that brings them), or another file.
+        WeightsError: Unknown, missing (the message names the command that installs them), or a
+            file with another size or digest.
     """
     weights = entry(name)
     path = locate(weights, folder)
@@ -92,41 +91,47 @@ def find_weights(name: str, folder: Path | None = None) -> VerifiedFile:
         raise WeightsError(
             f"the weights {name!r} are not on this machine; get them with: {weights.remedy}"
         )
-    with _telling_the_remedy(weights):
+    with _with_remedy(weights):
         return VerifiedFile(path, verify(weights, path))
 
 
-def verify(weights: Weights, path: Path) -> str:
-    """Check that a file is the one that the table names.
+def verify(weights: Weights, path: Path, shown: str | None = None) -> str:
+    """Check size and digest of a file against the table.
+
+    Args:
+        weights: The entry of the table.
+        path: The file.
+        shown: What errors call the file; default: its path.
 
     Returns:
-        Its SHA-256.
+        The SHA-256 of the file.
 
     Raises:
         WeightsError: Another size or digest.
     """
+    wrong = f"{shown or path}: not the weights {weights.name!r}:"
     size = path.stat().st_size
     if size != weights.size:
-        raise _another(weights, path, f"has {size} bytes, not {weights.size}")
+        raise WeightsError(f"{wrong} has {size} bytes, not {weights.size}")
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     expected = weights.sha256 or _pinned(path)
     if expected is not None and sha256 != expected:
-        raise _another(weights, path, f"its SHA-256 is {sha256}, not {expected}")
+        raise WeightsError(f"{wrong} its SHA-256 is {sha256}, not {expected}")
     if weights.md5 is not None:
         with path.open("rb") as file:
             # Not against an attacker: it is the digest that Keras publishes, see `Weights`.
             md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
         if md5 != weights.md5:
-            raise _another(weights, path, f"its MD5 is {md5}, not {weights.md5}")
+            raise WeightsError(f"{wrong} its MD5 is {md5}, not {weights.md5}")
     return sha256
 
 
-def recognise(path: Path) -> Weights:
-    """Tell which weights a file is, by size and digest, whatever its name.
+def recognize(path: Path) -> Weights:
+    """Return which entry of the table a file is, by size and digest; its name does not matter.
 
     Raises:
-        WeightsError: No such file, or none of the table.
+        WeightsError: The file is missing or not in the table.
     """
     if not path.is_file():
         raise WeightsError(f"{path}: no such file")
@@ -136,86 +141,106 @@ def recognise(path: Path) -> Weights:
             verify(weights, path)
             return weights
     raise WeightsError(
-        f"{path}: none of the known weights ({', '.join(WEIGHTS)}) has {size} bytes; a model of "
-        f"your own needs no adding, name it as keras:{path}"
+        f"{path}: none of the known weights ({', '.join(WEIGHTS)}) has {size} bytes; "
+        f"your own model needs no adding, use it as keras:{path}"
     )
 
 
 def fetch(name: str, folder: Path | None = None) -> VerifiedFile:
-    """Download weights to where they are looked for first, unless they are there already.
+    """Download weights unless they are already in the first folder that is searched.
 
     Args:
         name: A key of `WEIGHTS`.
-        folder: Where to, by default FACEHASH_WEIGHTS or the user's cache.
+        folder: Target folder; default: FACEHASH_WEIGHTS or the user's cache.
 
     Raises:
-        InputError: Unknown, not to be had by download, no connection, or another file.
+        WeightsError: Unknown, part of a package instead, no connection, an HTTP error, or a file
+            with another size or digest, which is deleted.
     """
     weights = entry(name)
     target = folders(folder)[0] / weights.file
     if not target.is_file():
         if weights.url is None:
-            raise WeightsError(f"the weights {name!r} come with a package: {weights.remedy}")
-        download(weights.url, target, weights.size, lambda part: verify(weights, part))
-    with _telling_the_remedy(weights):
-        return pin(weights, target)
+            raise WeightsError(f"the weights {name!r} are part of a package: {weights.remedy}")
+        with atomic_write(target) as temporary:
+            _download(weights.url, temporary, weights.size)
+            verify(weights, temporary, f"{weights.url} (downloaded and deleted)")
+    with _with_remedy(weights):
+        return _pin(weights, target)
 
 
 def add(path: Path, folder: Path | None = None) -> VerifiedFile:
-    """Copy a file of known weights to where weights are looked for first.
+    """Copy a file of known weights to the first folder that is searched.
 
     Args:
         path: The file, under any name.
-        folder: Where to, by default FACEHASH_WEIGHTS or the user's cache.
+        folder: Target folder; default: FACEHASH_WEIGHTS or the user's cache.
 
     Raises:
-        WeightsError: As `recognise`.
+        WeightsError: As `recognize`.
     """
-    weights = recognise(path)
+    weights = recognize(path)
     target = folders(folder)[0] / weights.file
     if not (target.exists() and target.samefile(path)):
         with atomic_write(target) as temporary:
             temporary.write_bytes(path.read_bytes())
             verify(weights, temporary)
-    return pin(weights, target)
+    return _pin(weights, target)
 
 
-def pin(weights: Weights, path: Path) -> VerifiedFile:
-    """Verify a file in a folder of weights and, where the table has no SHA-256, write it down."""
+def _download(url: str, path: Path, size: int) -> None:
+    """Download a file of `size` bytes to `path`, with a progress bar."""
+    # Imported here: only a download needs the network.
+    import pooch
+    from requests.exceptions import HTTPError, RequestException
+
+    with progress(total=size, desc=path.name, unit="B", unit_scale=True, leave=False) as bar:
+        downloader = pooch.HTTPDownloader(bar, chunk_size=_CHUNK, timeout=_TIMEOUT)
+        try:
+            downloader(url, path, None)
+        except HTTPError as error:
+            response = error.response
+            raise WeightsError(f"{url}: HTTP {response.status_code} {response.reason}") from error
+        except RequestException as error:
+            raise WeightsError(
+                f"{url}: no connection to the server, or it broke ({type(error).__name__}); "
+                "run the same command to try again"
+            ) from error
+
+
+def _pin(weights: Weights, path: Path) -> VerifiedFile:
+    """Verify a file; if the table has no SHA-256, store it in a file beside it."""
     sha256 = verify(weights, path)
     if weights.sha256 is None:
         # In the format of sha256sum, so that others can check it too.
-        write_text(_pin_of(path), f"{sha256}  {path.name}\n")
+        write_text(_pin_file(path), f"{sha256}  {path.name}\n")
     return VerifiedFile(path, sha256)
 
 
+def _pin_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _pinned(path: Path) -> str | None:
+    try:
+        return _pin_file(path).read_text(encoding="utf-8").split()[0]
+    except (OSError, UnicodeDecodeError, IndexError):
+        return None
+
+
 @contextlib.contextmanager
-def _telling_the_remedy(weights: Weights) -> Iterator[None]:
+def _with_remedy(weights: Weights) -> Iterator[None]:
+    """Add to a WeightsError how to replace the file."""
     try:
         yield
     except WeightsError as error:
         raise WeightsError(f"{error}; delete it, then: {weights.remedy}") from error
 
 
-def _pin_of(path: Path) -> Path:
-    return path.with_name(f"{path.name}.sha256")
-
-
-def _pinned(path: Path) -> str | None:
-    try:
-        return _pin_of(path).read_text(encoding="utf-8").split()[0]
-    except (OSError, UnicodeDecodeError, IndexError):
-        return None
-
-
 def _package_folder(weights: Weights) -> Iterator[Path]:
-    """Find a package's folder without importing it: theirs fails to import without setuptools."""
+    """Find a package's folder without importing it: its import fails without setuptools."""
     if weights.package is not None:
         module, inner = weights.package
         found = importlib.util.find_spec(module)
         for root in (found.submodule_search_locations or []) if found else []:
             yield Path(root) / inner
-
-
-def _another(weights: Weights, path: Path, what: str) -> WeightsError:
-    return WeightsError(f"{path}: not the weights {weights.name!r}: {what}")

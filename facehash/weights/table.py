@@ -1,10 +1,10 @@
-"""The table of pretrained weights: source, licence, size and digest of each."""
+"""The table of pretrained weights: source, license, size and digest."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Of a commit, since the branch's file may become another one under the same name.
+# A commit rather than a branch, whose file may change.
 _ZOO = (
     "https://media.githubusercontent.com/media/opencv/opencv_zoo/"
     "47534e27c9851bb1128ccc0102f1145e27f23f98/models"
@@ -17,16 +17,16 @@ class Weights:
     """A file of pretrained weights.
 
     Attributes:
-        name: What commands call it.
-        file: Its name in a folder of weights.
+        name: The name that commands use.
+        file: File name in a folder of weights.
         size: Bytes.
-        sha256: Its digest; None where nobody has published one, see `md5`.
-        md5: The digest that Keras publishes, where there is no other. When such a file is added
-            or fetched, its SHA-256 is written beside it and holds from then on.
-        licence: Of the weights.
-        url: Where `facehash weights fetch` gets it; None of what comes in a package.
-        package: The module that carries it as a file, and the file's folder in it.
-        install: The command that installs that package.
+        sha256: SHA-256 of the file; None if nobody has published it.
+        md5: The digest that Keras publishes, if there is no SHA-256. When such a file is added or
+            fetched, its SHA-256 is written beside it and is required from then on.
+        licence: License of the weights.
+        url: Source of `facehash weights fetch`; None if a Python package contains the file.
+        package: Module that contains the file, and the folder inside it.
+        install: Command that installs this package.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Weights:
 
     @property
     def remedy(self) -> str:
-        """The command that brings it."""
+        """The command that installs the weights."""
         return self.install or f"facehash weights fetch {self.name}"
 
 

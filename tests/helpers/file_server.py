@@ -1,9 +1,10 @@
-"""A loopback server of one file that breaks off, ignores Range or fails when told to."""
+"""A loopback server of one file that can break off, fail, or stay silent."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -11,18 +12,17 @@ class FileServer(ThreadingHTTPServer):
     """Serves `content` at any path.
 
     Attributes:
-        content: What it has.
-        cuts: Bytes after which each of the next answers breaks off.
-        ranges: Whether it understands Range.
-        errors: Status codes of the next answers.
-        asked: The Range header of every request so far.
+        content: The body of every answer.
+        cut: Bytes after which the next answer breaks off.
+        status: Status code of every answer.
+        silence: Seconds before an answer starts.
+        requests: Number of requests so far.
     """
 
     def __init__(self, content):
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.content, self.cuts, self.errors = content, [], []
-        self.ranges = True
-        self.asked = []
+        self.content, self.cut, self.status, self.silence = content, None, 200, 0
+        self.requests = 0
 
     @property
     def url(self):
@@ -32,27 +32,17 @@ class FileServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):  # noqa: N802 - the name that http.server calls
         server = self.server
-        wanted = self.headers.get("Range")
-        server.asked.append(wanted)
-        if server.errors:
-            self.send_error(server.errors.pop(0))
+        server.requests += 1
+        time.sleep(server.silence)
+        if server.status != 200:
+            self.send_error(server.status)
             return
-        first = 0
-        if wanted and server.ranges:
-            first = int(wanted.removeprefix("bytes=").removesuffix("-"))
-            if first >= len(server.content):
-                self.send_error(416)
-                return
-            self.send_response(206)
-            last = len(server.content) - 1
-            self.send_header("Content-Range", f"bytes {first}-{last}/{len(server.content)}")
-        else:
-            self.send_response(200)
-        body = server.content[first:]
-        self.send_header("Content-Length", str(len(body)))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(server.content)))
         self.end_headers()
-        cut = server.cuts.pop(0) if server.cuts else len(body)
-        self.wfile.write(body[:cut])
+        with contextlib.suppress(ConnectionError):  # the client no longer waits
+            self.wfile.write(server.content[: server.cut])
+        server.cut = None
         self.close_connection = True
 
     def log_message(self, *_):

@@ -91,7 +91,7 @@ def test_the_named_folder_wins_over_the_environment_and_that_over_the_cache(
 
 def test_a_file_named_as_the_folder_is_refused(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(WeightsError, match="a folder of weights is needed, this is a file"):
+    with pytest.raises(WeightsError, match="expected a folder of weights, found a file"):
         folders(tmp_path / "file")
 
 
@@ -149,29 +149,82 @@ def test_what_is_no_known_weights_is_not_added(monkeypatch, tmp_path, cache):
     assert not cache.exists()
 
 
-def test_fetching_downloads_verifies_and_finds(monkeypatch, tmp_path, cache):
-    with serving(CONTENT) as server:
-        known(monkeypatch, url=server.url)
-        assert fetch("tiny").path == cache / "tiny.bin"
-        assert find_weights("tiny").sha256 == SHA256
+@pytest.fixture
+def server(monkeypatch):
+    """A server of the weights named tiny."""
+    with serving(CONTENT) as running:
+        known(monkeypatch, url=running.url)
+        yield running
+
+
+def test_fetching_downloads_once_and_leaves_one_verified_file(server, tmp_path, cache):
+    assert fetch("tiny").path == cache / "tiny.bin"
+    assert find_weights("tiny").sha256 == SHA256
+    fetch("tiny")
+    assert server.requests == 1
+    assert fetch("tiny", tmp_path / "named").path == tmp_path / "named" / "tiny.bin"
+    assert [path.name for path in (tmp_path / "named").iterdir()] == ["tiny.bin"]
+    # Weights in a shared folder must be readable by others, as any new file is.
+    (tmp_path / "new").touch()
+    assert (cache / "tiny.bin").stat().st_mode == (tmp_path / "new").stat().st_mode
+
+
+@pytest.mark.parametrize(
+    ("content", "digests", "reason"),
+    [
+        (CONTENT[::-1], {}, "its SHA-256 is .*, not"),
+        (CONTENT[::-1], {"sha256": None, "md5": MD5}, "its MD5 is .*, not"),
+        (CONTENT[:-1], {}, "has 39999 bytes, not 40000"),
+        (CONTENT + b"!", {}, "has 40001 bytes, not 40000"),
+    ],
+)
+def test_a_wrong_file_never_takes_the_name_and_is_deleted(
+    monkeypatch, server, cache, content, digests, reason
+):
+    server.content = content
+    known(monkeypatch, url=server.url, **digests)
+    message = rf"{server.url} \(downloaded and deleted\): not the weights 'tiny': {reason}"
+    assert re.match(message, refused_fetch())
+    assert list(cache.iterdir()) == []
+
+
+def refused_fetch():
+    with pytest.raises(InputError) as caught:
         fetch("tiny")
-        assert len(server.asked) == 1
-        assert fetch("tiny", tmp_path / "named").path == tmp_path / "named" / "tiny.bin"
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
-def test_fetching_the_wrong_file_leaves_nothing(monkeypatch, cache):
-    with serving(CONTENT[::-1]) as server:
-        known(monkeypatch, url=server.url)
-        with pytest.raises(InputError, match="sent another file and it was deleted: .*SHA-256"):
-            fetch("tiny")
-    assert [path.name for path in cache.iterdir() if path.suffix == ".bin"] == []
+def test_a_broken_download_leaves_nothing_and_the_next_one_succeeds(server, cache):
+    server.cut = 30_000
+    assert "no connection to the server, or it broke" in refused_fetch()
+    assert list(cache.iterdir()) == []
+    assert fetch("tiny").sha256 == SHA256
 
 
-def test_a_damaged_file_in_the_way_of_a_download_is_told(monkeypatch, cache):
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_an_http_error_is_reported_with_its_code(server, status):
+    server.status = status
+    assert refused_fetch().startswith(f"{server.url}: HTTP {status} ")
+
+
+def test_no_server_is_reported_in_one_line(monkeypatch):
     known(monkeypatch)
+    message = refused_fetch()
+    assert message.startswith("http://127.0.0.1:1/tiny.bin: no connection to the server")
+    assert message.endswith("(ConnectionError); run the same command to try again")
+
+
+def test_a_silent_server_is_not_waited_for_forever(server, monkeypatch):
+    server.silence = 0.4
+    monkeypatch.setattr(module, "_TIMEOUT", 0.05)
+    assert "Timeout" in refused_fetch()
+
+
+def test_a_damaged_file_in_the_target_folder_is_reported_and_not_replaced(server, cache):
     put(cache, CONTENT[:-1])
-    with pytest.raises(WeightsError, match="delete it, then: facehash weights fetch tiny"):
-        fetch("tiny")
+    assert refused_fetch().endswith("delete it, then: facehash weights fetch tiny")
+    assert server.requests == 0
 
 
 def test_what_comes_in_a_package_is_found_there_without_importing_it(monkeypatch, tmp_path):
@@ -182,7 +235,7 @@ def test_what_comes_in_a_package_is_found_there_without_importing_it(monkeypatch
     (tmp_path / "weights_by_pip" / "__init__.py").write_text("raise RuntimeError('imported')")
     monkeypatch.syspath_prepend(tmp_path)
     assert find_weights("tiny").path.parent == tmp_path / "weights_by_pip" / "files"
-    with pytest.raises(WeightsError, match="come with a package: pip install tiny"):
+    with pytest.raises(WeightsError, match="are part of a package: pip install tiny"):
         fetch("tiny")
 
 
@@ -191,4 +244,4 @@ def test_importing_weights_touches_no_network_and_no_heavy_package():
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert not {"cv2", "keras", "numpy", "PIL"} & set(json.loads(done.stdout))
+    assert not {"cv2", "keras", "numpy", "PIL", "pooch", "requests"} & set(json.loads(done.stdout))
