@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -202,8 +202,7 @@ def check_config(
     try:
         return model.model_validate({"model": {}, **tree})
     except ValidationError as error:
-        problems = [_describe(problem, model) for problem in error.errors()]
-        raise ConfigError(f"{source}: {'; '.join(problems)}") from error
+        raise ConfigError(f"{source}: {describe_errors(error, model)}") from error
 
 
 def _apply_override(tree: dict[str, Any], override: str) -> None:
@@ -223,29 +222,48 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
     tree[key] = parse_yaml(text, f"--set {override!r}")
 
 
+def describe_errors(error: ValidationError, model: type[BaseModel]) -> str:
+    """Word the problems that pydantic found, as one line for an error message.
+
+    Args:
+        error: Raised while validating `model`.
+        model: The model, whose keys are suggested in place of an unknown one.
+
+    Returns:
+        Such as ``"bits: input should be greater than or equal to 1, got 0; unknown key 'x'"``.
+    """
+    return "; ".join(_describe(problem, model) for problem in error.errors())
+
+
 def _describe(problem: Any, model: type[BaseModel]) -> str:
-    """Say in a few words what pydantic found, with the nearest key for an unknown one."""
-    # Of a union pydantic also names the branch that it tried, which is no key of ours.
-    location = [str(part) for part in problem["loc"] if str(part).isidentifier()]
-    where = ".".join(location)
+    location = [str(part) for part in problem["loc"]]
     if problem["type"] == "extra_forbidden":
-        key = str(problem["loc"][-1])
-        section = location[:-1] if key.isidentifier() else location
-        hint = did_you_mean(key, _fields_at(model, section))
-        return f"unknown key {brief('.'.join([*section, key]))}{hint}"
-    message = problem["msg"].removeprefix("Value error, ").split(" or instance of ")[0]
+        hint = did_you_mean(location[-1], _keys_of(model, location[:-1]))
+        return f"unknown key {brief('.'.join(location))}{hint}"
+    # For a union, pydantic also names the branch that it tried, such as literal['auto'].
+    where = ".".join(part for part in location if "[" not in part)
     if problem["type"] == "missing":
         return f"missing key {where!r}"
+    message = problem["msg"].split(" or instance of ")[0]
     if problem["type"] == "value_error":
-        return f"{where + ': ' if where else ''}{message}"
-    return f"{where}: {message[0].lower()}{message[1:]}, got {brief(problem['input'])}"
+        message = message.removeprefix("Value error, ")
+    else:
+        message = f"{message[0].lower()}{message[1:]}"
+    prefix = f"{where}: " if where else ""
+    if problem["type"] == "value_error" and isinstance(problem["input"], Mapping):
+        return f"{prefix}{message}"  # a whole section is no help
+    return f"{prefix}{message}, got {brief(problem['input'])}"
 
 
-def _fields_at(model: type[BaseModel], location: Sequence[str]) -> list[str]:
-    """List the keys of the section at `location`."""
-    for part in location:
+def _keys_of(model: type[BaseModel], section: Sequence[str]) -> list[str]:
+    """List the valid keys of a section, such as ``training`` or ``rows.0``."""
+    for part in section:
         field = model.model_fields.get(part)
-        if field is None or not isinstance(field.annotation, type):
+        if field is None:
+            continue  # the index of a list, or the key of a mapping
+        types = (field.annotation, *get_args(field.annotation))
+        sections = [one for one in types if isinstance(one, type) and issubclass(one, BaseModel)]
+        if not sections:
             return []
-        model = field.annotation
+        model = sections[0]
     return list(model.model_fields)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,11 @@ if "FACEHASH_FUZZ_SECONDS" not in os.environ:
     settings.load_profile("same")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Under nohup or in a background job SIGINT is ignored, and child processes inherit that. The tests
+# that interrupt a child process need the default.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def shared_path(*parts: str) -> Path:

@@ -148,31 +148,6 @@ def _times(ratio: dict[str, Any], words: str) -> str:
     return f"{ratio['median']:.2f} {words} (quartiles {lower:.2f} to {upper:.2f})"
 
 
-def options_table() -> str:
-    """Tabulate the ways of training DCBH that were tried."""
-    measured = _read("training_options")["options"]
-    rows = [
-        [name, row["why"], "", "", row["not_measured"]]
-        if "not_measured" in row
-        else [
-            name,
-            row["why"],
-            f"{row['images_a_second']:.0f}",
-            f"{row['gflops']:.0f}",
-            f"{row['share_of_best_float32_peak']:.0%}",
-        ]
-        for name, row in measured.items()
-    ]
-    return table(["option", "what is asked", "images/s", "GFLOP/s", "of the best product"], rows)
-
-
-def profile_table() -> str:
-    """Tabulate where the time of a training step of DCBH goes."""
-    profile = _read("training_options")["profile"]["share_of_operations"]
-    rows = [[kind, f"{share:.1%}"] for kind, share in profile.items()]
-    return table(["operations", "share of the time"], rows)
-
-
 def steps_table() -> str:
     """Tabulate where the time of a photo goes while it is indexed."""
     steps = _read("indexing")["milliseconds_a_photo"]

@@ -14,7 +14,7 @@ from experiments.table.reports import read_sealed
 from facehash.command_line import DONE, make_app, run
 from facehash.files import write_text
 from tools.library_tables import lfw_table
-from tools.speed_tables import options_table, profile_table, speed_table, steps_table
+from tools.speed_tables import speed_table, steps_table
 from tools.threshold_tables import thresholds_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -138,7 +138,6 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
     },
     "experiments/README.md": {"effects": effects_table, "protocols": protocols_table},
     "docs/search.md": {"thresholds": thresholds_table, "steps": steps_table},
-    "dcbh/README.md": {"options": options_table, "profile": profile_table},
 }
 """What stands between the markers of which document."""
 

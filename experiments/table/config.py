@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from facehash.config import Strict
+from facehash.config import Strict, describe_errors
 from facehash.errors import InputError, did_you_mean
 
 Baseline = Literal["lsh", "itq", "classifier", "cosine"]
@@ -156,26 +156,4 @@ def check_table(tree: Any, source: str) -> TableConfig:
     try:
         return TableConfig.model_validate(tree)
     except ValidationError as error:
-        raise GridError(f"{source}: {'; '.join(map(_describe, error.errors()))}") from error
-
-
-def _describe(problem: Any) -> str:
-    """Say in a few words what pydantic found, and where."""
-    where = ".".join(str(part) for part in problem["loc"])
-    message = problem["msg"].removeprefix("Value error, ").split(" or instance of ")[0]
-    if problem["type"] == "extra_forbidden":
-        return (
-            f"unknown key {where!r}{did_you_mean(str(problem['loc'][-1]), _keys_beside(problem))}"
-        )
-    if problem["type"] == "missing":
-        return f"missing key {where!r}"
-    said = f"{where + ': ' if where else ''}{message[0].lower()}{message[1:]}"
-    # What a whole row or table holds is no help; a single value is.
-    plain = not isinstance(problem["input"], dict)
-    return f"{said}, got {problem['input']!r}" if plain else said
-
-
-def _keys_beside(problem: Any) -> list[str]:
-    """List the keys that would have been right where an unknown one is."""
-    model = {"rows": RowConfig, "papers": PapersData}.get(str(problem["loc"][0]), TableConfig)
-    return list(model.model_fields)
+        raise GridError(f"{source}: {describe_errors(error, TableConfig)}") from error

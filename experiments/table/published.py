@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from facehash.config import Strict
+from facehash.config import Strict, describe_errors
 from facehash.errors import InputError
 from facehash.strict_yaml import parse_yaml
 
@@ -176,9 +176,4 @@ def load_published(path: Path = PATH) -> Published:
     try:
         return Published.model_validate(tree)
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(map(str, problem['loc']))}: "
-            f"{problem['msg'].removeprefix('Value error, ')}".removeprefix(": ")
-            for problem in error.errors()
-        ]
-        raise PublishedError(f"{path}: {'; '.join(problems)}") from error
+        raise PublishedError(f"{path}: {describe_errors(error, Published)}") from error
