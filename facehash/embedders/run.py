@@ -80,16 +80,17 @@ def load_run(path: Path) -> HashRun:
     Raises:
         InputError: No such run, not finished, or its model cannot be loaded.
     """
-    backend, file = None, path
+    backend, method, file = None, None, path
     if path.is_dir():
         run = RunDirectory(path)
-        backend, file = run.read_config().get("backend"), run.model
+        config, file = run.read_config(), run.model
+        backend, method = config.get("backend"), config["method"]
         if not run.finished:
             raise RunError(f"{path}: not finished; the train.py command that began it goes on")
     elif not path.exists():
         raise RunError(f"{path}: no such run")
     start_any_backend(backend)
-    model = methods.load(file)
+    model = methods.load(file, method)
     with file.open("rb") as opened:
         sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
     return HashRun(model, sha256, str(path))

@@ -1,0 +1,75 @@
+"""Models, a run directory and a user's own method that facehash 0.1.0 made: tests/fixtures."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from facehash import methods
+from facehash.embedders.registry import make_embedder
+from facehash.learning.backend import choose_backend, start_backend
+from tests.conftest import ROOT
+
+MADE = ROOT / "tests" / "fixtures" / "run-0.1.0"
+
+
+def run(*words):
+    """Run a command of the checkout where Python finds the method `oldhash`."""
+    done = subprocess.run(
+        [sys.executable, *map(str, words)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(MADE), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_run_directory_scores_as_it_did(tmp_path):
+    run("evaluate.py", MADE / "oldhash-16-s0", "--output", tmp_path)
+    folders = (MADE / "oldhash-16-s0", tmp_path)
+    old, new = (dict(np.load(folder / "codes.npz")) for folder in folders)
+    assert old.keys() == new.keys()
+    for name in old:
+        np.testing.assert_array_equal(new[name], old[name])
+    old, new = (json.loads((folder / "report.json").read_text()) for folder in folders)
+    assert old.keys() <= new.keys()
+    assert {key for key in old if old[key] != new[key]} <= {"seconds"}
+
+
+def test_the_method_trains(tmp_path):
+    words = ("--runs", tmp_path, "--name", "again", "--set", "training.epochs=1")
+    assert "trained 1 epochs" in run("train.py", MADE / "oldhash" / "orl.yaml", *words)
+    assert (tmp_path / "again" / "model.keras").is_file()
+
+
+@pytest.mark.parametrize(
+    "file, expected, method",
+    [
+        ("ddh-8.keras", "ddh-8.npz", "ddh"),
+        ("oldhash-16-s0/model.keras", "oldhash-16-s0.npz", "oldhash"),
+    ],
+)
+def test_a_model_file_gives_the_same_codes(file, expected, method, monkeypatch):
+    monkeypatch.syspath_prepend(MADE)
+    start_backend(choose_backend())
+    from facehash.learning.encoding import encode, relaxed_codes
+
+    model = methods.load(MADE / file, method)
+    assert methods.method_of(model) == method
+    with np.load(MADE / expected) as made:
+        np.testing.assert_array_equal(encode(model, made["images"]), made["codes"])
+        relaxed = relaxed_codes(model, made["images"])
+        np.testing.assert_allclose(relaxed, made["relaxed"], atol=1e-5)
+
+
+@pytest.mark.parametrize("run, expected", [("ddh-8.keras", "ddh-8"), ("oldhash-16-s0",) * 2])
+def test_the_embedder_of_a_run_gives_the_same_codes(run, expected, monkeypatch):
+    monkeypatch.syspath_prepend(MADE)
+    embedder = make_embedder(f"run:{MADE / run}")
+    with np.load(MADE / f"{expected}.npz") as made:
+        np.testing.assert_array_equal(embedder.embed(made["images"]), made["codes"])
