@@ -1,12 +1,19 @@
-"""The three representations of binary codes, and the validated ways between them.
+"""The three representations of binary codes, and validated conversions between them.
 
-* signs: int8 (n, bits) of -1 and +1, what a network or a method produces;
+* signs: int8 (n, bits) of -1 and +1, the output of a network or a method;
 * bits: uint8 (n, bits) of 0 and 1, where 1 stands for +1;
-* packed: uint8 (n, ceil(bits / 8)), what is stored and searched. Bit j of a code is bit (j mod 8)
-  of byte (j div 8), least significant first; the unused bits of the last byte are 0.
+* packed: uint8 (n, ceil(bits / 8)), the form that is stored and searched. Bit j of a code is bit
+  (j mod 8) of byte (j div 8), least significant first; unused bits of the last byte are 0.
 
-All of them hold 1 to 1,024 bits a code. A converter takes any real dtype whose values are exactly
-the allowed ones and returns the dtype above.
+A code has 1 to 1,024 bits. The converters accept any real dtype that holds exactly the allowed
+values, and return the dtype above.
+
+Example:
+    >>> packed = packed_from_signs(sign([[0.3, -0.9, 0.0]]))
+    >>> packed
+    array([[5]], dtype=uint8)
+    >>> bits_from_packed(packed, 3)
+    array([[1, 0, 1]], dtype=uint8)
 """
 
 from __future__ import annotations
@@ -26,20 +33,20 @@ Packed = NDArray[np.uint8]
 
 
 class CodesError(InputError):
-    """Codes or labels that cannot be used, with what was received and what would be right."""
+    """Invalid codes or labels; the message gives the received and the expected form."""
 
 
 def sign(relaxed: ArrayLike) -> Signs:
-    """Turn relaxed codes into signs; zero becomes +1.
+    """Return the signs of relaxed codes; zero becomes +1.
 
     Args:
         relaxed: Real array of any shape, usually (n, bits) in [-1, 1].
 
     Returns:
-        int8 array of the same shape: +1 where the value is at least 0 (also -0.0), -1 elsewhere.
+        int8 array of the same shape: +1 where value >= 0 (-0.0 included), -1 elsewhere.
 
     Raises:
-        CodesError: NaN, or an array that is not of real numbers.
+        CodesError: NaN, or values that are not real numbers.
     """
     values = np.asarray(relaxed)
     try:
@@ -47,32 +54,27 @@ def sign(relaxed: ArrayLike) -> Signs:
     except TypeError:
         raise CodesError(f"relaxed codes must be real numbers, got dtype {values.dtype}") from None
     if undefined.any():
-        raise CodesError(
-            f"relaxed codes hold NaN ({np.count_nonzero(undefined)} of {values.size} values); "
-            "NaN has no sign"
-        )
+        count = np.count_nonzero(undefined)
+        raise CodesError(f"relaxed codes contain NaN ({count} of {values.size} values)")
     if np.iscomplexobj(values):
         raise CodesError(f"relaxed codes must be real numbers, got dtype {values.dtype}")
     return np.where(values >= 0, np.int8(1), np.int8(-1))
 
 
 def packed_width(bits: int) -> int:
-    """Return the bytes of one packed code, ceil(bits / 8).
-
-    Args:
-        bits: Length of a code, 1 to 1,024.
+    """Return the number of bytes of one packed code, ceil(bits / 8).
 
     Raises:
-        CodesError: `bits` is not such a length.
+        CodesError: `bits` is not an integer from 1 to 1,024.
     """
     return (check_length(bits) + 7) // 8
 
 
 def check_length(bits: int) -> int:
-    """Return `bits` as an int, or refuse a length that no code has.
+    """Return the length of a code as an int.
 
     Raises:
-        CodesError: Not an integer from 1 to 1,024.
+        CodesError: `bits` is not an integer from 1 to 1,024.
     """
     if isinstance(bits, bool) or not isinstance(bits, (int, np.integer)):
         raise CodesError(f"bits must be an integer from 1 to {MAX_BITS}, got {bits!r}")
@@ -82,12 +84,12 @@ def check_length(bits: int) -> int:
 
 
 def check_packed(packed: ArrayLike, bits: int, name: str = "packed codes") -> Packed:
-    """Return packed codes as they are, or refuse what would be searched wrongly.
+    """Validate packed codes and return them unchanged.
 
     Args:
         packed: uint8 (n, ceil(bits / 8)).
         bits: Length of a code, 1 to 1,024.
-        name: What the array is called in error messages.
+        name: Name of the array in error messages.
 
     Raises:
         CodesError: Another dtype, shape or width, or a set bit in the padding of the last byte.
@@ -98,7 +100,7 @@ def check_packed(packed: ArrayLike, bits: int, name: str = "packed codes") -> Pa
         raise CodesError(f"{name} must be uint8 (n, {width}), got {array.dtype} {array.shape}")
     if array.shape[1] != width:
         raise CodesError(
-            f"{name} of {bits} bits must have {width} bytes a code, got {array.shape[1]}"
+            f"{name} of {bits} bits must have {width} bytes per code, got {array.shape[1]}"
         )
     used = bits - 8 * (width - 1)
     dirty = (array[:, -1] >> used).astype(bool) if used < 8 else np.zeros(len(array), dtype=bool)

@@ -1,4 +1,4 @@
-"""FaceDataset: face images, who they show, and which of them train, answer and ask."""
+"""FaceDataset: face images, their identities, and the roles train, gallery and query."""
 
 from __future__ import annotations
 
@@ -16,19 +16,16 @@ IndexArray = NDArray[np.int64]
 ProtocolName = Literal["seen", "unseen"]
 ROLES = ("train", "gallery", "query")
 
-_SLICE_GAP = 16
-"""Rows of no interest that are read along rather than starting another slice."""
-
-_SLICE_BYTES = 1 << 23
-"""What is read at once at most."""
+_SLICE_GAP = 16  # unwanted rows that one read skips over, before a second read is faster
+_SLICE_BYTES = 1 << 23  # largest read
 
 
 class DatasetError(InputError):
-    """A data set that cannot be used, with what is wrong and what would be right."""
+    """A data set that cannot be used."""
 
 
 class Images(Protocol):
-    """What `FaceDataset.images` must offer: a NumPy array or an HDF5 dataset read lazily."""
+    """Type of `FaceDataset.images`: a NumPy array, or an HDF5 dataset that is read lazily."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -44,21 +41,21 @@ class Images(Protocol):
 
 @dataclass(frozen=True)
 class FaceDataset:
-    """Faces with named roles: the one thing that every loader returns and every method takes.
+    """Face images with named roles: what every loader returns and every method takes.
 
     Attributes:
-        name: The data set's name, as reports call it.
+        name: Name of the data set in reports.
         images: uint8 (n, side, side, 3), RGB, channels last; an array, or an HDF5 dataset whose
-            rows are read when asked for.
-        labels: int64 (n,), each an index into `identities`.
-        identities: One name a person.
-        train: int64 indices of the images that training may see.
-        gallery: int64 indices of the images that are searched.
-        query: int64 indices of the images that are searched for.
-        protocol: ``"seen"``: the people of the queries were trained on, gallery = train;
-            ``"unseen"``: they were not.
-        crop: How the faces were cropped, ``"none"`` when nothing is known; stored with a model so
-            that a search can crop alike.
+            rows are read on demand.
+        labels: int64 (n,), indices into `identities`.
+        identities: One name per person.
+        train: int64 (t,), indices of the training images.
+        gallery: int64 (g,), indices of the images that are searched.
+        query: int64 (q,), indices of the images that are searched for.
+        protocol: ``"seen"``: the identities of the queries are in the training set, and gallery =
+            train; ``"unseen"``: they are not.
+        crop: How the faces were cropped, ``"none"`` if unknown. It is stored with a model, so that
+            a search can crop in the same way.
     """
 
     name: str
@@ -83,27 +80,27 @@ class FaceDataset:
             indices: int64 (k,), any order, repeats allowed.
 
         Returns:
-            uint8 (k, side, side, 3), row i being image ``indices[i]``.
+            uint8 (k, side, side, 3); row i is image ``indices[i]``.
         """
         if isinstance(self.images, np.ndarray):
             return np.asarray(self.images[indices], dtype=np.uint8)
         return _read_slices(self.images, np.asarray(indices))
 
     def counts(self) -> dict[str, int]:
-        """Count the people, and the images in each role, as a report states them."""
+        """Return the number of identities, and of images per role, as in a report."""
         return {"identities": len(self.identities)} | {
             role: len(getattr(self, role)) for role in ROLES
         }
 
     def digest(self) -> str:
-        """Fingerprint the pictures in use and who they show.
+        """Return a fingerprint of the images in use and of their labels.
 
-        Images without a role, names and the roles themselves have no part in it, nor has the way
-        in which the images are stored. The images are read in blocks, so memory stays bounded.
+        It does not depend on images without a role, on names, on the roles themselves, or on how
+        the images are stored. Images are read in blocks, so memory stays bounded.
 
         Returns:
-            64 hexadecimal digits: the SHA-256 over the images' number and side, the pixels of each
-            image that has a role (once, by increasing index), and their labels.
+            64 hexadecimal digits: SHA-256 over the number and side of the images, the pixels of
+            each image that has a role (once, by increasing index), and their labels.
         """
         rows = np.unique(np.concatenate([getattr(self, role) for role in ROLES])).astype(np.int64)
         found = hashlib.sha256(np.array([len(rows), self.side], "<i8").tobytes())
@@ -114,89 +111,71 @@ class FaceDataset:
         return found.hexdigest()
 
     def check(self) -> FaceDataset:
-        """Refuse a data set that would give a meaningless score.
-
-        Returns:
-            The data set itself.
+        """Validate the data set and return it.
 
         Raises:
             DatasetError: A wrong shape or dtype, a label without a name, an empty role, an index
-                out of range or named twice, fewer than two people in gallery or train, a query
+                out of range or repeated, fewer than two identities in gallery or train, a query
                 that is also in either, or a query whose identity has no gallery image.
         """
         self._check_arrays()
         for role in ROLES:
             self._check_role(role)
         for role in ("gallery", "train"):
-            self._check_people(role)
-        for role in ("gallery", "train"):
             shared = np.intersect1d(self.query, getattr(self, role))
             if len(shared):
-                raise DatasetError(
-                    f"{self.name}: {len(shared)} images are both query and {role} (the first is "
-                    f"number {shared[0]}); a query must not be found by itself"
+                raise self._error(
+                    f"{len(shared)} images are both query and {role} (the first is image "
+                    f"{shared[0]}); a query must not find itself"
                 )
         orphans = np.setdiff1d(self.labels[self.query], self.labels[self.gallery])
         if len(orphans):
-            raise DatasetError(
-                f"{self.name}: identity {self.identities[orphans[0]]!r} has query images but no "
-                f"gallery image ({len(orphans)} such identities); it could never be found"
+            raise self._error(
+                f"identity {self.identities[orphans[0]]!r} has query images but no gallery image "
+                f"({len(orphans)} such identities), so no search can find it"
             )
         return self
 
     def _check_arrays(self) -> None:
-        shape = tuple(self.images.shape)
-        if (
-            len(shape) != 4
-            or shape[1] != shape[2]
-            or shape[3] != 3
-            or self.images.dtype != np.uint8
-        ):
-            raise DatasetError(
-                f"{self.name}: images must be uint8 (n, side, side, 3), "
-                f"got {self.images.dtype} {shape}"
+        shape, dtype, labels = tuple(self.images.shape), self.images.dtype, self.labels
+        if len(shape) != 4 or shape[2:] != (shape[1], 3) or dtype != np.uint8:
+            raise self._error(f"images must be uint8 (n, side, side, 3), got {dtype} {shape}")
+        if labels.shape != shape[:1] or not np.issubdtype(labels.dtype, np.integer):
+            raise self._error(
+                f"labels must be integers of shape ({shape[0]},), got {labels.dtype} {labels.shape}"
             )
-        if self.labels.shape != shape[:1] or not np.issubdtype(self.labels.dtype, np.integer):
-            raise DatasetError(
-                f"{self.name}: labels must be integers of shape ({shape[0]},), "
-                f"got {self.labels.dtype} {self.labels.shape}"
-            )
-        if len(self.labels) and not (
-            0 <= self.labels.min() and self.labels.max() < len(self.identities)
-        ):
-            raise DatasetError(
-                f"{self.name}: labels must lie in 0..{len(self.identities) - 1} (one a name), "
-                f"got {self.labels.min()}..{self.labels.max()}"
+        last = len(self.identities) - 1
+        if len(labels) and (labels.min() < 0 or labels.max() > last):
+            raise self._error(
+                f"labels must lie in 0..{last} (one per identity), "
+                f"got {labels.min()}..{labels.max()}"
             )
         if self.protocol not in ("seen", "unseen"):
-            raise DatasetError(
-                f"{self.name}: protocol {self.protocol!r} is neither seen nor unseen"
-            )
+            raise self._error(f"protocol {self.protocol!r} is neither seen nor unseen")
 
     def _check_role(self, role: str) -> None:
         indices = getattr(self, role)
         if len(indices) == 0:
-            raise DatasetError(f"{self.name}: no image has the role {role!r}")
+            raise self._error(f"no image has the role {role!r}")
         if indices.min() < 0 or indices.max() >= len(self.labels):
-            raise DatasetError(
-                f"{self.name}: {role} has indices {indices.min()}..{indices.max()}, "
+            raise self._error(
+                f"{role} has indices {indices.min()}..{indices.max()}, "
                 f"the data set has images 0..{len(self.labels) - 1}"
             )
         if len(np.unique(indices)) != len(indices):
-            raise DatasetError(f"{self.name}: {role} names an image twice")
+            raise self._error(f"{role} contains an image twice")
+        people = np.unique(self.labels[indices])
+        # With a single identity every search result is right, whatever the codes.
+        if role != "query" and len(people) < 2:
+            name = self.identities[people[0]]
+            raise self._error(f"{role} contains 1 identity ({name!r}), at least two are needed")
 
-    def _check_people(self, role: str) -> None:
-        """Refuse one person alone: whatever is found is right, and nobody is told apart."""
-        people = np.unique(self.labels[getattr(self, role)])
-        if len(people) < 2:
-            raise DatasetError(
-                f"{self.name}: {role} shows 1 person ({self.identities[people[0]]!r}), "
-                "at least two are needed to tell apart"
-            )
+    def _error(self, message: str) -> DatasetError:
+        return DatasetError(f"{self.name}: {message}")
 
 
 def _read_slices(images: Images, indices: IndexArray) -> NDArray[np.uint8]:
-    """Read rows of an HDF5 dataset in increasing order: it reads lists of rows far slower."""
+    """Read rows of an HDF5 dataset as slices in increasing order; index lists are far slower."""
     found = np.empty((len(indices), *images.shape[1:]), np.uint8)
     if not len(indices):
         return found

@@ -130,7 +130,7 @@ def test_codes_must_be_numbers():
 
 
 def test_packed_codes_of_another_width_are_refused():
-    with pytest.raises(CodesError, match="12 bits must have 2 bytes a code, got 3"):
+    with pytest.raises(CodesError, match="12 bits must have 2 bytes per code, got 3"):
         codes.check_packed(np.zeros((1, 3), np.uint8), 12)
 
 

@@ -51,7 +51,7 @@ def test_it_cannot_be_altered():
         ({"images": np.zeros((6, 4, 4, 3), np.float32)}, "got float32"),
         ({"labels": np.zeros(5, int)}, r"integers of shape \(6,\), got int64 \(5,\)"),
         ({"labels": np.zeros(6)}, "got float64"),
-        ({"labels": np.array([0, 0, 0, 1, 1, 2])}, r"lie in 0..1 \(one a name\), got 0..2"),
+        ({"labels": np.array([0, 0, 0, 1, 1, 2])}, r"lie in 0..1 \(one per identity\), got 0..2"),
         ({"labels": np.array([0, 0, -1, 1, 1, 1])}, "got -1..1"),
         ({"protocol": "open"}, "protocol 'open' is neither seen nor unseen"),
         ({"train": np.array([], int)}, "no image has the role 'train'"),
@@ -59,8 +59,8 @@ def test_it_cannot_be_altered():
         ({"query": np.array([], int)}, "no image has the role 'query'"),
         ({"train": np.array([0, 6])}, "train has indices 0..6, the data set has images 0..5"),
         ({"query": np.array([-1])}, "query has indices -1..-1"),
-        ({"gallery": np.array([0, 3, 3])}, "gallery names an image twice"),
-        ({"query": np.array([2, 4])}, "1 images are both query and gallery .*number 4"),
+        ({"gallery": np.array([0, 3, 3])}, "gallery contains an image twice"),
+        ({"query": np.array([2, 4])}, "1 images are both query and gallery .*image 4"),
         ({"gallery": np.array([0, 3]), "query": np.array([1])}, "both query and train"),
         (
             {"labels": np.array([0, 0, 0, 1, 1, 2]), "identities": ("ann", "bob", "eve")},
@@ -69,9 +69,9 @@ def test_it_cannot_be_altered():
         # Of one person alone, every answer is right: mAP 1 whatever the codes.
         (
             {"gallery": np.array([0, 1]), "query": np.array([2])},
-            r"gallery shows 1 person \('ann'\), at least two are needed",
+            r"gallery contains 1 identity \('ann'\), at least two are needed",
         ),
-        ({"train": np.array([3, 4])}, r"train shows 1 person \('bob'\), at least two are needed"),
+        ({"train": np.array([3, 4])}, r"train contains 1 identity \('bob'\)"),
     ],
 )
 def test_what_would_give_a_meaningless_score_is_refused(changes, message):

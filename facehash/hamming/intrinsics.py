@@ -1,6 +1,6 @@
-"""What the Hamming kernels say to LLVM directly, where a loop of Python would not be vectorised.
+"""LLVM code of the Hamming kernels, where Numba would not vectorize a loop.
 
-Numba's cache looks at the file of a kernel only: after a change here, change that one too.
+Numba's cache checks only the file of a kernel: after a change here, change `kernels_numba` too.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from numba.core import types
 from numba.extending import intrinsic
 
 cgutils: Any = untyped_cgutils
-# Items that are compared with a bound at once: one bit of a word each.
-RUN = 64
+RUN = 64  # items that are compared with a bound at once, each a bit of one word
 
 if sys.byteorder != "little":
-    raise ImportError("the order of bits in a run is that of little-endian processors")
+    raise ImportError("the Hamming kernels need a little-endian processor")
 
 
 def _declare_popcount(typing_context: Any, word: Any) -> Any:
-    """Count the set bits of a word by LLVM's ctpop, which becomes the processor's own."""
+    """Count the set bits of a word by LLVM's ctpop, one instruction of the processor."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.ctpop(arguments[0])
@@ -34,9 +33,9 @@ popcount: Any = intrinsic(_declare_popcount)
 
 
 def _declare_nearer(typing_context: Any, gallery: Any, start: Any, code: Any, bound: Any) -> Any:
-    """Compare a run of items with a bound at once: bit i is set where the i-th is nearer.
+    """Compare RUN items with a bound: bit i of the result is set if item i is nearer.
 
-    Distances stay in registers, so that this reads a gallery as fast as memory gives it.
+    Distances stay in registers, so the speed of memory is the limit.
     """
     word, order = ir.IntType(64), ir.VectorType(ir.IntType(32), RUN)
     lanes = ir.VectorType(word, RUN)
@@ -47,7 +46,7 @@ def _declare_nearer(typing_context: Any, gallery: Any, start: Any, code: Any, bo
             first = builder.insert_element(none, one, ir.Constant(order.element, 0))
             return builder.shuffle_vector(first, none, ir.Constant(order, [0] * RUN))
 
-        items, asked = (
+        items, query = (
             context.make_array(signature.args[i])(context, builder, arguments[i]) for i in (0, 2)
         )
         height, size = (builder.extract_value(items.shape, i) for i in (0, 1))
@@ -58,7 +57,7 @@ def _declare_nearer(typing_context: Any, gallery: Any, start: Any, code: Any, bo
         with cgutils.for_range(builder, height) as loop:
             place = builder.add(builder.mul(loop.index, size), arguments[1])
             pointer = builder.bitcast(builder.gep(items.data, [place]), lanes.as_pointer())
-            wanted = repeat(builder.load(builder.gep(asked.data, [loop.index])))
+            wanted = repeat(builder.load(builder.gep(query.data, [loop.index])))
             unequal = builder.xor(builder.load(pointer, align=8), wanted)
             builder.store(builder.add(builder.load(far), builder.call(ctpop, [unequal])), far)
         nearer = builder.icmp_unsigned("<", builder.load(far), repeat(arguments[3]))

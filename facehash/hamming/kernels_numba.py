@@ -1,7 +1,7 @@
-"""Hamming kernels compiled by Numba; importing this file compiles them or loads them from a cache.
+"""Hamming kernels compiled by Numba; the import compiles them or loads them from a cache.
 
-The same two functions as `facehash.hamming.kernels_numpy`. They release the GIL, so the caller's
-threads run them side by side, and no threading layer of Numba is involved.
+They define the same two functions as `facehash.hamming.kernels_numpy` and release the GIL, so that
+the caller's threads run in parallel without a threading layer of Numba.
 """
 
 from __future__ import annotations
@@ -14,15 +14,13 @@ from numba import njit
 
 from facehash.hamming.intrinsics import RUN, nearer_bits, popcount
 
-# Distances of so many items (2 bytes each) stay in the first-level cache while they are counted.
-BLOCK = 2048
-# Queries that share the reading of a block, and neighbours whose candidates are kept at a time.
-GROUP, KEPT = 32, 1 << 16
+BLOCK = 2048  # items whose distances (2 bytes each) stay in the first-level cache
+GROUP = 32  # queries that share one pass over a block
+KEPT = 1 << 16  # neighbors of all queries of a group together
+RANKED = 16  # items per neighbor that are ranked by counting; few later items are nearer
 _ONE, _ALL = np.uint64(1), np.uint64(2**64 - 1)
-# Items a neighbour that are ranked by counting; farther on few are nearer than those found.
-RANKED = 16
 
-# The gallery may be mapped from a file that must not be written.
+# Read-only arrays (True): the gallery may be a mapped file.
 _WORDS, _CODES = "Array(uint64, 1, 'C', True)", "Array(uint64, 2, 'C', True)"
 
 
@@ -31,7 +29,7 @@ def _compile(signature: str) -> Callable[[Callable[..., Any]], Any]:
         try:
             return njit(signature, nogil=True, cache=True)(function)
         except (RuntimeError, OSError):
-            # Neither the package's nor the user's cache directory can be written to.
+            # Neither the package's nor the user's cache folder is writable.
             return njit(signature, nogil=True)(function)
 
     return decorate
@@ -51,7 +49,7 @@ def _next_word(words, word, distances):  # type: ignore[no-untyped-def]
 
 @_compile(f"void({_CODES}, int64, int64, {_WORDS}, uint16[::1])")
 def _measure(gallery, start, stop, code, distances):  # type: ignore[no-untyped-def]
-    # Slices rather than indices go to the inner loops: only then LLVM vectorises them.
+    # The inner loops get slices, not indices: only then LLVM vectorizes them.
     _first_word(gallery[0, start:stop], code[0], distances)
     for w in range(1, len(code)):
         _next_word(gallery[w, start:stop], code[w], distances)
@@ -59,7 +57,7 @@ def _measure(gallery, start, stop, code, distances):  # type: ignore[no-untyped-
 
 @_compile("void(uint16[::1], uint32[:, ::1])")
 def _count(distances, histograms):  # type: ignore[no-untyped-def]
-    # Neighbours often share a distance; one histogram would wait for its own last store each time.
+    # Four histograms: adjacent items often share a distance, and one would wait for its last store.
     first, second, third, fourth = histograms[0], histograms[1], histograms[2], histograms[3]
     quads = len(distances) // 4
     for i in range(quads):
@@ -74,13 +72,13 @@ def _count(distances, histograms):  # type: ignore[no-untyped-def]
 @_compile("void(uint32[:, ::1], int64[::1])")
 def _add(four, counts):  # type: ignore[no-untyped-def]
     for d in range(len(counts)):
-        # In 64 bits: four histograms that are full together hold more than one can.
+        # In 64 bits: the sum of four full 32-bit counts does not fit into one.
         counts[d] = np.int64(four[0, d]) + four[1, d] + four[2, d] + four[3, d]
 
 
 @_compile(f"void({_CODES}, {_CODES}, int64[:, ::1], int64[:, ::1], int64[:, ::1])")
 def count_distances(gallery, query, slices, all_counts, relevant):  # type: ignore[no-untyped-def]
-    """Fill the histograms of distance of each query, as `hamming_numpy.count_distances`."""
+    """Fill the histograms of each query, as `kernels_numpy.count_distances`."""
     bins = all_counts.shape[1]
     histograms = np.empty((4, bins), np.uint32)
     buffer = np.empty(BLOCK, np.uint16)
@@ -99,9 +97,9 @@ def count_distances(gallery, query, slices, all_counts, relevant):  # type: igno
 
 @_compile("void(int64[::1], uint16[::1], int64[::1], int64[::1], int64[::1])")
 def _sort(items, far, counts, indices, distances):  # type: ignore[no-untyped-def]
-    """Put the nearest items into their places: a counting sort, stable, which is what breaks ties.
+    """Write the nearest items in order: a stable counting sort, so ties stay in gallery order.
 
-    `counts` tells how many items are at each distance, and holds where the next goes afterwards.
+    `counts` holds the number of items at each distance, and is overwritten.
     """
     before = 0
     for d in range(len(counts)):
@@ -123,7 +121,7 @@ def _tally(far, counts):  # type: ignore[no-untyped-def]
 
 @_compile("int64(int64[::1], uint16[::1], int64, int64, int64)")
 def _drop(items, far, count, bound, ties):  # type: ignore[no-untyped-def]
-    """Keep what is nearer than the bound and the first `ties` at it; return how many those are."""
+    """Keep items nearer than the bound and the first `ties` at it; return their number."""
     kept = 0
     for i in range(count):
         distance = far[i]
@@ -140,9 +138,9 @@ def _drop(items, far, count, bound, ties):  # type: ignore[no-untyped-def]
     "uint16[::1], int64[::1])"
 )
 def _scan(gallery, start, stop, code, k, held, nearer, bound, items, far, counts):  # type: ignore[no-untyped-def]
-    """Collect what is nearer than the bound, and draw it closer; return the three numbers."""
+    """Collect items nearer than the bound and tighten it; return held, nearer and bound."""
     for run in range(start, stop, RUN):
-        # The last run may reach back to items that were compared before; their bits are cleared.
+        # The last run may overlap the one before it; the bits of those items are cleared.
         first = min(run, stop - RUN)
         near = nearer_bits(gallery, first, code, bound) & (_ALL << np.uint64(run - first))
         if near == 0:
@@ -150,7 +148,7 @@ def _scan(gallery, start, stop, code, k, held, nearer, bound, items, far, counts
         if held + RUN > len(items):
             held = _drop(items, far, held, bound, k - nearer)
         while near != 0:
-            # How many zeros end the word: where the next of them is.
+            # The number of trailing zeros is the position of the next set bit.
             item = first + np.int64(popcount(~near & (near - _ONE)))
             distance = np.int64(0)
             for w in range(len(code)):
@@ -169,11 +167,11 @@ def _scan(gallery, start, stop, code, k, held, nearer, bound, items, far, counts
 
 @_compile(f"void({_CODES}, int64, int64, {_CODES}, int64, int64[:, ::1], int64[:, ::1])")
 def find_nearest(gallery, first, last, query, bits, indices, distances):  # type: ignore[no-untyped-def]
-    """Fill the k nearest gallery items of each query, as `hamming_numpy.find_nearest`.
+    """Fill the k nearest gallery items of each query, as `kernels_numpy.find_nearest`.
 
-    The first items are ranked by counting how many lie at each distance. What is as far as the
-    k-th of those or farther, and comes later, is no neighbour: so the rest is compared with that
-    bound, run by run, and the few items that are nearer are collected, drawing the bound closer.
+    The first items are ranked by a counting sort. The distance of the k-th is a bound: only later
+    items that are nearer can be neighbors. The rest is compared with the bound, run by run; the few
+    nearer items are collected, and each tightens the bound.
     """
     k = indices.shape[1]
     ranked = min(last, first + max(BLOCK, RANKED * k))
@@ -181,9 +179,10 @@ def find_nearest(gallery, first, last, query, bits, indices, distances):  # type
     measured = np.empty(ranked - first, np.uint16)
     group = max(1, min(GROUP, KEPT // k))
     room = 2 * k + 4 * RUN if ranked < last else 0
+    # Candidates of each query and their distances, (group, room).
     items, far = np.empty((group, room), np.int64), np.empty((group, room), np.uint16)
     histograms, counts = np.empty((4, bits + 1), np.uint32), np.empty((group, bits + 1), np.int64)
-    # Of each query: candidates held, those among them nearer than the bound, and the bound.
+    # Per query: number of candidates, those among them nearer than the bound, and the bound.
     held, nearer, bounds = np.empty((3, group), np.int64)
     for begin in range(0, len(query), group):
         rows = min(group, len(query) - begin)

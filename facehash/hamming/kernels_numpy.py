@@ -1,7 +1,7 @@
-"""Hamming kernels in NumPy: what is used without Numba, and what the Numba kernels must equal.
+"""Hamming kernels in NumPy: the fallback without Numba, and the reference of the Numba kernels.
 
-One query at a time against the whole gallery, so memory is a few times the gallery's words. Both
-files of kernels offer the same two functions and write into arrays that the caller made.
+They compare one query at a time with the whole gallery, so memory is a few times that of the
+gallery. Both files of kernels define the same two functions and fill arrays of the caller.
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ def count_distances(
     all_counts: NDArray[np.int64],
     relevant: NDArray[np.int64],
 ) -> None:
-    """Fill the histograms of distance of each query.
+    """Fill the histogram of distances of each query.
 
     Args:
-        gallery: uint64 (words, n), codes stored word by word, sorted by identity.
+        gallery: uint64 (words, n), first words first, items sorted by identity.
         query: uint64 (q, words).
-        slices: int64 (q, 2), the first and one past the last gallery position of the query's
-            identity.
-        all_counts: int64 (q, bits + 1), filled with the gallery items at each distance.
-        relevant: int64 (q, bits + 1), filled with those of the query's identity.
+        slices: int64 (q, 2), first and one past the last gallery item of the query's identity.
+        all_counts: int64 (q, bits + 1), output: gallery items at each distance.
+        relevant: int64 (q, bits + 1), output: those of the query's identity.
     """
     bins = all_counts.shape[1]
     for row in range(len(query)):
@@ -49,19 +48,19 @@ def find_nearest(
     """Fill the k nearest gallery items of each query, ties by gallery index.
 
     Args:
-        gallery: uint64 (words, n), codes stored word by word.
-        first: The first item that is looked at.
-        last: One past the last.
+        gallery: uint64 (words, n), first words first; items first..last - 1 are searched.
+        first: First item.
+        last: One past the last item.
         query: uint64 (q, words).
-        bits: Length of a code; no distance is larger.
-        indices: int64 (q, k), 1 <= k <= last - first, filled with gallery indices, nearest first.
-        distances: int64 (q, k), filled with their distances.
+        bits: Length of a code, the largest possible distance.
+        indices: int64 (q, k), 1 <= k <= last - first, output: gallery indices, nearest first.
+        distances: int64 (q, k), output: their distances.
     """
     part = gallery[:, first:last]
     size = last - first
     k = indices.shape[1]
     for row in range(len(query)):
-        # One number that orders by distance and then by gallery index.
+        # One number per item, (last - first,), that sorts by distance and then by index.
         keys = _distances(part, query[row]) * size + np.arange(size)
         nearest = np.sort(np.partition(keys, k - 1)[:k])
         distances[row], indices[row] = np.divmod(nearest, size)

@@ -1,4 +1,4 @@
-"""Packed codes as 64-bit words: the form that is searched, made once and stored as it is."""
+"""Packed codes as 64-bit words: the form that is searched and stored."""
 
 from __future__ import annotations
 
@@ -13,26 +13,25 @@ from facehash.codes import CodesError, Packed, check_packed, packed_width
 
 @dataclass(frozen=True)
 class CodeWords:
-    """The codes of a gallery in 64-bit words, first words first.
+    """The codes of a gallery in 64-bit words, first words of all codes first.
 
-    Word by word, so that a search runs through memory in one direction whatever the length of a
-    code, and a plain array, so that it may be mapped from a file and is never copied.
+    In this order a search reads memory in one direction for every length of code. As a plain array
+    the words can be mapped from a file and are never copied.
 
     Attributes:
-        words: uint64 (ceil(bits / 64), n), contiguous; may be read-only. Byte b of a word holds the
-            bits 8 b to 8 b + 7 of its 64, as in packed codes; what is beyond `bits` is 0.
+        words: uint64 (ceil(bits / 64), n), contiguous; may be read-only. Byte b of a word holds
+            bits 8 b to 8 b + 7 of its 64, as in packed codes; bits beyond `bits` are 0.
         bits: Length of a code, 1 to 1,024.
+
+    Raises:
+        CodesError: `words` has another dtype, shape or memory order.
     """
 
     words: NDArray[np.uint64]
     bits: int
 
     def __post_init__(self) -> None:
-        """Look at the form, not at the codes.
-
-        Raises:
-            CodesError: Another dtype, shape or memory order.
-        """
+        """Check the form of the array, not its codes."""
         height = word_count(self.bits)
         words = self.words
         if words.dtype != np.uint64 or words.ndim != 2 or words.shape[0] != height:
@@ -45,13 +44,12 @@ class CodeWords:
 
     @classmethod
     def of(cls, packed: Packed, bits: int, name: str = "packed codes") -> Self:
-        """Regroup packed codes.
+        """Convert packed codes; contiguous, aligned codes of 57 to 64 bits are not copied.
 
         Args:
-            packed: uint8 (n, ceil(bits / 8)). Codes of 57 to 64 bits that are contiguous and
-                aligned are not copied.
+            packed: uint8 (n, ceil(bits / 8)).
             bits: Length of a code, 1 to 1,024.
-            name: What errors call them.
+            name: Name of the codes in error messages.
 
         Raises:
             CodesError: Another dtype, shape or padding.
@@ -59,7 +57,7 @@ class CodeWords:
         return cls(np.ascontiguousarray(word_rows(check_packed(packed, bits, name)).T), bits)
 
     def packed(self) -> Packed:
-        """Return the codes as packed uint8 (n, ceil(bits / 8)), a copy beyond 64 bits."""
+        """Return packed codes uint8 (n, ceil(bits / 8)); beyond 64 bits they are a copy."""
         rows = np.ascontiguousarray(self.words.T).view(np.uint8)
         return rows[:, : packed_width(self.bits)]
 
@@ -69,22 +67,18 @@ class CodeWords:
 
 
 def word_count(bits: int) -> int:
-    """Return the 64-bit words of one code, ceil(bits / 64).
-
-    Raises:
-        CodesError: `bits` is no length of a code.
-    """
+    """Return the number of 64-bit words of one code, ceil(bits / 64)."""
     return -(-packed_width(bits) // 8)
 
 
 def word_rows(packed: Packed) -> NDArray[np.uint64]:
-    """Regroup packed codes code by code, padded by 0.
+    """Return packed codes as words, code by code, padded with 0.
 
     Args:
         packed: uint8 (n, bytes).
 
     Returns:
-        uint64 (n, ceil(bytes / 8)), contiguous and aligned; the very memory where that fits.
+        uint64 (n, ceil(bytes / 8)), contiguous and aligned; a view if `packed` already is.
     """
     missing = -packed.shape[1] % 8
     padded: NDArray[Any] = np.pad(packed, ((0, 0), (0, missing))) if missing else packed

@@ -1,4 +1,4 @@
-"""Codes from float vectors without a network: random hyperplanes, and iterative quantization."""
+"""Hash float vectors without a network: random hyperplanes, and iterative quantization."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from facehash.hashing.linear import LinearHash
 from facehash.hashing.lsh import RandomHyperplanes
 
 HASHERS: dict[str, type[LinearHash]] = {"lsh": RandomHyperplanes, "itq": IterativeQuantization}
-"""Each way to hash vectors, by the name that commands and tables use."""
+"""Hash methods by the names that commands and tables use."""
 
 __all__ = ["HASHERS", "IterativeQuantization", "LinearHash", "RandomHyperplanes"]

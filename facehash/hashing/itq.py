@@ -1,4 +1,4 @@
-"""Iterative quantization: principal components, turned until they lie close to their signs."""
+"""Iterative quantization: principal components, rotated close to the corners of a cube."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ from numpy.typing import ArrayLike, NDArray
 from facehash.codes import CodesError
 from facehash.hashing.linear import LinearHash, check_collection
 
-ITERATIONS = 50
-"""As published."""
+ITERATIONS = 50  # as published
 
 
 class IterativeQuantization(LinearHash):
-    """PCA to as many dimensions as bits, then the rotation that costs least when signs are taken.
+    """PCA to `bits` dimensions, then the rotation with the smallest quantization error.
 
-    With V the centred vectors in their first `bits` principal components, it minimises
-    ``|| sign(V R) - V R ||^2`` over rotations R, taking turns: ``B = sign(V R)``; then R from the
-    singular value decomposition ``B^T V = S W T^T`` as ``R = T S^T``.
+    With V (n, bits) the centered vectors in their first principal components, ITQ minimizes
+    ``|| sign(V R) - V R ||^2`` over rotations R (bits, bits). It alternates ``B = sign(V R)`` and
+    ``R = T S^T`` from the singular value decomposition ``B^T V = S W T^T``.
+
+    Example:
+        >>> vectors = np.random.default_rng(0).normal(size=(100, 8))
+        >>> hasher = IterativeQuantization.fit(vectors, bits=8, seed=0)
+        >>> hasher.encode(vectors).shape  # packed: one byte per code
+        (100, 1)
 
     Reference:
         Gong and Lazebnik. Iterative Quantization: A Procrustean Approach to Learning Binary Codes.
@@ -30,57 +35,46 @@ class IterativeQuantization(LinearHash):
 
     @classmethod
     def fit(cls, vectors: ArrayLike, bits: int, seed: int) -> Self:
-        """Find the projection; the first rotation is random, from `seed`.
-
-        Args:
-            vectors: Finite real numbers (n, d), at least two rows.
-            bits: Length of a code, 1 to min(d, 1,024).
-            seed: At least 0.
-
-        Raises:
-            CodesError: Vectors of another shape, not finite, or fewer than two; or more bits than
-                dimensions.
-        """
+        """Fit as `LinearHash.fit`, with `bits` at most d; `seed` draws the first rotation."""
         rows = check_collection(vectors, bits, cls.name)
         if bits > rows.shape[1]:
             raise CodesError(
-                f"itq: has at most one bit a dimension, asked for {bits} bits of vectors of length "
+                f"itq: {bits} bits need vectors of length {bits} or more, got length "
                 f"{rows.shape[1]} (lsh has no such limit)"
             )
-        mean = rows.mean(axis=0)
+        mean = rows.mean(axis=0)  # (d,)
         rows -= mean
-        components = principal_components(rows, bits)
+        components = principal_components(rows, bits)  # (d, bits)
         return cls(mean, components @ rotation(rows @ components, seed))
 
 
-def principal_components(centred: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Return the directions of largest variance, orthonormal float64 (d, count), largest first.
+def principal_components(centered: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Return the `count` directions of largest variance of (n, d) rows with mean zero.
 
-    Args:
-        centred: (n, d), mean zero.
-        count: 1 to d.
+    Returns:
+        Orthonormal float64 (d, count), largest variance first.
     """
-    _, directions = np.linalg.eigh(centred.T @ centred)  # by increasing variance
+    _, directions = np.linalg.eigh(centered.T @ centered)  # (d, d), by increasing variance
     return np.asarray(directions[:, ::-1][:, :count])
 
 
 def rotation(
     vectors: NDArray[np.float64], seed: int, iterations: int = ITERATIONS
 ) -> NDArray[np.float64]:
-    """Turn vectors towards the corners of the cube.
+    """Return the rotation that brings centered vectors close to the corners of the cube.
 
     Args:
-        vectors: (n, bits), centred.
-        seed: Of the random rotation to begin with.
-        iterations: Rounds; each lowers the quantization error or leaves it.
+        vectors: (n, bits), centered.
+        seed: Seed of the random initial rotation.
+        iterations: Number of rounds; none increases the quantization error.
 
     Returns:
         Orthogonal float64 (bits, bits).
     """
     bits = vectors.shape[1]
-    turned, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((bits, bits)))
+    rotated, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((bits, bits)))
     for _ in range(iterations):
-        corners = np.where(vectors @ turned >= 0, 1.0, -1.0)
-        left, _, right = np.linalg.svd(corners.T @ vectors)
-        turned = (left @ right).T
-    return np.asarray(turned)
+        corners = np.where(vectors @ rotated >= 0, 1.0, -1.0)  # (n, bits)
+        left, _, right = np.linalg.svd(corners.T @ vectors)  # (bits, bits)
+        rotated = (left @ right).T
+    return np.asarray(rotated)

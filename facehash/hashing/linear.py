@@ -1,4 +1,4 @@
-"""Hashing by hyperplanes: centre a vector, project it, keep the signs."""
+"""Hashing by hyperplanes: center a vector, project it, keep the signs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from facehash.codes import CodesError, Packed, check_length, packed_from_signs, 
 
 Vectors = NDArray[np.float32]
 
-_ROWS = 65_536
-"""Vectors centred at a time, so that encoding many of them needs little memory beside them."""
+_ROWS = 65_536  # vectors centered at a time, which bounds the memory
 
 
 class LinearHash:
-    """``bit j of x = 1 where (x - mean) . projection[:, j] >= 0``.
+    """A hash by hyperplanes: bit j of x is 1 if ``(x - mean) . projection[:, j] >= 0``, else 0.
 
     Args:
         mean: float32 (d,), subtracted from every vector.
@@ -38,7 +37,7 @@ class LinearHash:
                 f"got {self.mean.shape} and {self.projection.shape}"
             )
         if not (np.isfinite(self.mean).all() and np.isfinite(self.projection).all()):
-            raise CodesError(f"{self.name}: mean or projection holds values that are not finite")
+            raise CodesError(f"{self.name}: mean or projection contains values that are not finite")
         check_length(self.bits)
 
     @property
@@ -61,18 +60,15 @@ class LinearHash:
             seed: At least 0; the same vectors and seed give the same codes.
 
         Raises:
-            CodesError: Vectors of another shape, not finite, or too few; or too many bits.
+            CodesError: Vectors of another shape, not finite, or fewer than two; or too many bits.
         """
         raise NotImplementedError(f"{cls.__name__} must define fit")
 
     def project(self, vectors: ArrayLike) -> Vectors:
-        """Compute the numbers whose signs are the bits.
+        """Return the projections whose signs are the bits, float32 (n, bits).
 
         Args:
             vectors: Finite real numbers (n, d).
-
-        Returns:
-            float32 (n, bits).
 
         Raises:
             CodesError: Another shape, or values that are not finite.
@@ -80,8 +76,7 @@ class LinearHash:
         rows = check_vectors(vectors, self.name)
         if rows.shape[1] != self.dimension:
             raise CodesError(
-                f"{self.name}: was fitted on vectors of length {self.dimension}, "
-                f"got {rows.shape[1]}"
+                f"{self.name}: fitted on vectors of length {self.dimension}, got {rows.shape[1]}"
             )
         found = np.empty((len(rows), self.bits), np.float32)
         for start in range(0, len(rows), _ROWS):
@@ -90,38 +85,28 @@ class LinearHash:
         return found
 
     def encode(self, vectors: ArrayLike) -> Packed:
-        """Hash vectors.
-
-        Args:
-            vectors: Finite real numbers (n, d).
-
-        Returns:
-            uint8 (n, ceil(bits / 8)), packed codes as `facehash.codes` defines them.
-
-        Raises:
-            CodesError: Another shape, or values that are not finite.
-        """
+        """Hash vectors (n, d), checked as by `project`, to packed uint8 (n, ceil(bits / 8))."""
         return packed_from_signs(sign(self.project(vectors)))
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
-        """Return what has to be stored; `from_arrays` takes it back."""
+        """Return the arrays to store, the argument of `from_arrays`."""
         return {"mean": self.mean, "projection": self.projection}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> Self:
-        """Make a hash from what `arrays` gave.
+        """Restore a hash from the result of `arrays`.
 
         Raises:
-            CodesError: An array is missing or does not fit the other.
+            CodesError: An array is missing, or their shapes differ.
         """
         missing = {"mean", "projection"} - arrays.keys()
         if missing:
-            raise CodesError(f"{cls.name}: no array {min(missing)!r} among what was stored")
+            raise CodesError(f"{cls.name}: the stored arrays lack {min(missing)!r}")
         return cls(arrays["mean"], arrays["projection"])
 
 
 def check_vectors(vectors: ArrayLike, name: str) -> Vectors:
-    """Return vectors as float32 (n, d), or refuse what cannot be hashed.
+    """Return vectors as float32 (n, d).
 
     Raises:
         CodesError: Another shape, no real numbers, or values that are not finite.
@@ -135,20 +120,16 @@ def check_vectors(vectors: ArrayLike, name: str) -> Vectors:
     broken = ~np.isfinite(rows).all(axis=1)
     if broken.any():
         raise CodesError(
-            f"{name}: {np.count_nonzero(broken)} of {len(rows)} vectors hold NaN or infinity, "
+            f"{name}: {np.count_nonzero(broken)} of {len(rows)} vectors contain NaN or infinity, "
             f"the first is number {np.argmax(broken)}"
         )
     return rows
 
 
 def check_collection(vectors: ArrayLike, bits: int, name: str) -> NDArray[np.float64]:
-    """Return vectors to fit on as float64 (n, d), or refuse fewer than two.
-
-    Raises:
-        CodesError: As `check_vectors`, fewer than two vectors, or `bits` outside 1 to 1,024.
-    """
+    """Return the vectors of `LinearHash.fit` as float64 (n, d), or raise its CodesError."""
     check_length(bits)
     rows = check_vectors(vectors, name)
     if len(rows) < 2:
-        raise CodesError(f"{name}: needs at least two vectors to be fitted on, got {len(rows)}")
+        raise CodesError(f"{name}: at least two vectors are needed, got {len(rows)}")
     return rows.astype(np.float64)

@@ -13,30 +13,22 @@ from facehash.hashing.linear import LinearHash, check_collection
 class RandomHyperplanes(LinearHash):
     """Locality-sensitive hashing by the signs of projections on Gaussian directions.
 
-    For two vectors at angle t, seen from the mean, a bit differs with probability t / pi. Centring
-    matters: embeddings of faces share a large common part, and hyperplanes through the origin leave
-    most of them on one side.
+    For two vectors at angle t, seen from the mean, each bit differs with probability t / pi. The
+    vectors are centered because face embeddings share a large common component: hyperplanes
+    through the origin would leave most of them on one side.
 
     Reference:
         Charikar. Similarity Estimation Techniques from Rounding Algorithms. STOC 2002, section 3.
-        The centring is ours.
+        The centering is not in the paper.
     """
 
     name = "lsh"
 
     @classmethod
     def fit(cls, vectors: ArrayLike, bits: int, seed: int) -> Self:
-        """Take the mean of `vectors`, and directions from `seed`.
+        """Fit as `LinearHash.fit`; only the mean of the vectors is used.
 
-        The first directions are the same whatever `bits` is: a longer code begins with the shorter.
-
-        Args:
-            vectors: Finite real numbers (n, d), at least two rows; only their mean is used.
-            bits: Length of a code, 1 to 1,024.
-            seed: At least 0.
-
-        Raises:
-            CodesError: Vectors of another shape, not finite, or fewer than two; or too many bits.
+        With the same seed, a longer code starts with the shorter one.
         """
         rows = check_collection(vectors, bits, cls.name)
         directions = np.random.default_rng(seed).standard_normal((bits, rows.shape[1]))

@@ -199,8 +199,9 @@ def _download(url: str, path: Path, size: int) -> None:
         try:
             downloader(url, path, None)
         except HTTPError as error:
-            response = error.response
-            raise WeightsError(f"{url}: HTTP {response.status_code} {response.reason}") from error
+            # "404 Client Error: Not Found for url: ..."
+            answer = str(error).partition(" for url")[0]
+            raise WeightsError(f"{url}: the server answered {answer}") from error
         except RequestException as error:
             raise WeightsError(
                 f"{url}: no connection to the server, or it broke ({type(error).__name__}); "

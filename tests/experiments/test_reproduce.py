@@ -68,7 +68,7 @@ def test_one_failing_cell_does_not_stop_the_rest_and_is_named(made):
     failed = [line for line in done.stderr.splitlines() if line.startswith("failed: ")]
     assert len(failed) == 1
     assert IMPOSSIBLE in failed[0]
-    assert "asked for 200 bits of vectors of length 64" in failed[0]
+    assert "200 bits need vectors of length 200 or more, got length 64" in failed[0]
     assert f"{len(CELLS)} of {len(CELLS) + 1} done; 1 failed" in done.stdout
 
 

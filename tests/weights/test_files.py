@@ -205,7 +205,7 @@ def test_a_broken_download_leaves_nothing_and_the_next_one_succeeds(server, cach
 @pytest.mark.parametrize("status", [403, 404, 500])
 def test_an_http_error_is_reported_with_its_code(server, status):
     server.status = status
-    assert refused_fetch().startswith(f"{server.url}: HTTP {status} ")
+    assert refused_fetch().startswith(f"{server.url}: the server answered {status} ")
 
 
 def test_no_server_is_reported_in_one_line(monkeypatch):
