@@ -1,6 +1,6 @@
-"""From a photo to rows: find faces, crop them, embed them.
+"""The pipeline from a photo to rows: find faces, crop them, embed them.
 
-Index, search, verify, encode, bench and the benchmarks all go through this file::
+Index, search, verify, encode, bench and the benchmarks all use this file::
 
     photo -> faces -> crops uint8 (n, side, side, 3) -> rows (n, width)
 """
@@ -40,14 +40,8 @@ class PipelineSpec:
     """The names of a detector and an embedder, and the functions that make them.
 
     Worker processes start from scratch and receive the functions by name, so these must be
-    importable, not lambdas.
-
-    Attributes:
-        detector: The detector as the user named it, for example ``"yunet"``.
-        embedder: The embedder as the user named it, for example ``"keras:FILE,size=160"``.
-        make_detector: Makes a detector from its name.
-        make_embedder: Makes an embedder from its name.
-        crop_face: Crops a face from a photo in the way an embedder expects.
+    importable, not lambdas. Detector and embedder are spelled as on the command line, for example
+    ``"yunet"`` and ``"keras:FILE,size=160"``.
     """
 
     detector: str
@@ -58,7 +52,7 @@ class PipelineSpec:
 
 
 MakePipeline = Callable[[str, str], PipelineSpec]
-"""(detector, embedder), as the user named them -> how they are made."""
+"""(detector, embedder), as spelled on the command line -> how to make them."""
 
 
 def default_pipeline(detector: str, embedder: str, weights_dir: Path | None = None) -> PipelineSpec:
@@ -91,14 +85,7 @@ def pipelines(weights_dir: Path | None = None) -> MakePipeline:
 
 @dataclass(frozen=True)
 class FaceCropper:
-    """Finds the faces of a photo and crops them the way one embedder expects.
-
-    Attributes:
-        detector: Finds faces.
-        crop_face: Crops one face.
-        crop: How the embedder expects its faces to be cropped.
-        side: Height and width of the crops, in pixels.
-    """
+    """Finds the faces of a photo and crops them as one embedder expects."""
 
     detector: Detector
     crop_face: CropFace
@@ -109,7 +96,7 @@ class FaceCropper:
         """Find the faces of a uint8 (height, width, 3) RGB photo, largest first."""
         return self.detector.detect(image)
 
-    def cut(self, image: Image, faces: Sequence[Face]) -> Image:
+    def crop_faces(self, image: Image, faces: Sequence[Face]) -> Image:
         """Crop faces from a photo: uint8 (faces, side, side, 3)."""
         crops = np.empty((len(faces), self.side, self.side, 3), np.uint8)
         for row, face in zip(crops, faces, strict=True):
@@ -133,12 +120,7 @@ class EmbeddedFaces(NamedTuple):
 
 @dataclass(frozen=True)
 class FacePipeline:
-    """A detector and an embedder, ready to turn photos into rows.
-
-    Attributes:
-        cropper: Finds and crops faces.
-        embedder: Turns crops into rows.
-    """
+    """A detector and an embedder, ready to turn photos into rows."""
 
     cropper: FaceCropper
     embedder: Embedder
@@ -147,7 +129,7 @@ class FacePipeline:
     def create(cls, spec: PipelineSpec, embedder: Embedder | None = None) -> Self:
         """Make the detector and, unless it is given, the embedder.
 
-        Logs a warning where the two do not go together.
+        Logs a warning if the detector's faces do not suit the embedder.
 
         Raises:
             InputError: An unknown detector or embedder, or missing weights.
@@ -169,28 +151,29 @@ class FacePipeline:
 
         Args:
             image: uint8 (height, width, 3) RGB.
-            name: How error messages call the photo.
+            name: Name of the photo in error messages.
 
         Raises:
             NoFaceError: No face was found.
+
+        Example:
+            >>> image = read_image(Path("family.jpg"))  # doctest: +SKIP
+            >>> pipeline.embed(image, "family.jpg").rows.shape  # doctest: +SKIP
+            (3, 128)
         """
         faces = self.cropper.find(image)
         if not faces:
             raise NoFaceError(f"{name}: no face found")
-        crops = self.cropper.cut(image, faces)
+        crops = self.cropper.crop_faces(image, faces)
         return EmbeddedFaces([face.box for face in faces], crops, self.embedder.embed(crops))
 
 
 def crop_warning(detector: Detector, embedder: Embedder) -> str | None:
     """Return a warning if a detector's faces are not cropped the way an embedder expects.
 
-    Args:
-        detector: What finds the faces.
-        embedder: What receives the crops.
-
     Returns:
-        A sentence, or None where the two go together. ``whole`` takes each picture as one face
-        and is trusted to receive pictures that are already cropped.
+        A sentence, or None if the two suit each other. ``whole``, which takes each picture as one
+        face, is trusted to receive pictures that are already cropped.
     """
     name = detector.identity.partition(":")[0]
     if embedder.crop == "none" and name != "whole":

@@ -1,4 +1,4 @@
-"""Vectors and codes as rows: how they are compared, checked and scaled."""
+"""Vectors and codes as rows of an array: how they are compared, checked and scaled."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ Metric = Literal["cosine", "euclidean", "hamming"]
 Rows = NDArray[Any]
 Ids = NDArray[np.int64]
 
-_BLOCK = 65_536
-# Lengths closer to 1 than this are rounding of float32 rows that were scaled before.
-_UNIT = 1e-4
+_ROWS_PER_BLOCK = 65_536
+# Lengths closer to 1 than this differ only by float32 rounding: such rows are already scaled.
+_UNIT_TOLERANCE = 1e-4
 
 
 class IndexRowsError(InputError):
-    """Rows, ids or a k that an index cannot use, with what was received and what would be right."""
+    """Rows, ids or a k that an index cannot use."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """Where rows live and how they are compared.
+    """The kind of rows and the distance between them.
 
     Attributes:
         metric: ``"cosine"`` is 1 - cosine similarity, 0 to 2, and 1 for a vector of length 0;
-            ``"euclidean"`` the length of the difference; ``"hamming"`` the number of unequal bits.
-        dimension: Length of a vector; of a code its bits.
+            ``"euclidean"`` is the length of the difference; ``"hamming"`` the number of unequal
+            bits.
+        dimension: Length of a vector, or number of bits of a code.
     """
 
     metric: Metric
@@ -39,20 +40,20 @@ class Space:
 
     @property
     def width(self) -> int:
-        """Numbers in a row: the dimension, of a code its bytes."""
+        """Length of a row: the dimension, or the number of bytes of a code."""
         return packed_width(self.dimension) if self.metric == "hamming" else self.dimension
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """What a row is made of: float32, of a code uint8."""
+        """float32 for vectors, uint8 for codes."""
         return np.dtype(np.uint8 if self.metric == "hamming" else np.float32)
 
     def check(self, rows: ArrayLike, name: str = "rows") -> Rows:
-        """Return rows as they are, or refuse what would be searched wrongly.
+        """Return rows unchanged, or refuse rows that cannot be searched.
 
         Args:
             rows: float32 (n, dimension), or packed codes uint8 (n, ceil(dimension / 8)).
-            name: What errors call them.
+            name: Name of the array in error messages.
 
         Raises:
             IndexRowsError: Another dtype or shape, or a vector that is not finite.
@@ -65,32 +66,32 @@ class Space:
             raise IndexRowsError(
                 f"{name} must be float32 (n, {self.dimension}), got {array.dtype} {array.shape}"
             )
-        # A sum is finite only if its terms are, and is one number a row instead of a copy.
+        # A sum is finite only if its terms are. It needs one number per row, not a copy.
         if not np.isfinite(array.sum(axis=1, dtype=np.float64)).all():
-            raise IndexRowsError(f"{name} hold values that are not finite")
+            raise IndexRowsError(f"{name} contain values that are not finite")
         return array
 
 
 def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scale vectors to length 1, all but those of length 0.
+    """Scale vectors to length 1, except those of length 0.
 
     Args:
         rows: float32 (n, d), finite.
 
     Returns:
-        float32 (n, d); the very rows where their lengths are 1 or 0 already, up to rounding.
+        float32 (n, d); the same array if all lengths are already 1 or 0, up to rounding.
     """
     lengths = np.empty(len(rows), np.float64)
-    for start in range(0, len(rows), _BLOCK):
-        block = rows[start : start + _BLOCK].astype(np.float64)
-        lengths[start : start + _BLOCK] = np.sqrt(np.square(block).sum(axis=1))
-    if ((np.abs(lengths - 1) < _UNIT) | (lengths == 0)).all():
+    for start in range(0, len(rows), _ROWS_PER_BLOCK):
+        block = rows[start : start + _ROWS_PER_BLOCK].astype(np.float64)
+        lengths[start : start + _ROWS_PER_BLOCK] = np.sqrt(np.square(block).sum(axis=1))
+    if ((np.abs(lengths - 1) < _UNIT_TOLERANCE) | (lengths == 0)).all():
         return rows
     lengths[lengths == 0] = 1
-    # Divided in float64: lengths of tiny or huge vectors need not fit into float32.
+    # Divided in float64: the lengths of tiny or huge vectors need not fit into float32.
     scaled = np.empty_like(rows)
-    for start in range(0, len(rows), _BLOCK):
-        part = slice(start, start + _BLOCK)
+    for start in range(0, len(rows), _ROWS_PER_BLOCK):
+        part = slice(start, start + _ROWS_PER_BLOCK)
         scaled[part] = rows[part] / lengths[part, None]
     return scaled
 
@@ -99,7 +100,7 @@ def check_finite(vectors: NDArray[np.float32], embedder: str) -> None:
     """Refuse NaN and infinity, which have no distance to anything.
 
     Raises:
-        InputError: One is among the (n, dimension) vectors.
+        InputError: The (n, dimension) vectors contain one.
     """
     if not np.isfinite(vectors).all():
         raise InputError(f"{embedder}: the network returned values that are not finite")

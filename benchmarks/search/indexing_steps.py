@@ -46,7 +46,7 @@ def time_steps(data: Path) -> dict[str, float]:
             digest = step("digest", _digest, content)
             image = step("decode", decode_image, io.BytesIO(content), str(path))
             faces = step("find faces", pipeline.cropper.find, image)
-            crops = step("crop", pipeline.cropper.cut, image, faces)
+            crops = step("crop", pipeline.cropper.crop_faces, image, faces)
             rows = step("describe", pipeline.embedder.embed, crops)
             pictures = [step("make small pictures", encode_jpeg, crop) for crop in crops]
             stored = tuple(

@@ -10,6 +10,7 @@ With ``--engine facehash`` it calls the detector and the embedder of this projec
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -42,19 +43,14 @@ def by_opencv() -> Describe:
 
 def by_facehash() -> Describe:
     """Describe the faces of a photo by this project's own functions, one photo at a time."""
-    from facehash.detectors.yunet import YuNet
-    from facehash.embedders.sface import SFace
-    from facehash.images.alignment import crop_face
     from facehash.images.read import read_image
+    from facehash.pipeline import FacePipeline, NoFaceError, default_pipeline
 
-    detector, embedder = YuNet(), SFace()
+    pipeline = FacePipeline.create(default_pipeline("yunet", "sface"))
 
     def describe(path: Path) -> Iterator[np.ndarray]:
-        image = read_image(path)
-        crops = [
-            crop_face(image, one, embedder.crop, embedder.side) for one in detector.detect(image)
-        ]
-        yield from embedder.embed(np.stack(crops)) if crops else ()
+        with contextlib.suppress(NoFaceError):
+            yield from pipeline.embed(read_image(path), path).rows
 
     return describe
 

@@ -129,7 +129,7 @@ def embed_folder(data: Path, pipeline: FacePipeline) -> tuple[np.ndarray, np.nda
             missed += 1
             continue
         face = min(faces, key=lambda one: _off_centre(one, image.shape))
-        crops += list(pipeline.cropper.cut(image, [face]))
+        crops += list(pipeline.cropper.crop_faces(image, [face]))
         labels.append(names.index(path.parent.name))
         if len(crops) == _BATCH:
             rows.append(pipeline.embedder.embed(np.stack(crops)))

@@ -56,7 +56,7 @@ def embed_again(
     for photo in bar:
         found = dict(_faces_of(store, photo, set(wanted[photo].tolist())))
         ids.extend(found)
-        waiting.extend(cropper.cut(_read(store, photo), list(found.values())))
+        waiting.extend(cropper.crop_faces(_read(store, photo), list(found.values())))
         if len(waiting) >= _BATCH:
             rows.append(embedder.embed(np.stack(waiting)))
             waiting.clear()

@@ -1,1 +1,1 @@
-"""Detectors: from a photo to faces."""
+"""Face detectors."""

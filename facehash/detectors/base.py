@@ -1,4 +1,4 @@
-"""What a detector offers."""
+"""The interface of a detector."""
 
 from __future__ import annotations
 

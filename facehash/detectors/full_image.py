@@ -1,4 +1,4 @@
-"""The detector for pictures that are faces already: cropped data sets, passport photos."""
+"""The detector ``whole``, for pictures that already show one face: cropped data sets."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from facehash.images.face import Face
 
 
 class FullImage:
-    """Takes every picture as one face, without looking at it."""
+    """Takes every picture as one face."""
 
     identity = "whole"
 
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
-        """Return one face, as large as the uint8 (height, width, 3) picture."""
+        """Return one face that covers the uint8 (height, width, 3) picture."""
         height, width = image.shape[:2]
         return [Face((0.0, 0.0, float(width), float(height)), None, 1.0)]

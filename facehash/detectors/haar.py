@@ -1,4 +1,4 @@
-"""The detector of many older notebooks: OpenCV's cascade of Haar features."""
+"""The detector of many older notebooks: OpenCV's Haar cascade."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _NEIGHBOURS = 5
 
 
 class Haar:
-    """Finds upright frontal faces, without landmarks, by the settings of a classic notebook.
+    """Finds upright frontal faces, without landmarks, with the settings of a classic notebook.
 
-    The photo is brought to a longer side of 1000 pixels (enlarged, too), surrounded by 200 pixels
-    of its mean colour, so that a face at the edge is found, and searched at scales 1.2 apart for
-    boxes that at least 5 neighbouring ones confirm. The cascade comes with OpenCV.
+    The photo is resized to a longer side of 1000 pixels and surrounded by 200 pixels of its mean
+    color, so that faces at the edge are found. It is searched at scales 1.2 apart, and a box counts
+    if at least 5 neighboring boxes confirm it. The cascade ships with OpenCV.
 
-    An object may be pickled, and made in any process; the cascade is loaded at the first photo.
+    Objects can be pickled; the cascade is loaded with the first photo.
 
     Args:
-        keep: ``all`` boxes; only the ``first`` in the cascade's own order, as the notebook has
-            it, which is any; or only the ``largest``.
+        keep: ``all`` boxes; the ``first`` in the arbitrary order of the cascade, as the notebook
+            does; or the ``largest``.
 
     Raises:
-        InputError: This OpenCV has no cascades.
+        InputError: The installed OpenCV has no cascades.
 
     Reference: Viola, Jones, "Rapid object detection using a boosted cascade of simple features",
     CVPR 2001.
@@ -89,6 +89,6 @@ def _find_cascade() -> Path:
     if not hasattr(cv2, "CascadeClassifier") or not path.is_file():
         raise InputError(
             f"the detector 'haar' needs the Haar cascades, which OpenCV {cv2.__version__} does not "
-            "have; try: pip install 'opencv-python-headless<5', or the detector 'yunet'"
+            "include; try: pip install 'opencv-python-headless<5', or use the detector 'yunet'"
         )
     return path

@@ -1,4 +1,4 @@
-"""One face for each face: what to do when a detector answers several times for the same."""
+"""Non-maximum suppression: one box per face when a detector finds the same face repeatedly."""
 
 from __future__ import annotations
 
@@ -14,28 +14,27 @@ _INSIDE = 0.7
 
 
 def non_max_suppression(faces: Sequence[Face]) -> list[Face]:
-    """Keep of faces that overlap the one with the highest score.
+    """Of overlapping faces keep the one with the highest score.
 
-    Two boxes are of one face when the area they share is more than 0.3 of the area they cover
-    together, or more than 0.7 of the smaller one. The second rule is for a face that fills a large
-    photo: parts of it are found as faces at a scale too fine for the whole, and no face lies
-    inside another.
+    Two boxes show the same face if their intersection is more than 0.3 of their union, or more
+    than 0.7 of the smaller box. The second rule is for a face that fills a large photo: at a fine
+    scale, parts of it are detected as faces, but no face lies inside another.
 
     Args:
-        faces: In any order.
+        faces: Faces in any order.
 
     Returns:
-        Those kept, largest box first.
+        The faces kept, largest box first.
     """
     kept: list[Face] = []
     for face in sorted(faces, key=lambda face: -face.score):
-        if not kept or not _same_face(face.box, np.array([one.box for one in kept])).any():
+        if not kept or not _same_face(face.box, np.array([other.box for other in kept])).any():
             kept.append(face)
     return largest_first(kept)
 
 
 def largest_first(faces: Sequence[Face]) -> list[Face]:
-    """Sort faces by the area of their boxes, of equal ones the higher score first."""
+    """Sort faces by descending area of their boxes, then by descending score."""
     return sorted(faces, key=lambda face: (-face.box[2] * face.box[3], -face.score))
 
 

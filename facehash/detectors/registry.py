@@ -20,25 +20,29 @@ _OPTIONS: dict[str, dict[str, Callable[[str], Any]]] = {
 
 
 def make_detector(specification: str = "yunet", weights_dir: Path | None = None) -> Detector:
-    """Make a detector; cheap, so that every worker process can make its own.
+    """Make a detector from its name and options.
 
     Args:
-        specification: ``yunet`` or ``yunet,score=0.9``; ``haar`` or ``haar,keep=largest`` or
-            ``haar,keep=first``; ``whole``, which takes every picture as one face.
-        weights_dir: Where weights are looked for first.
+        specification: ``yunet`` or ``yunet,score=0.9``; ``haar``, ``haar,keep=largest`` or
+            ``haar,keep=first``; or ``whole``, which takes every picture as one face.
+        weights_dir: Folder searched first for weights.
 
     Returns:
-        A detector that may be pickled.
+        A detector that can be pickled; its network is loaded with the first photo.
 
     Raises:
-        InputError: Unknown, a wrong option, missing or damaged weights, an OpenCV without
+        InputError: An unknown name or option, missing or damaged weights, or an OpenCV without
             cascades.
+
+    Example:
+        >>> make_detector("whole").detect(np.zeros((30, 40, 3), np.uint8))[0].box
+        (0.0, 0.0, 40.0, 30.0)
     """
     name, texts = split_specification(specification)
     if name not in DETECTORS:
         raise InputError(f"detector {name!r} is unknown{did_you_mean(name, DETECTORS)}")
     options = convert_options(specification, texts, _OPTIONS[name])
-    # Imported when asked for: OpenCV takes a moment to load.
+    # Imported only when needed: OpenCV takes a while to load.
     if name == "yunet":
         from facehash.detectors.yunet import YuNet
 

@@ -1,4 +1,4 @@
-"""The default detector: YuNet, a small network that OpenCV runs."""
+"""The default detector: YuNet, a small network run by OpenCV."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _FACES_BEFORE_SUPPRESSION = 5000
 class YuNet:
     """Finds faces with five landmarks; OpenCV's FaceDetectorYN.
 
-    The network finds faces of about 10 to 400 pixels. A photo whose longer side is over 400 is
-    therefore looked at twice, reduced to a longer side of 320, where no face is too large, and to
-    1280 (or as it is, if smaller), where a face may be 1/128 of it; what both find is merged by
-    `facehash.detectors.nms.non_max_suppression`. Nothing is ever enlarged.
+    The network finds faces of about 10 to 400 pixels. A photo with a longer side over 400 pixels is
+    therefore searched twice: reduced to a longer side of 320, where no face is too large, and of
+    1280, where a face may be as small as 1/128 of the photo. `non_max_suppression` merges the
+    results. Photos are never enlarged.
 
-    An object may be pickled, and made in any process; the network is loaded at the first photo.
+    Objects can be pickled; the network is loaded with the first photo.
 
     Args:
-        score: Least confidence of a face, above 0 and at most 1. The default finds a face in
-            every photo of our part of LFW; 0.9, OpenCV's own, loses one in a hundred.
-        weights_dir: Where the weights are looked for first.
+        score: Minimum confidence of a face, above 0 and at most 1. The default finds a face in
+            every photo of our part of LFW; OpenCV's default of 0.9 misses one in a hundred.
+        weights_dir: Folder searched first for weights.
 
     Raises:
         InputError: The score is out of range, or the weights are missing or damaged.
@@ -46,14 +46,14 @@ class YuNet:
 
     def __init__(self, score: float = 0.7, weights_dir: Path | None = None) -> None:
         if not 0 < score <= 1:
-            raise InputError(f"the least score of a face is above 0 and at most 1, got {score}")
+            raise InputError(f"the minimum score must be above 0 and at most 1, got {score}")
         self.score = score
         self._weights = find_weights("yunet", weights_dir)
         self._network: Any = None
 
     @property
     def identity(self) -> str:
-        """Name, least score, scales, and the SHA-256 of the weights."""
+        """Name, minimum score, scales, and the SHA-256 of the weights."""
         return f"yunet:score={self.score:g},scales={_COARSE}+{_FINE},sha256={self._weights.sha256}"
 
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
@@ -67,20 +67,20 @@ class YuNet:
         )
 
     def _detect_at(self, image: NDArray[np.uint8], scale: float) -> list[Face]:
-        """Find faces in a photo reduced by `scale`, in pixels of the photo itself."""
+        """Find faces in a photo reduced by `scale`; boxes are in pixels of the original photo."""
         height, width = image.shape[:2]
         small = (max(1, round(width * scale)), max(1, round(height * scale)))
         if min(small) < _SMALLEST_FACE:
             return []
         if small != (width, height):
             image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-        # Rounded to whole pixels, the two directions may be reduced by a little more or less.
+        # The two directions differ slightly, as sizes are rounded to whole pixels.
         stretch = np.array([width / small[0], height / small[1]])
         network = self._loaded()
         network.setInputSize(small)
         _, rows = network.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         found = [_face(row, stretch) for row in (() if rows is None else rows)]
-        return [face for face in found if _is_in(face, width, height)]
+        return [face for face in found if _is_inside(face, width, height)]
 
     def _loaded(self) -> Any:
         if self._network is None:
@@ -98,13 +98,13 @@ class YuNet:
 
 
 def _face(row: NDArray[np.float32], stretch: NDArray[np.float64]) -> Face:
-    """Read a row of OpenCV: box, five points in our order, score."""
+    """Convert a row of OpenCV: box, five landmarks in the order of `Face`, score."""
     x, y, width, height = (row[:4].reshape(2, 2) * stretch).ravel().tolist()
     landmarks = (row[4:14].reshape(5, 2) * stretch).astype(np.float32)
     return Face((x, y, width, height), landmarks, float(row[14]))
 
 
-def _is_in(face: Face, width: int, height: int) -> bool:
-    """Whether a box has its centre in the photo, and all its numbers are numbers."""
+def _is_inside(face: Face, width: int, height: int) -> bool:
+    """Return whether a box is finite and has its center in the photo."""
     x, y, w, h = face.box
     return 0 <= x + w / 2 <= width and 0 <= y + h / 2 <= height and 0 < w * h < math.inf

@@ -1,1 +1,1 @@
-"""Reading photos, and cutting faces out of them."""
+"""Reading photos and cropping faces."""

@@ -1,4 +1,4 @@
-"""From a face in a photo to the square picture that an embedder takes."""
+"""Cropping a face from a photo to the square picture that an embedder expects."""
 
 from __future__ import annotations
 
@@ -23,41 +23,41 @@ ARCFACE_TEMPLATE = np.array(
         [70.7299, 92.2041],
     ]
 )
-"""Where the five landmarks of `Face` come to lie in 112 x 112 pixels (x, y); InsightFace's."""
+"""Target (x, y) of the five landmarks of `Face` in 112 x 112 pixels, as in InsightFace."""
 
-# dlib's own alignment has other landmarks. These are the medians, over photos of LFW, of where
-# YuNet's fall in the pictures that dlib makes (get_face_chip, 150 pixels, padding 0.25).
+# dlib's own alignment uses other landmarks. These are the median positions, over photos of LFW, of
+# YuNet's landmarks in dlib's crops (get_face_chip, 150 pixels, padding 0.25).
 DLIB_TEMPLATE = np.array([[45.1, 44.3], [100.7, 44.1], [71.0, 76.4], [49.9, 101.2], [95.2, 101.6]])
-"""The same in 150 x 150 pixels for dlib's network, which sees less cheek and more chin."""
+"""The same in 150 x 150 pixels for dlib's network, whose crops show less cheek, more chin."""
 
 TEMPLATES = {"arcface112": (112, ARCFACE_TEMPLATE), "dlib150": (150, DLIB_TEMPLATE)}
-"""Side and landmarks of the crops that follow landmarks."""
+"""Side and landmark template of each crop that is aligned by landmarks."""
 
 BOX_MARGIN = 1.1
-"""Side of a box crop as a multiple of the box's longer side: as much as ``arcface112`` shows."""
+"""Side of a ``box`` crop relative to the box's longer side: shows as much as ``arcface112``."""
 
 CROPS: tuple[str, ...] = get_args(Crop)
 
 
 def crop_face(image: NDArray[np.uint8], face: Face, crop: str, side: int) -> NDArray[np.uint8]:
-    """Cut a face out of its photo as an embedder wants it.
+    """Crop a face from its photo.
 
-    * ``arcface112``: turned, scaled and moved so that its five landmarks come as near as they can
-      to the ArcFace template of 112 x 112. A smaller side is reduced from there with `resize`, as
-      faces of a data set are; for a larger one the template itself is enlarged. Outside the photo
-      is black, as in ArcFace's and OpenCV's own alignment. Without landmarks it is as ``box``.
-    * ``dlib150``: the same by dlib's template of 150 x 150.
-    * ``box``: a square around the box, its side `BOX_MARGIN` times the longer side of the box.
-    * ``none``: the same without a margin, for models trained on pictures as they were.
+    * ``arcface112``: rotated, scaled and shifted so that the five landmarks best fit the ArcFace
+      template of 112 x 112. A smaller side is reduced from there with `resize`, as the faces of a
+      data set are; for a larger side the template itself is enlarged. Pixels outside the photo are
+      black, as in ArcFace and OpenCV. Without landmarks this is ``box``.
+    * ``dlib150``: the same with dlib's template of 150 x 150.
+    * ``box``: a square around the box; its side is `BOX_MARGIN` times the longer side of the box.
+    * ``none``: a square around the box without a margin, for models trained on uncropped pictures.
 
-    A square never leaves the photo: it is moved, and where it is larger than the photo also made
-    smaller, until it fits. A whole picture taken as a face so stays as it is.
+    A square is shifted, and if needed reduced, to fit into the photo. A full picture taken as one
+    face is therefore returned uncropped.
 
     Args:
         image: uint8 (height, width, 3), RGB, upright.
-        face: One of its faces.
-        crop: See above.
-        side: Height and width wanted, in pixels.
+        face: A face in the photo.
+        crop: One of `CROPS`, see above.
+        side: Height and width of the crop, in pixels.
 
     Returns:
         uint8 (side, side, 3).
@@ -84,26 +84,26 @@ def align(
     Args:
         image: uint8 (height, width, 3).
         landmarks: (5, 2), x and y in pixels, in the order of `Face`.
-        side: Height and width wanted, in pixels.
+        side: Height and width of the result, in pixels.
         crop: A key of `TEMPLATES`.
 
     Returns:
-        uint8 (side, side, 3); bilinear, of a face more than twice as large as it becomes after
-        averaging blocks of pixels, of which bilinear sampling alone would skip most.
+        uint8 (side, side, 3), interpolated bilinearly. A face more than twice as large is first
+        averaged over blocks of pixels, as bilinear sampling would skip most of them.
 
     Raises:
-        ValueError: The landmarks are one point.
+        ValueError: All landmarks are the same point.
     """
-    own_side, template = TEMPLATES[crop]
-    drawn = max(side, own_side)
-    matrix = similarity(landmarks, template * (drawn / own_side))
-    image, matrix = _reduced(image, matrix, drawn)
-    aligned = cv2.warpAffine(image, matrix, (drawn, drawn), flags=cv2.INTER_LINEAR)
+    template_side, template = TEMPLATES[crop]
+    drawn_side = max(side, template_side)
+    matrix = similarity(landmarks, template * (drawn_side / template_side))
+    image, matrix = _reduce(image, matrix, drawn_side)
+    aligned = cv2.warpAffine(image, matrix, (drawn_side, drawn_side), flags=cv2.INTER_LINEAR)
     return resize(np.asarray(aligned, np.uint8), side)
 
 
 def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Fit turning, scaling and moving, by least squares and without mirroring.
+    """Fit a rotation, scale and shift by least squares, without reflection.
 
     Minimises ``sum |s R x + t - y|^2`` over s > 0, rotations R and t. With centred points, the
     covariance ``C = Y'X / n = U D V'`` and ``S = diag(1, sign(det U det V))``: ``R = U S V'``,
@@ -117,7 +117,7 @@ def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> ND
         float64 (2, 3), ``[s R | t]``.
 
     Raises:
-        ValueError: The source points are one and the same.
+        ValueError: All source points are the same.
 
     Reference: Umeyama, "Least-squares estimation of transformation parameters between two point
     patterns", IEEE TPAMI 13(4), 1991, equations 40 to 42.
@@ -126,27 +126,27 @@ def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> ND
     x_mean, y_mean = x.mean(0), y.mean(0)
     variance = ((x - x_mean) ** 2).sum() / len(x)
     if not variance > 0:
-        raise ValueError(f"landmarks that are all at {x_mean.tolist()} cannot be aligned")
+        raise ValueError(f"landmarks cannot be aligned: all of them are at {x_mean.tolist()}")
     u, d, vt = np.linalg.svd((y - y_mean).T @ (x - x_mean) / len(x))
     s = np.array([1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt))])
     linear = (d * s).sum() / variance * (u * s) @ vt
     return np.column_stack([linear, y_mean - linear @ x_mean])
 
 
-def _reduced(
+def _reduce(
     image: NDArray[np.uint8], matrix: NDArray[np.float64], side: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Average blocks of pixels where a transform would make more than 2 x 2 of them one."""
+    """Average blocks of pixels if the transform would reduce 2 x 2 or more pixels to one."""
     block = int(1 / np.sqrt(np.linalg.det(matrix[:, :2])))
     if block < 2:
         return image, matrix
-    # Only the part that will be seen: the photo may be fifty times as large.
+    # Only the visible part: the photo may be fifty times as large.
     inverse = np.linalg.inv(matrix[:, :2])
     corners = (np.array([[0, 0], [side, 0], [0, side], [side, side]]) - matrix[:, 2]) @ inverse.T
     limit = np.array(image.shape[1::-1])
     start = np.clip(np.floor(corners.min(0)).astype(int) - block, 0, limit - 1)
     stop = np.clip(np.ceil(corners.max(0)).astype(int) + block, start + 1, limit)
-    # FullImage blocks, so that what is left over does not stretch the rest.
+    # Whole blocks only: a partial block at the edge would stretch the others.
     size = np.maximum((stop - start) // block, 1)
     stop = np.minimum(start + size * block, limit)
     part = image[start[1] : stop[1], start[0] : stop[0]]
@@ -160,7 +160,7 @@ def _reduced(
 def _square(
     shape: tuple[int, ...], box: tuple[float, float, float, float], margin: float
 ) -> tuple[int, int, int]:
-    """Place a square around a box and within the photo: left, top, side."""
+    """Return left, top and side of a square around a box, shifted into the photo."""
     x, y, width, height = box
     if not (width > 0 and height > 0):
         raise ValueError(f"a face's box must have an area, got {width} x {height}")

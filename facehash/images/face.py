@@ -1,4 +1,4 @@
-"""What a face in a photo is."""
+"""A face in a photo."""
 
 from __future__ import annotations
 

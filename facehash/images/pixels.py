@@ -1,4 +1,4 @@
-"""From whatever a picture file holds to upright RGB."""
+"""Conversion of decoded pictures to upright RGB."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-# What a viewer does to pixels that a camera stored turned or mirrored; 1 is upright.
+# How to undo each EXIF orientation; 1 is upright.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -19,14 +19,14 @@ _UPRIGHT = {
 
 
 class UnsupportedPixelsError(ValueError):
-    """Pixels that are no colours."""
+    """Pixel values that do not represent colors."""
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Turn a picture as its EXIF orientation, 1 to 8, says; as it lies when there is no such."""
+    """Apply the EXIF orientation, 1 to 8; without one the picture is returned unchanged."""
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
-    # A broken EXIF block says nothing about the pixels, which are fine.
+    # A damaged EXIF block does not affect the pixels.
     except Exception:
         return image
     if orientation not in _UPRIGHT:
@@ -35,7 +35,7 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert a picture of any mode to RGB, as `facehash.images.read.decode_image` says.
+    """Convert a picture of any mode to RGB, see `facehash.images.read.decode_image`.
 
     Raises:
         UnsupportedPixelsError: Floating point, or integers beyond 16 bits.
@@ -44,7 +44,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray(_sixteen_to_eight_bits(np.asarray(image))).convert("RGB")
     if image.mode == "F":
         raise UnsupportedPixelsError(
-            "its pixels are floating point numbers, whose white is not known"
+            "its pixels are floating-point numbers, and the value of white is unknown"
         )
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -54,10 +54,10 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _sixteen_to_eight_bits(grey: NDArray[np.generic]) -> NDArray[np.uint8]:
-    # Pillow holds some 16-bit files as int32, and its own conversion cuts off at 255.
+    # Pillow stores some 16-bit pictures as int32, and its own conversion clips at 255.
     values = grey.astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
         raise UnsupportedPixelsError(
-            f"its grey values {values.min()}..{values.max()} are outside the 16-bit range 0..65535"
+            f"its gray values {values.min()}..{values.max()} are outside the 16-bit range 0..65535"
         )
     return ((values + 128) // 257).astype(np.uint8)

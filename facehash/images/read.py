@@ -1,4 +1,4 @@
-"""Reading a picture file, and the one way in which a picture is made smaller or larger."""
+"""Reading picture files, and the one resize function that the whole project uses."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from facehash.images.pixels import UnsupportedPixelsError, to_rgb, upright
 
 _SUFFIXES = ".avif .bmp .gif .heic .heif .jfif .jpe .jpeg .jpg .pgm .png .pnm .ppm .tif .tiff .webp"
 IMAGE_SUFFIXES = frozenset(_SUFFIXES.split())
-"""Endings, in lower case, by which a file counts as a picture."""
+"""File name endings of pictures, in lower case."""
 
 MAX_PIXELS = 50_000_000
-"""A picture with more pixels is refused before it is decoded: it would fill the memory."""
+"""Larger pictures are refused before they are decoded: they would fill the memory."""
 
 MAX_FILE_BYTES = 200_000_000
-"""A larger file is refused before it is read: `MAX_PIXELS` without compression take 150 MB."""
+"""Larger files are refused before they are read; `MAX_PIXELS` uncompressed take 150 MB."""
 
 RESIZE_FILTER = Image.Resampling.BICUBIC
-"""The one filter. Pillow widens it with the scale, so that a smaller picture has no aliasing."""
+"""Pillow widens this filter with the scale, so that reduced pictures show no aliasing."""
 
-# Pillow reads dozens of formats more, some through other programs. Each is a way in for a file
-# that somebody else made, and none is what cameras and browsers write.
+# Pillow supports dozens of other formats, some through external programs. Each adds attack surface
+# for malicious files, and cameras and browsers write none of them.
 _DECODERS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "HEIF")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
@@ -50,18 +50,18 @@ Reason = Literal[
     "damaged",
     "changed",
 ]
-"""Why a picture could not be read, in one word that a program can count by."""
+"""Why a picture could not be read; reports count files by it."""
 
 
 class UnreadableImageError(InputError):
     """A file that cannot be read as a picture.
 
     Attributes:
-        reason: ``missing``; ``not_a_file``, a folder, pipe or device; ``unreadable``, the
-            operating system refused; ``too_large_file`` and ``too_many_pixels``, over the limits;
-            ``not_a_picture``, in no known format; ``no_decoder``, in a format whose optional
-            package is not installed; ``unsupported``, of a kind without a meaning as colour;
-            ``damaged``; ``changed``, another content than was asked for.
+        reason: ``missing``; ``not_a_file``: a folder, pipe or device; ``unreadable``: the
+            operating system refused; ``too_large_file``, ``too_many_pixels``: over a limit;
+            ``not_a_picture``: not in a known format; ``no_decoder``: the optional package for the
+            format is not installed; ``unsupported``: pixels that are not colors; ``damaged``;
+            ``changed``: the content is not the expected one.
     """
 
     def __init__(self, message: str, reason: Reason = "damaged") -> None:
@@ -70,32 +70,35 @@ class UnreadableImageError(InputError):
 
 
 def read_image(path: Path, sha256: bytes | None = None) -> NDArray[np.uint8]:
-    """Read a picture file as it is meant to be seen.
+    """Read a picture file as upright RGB.
 
     Args:
-        path: A JPEG, PNG, WebP, TIFF, GIF, BMP, PPM, AVIF file, or with pillow-heif a HEIC file;
-            its content decides, not its name.
-        sha256: The content wanted; another one is refused before it is decoded.
+        path: A JPEG, PNG, WebP, TIFF, GIF, BMP, PPM or AVIF file, or with pillow-heif a HEIC file.
+            The format is recognized by the content, not by the name.
+        sha256: Expected digest of the content; other content is refused before it is decoded.
 
     Returns:
         uint8 (height, width, 3), RGB, 0 to 255; see `decode_image`.
 
     Raises:
-        UnreadableImageError: The file is missing, no regular file, damaged, no picture, not the
-            one wanted, or over the limits `MAX_FILE_BYTES` and `MAX_PIXELS`; its `reason` says
-            which.
+        UnreadableImageError: The file cannot be read, or exceeds `MAX_FILE_BYTES` or `MAX_PIXELS`;
+            see its `reason`.
+
+    Example:
+        >>> read_image(Path("family.jpg")).shape  # doctest: +SKIP
+        (3000, 4000, 3)
     """
     with open_picture(path) as file:
         if sha256 is not None:
             _check_size(file, str(path))
             if hashlib.file_digest(file, "sha256").digest() != sha256:
-                raise UnreadableImageError(f"{path}: not the photo it was any more", "changed")
+                raise UnreadableImageError(f"{path}: the photo has changed", "changed")
             file.seek(0)
         return decode_image(file, str(path))
 
 
 def open_picture(path: Path) -> BufferedReader:
-    """Open a file to be read as a picture; a pipe or a device is refused, not waited for.
+    """Open a regular file for reading; pipes and devices are refused, as they could block.
 
     Raises:
         UnreadableImageError: ``missing``, ``not_a_file`` or ``unreadable``.
@@ -103,7 +106,7 @@ def open_picture(path: Path) -> BufferedReader:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise UnreadableImageError(f"{path}: not a regular file", "not_a_file")
-        # It might have become a pipe since, at which opening would wait for a writer forever.
+        # Non-blocking: if it has become a pipe since, opening would wait for a writer forever.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         return os.fdopen(os.open(path, flags), "rb")
     except OSError as error:
@@ -113,21 +116,21 @@ def open_picture(path: Path) -> BufferedReader:
 
 
 def decode_image(file: BinaryIO, name: str) -> NDArray[np.uint8]:
-    """Decode a picture to RGB, turned upright by its EXIF orientation.
+    """Decode a picture to RGB and apply its EXIF orientation.
 
-    Grey is repeated in the three channels, 16-bit grey divided by 257 (65535 becomes 255),
-    transparency laid over white, CMYK converted without colour management, and of an animation the
-    first frame is taken.
+    Gray is repeated in the three channels, 16-bit gray is divided by 257 (65535 becomes 255),
+    transparent pixels are drawn over white, CMYK is converted without color management, and an
+    animation yields its first frame.
 
     Args:
-        file: The encoded picture, open for reading in binary, at its beginning.
-        name: What errors call it.
+        file: The encoded picture: a binary file at its beginning.
+        name: Name of the picture in error messages.
 
     Returns:
         uint8 (height, width, 3), RGB, 0 to 255.
 
     Raises:
-        UnreadableImageError: Damaged, no picture, or over a limit; its `reason` says which.
+        UnreadableImageError: Damaged, not a picture, or over a limit; see its `reason`.
     """
     try:
         _check_size(file, name)
@@ -141,18 +144,18 @@ def decode_image(file: BinaryIO, name: str) -> NDArray[np.uint8]:
         raise _unidentified(file, name) from error
     except Image.DecompressionBombError as error:
         raise UnreadableImageError(
-            f"{name}: far more pixels than the {MAX_PIXELS // 10**6} million that are read",
+            f"{name}: far more pixels than the limit of {MAX_PIXELS // 10**6} million",
             "too_many_pixels",
         ) from error
     except UnsupportedPixelsError as error:
         raise UnreadableImageError(f"{name}: {error}", "unsupported") from error
-    # Pillow's format readers answer damaged bytes with whatever error the damage leads them to.
+    # Pillow's decoders raise almost any exception for damaged files.
     except Exception as error:
-        words = str(error) or type(error).__name__
-        # Those of the operating system have a number, the readers' own have none.
+        message = str(error) or type(error).__name__
+        # Errors of the operating system have a number, those of the decoders do not.
         if isinstance(error, OSError) and error.errno is not None:
-            raise UnreadableImageError(f"{name}: {words}", "unreadable") from error
-        raise UnreadableImageError(f"{name}: damaged picture: {words}", "damaged") from error
+            raise UnreadableImageError(f"{name}: {message}", "unreadable") from error
+        raise UnreadableImageError(f"{name}: damaged picture: {message}", "damaged") from error
 
 
 def _check_size(file: BinaryIO, name: str) -> None:
@@ -160,8 +163,7 @@ def _check_size(file: BinaryIO, name: str) -> None:
     file.seek(0)
     if size > MAX_FILE_BYTES:
         raise UnreadableImageError(
-            f"{name}: {size / 1e6:.0f} MB are more than the {MAX_FILE_BYTES // 10**6} MB that are "
-            "read",
+            f"{name}: {size / 1e6:.0f} MB exceed the limit of {MAX_FILE_BYTES // 10**6} MB",
             "too_large_file",
         )
 
@@ -170,17 +172,17 @@ def _check_pixels(image: Image.Image, name: str) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise UnreadableImageError(
-            f"{name}: {width} x {height} pixels are more than the {MAX_PIXELS // 10**6} "
-            "million that are read; make the picture smaller",
+            f"{name}: {width} x {height} pixels exceed the limit of {MAX_PIXELS // 10**6} "
+            "million; make the picture smaller",
             "too_many_pixels",
         )
 
 
 @functools.cache
 def _formats() -> tuple[str, ...]:
-    """List the decoders of this process, having made Pillow know them and hold its tongue."""
-    # What it warns of is either one of our errors or no matter for the pixels. For the process,
-    # since warnings cannot be silenced for one of several threads.
+    """Register and return the available decoders, and silence Pillow's warnings."""
+    # What Pillow warns about either raises one of our errors or does not affect the pixels. The
+    # filter holds for the whole process, as warnings cannot be silenced for a single thread.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     Image.init()
     if importlib.util.find_spec("pillow_heif") is not None:
@@ -191,39 +193,43 @@ def _formats() -> tuple[str, ...]:
 
 
 def _unidentified(file: BinaryIO, name: str) -> UnreadableImageError:
-    """Say why a file was not recognised, which for a phone's photo is a missing package."""
+    """Return why a file was not recognized: for a HEIC photo, a missing package."""
     file.seek(0)
     start = file.read(12)
     if not start:
-        return UnreadableImageError(f"{name}: not a picture, the file is empty", "not_a_picture")
+        return UnreadableImageError(f"{name}: not a picture: the file is empty", "not_a_picture")
     if start[4:8] == b"ftyp" and start[8:] in _HEIC_BRANDS and "HEIF" not in _formats():
         return UnreadableImageError(
-            f"{name}: HEIC pictures need another package: pip install 'facehash[heic]'",
+            f"{name}: HEIC pictures need an optional package: pip install 'facehash[heic]'",
             "no_decoder",
         )
     return UnreadableImageError(f"{name}: not a picture in a known format", "not_a_picture")
 
 
 def resize(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Bring a picture to a square of `side` pixels: the one resize of loaders, `encode` and search.
+    """Crop a picture to its central square and resize that with `RESIZE_FILTER`.
 
-    A picture that is not square loses its longer dimension's ends evenly: people differ in the
-    proportions of their faces, so nothing is ever stretched. Resampling is `RESIZE_FILTER`.
+    Loaders, `encode` and search all use this function. Pictures are cropped and never stretched,
+    as the proportions of a face distinguish people.
 
     Args:
         image: uint8 (height, width, 3).
-        side: Height and width wanted, in pixels.
+        side: Height and width of the result, in pixels.
 
     Returns:
-        uint8 (side, side, 3); the pixels themselves where the size is right already.
+        uint8 (side, side, 3); the unchanged pixels if the size already fits.
 
     Raises:
         ValueError: Another shape or dtype, or a side below 1.
+
+    Example:
+        >>> resize(np.zeros((40, 60, 3), np.uint8), 32).shape
+        (32, 32, 3)
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise ValueError(f"an image is uint8 (height, width, 3), got {image.dtype} {image.shape}")
+        raise ValueError(f"image must be uint8 (height, width, 3), got {image.dtype} {image.shape}")
     if side < 1:
-        raise ValueError(f"side is {side}, the smallest is 1")
+        raise ValueError(f"side must be at least 1, got {side}")
     square = _centre_square(image)
     if len(square) == side:
         return square

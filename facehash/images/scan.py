@@ -1,4 +1,4 @@
-"""The picture files of a folder, at any depth, without a step outside."""
+"""Finding the picture files in a folder, without following links out of it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,7 @@ from facehash.images.read import IMAGE_SUFFIXES
 
 @dataclass(frozen=True)
 class FileState:
-    """How a file looked when it was read: the same again, and it need not be read again.
-
-    Attributes:
-        size: Bytes.
-        mtime_ns: When it was last changed, in nanoseconds.
-    """
+    """Size in bytes and time of change in nanoseconds; if both are unchanged, so is the file."""
 
     size: int
     mtime_ns: int
@@ -25,13 +20,13 @@ class FileState:
 
 @dataclass(frozen=True)
 class Scan:
-    """What lies in a folder.
+    """The contents of a folder.
 
     Attributes:
-        files: What is called like a picture, absolute, in order of the names, with size and time
-            of change; also pipes and devices, which reading refuses.
-        links: Symbolic links that were passed by: called like a picture, or to a folder.
-        closed: Folders that could not be listed; what is in them is unknown, not gone.
+        files: Absolute paths with a picture's file name ending, sorted; may include pipes and
+            devices, which reading refuses.
+        links: Skipped symbolic links: named like a picture, or to a folder.
+        closed: Folders that could not be listed; their contents are unknown, not gone.
     """
 
     files: dict[Path, FileState] = field(default_factory=dict)
@@ -40,33 +35,35 @@ class Scan:
 
 
 def scan(folder: Path, without: Path | None = None) -> Scan:
-    """List the picture files of a folder and of the folders in it.
+    """List the picture files in a folder and its subfolders.
 
-    Names that begin with a dot are passed by, as thumbnails and waste bins are called so. So are
-    symbolic links: what they lead to inside the folder is found there, and nothing outside is read.
+    Names that begin with a dot are skipped: thumbnails and trash folders have such names. Symbolic
+    links are skipped too: their targets inside the folder are found anyway, and files outside are
+    not read.
 
     Args:
-        folder: Where to look; may itself be a symbolic link.
-        without: A folder to be left out, the library's own.
+        folder: The folder, or a symbolic link to it.
+        without: A subfolder to exclude: the library's own.
 
     Returns:
         Absolute paths without symbolic links.
 
     Raises:
-        InputError: No such folder, or one that cannot be listed.
+        InputError: No such folder, or it cannot be listed.
     """
     root = Path(os.path.realpath(folder))
     if not root.is_dir():
-        beside = [path.name for path in root.parent.iterdir()] if root.parent.is_dir() else []
-        what = "is a file" if root.exists() else f"no such folder{did_you_mean(root.name, beside)}"
+        siblings = [path.name for path in root.parent.iterdir()] if root.parent.is_dir() else []
+        problem = f"no such folder{did_you_mean(root.name, siblings)}"
+        what = "is a file" if root.exists() else problem
         raise InputError(f"{folder}: {what}; a folder of photos is expected")
-    left_out = Path(os.path.realpath(without)) if without else None
+    excluded = Path(os.path.realpath(without)) if without else None
     files: dict[Path, FileState] = {}
     closed: list[Path] = []
     links: list[Path] = []
-    waiting = [root]
-    while waiting:
-        current = waiting.pop()
+    pending = [root]
+    while pending:
+        current = pending.pop()
         try:
             with os.scandir(current) as entries:
                 listed = sorted(entries, key=lambda entry: entry.name)
@@ -77,18 +74,17 @@ def scan(folder: Path, without: Path | None = None) -> Scan:
             continue
         for entry in listed:
             path = Path(entry.path)
-            if entry.name.startswith(".") or path == left_out:
+            if entry.name.startswith(".") or path == excluded:
                 continue
-            picture = path.suffix.lower() in IMAGE_SUFFIXES
+            is_picture = path.suffix.lower() in IMAGE_SUFFIXES
             if entry.is_symlink():
-                if picture or os.path.isdir(path):  # unlike pathlib's, false of a link to itself
+                # Unlike Path.is_dir, os.path.isdir returns False for a link to itself.
+                if is_picture or os.path.isdir(path):
                     links.append(path)
             elif entry.is_dir():
-                waiting.append(path)
-            elif picture:
-                state = _state(entry)
-                if state:
-                    files[path] = state
+                pending.append(path)
+            elif is_picture and (state := _state(entry)):
+                files[path] = state
     return Scan(dict(sorted(files.items())), sorted(links), closed)
 
 

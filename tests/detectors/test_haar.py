@@ -18,17 +18,17 @@ def test_most_frontal_faces_are_found_where_they_are():
         x, y, width, height = central_face(image).box
         for face in haar.detect(image):
             left, top, side, _ = face.box
-            centred = left < x + width / 2 < left + side and top < y + height / 2 < top + side
-            hits += centred and 0.5 < side / height < 2
+            centered = left < x + width / 2 < left + side and top < y + height / 2 < top + side
+            hits += centered and 0.5 < side / height < 2
     assert hits >= 0.8 * len(sample)
 
 
-def test_a_box_agrees_with_the_notebook_done_step_by_step():
+def test_boxes_agree_with_the_notebook_repeated_step_by_step():
     image = read_image(photos()[0])
-    # The photo, 250 x 250, is brought to 1000 pixels and given a border of its mean colour.
-    grey = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (1000, 1000))
-    framed = np.full((1400, 1400), round(grey.mean()), np.uint8)
-    framed[200:1200, 200:1200] = grey
+    # The photo, 250 x 250, is resized to 1000 pixels and given a border of its mean color.
+    gray = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (1000, 1000))
+    framed = np.full((1400, 1400), round(gray.mean()), np.uint8)
+    framed[200:1200, 200:1200] = gray
     cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
     boxes = cascade.detectMultiScale(framed, scaleFactor=1.2, minNeighbors=5)
     expected = [((x - 200) / 4, (y - 200) / 4, w / 4, h / 4) for x, y, w, h in boxes.tolist()]
@@ -38,19 +38,19 @@ def test_a_box_agrees_with_the_notebook_done_step_by_step():
     assert all(face.landmarks is None and face.score == 1 for face in Haar().detect(image))
 
 
-def test_only_the_largest_is_kept_when_asked():
+def test_only_the_largest_face_is_kept_on_request():
     pair = np.concatenate([read_image(path) for path in photos(step=700)[:2]], axis=1)
-    everyone = Haar().detect(pair)
-    assert len(everyone) >= 2
-    assert [face.box for face in Haar(keep="largest").detect(pair)] == [everyone[0].box]
+    faces = Haar().detect(pair)
+    assert len(faces) >= 2
+    assert [face.box for face in Haar(keep="largest").detect(pair)] == [faces[0].box]
 
 
 @pytest.mark.parametrize("shape", [(40, 40, 3), (1, 1, 3), (2, 900, 3)])
-def test_a_picture_without_a_face_has_none(shape):
+def test_a_picture_without_a_face_yields_none(shape):
     assert Haar().detect(np.zeros(shape, np.uint8)) == []
 
 
-def test_it_can_be_pickled_and_is_named_by_its_settings_and_cascade():
+def test_a_detector_can_be_pickled_and_is_identified_by_settings_and_cascade():
     haar = Haar(keep="first")
     haar.detect(np.zeros((40, 40, 3), np.uint8))
     assert pickle.loads(pickle.dumps(haar)).identity == haar.identity
@@ -59,7 +59,7 @@ def test_it_can_be_pickled_and_is_named_by_its_settings_and_cascade():
 
 
 @pytest.mark.parametrize("missing", ["CascadeClassifier", "data"])
-def test_an_opencv_without_cascades_is_told_plainly(monkeypatch, missing):
+def test_an_opencv_without_cascades_is_reported(monkeypatch, missing):
     monkeypatch.delattr(cv2, missing)
     monkeypatch.setattr(cv2, "__version__", "5.0.0")
     with pytest.raises(InputError, match=r"cascades, which OpenCV 5.0.0 does not.*<5'.*'yunet'"):

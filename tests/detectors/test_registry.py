@@ -8,7 +8,7 @@ from facehash.errors import InputError
 from tests.helpers.face_data import weights_dir
 
 
-def test_a_whole_picture_is_one_face():
+def test_a_full_image_is_one_face():
     [face] = FullImage().detect(np.zeros((30, 40, 3), np.uint8))
     assert face.box == (0, 0, 40, 30) and face.landmarks is None and face.score == 1
 
@@ -31,6 +31,6 @@ def test_detectors_are_made_by_name_and_options():
         ("haar,keep=all,keep=all", "'keep' is given twice"),
     ],
 )
-def test_what_is_wrong_with_a_name_is_said(name, message):
+def test_an_invalid_specification_is_explained(name, message):
     with pytest.raises(InputError, match=message):
         make_detector(name)

@@ -1,12 +1,9 @@
 import pickle
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 import cv2
 import numpy as np
 import pytest
 
-from facehash.detectors.registry import make_detector
 from facehash.detectors.yunet import YuNet
 from facehash.errors import InputError
 from facehash.images.read import read_image
@@ -32,11 +29,11 @@ def test_a_face_is_found_in_every_photo_of_a_sample():
         assert areas == sorted(areas, reverse=True)
 
 
-def test_landmarks_are_in_the_order_that_a_face_promises():
+def test_landmarks_are_in_the_documented_order():
     for path in photos(step=400):
         face = central_face(read_image(path))
         right_eye, left_eye, nose, right_mouth, left_mouth = face.landmarks
-        # Right and left of the person: in a frontal photo the right eye is on the viewer's left.
+        # The person's right and left: in a frontal photo the right eye is on the viewer's left.
         assert right_eye[0] < left_eye[0] and right_mouth[0] < left_mouth[0]
         assert max(right_eye[1], left_eye[1]) < nose[1] < min(right_mouth[1], left_mouth[1])
         assert face.landmarks.dtype == np.float32 and face.landmarks.shape == (5, 2)
@@ -62,50 +59,31 @@ def test_large_and_small_faces_of_one_photo_are_both_found():
     expected.append(np.array(central_face(people[2]).box) / 2 + [2800, 1000, 0, 0])
     for box in expected:
         assert max(overlap(box, other) for other in found) > 0.6
-    # A face of 1,000 pixels is not also some of its parts.
+    # Parts of the face of 1,000 pixels are not reported as faces.
     x, y, width, height = expected[0]
     inside = [x < a + c / 2 < x + width and y < b + d / 2 < y + height for a, b, c, d in found]
     assert sum(inside) == 1
 
 
-def test_a_photo_without_a_face_has_none():
+def test_pictures_without_a_face_of_any_shape_yield_none():
     noise = np.random.default_rng(0).integers(0, 256, (300, 500, 3), np.uint8)
     assert yunet().detect(noise) == []
+    for shape in [(1, 1), (1, 3000), (3000, 1), (33, 31), (12, 3000), (9, 9)]:
+        for value in (0, 255):
+            # For a strip one pixel high OpenCV returns boxes at infinity.
+            assert yunet().detect(np.full((*shape, 3), value, np.uint8)) == []
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (3000, 1), (33, 31), (12, 3000), (9, 9)])
-@pytest.mark.parametrize("value", [0, 255])
-def test_any_shape_is_searched(shape, value):
-    # Of a strip one pixel high OpenCV makes boxes at infinity.
-    assert yunet().detect(np.full((*shape, 3), value, np.uint8)) == []
-
-
-def test_a_picture_that_cannot_be_written_to_is_searched():
+def test_a_used_detector_can_be_pickled_and_a_picture_may_be_read_only():
     image = read_image(photos()[0]).copy()
     image.flags.writeable = False
     assert yunet().detect(image)
-
-
-def detect_in_another_process(path):
-    """Detect as a worker does, with a detector of its own."""
-    return make_detector("yunet", weights_dir()).detect(read_image(path))[0].box
-
-
-def test_a_worker_process_makes_its_own_detector():
-    path = photos()[0]
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        box = pool.submit(detect_in_another_process, path).result(timeout=60)
-    assert box == yunet().detect(read_image(path))[0].box
-
-
-def test_a_detector_that_has_worked_can_be_pickled():
-    image = read_image(photos()[0])
     copy = pickle.loads(pickle.dumps(yunet()))
     assert copy.identity == yunet().identity
     assert copy.detect(image)[0].box == yunet().detect(image)[0].box
 
 
-def test_the_identity_names_what_changes_the_answer():
+def test_the_identity_contains_settings_and_weights():
     strict = YuNet(score=0.9, weights_dir=weights_dir())
     assert strict.identity != yunet().identity
     assert "score=0.7" in yunet().identity

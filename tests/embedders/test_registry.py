@@ -30,7 +30,7 @@ def test_the_default_is_sface():
         ("keras:a.keras,crop=eyes", "must be one of arcface112, dlib150, box, none"),
     ],
 )
-def test_what_is_wrong_with_a_name_is_said(specification, message):
+def test_an_invalid_specification_is_explained(specification, message):
     with pytest.raises(InputError, match=message):
         make_embedder(specification)
 

@@ -66,7 +66,7 @@ def fuzz(reader, seeds, wrap=bytes, share=1.0):
 
     Args:
         reader: Its name there.
-        seeds: FullImage files, or what `wrap` makes such of.
+        seeds: Whole files, or what `wrap` makes such of.
         wrap: Makes a file of mutated bytes, for formats that have sums over their content.
         share: Of the seconds of a long run.
 

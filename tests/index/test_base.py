@@ -31,7 +31,7 @@ def test_vectors_of_another_dtype_or_shape_are_refused(rows):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_vectors_that_are_not_finite_are_refused(value):
-    with pytest.raises(IndexRowsError, match="queries hold values that are not finite"):
+    with pytest.raises(IndexRowsError, match="queries contain values that are not finite"):
         VECTORS.check(np.array([[0, value, 1]], np.float32), "queries")
 
 

@@ -104,7 +104,7 @@ class PhotoReader:
         try:
             image = decode_image(io.BytesIO(content), str(path))
             faces = tuple(self._cropper.find(image))
-            crops = self._cropper.cut(image, faces)
+            crops = self._cropper.crop_faces(image, faces)
         except UnreadableImageError as error:
             return ReadPhoto(path, state, digest, reason=error.reason, detail=_words(path, error))
         # Networks are other people's code; one photo that they choke on must not stop the rest.

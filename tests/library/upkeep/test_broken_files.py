@@ -23,12 +23,12 @@ from tests.library.conftest import draw, save
 LONG = "n" * 251 + ".png"
 NOT_TEXT = os.fsdecode(b"caf\xe9.jpg")
 BROKEN = {
-    "empty.jpg": "not a picture, the file is empty",
+    "empty.jpg": "not a picture: the file is empty",
     "text.jpg": "not a picture in a known format",
     "cut.jpg": "damaged picture: ",
     "pipe.jpg": "not a regular file",
     "secret.jpg": "Permission denied",
-    "bomb.png": "12000 x 12000 pixels are more than the 50 million that are read",
+    "bomb.png": "12000 x 12000 pixels exceed the limit of 50 million",
     "bad caf\N{REPLACEMENT CHARACTER}.jpg": "not a picture in a known format",
 }
 
