@@ -1,1 +1,1 @@
-"""The papers' tables: grid, results, published targets, and the authors' own evaluation."""
+"""Training and scoring runs, and tables of results."""

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from benchmarks.search.lfw import RESULT
-from experiments.table.markdown import table
+from experiments.table.layout import markdown_rows
 from facehash.bench.table import format_value
 
 NAMES = {"itq": "ITQ", "lsh": "LSH"}
@@ -30,7 +30,7 @@ def lfw_table() -> str:
         for way in result["everybody"]["ways"]
         if not way["shortlist"] or way["bits"] == SHORTLISTED
     ]
-    return table(head, rows)
+    return markdown_rows(head, rows)
 
 
 def _key(way: dict[str, Any]) -> tuple[str, int | None]:

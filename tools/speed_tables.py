@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from experiments.table.markdown import table
+from experiments.table.layout import markdown_rows
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks" / "results"
 
@@ -20,7 +20,7 @@ def speed_table() -> str:
         *_search_rows(),
         *_indexing_rows(),
     ]
-    return table(["what", "ours", "rival", "ours against it"], rows)
+    return markdown_rows(["what", "ours", "rival", "ours against it"], rows)
 
 
 def _scoring_rows() -> list[list[str]]:
@@ -153,7 +153,7 @@ def steps_table() -> str:
     steps = _read("indexing")["milliseconds_a_photo"]
     total = sum(steps.values())
     rows = [[name, f"{spent:.1f} ms", f"{spent / total:.0%}"] for name, spent in steps.items()]
-    return table(["step", "a photo, one core", "share"], rows)
+    return markdown_rows(["step", "a photo, one core", "share"], rows)
 
 
 def _read(name: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from benchmarks.search.verification import RESULT
-from experiments.table.markdown import table
+from experiments.table.layout import markdown_rows
 
 
 def thresholds_table() -> str:
@@ -29,4 +29,4 @@ def thresholds_table() -> str:
                 " and ".join(f"{half['false_non_match_rate']:.1%}" for half in halves),
             ]
         )
-    return table(head, rows)
+    return markdown_rows(head, rows)

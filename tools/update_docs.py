@@ -7,10 +7,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from experiments.table.layout import AUTHORS, columns, protocols_of, rows_of
-from experiments.table.markdown import table
+from experiments.table.layout import AUTHORS, columns, markdown_rows, protocols_of, rows_of
 from experiments.table.published import Published
-from experiments.table.reports import read_sealed
+from experiments.table.reports import read_result
 from facehash.command_line import DONE, make_app, run
 from facehash.files import write_text
 from tools.library_tables import lfw_table
@@ -47,7 +46,7 @@ def fill(name: str, text: str) -> str:
 
 def results_table() -> str:
     """Tabulate the longest codes of the PubFig83 table, under both protocols."""
-    summary = read_sealed(ROOT / TABLE)
+    summary = read_result(ROOT / TABLE)
     longest = max(row["bits"] or 0 for row in summary["rows"])
     wanted = ("method", "bytes", "seeds", "mAP", "by tie order", "P@r2", "R@r2", "P@50")
     rows, head = [], ["people", *wanted, "mAP*"]
@@ -58,7 +57,7 @@ def results_table() -> str:
             if row["bits"] in (longest, None):
                 cells = [texts[False, name](row) for name in wanted]
                 rows.append([protocol, *cells, texts[True, "mAP"](row)])
-    return table(head, rows)
+    return markdown_rows(head, rows)
 
 
 def reports_table() -> str:
@@ -66,13 +65,13 @@ def reports_table() -> str:
     head = ["data set", "method", "bits", "protocol", "queries / gallery", "mAP", "by tie order"]
     head += ["P@r2", "R@r2", "empty@r2", "P@50", "report"]
     folder = ROOT / REPORTS
-    return table(head, [_result(folder / name) for name in SINGLE_REPORTS])
+    return markdown_rows(head, [_result(folder / name) for name in SINGLE_REPORTS])
 
 
 def effects_table() -> str:
     """Tabulate what ties and packing do to the scores of the networks' own codes."""
     rows = []
-    for row in rows_of(read_sealed(ROOT / TABLE), "seen"):
+    for row in rows_of(read_result(ROOT / TABLE), "seen"):
         if row["row"] not in NETWORKS:
             continue
         ours, theirs = ({k: v and v["mean"] for k, v in row[part].items()} for part in PARTS)
@@ -86,12 +85,12 @@ def effects_table() -> str:
             ]
         )
     head = ["method", "bits", "mAP, worst order", "expected", "best order", "mAP*"]
-    return table(head + ["P@r2", "P@r2*", "R@r2", "R@r2*"], rows)
+    return markdown_rows(head + ["P@r2", "P@r2*", "R@r2", "R@r2*"], rows)
 
 
 def protocols_table() -> str:
     """Tabulate the mAP of each network's codes beside the classifier's word and the features."""
-    summary = read_sealed(ROOT / TABLE)
+    summary = read_result(ROOT / TABLE)
     found = {
         (row["row"], row["protocol"], row["bits"]): f"{row['metrics']['mAP']['mean']:.3f}"
         for row in summary["rows"]
@@ -110,7 +109,7 @@ def protocols_table() -> str:
         for bits in sorted({row["bits"] for row in summary["rows"] if row["row"] == name})
     ]
     head = ["mAP of", "bits", "seen", "unseen", "classifier code, seen", "ITQ, seen"]
-    return table(head + ["ITQ, unseen", "cosine, seen", "cosine, unseen"], rows)
+    return markdown_rows(head + ["ITQ, unseen", "cosine, seen", "cosine, unseen"], rows)
 
 
 def _result(path: Path) -> list[str]:

@@ -1,1 +1,1 @@
-"""One training run: train, encode, score."""
+"""One run: train, encode and score."""

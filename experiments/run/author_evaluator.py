@@ -1,12 +1,12 @@
-"""The evaluation that was published with DDH and DCBH, repeated with its peculiarity.
+"""The evaluation published with DDH and DCBH, reproduced with its weighted bits.
 
-The released code packs codes of {-1, +1} by a packer meant for {0, 1} before it counts differing
-bits. Its Hamming distance is thereby weighted: the last bit of every full byte has weight 0, in a
-last byte of k < 8 bits the top bit has weight 8 - k, and every other bit has weight 1. What it
-calls 48 bits are 42. Numbers from here compare with theirs, and with nothing else.
+The released code packs codes of {-1, +1} with a packer meant for {0, 1} before it counts differing
+bits. This weights the Hamming distance: the last bit of every full byte has weight 0, in a last
+byte of k < 8 bits the top bit has weight 8 - k, and every other bit has weight 1. Its 48 bits are
+in effect 42. These numbers are comparable with the papers only.
 
-A code in which a bit of weight w is repeated w times has those distances as its plain Hamming
-distances, so the kernels of `facehash.retrieval` do all of the work.
+Repeating a bit of weight w w times turns the weighted distances into plain Hamming distances, so
+the kernels of `facehash.hamming` compute them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from facehash.hamming.search import check_labels, distance_histograms, top_k
 from facehash.retrieval import metrics
 from facehash.retrieval.evaluation import FIRST, RADIUS
 
-# Rankings (int64, the whole gallery each) held at a time: 64 of 63,800 items are 33 MB.
+# Entries of the rankings held at a time: 64 rankings of 63,800 items (int64) take 33 MB.
 _CELLS = 2**22
 
 
@@ -30,7 +30,7 @@ def bit_weights(bits: int) -> NDArray[np.int64]:
         bits: Length of a code, 1 to 1,024.
 
     Returns:
-        Weights that add up to 7 for every byte begun.
+        Weights that add up to 7 per byte, also in a partial last byte.
     """
     weights = np.ones(check_length(bits), dtype=np.int64)
     weights[7::8] = 0
@@ -40,14 +40,14 @@ def bit_weights(bits: int) -> NDArray[np.int64]:
 
 
 def expand(packed: Packed, bits: int) -> tuple[Packed, int]:
-    """Repeat each bit as often as the authors count it.
+    """Repeat each bit as often as the authors' packing counts it.
 
     Args:
         packed: uint8 (n, ceil(bits / 8)), packed codes.
         bits: Length of a code, 1 to 1,024.
 
     Returns:
-        Packed codes whose Hamming distances are the authors', and their length.
+        Packed codes whose plain Hamming distances equal the authors', and their length in bits.
     """
     repeated = np.repeat(bits_from_packed(packed, bits), bit_weights(bits), axis=1)
     return packed_from_bits(repeated), repeated.shape[1]
@@ -64,8 +64,8 @@ def metrics_author(
 ) -> dict[str, float]:
     """Score codes as the authors' released evaluation does.
 
-    Its mAP and P@50 depend on how ties are ordered; for definiteness they go by gallery index (a
-    stable sort), where the released code uses whatever order its sort leaves.
+    Its mAP and P@50 depend on the order of ties. Here ties are ordered by gallery index (a stable
+    sort); the released code leaves the order to its sort.
 
     Args:
         gallery_codes: uint8 (n, ceil(bits / 8)), packed.
@@ -73,13 +73,13 @@ def metrics_author(
         gallery_labels: Integers (n,), identities.
         query_labels: Integers (q,), identities; each with at least one gallery item.
         bits: Length of a code, 1 to 1,024.
-        threads: Threads to run on, by default the processors this process may use.
+        threads: Number of threads. Default: the processors available to this process.
 
     Returns:
         ``mAP``, ``P@r2``, ``R@r2`` and ``P@50``, means over queries.
 
     Raises:
-        CodesError: Codes or labels of the wrong shape or dtype, or a query without any relevant
+        CodesError: Codes or labels have the wrong shape or dtype, or a query has no relevant
             gallery item.
     """
     of_gallery = check_labels(gallery_labels, len(gallery_codes), "gallery")
@@ -108,9 +108,9 @@ def metrics_author(
 
 
 def _average_precision(right: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Average precision of rankings (q, n) that are right or wrong at each rank."""
+    """Return the average precision of rankings, given as bool (q, n): relevant at each rank?"""
     row, rank = np.nonzero(right)
     total = np.bincount(row, minlength=len(right))
-    # The hits of a row follow each other in order of rank: number them 1, 2, ...
+    # The hits of each row come in order of rank: number them 1, 2, ...
     number = np.arange(len(row)) - np.repeat(np.cumsum(total) - total, total) + 1
     return np.bincount(row, weights=number / (rank + 1), minlength=len(right)) / total

@@ -1,4 +1,4 @@
-"""From a run directory or a checkpoint to codes that can be scored."""
+"""Encode gallery and query with the model of a run directory or a checkpoint."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ log = logging.getLogger(__name__)
 def load_run(
     path: Path, data: Path | None = None
 ) -> tuple[HashModel, FaceDataset, RunConfig[Any], str]:
-    """Load the model of a finished run, and the data it was trained with in the same roles.
+    """Load the model of a finished run, and its data with the roles used in training.
 
     Args:
         path: The run directory.
-        data: Where the data set is, if not where it was in training.
+        data: Path of the data set, if it has moved since training.
 
     Returns:
-        Model, data set, configuration, and the backend that Keras now runs on.
+        Model, data set, configuration, and the Keras backend in use.
 
     Raises:
-        InputError: No run, an unfinished one, or its data is missing or has changed.
+        InputError: There is no finished run, or its data is missing or has changed.
     """
     run = RunDirectory(path)
     config = check_config(run.read_config(), methods.options_class, str(run.config))
@@ -45,11 +45,11 @@ def load_run(
         done = len(read_history(run.history))
         raise RunError(
             f"{path}: not finished ({done} of at most {config.training.epochs} epochs); "
-            "the train.py command that began it goes on with it"
+            "run the same train.py command again to continue it"
         )
     source = find(config.dataset, data, run.path)
     faces = apply_split(run.split, load_configured(config.dataset, source))
-    # A model encodes alike on every backend, so the environment may ask for another one.
+    # A model gives the same codes on every backend, so the environment may choose another one.
     wanted = os.environ.get("KERAS_BACKEND") or config.backend
     model, backend = _load(run.model, wanted, config.method)
     return model, faces, config, backend
@@ -60,13 +60,13 @@ def encode_run(path: Path, data: Path | None = None) -> tuple[CodeSet, CodeSourc
 
     Args:
         path: The run directory.
-        data: Where the data set is, if not where it was in training.
+        data: Path of the data set, if it has moved since training.
 
     Returns:
-        Packed codes with labels, and what they come from.
+        Packed codes with labels, and their source.
 
     Raises:
-        InputError: As `load_run`.
+        InputError: See `load_run`.
     """
     model, faces, config, backend = load_run(path, data)
     return _encode(model, faces, backend, config.seed)
@@ -75,19 +75,19 @@ def encode_run(path: Path, data: Path | None = None) -> tuple[CodeSet, CodeSourc
 def encode_checkpoint(
     path: Path, config_path: Path, data: Path | None = None
 ) -> tuple[CodeSet, CodeSource]:
-    """Encode gallery and query of a configured data set with any model file.
+    """Encode gallery and query of a configured data set with a model file.
 
     Args:
         path: A ``.keras`` file of this project.
-        config_path: The YAML file that names the data set and the split; what it says of the
-            method, its training and the images' side is not looked at.
-        data: Where the data set is; wins over the YAML file.
+        config_path: The YAML file that names the data set and the split. Its method, its training
+            settings and its image side are not used.
+        data: Path of the data set; overrides the YAML file.
 
     Returns:
-        Packed codes with labels, and what they come from; the seed is not known.
+        Packed codes with labels, and their source, whose seed is None.
 
     Raises:
-        InputError: No such file, no model of this project, or anything wrong with the data.
+        InputError: The file is missing or no model of this project, or the data is invalid.
     """
     config = load_config(config_path, methods.options_class)
     source = find(config.dataset, data, config_path.parent)
@@ -95,7 +95,7 @@ def encode_checkpoint(
     wanted = config.dataset.model_copy(update={"side": model.side})
     if model.crop != wanted.crop:
         log.warning(
-            "%s was trained on faces cropped as %r, %s says %r: expect worse codes",
+            "%s was trained with crop %r, %s sets crop %r: expect worse codes",
             *(path, model.crop, config_path, wanted.crop),
         )
     return _encode(model, load_configured(wanted, source), backend, None)
@@ -110,7 +110,7 @@ def _load(path: Path, backend: str | None, method: str) -> tuple[HashModel, str]
 def _encode(
     model: HashModel, faces: FaceDataset, backend: str, seed: int | None
 ) -> tuple[CodeSet, CodeSource]:
-    from facehash.learning.encoding import encode_rows  # Keras must not be imported any earlier
+    from facehash.learning.encoding import encode_rows  # imports Keras, so not earlier
 
     started = time.perf_counter()
     codes = CodeSet(

@@ -1,4 +1,4 @@
-"""Scoring codes and writing it down: report.json, figures, and the table on the terminal."""
+"""Score codes; write report.json and figures; format the table for the terminal."""
 
 from __future__ import annotations
 
@@ -25,64 +25,49 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class CodeSource:
-    """What the scored codes come from; all None for a file of foreign codes.
-
-    Attributes:
-        method: Name of the method.
-        seed: Of the training run.
-        backend: Keras backend that encoded.
-        dataset: The faces, with the roles that were encoded.
-        encode_seconds: Time to encode gallery and query, loading not counted.
-    """
+    """The source of codes; every field is None for codes from a file."""
 
     method: str | None = None
-    seed: int | None = None
-    backend: str | None = None
+    seed: int | None = None  # of the training run
+    backend: str | None = None  # Keras backend
     dataset: FaceDataset | None = None
-    encode_seconds: float | None = None
+    encode_seconds: float | None = None  # for gallery and query, without loading
 
 
 @dataclass(frozen=True)
 class ScoredCodes:
-    """Codes with their scores.
-
-    Attributes:
-        codes: What was scored.
-        subject: Where the codes come from.
-        evaluation: By the true Hamming distance.
-        report: Everything that report.json holds.
-    """
+    """Codes with their scores."""
 
     codes: CodeSet
-    subject: CodeSource
-    evaluation: Evaluation
-    report: dict[str, Any]
+    source: CodeSource
+    evaluation: Evaluation  # by the true Hamming distance
+    report: dict[str, Any]  # the content of report.json
 
 
-def score(codes: CodeSet, subject: CodeSource = CodeSource()) -> ScoredCodes:
-    """Score codes by the true Hamming distance and by the authors' packing.
+def score(codes: CodeSet, source: CodeSource = CodeSource()) -> ScoredCodes:
+    """Score codes by the true Hamming distance and with the authors' packing.
 
     Args:
         codes: Packed codes and labels.
-        subject: Where they come from.
+        source: Where they come from.
 
     Returns:
         The scores; `report` follows schema 1 of report.json.
 
     Raises:
-        CodesError: Codes that cannot be scored.
+        CodesError: The codes cannot be scored.
     """
     parts = (codes.gallery_codes, codes.query_codes, codes.gallery_labels, codes.query_labels)
     started = time.perf_counter()
     evaluation = evaluate(*parts, codes.bits)
     seconds = time.perf_counter() - started
-    faces = subject.dataset
+    faces = source.dataset
     report = {
         "schema": SCHEMA,
-        "method": subject.method,
+        "method": source.method,
         "bits": codes.bits,
-        "seed": subject.seed,
-        "backend": subject.backend,
+        "seed": source.seed,
+        "backend": source.backend,
         "dataset": {
             "name": faces.name if faces else None,
             "protocol": faces.protocol if faces else None,
@@ -95,9 +80,9 @@ def score(codes: CodeSet, subject: CodeSource = CodeSource()) -> ScoredCodes:
         "metrics_author": metrics_author(*parts, codes.bits),
         "curves": evaluation.curves,
         "code": _describe_code(codes),
-        "seconds": {"encode": subject.encode_seconds, "score": round(seconds, 4)},
+        "seconds": {"encode": source.encode_seconds, "score": round(seconds, 4)},
     }
-    return ScoredCodes(codes, subject, evaluation, report)
+    return ScoredCodes(codes, source, evaluation, report)
 
 
 def _describe_code(codes: CodeSet) -> dict[str, Any]:
@@ -112,11 +97,11 @@ def _describe_code(codes: CodeSet) -> dict[str, Any]:
 
 
 def write_all(scored: ScoredCodes, folder: Path) -> list[Path]:
-    """Write report.json, the figures, and codes.npz where they were made from images.
+    """Write report.json and the figures, and codes.npz unless the codes come from a file.
 
     Args:
         scored: From `score`.
-        folder: Made when missing.
+        folder: Created if missing.
 
     Returns:
         The files written, the report first.
@@ -125,16 +110,16 @@ def write_all(scored: ScoredCodes, folder: Path) -> list[Path]:
     write_json(report, scored.report)
     caption = describe(scored.report)
     written = [report, *write_charts(scored.evaluation, folder / "figures", caption)]
-    if scored.subject.dataset is not None:
+    if scored.source.dataset is not None:
         codes, grid = folder / "codes.npz", folder / "figures" / "retrieval.png"
-        _write_grid(scored, scored.subject.dataset, grid, caption)
+        _write_grid(scored, scored.source.dataset, grid, caption)
         write_codes(codes, scored.codes)
         written += [grid, codes]
     return written
 
 
 def describe(report: dict[str, Any]) -> str:
-    """Name what a report is about, such as ``"orl, DDH, 48 bits, seen identities"``."""
+    """Describe a report briefly, such as ``"orl, DDH, 48 bits, seen identities"``."""
     faces = report["dataset"]
     known = [faces["name"], report["method"] and report["method"].upper(), f"{report['bits']} bits"]
     if faces["protocol"]:
@@ -143,10 +128,10 @@ def describe(report: dict[str, Any]) -> str:
 
 
 def table(report: dict[str, Any]) -> str:
-    """Lay a report out for the terminal."""
+    """Format a report for the terminal."""
     faces = report["dataset"]
     counts = (
-        f"{faces['query']:,} queries against {faces['gallery']:,} gallery images "
+        f"{faces['query']:,} queries, {faces['gallery']:,} gallery images "
         f"of {faces['identities']:,} people"
     )
     title = f"{describe(report)}\n{counts}"
@@ -155,8 +140,8 @@ def table(report: dict[str, Any]) -> str:
     related = "-" if code["correlation"] is None else f"{code['correlation']:.3f}"
     return (
         f"{scores}\n\n"
-        f"gallery codes: {code['dead_bits']} of {report['bits']} bits dead; a bit is 1 in "
-        f"{code['ones_lowest']:.0%} to {code['ones_highest']:.0%} of them; "
+        f"gallery codes: {code['dead_bits']} of {report['bits']} bits are constant; each bit is 1 "
+        f"in {code['ones_lowest']:.0%} to {code['ones_highest']:.0%} of the codes; "
         f"mean correlation of two bits {related}"
     )
 

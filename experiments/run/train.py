@@ -1,4 +1,4 @@
-"""Training a network as a configuration says: the one way of train.py and of the tables."""
+"""Train a network from a configuration, for train.py and for tables."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ log = logging.getLogger(__name__)
 def train_network(
     settings: RunConfig[Any], source: Path, directory: RunDirectory, overwrite: bool = False
 ) -> Outcome | None:
-    """Train a network, go on with an interrupted training, or find it finished.
+    """Train a network, or continue an interrupted training.
 
     Args:
-        settings: The checked configuration.
-        source: Where its data set is.
+        settings: The validated configuration.
+        source: Path of the data set.
         directory: The run directory.
         overwrite: Replace an earlier run.
 
     Returns:
-        How the training ended; None of a run that was finished before.
+        How the training ended; None if the run was already finished.
 
     Raises:
-        InputError: Anything wrong with the data, the backend or the run directory.
-        Interrupted: Ctrl-C; what was backed up is kept.
+        InputError: The data, the backend or the run directory cannot be used.
+        Interrupted: Ctrl-C; the last backup is kept.
     """
     settings = settings.with_resolved(choose_backend(settings.backend), str(source.resolve()))
     directory.check(settings.to_yaml(), overwrite)
@@ -44,22 +44,22 @@ def train_network(
         return None
     faces = load_configured(settings.dataset, source)
     start_backend(str(settings.backend))
-    from facehash.learning.training import train  # Keras must not be imported any earlier
+    from facehash.learning.training import train  # imports Keras, so not earlier
 
     build = functools.partial(methods.build, settings)
     return train(settings, faces, directory, build, overwrite)
 
 
 def train_or_repair(settings: RunConfig[Any], source: Path, directory: RunDirectory) -> None:
-    """Train a network of a table; begin anew where an earlier attempt left something damaged.
+    """Train a network of a table, from the start if an earlier run is damaged.
 
-    A run of another configuration is not damage: it is refused, never replaced.
+    A run of another configuration is refused, never replaced.
 
     Raises:
-        InputError: As `train_network`, also of the second attempt.
+        InputError: See `train_network`.
     """
     try:
         train_network(settings, source, directory)
     except DamagedRunError as error:
-        log.warning("%s: training it anew", error)
+        log.warning("%s: training from the start", error)
         train_network(settings, source, directory, overwrite=True)

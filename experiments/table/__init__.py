@@ -1,1 +1,1 @@
-"""A table of many runs: its cells, its scores, its layout."""
+"""Tables of results: cells, baselines, summaries, figures and published numbers."""

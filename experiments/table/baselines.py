@@ -1,9 +1,9 @@
-"""Codes that no network was trained to give: hashes of its features, and its classifier's word.
+"""Baselines on a trained network: hashes of its features, and the code of its classifier.
 
-All stand on a trained network and answer how much of its score its hashing earns. ``lsh`` and
-``itq`` hash the network's features, fitted on the training images; ``cosine`` compares the features
-themselves and is the ceiling; the ``classifier`` code shows what a classifier alone would score
-where the people of the queries were trained on.
+They show how much of a network's score is due to its hash layer. ``lsh`` and ``itq`` hash the
+network's features, fitted on the training images; ``cosine`` compares the float features and is
+the ceiling; the ``classifier`` code shows the score of a classifier alone, where the identities of
+the queries are in the training set.
 
 Reference:
     The classifier code: Sablayrolles, Douze, Usunier, Jegou. How should we evaluate supervised
@@ -23,35 +23,26 @@ from facehash.hashing import HASHERS
 from facehash.retrieval.codes_file import CodeSet
 
 CANDIDATES = 64
-"""Random codes tried for each person; the one farthest from those before is taken."""
+"""Random codes tried per person; the one farthest from the earlier codes is taken."""
 
 
 @dataclass(frozen=True)
 class Features:
-    """What a network says of the images of a data set's roles.
+    """A network's features of the images in each role, and its predictions."""
 
-    Attributes:
-        train: float32 (t, d), features of the training images.
-        gallery: float32 (n, d).
-        query: float32 (q, d).
-        gallery_labels: int64 (n,).
-        query_labels: int64 (q,).
-        predicted: int64 (q,), the label that the network's classifier gives each query.
-    """
-
-    train: NDArray[np.float32]
-    gallery: NDArray[np.float32]
-    query: NDArray[np.float32]
-    gallery_labels: IndexArray
-    query_labels: IndexArray
-    predicted: IndexArray
+    train: NDArray[np.float32]  # (t, d)
+    gallery: NDArray[np.float32]  # (n, d)
+    query: NDArray[np.float32]  # (q, d)
+    gallery_labels: IndexArray  # (n,)
+    query_labels: IndexArray  # (q,)
+    predicted: IndexArray  # (q,), the label predicted for each query by the classifier
 
 
 def hashed(features: Features, hasher: str, bits: int, seed: int) -> CodeSet:
-    """Hash features by ``"lsh"`` or ``"itq"``, fitted on those of the training images.
+    """Hash features by ``"lsh"`` or ``"itq"``, fitted on the training images.
 
     Raises:
-        CodesError: More bits than `hasher` can give.
+        CodesError: More bits than the hasher supports.
     """
     fitted = HASHERS[hasher].fit(features.train, bits, seed)
     return CodeSet(
@@ -64,10 +55,10 @@ def hashed(features: Features, hasher: str, bits: int, seed: int) -> CodeSet:
 
 
 def classifier_code(features: Features, bits: int, seed: int) -> CodeSet:
-    """Code each gallery image by its own label, and each query by the label predicted for it.
+    """Encode each gallery image by its label, and each query by its predicted label.
 
     Raises:
-        CodesError: Fewer codes of this length than people.
+        CodesError: There are fewer codes of this length than people.
     """
     people = int(max(features.gallery_labels.max(), features.predicted.max())) + 1
     codes = spread_codes(people, bits, seed)
@@ -81,13 +72,13 @@ def classifier_code(features: Features, bits: int, seed: int) -> CodeSet:
 
 
 def spread_codes(count: int, bits: int, seed: int) -> Packed:
-    """Draw distinct codes that lie far apart, one a person.
+    """Draw distinct codes that lie far apart, one per person.
 
-    Each is the best of `CANDIDATES` random ones: that whose nearest earlier code is farthest.
+    Each is the best of `CANDIDATES` random codes: the one whose nearest earlier code is farthest.
 
     Args:
-        count: How many, at least 1.
-        bits: Length of a code.
+        count: Number of codes, at least 1.
+        bits: Code length.
         seed: At least 0.
 
     Returns:
@@ -97,7 +88,7 @@ def spread_codes(count: int, bits: int, seed: int) -> Packed:
         CodesError: `count` exceeds the number of codes.
     """
     if count > 2**bits:
-        raise CodesError(f"{bits} bits make {2**bits} codes, fewer than the {count} people")
+        raise CodesError(f"{bits} bits give {2**bits} codes, fewer than the {count} people")
     rng = np.random.default_rng(seed)
     chosen = rng.integers(0, 2, (1, bits), dtype=np.int8)
     while len(chosen) < count:

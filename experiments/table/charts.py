@@ -1,4 +1,4 @@
-"""The figures of a table, as PNG and SVG: one panel a protocol, colour by network."""
+"""The figures of a table, as PNG and SVG: one panel per protocol, one color per network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _STYLES = {
 }
 _DPI = 150
 _LEGEND_WIDTH = 30
-"""Characters of a line of the legend."""
+"""Characters per line of the legend."""
 
 Row = Mapping[str, Any]
 Draw = Callable[[Axes, list[Row]], None]
@@ -43,11 +43,11 @@ def write_all_charts(
     Args:
         grid: The table.
         summary: From `experiments.table.summary.summarize`, with at least one row.
-        reports: The reports behind it, for the curves.
-        folder: Where to write.
+        reports: The reports behind the summary, for the curves.
+        folder: Folder of the figures.
 
     Returns:
-        The .png files, in the order in which a reader wants them; an .svg lies beside each.
+        The .png files in reading order; an .svg file lies beside each.
     """
     charts = _Charts(grid, summary, reports)
     length = f"{charts.longest} bits" if charts.longest else "float vectors"
@@ -63,8 +63,8 @@ def write_all_charts(
             f"Precision among the nearest N, {length}",
             charts.curve("precision_at", "n", "precision"),
         ),
-        "ties": ("What the order of ties alone does to mAP", charts.ties),
-        "packing": ("True Hamming distance against the authors' packing", charts.packing),
+        "ties": ("mAP with ties in the worst and the best order", charts.ties),
+        "packing": ("True Hamming distance and the authors' packing", charts.packing),
     }
     return [
         charts.write(title, draw, folder / f"{name}.png") for name, (title, draw) in drawn.items()
@@ -72,15 +72,15 @@ def write_all_charts(
 
 
 class _Charts:
-    """What all figures of one table share: panels, colours and names."""
+    """What all figures of one table share: panels, colors and labels."""
 
     def __init__(self, grid: Grid, summary: Mapping[str, Any], reports: Reports) -> None:
         self.grid = grid
         self.summary = dict(summary)
         self.reports = reports
         self.longest = max((row["bits"] or 0) for row in summary["rows"])
-        # A row at a single length in a table of several, on which nothing stands, is an ablation:
-        # the table has it, a line would be a dot.
+        # A row without baselines and with fewer code lengths than others is an ablation: the table
+        # shows it, in a figure its line would be a dot.
         lengths: dict[str, set[int | None]] = {}
         for row in summary["rows"]:
             lengths.setdefault(row["row"], set()).add(row["bits"])
@@ -98,7 +98,7 @@ class _Charts:
         self.kinds = {row.id: row.baseline for row in rows}
 
     def write(self, title: str, draw: Draw, path: Path) -> Path:
-        """Draw one panel a protocol, with one legend for all, and save both formats."""
+        """Draw one panel per protocol with a common legend, and save both formats."""
         protocols = protocols_of(self.summary)
         with matplotlib.rc_context(STYLE | {"svg.hashsalt": "facehash", "svg.fonttype": "none"}):
             width = 1.6 + 3.6 * len(protocols)
@@ -108,13 +108,13 @@ class _Charts:
             for axes, protocol in zip(panels, protocols, strict=True):
                 rows = [r for r in rows_of(self.summary, protocol) if r["row"] in self.colours]
                 draw(axes, rows)
-                axes.set_title(f"{protocol} people", loc="left", fontsize=9, color=QUIET)
+                axes.set_title(f"{protocol} identities", loc="left", fontsize=9, color=QUIET)
             handles: dict[str, Any] = {}
             for axes in panels:
                 handles |= {h.get_label(): h for h in axes.get_legend_handles_labels()[0]}
             # A label as wide as a panel would leave no room for the panels.
             labels = [textwrap.fill(label, _LEGEND_WIDTH) for label in handles]
-            look = {"loc": "outside right center", "handlelength": 3.2}  # dashes can be told
+            look = {"loc": "outside right center", "handlelength": 3.2}  # shows the dashes
             figure.legend(handles.values(), labels, **look)
             if panels[0].get_ylim()[0] < 0.02:
                 panels[0].set_ylim(bottom=0)
@@ -127,7 +127,7 @@ class _Charts:
         return path
 
     def over_bits(self, metric: str) -> Draw:
-        """Draw a metric over the code length; vectors, which have none, as a level."""
+        """Draw a metric over the code length; float vectors as a horizontal line."""
 
         def draw(axes: Axes, rows: list[Row]) -> None:
             for name, points in _by_row(rows).items():
@@ -152,7 +152,7 @@ class _Charts:
         return draw
 
     def curve(self, name: str, across: str, up: str) -> Draw:
-        """Draw a curve of the reports at the longest codes, averaged over seeds."""
+        """Draw a curve of the reports for the longest codes, averaged over seeds."""
 
         def draw(axes: Axes, rows: list[Row]) -> None:
             for row in rows:
@@ -174,7 +174,7 @@ class _Charts:
         return draw
 
     def ties(self, axes: Axes, rows: list[Row]) -> None:
-        """Draw the expectation of mAP in the band between the worst and best order of ties."""
+        """Draw mAP within the band between the worst and the best order of ties."""
         for name, points in self._networks(rows).items():
             bits = [row["bits"] for row in points]
             lower, mean, upper = (
@@ -190,7 +190,7 @@ class _Charts:
         self._bits_axis(axes, "mAP")
 
     def packing(self, axes: Axes, rows: list[Row]) -> None:
-        """Draw mAP and P@r2 under both distances."""
+        """Draw mAP and P@r2 with both distances."""
         for name, points in self._networks(rows).items():
             bits = [row["bits"] for row in points]
             for metric, marker in (("mAP", "o"), ("P@r2", "^")):
@@ -232,7 +232,7 @@ class _Charts:
 
 
 def _by_row(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Group rows by method, in the order of the table; each by code length, as a line is drawn."""
+    """Group rows by method, in the order of the table, each group sorted by code length."""
     found: dict[str, list[Row]] = {}
     for row in rows:
         found.setdefault(row["row"], []).append(row)

@@ -1,4 +1,4 @@
-"""What a table's YAML file may hold: methods, baselines, code lengths, protocols and seeds."""
+"""Keys of a table's YAML file: methods, baselines, code lengths, protocols and seeds."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Baseline = Literal["lsh", "itq", "classifier", "cosine"]
 ItemT = TypeVar("ItemT")
 
 OF_THE_TABLE = ("bits", "seed", "dataset.protocol")
-"""What the table decides for every cell, so that no row can set it."""
+"""Keys that the table sets for every cell, so that no row can set them."""
 
 
 class GridError(InputError):
-    """A table's YAML file that cannot be used: which row, what is wrong, what would be right."""
+    """An invalid YAML file of a table: which row, what is wrong, what would be right."""
 
 
 def _each_once(values: list[ItemT]) -> list[ItemT]:
@@ -42,19 +42,19 @@ _Protocols = Annotated[list[_Protocol], Field(min_length=1), AfterValidator(_eac
 
 
 class RowConfig(Strict):
-    """One method of a table, or a baseline on a method's network.
+    """One method of a table, or a baseline on the networks of a method.
 
     Attributes:
-        id: Short name, in names of files.
-        label: What tables and figures call it.
-        config: Of a method: its YAML file, relative to the table's.
+        id: Short name, used in file names.
+        label: Name in tables and figures.
+        config: For a method: its YAML file, relative to the table's.
         set: Overrides ``section.key=value`` of that file.
         baseline: Instead of `config`: ``lsh`` or ``itq`` codes of the network's features, the
             ``classifier`` code, or the exact ``cosine`` of the features.
-        of: Of a baseline: the row whose networks it uses.
-        bits: Code lengths, where they are not the table's; of ``cosine`` unused.
-        seeds: Seeds, where they are not the table's; of a baseline those of its row.
-        protocols: Protocols, where they are not the table's.
+        of: For a baseline: the row whose networks it uses.
+        bits: Code lengths, if different from the table's; unused for ``cosine``.
+        seeds: Seeds, if different from the table's; a baseline uses those of its network.
+        protocols: Protocols, if different from the table's.
     """
 
     id: str = Field(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$")
@@ -70,36 +70,32 @@ class RowConfig(Strict):
     @model_validator(mode="after")
     def _method_or_baseline(self) -> RowConfig:
         if (self.config is None) == (self.baseline is None):
-            raise ValueError("a row has either config (a method) or baseline, exactly one")
+            raise ValueError("a row needs exactly one of config (a method) and baseline")
         if (self.baseline is None) != (self.of is None):
-            raise ValueError("of goes with baseline, and names the row of its network")
+            raise ValueError("baseline and of go together: of names the row of its network")
         if self.baseline and (self.set or self.seeds):
-            raise ValueError("a baseline takes its seeds and settings from the row that of names")
+            raise ValueError("a baseline uses the seeds and settings of the row named by of")
         for override in self.set:
             key = override.partition("=")[0]
             if key in OF_THE_TABLE:
-                raise ValueError(f"{key} is not a row's to set: the table's bits, seeds, protocols")
+                raise ValueError(f"a row cannot set {key}; use the keys bits, seeds and protocols")
         return self
 
 
 class PapersData(Strict):
-    """How many images the papers' gallery and queries have: published numbers need the same."""
+    """Sizes of the papers' gallery and query sets; published numbers are shown only if equal."""
 
     gallery: int = Field(ge=1)
     query: int = Field(ge=1)
 
 
 class TableConfig(Strict):
-    """What a file of experiments/tables/ holds.
+    """The content of a file of experiments/tables/.
 
     Attributes:
-        title: Of the table.
-        note: What a reader must know to read it: the budget, and what makes the data easy or hard.
-        bits: Code lengths.
-        seeds: Seeds of the runs.
-        protocols: ``seen``, ``unseen``.
-        papers: Size of the papers' data, where this is the data of papers.
-        rows: Methods and baselines, in the order in which they are measured and shown.
+        note: What a reader must know: the budget, and what makes the data easy or hard.
+        papers: Size of the papers' data, for the data sets of the papers.
+        rows: Methods and baselines, in the order of the table.
     """
 
     title: _Line
@@ -126,33 +122,33 @@ class TableConfig(Strict):
     def _check_baseline(self, row: RowConfig, networks: dict[str, RowConfig]) -> None:
         if row.of not in networks:
             raise ValueError(
-                f"row {row.id}: of {row.of!r} is no row with a config"
+                f"row {row.id}: of: no row {row.of!r} with a config"
                 f"{did_you_mean(str(row.of), networks)}"
             )
         trained = networks[row.of].protocols or self.protocols
         if set(row.protocols or trained) - set(trained):
-            raise ValueError(f"row {row.id}: {row.of} is not trained for every protocol it asks")
+            raise ValueError(f"row {row.id}: {row.of} is not trained with all of its protocols")
         lengths = networks[row.of].bits or self.bits
         if row.baseline == "classifier" and set(row.bits or lengths) - set(lengths):
-            raise ValueError(f"row {row.id}: {row.of} is not trained at every length it asks")
+            raise ValueError(f"row {row.id}: {row.of} is not trained at all of its code lengths")
         if row.baseline == "classifier" and (row.protocols or trained) != ["seen"]:
             raise ValueError(
-                f"row {row.id}: a classifier knows no strangers; set protocols: [seen]"
+                f"row {row.id}: a classifier cannot name unseen identities; set protocols: [seen]"
             )
 
 
 def check_table(tree: Any, source: str) -> TableConfig:
-    """Turn plain values into a checked table.
+    """Validate the content of a table's YAML file.
 
     Args:
-        tree: What the YAML file holds.
-        source: What error messages begin with.
+        tree: The parsed file.
+        source: Its path, for error messages.
 
     Raises:
-        GridError: An unknown or missing key, a wrong value, or rows that do not fit together.
+        GridError: An unknown or missing key, a wrong value, or inconsistent rows.
     """
     if not isinstance(tree, dict):
-        raise GridError(f"{source}: a table is a mapping of keys, got {type(tree).__name__}")
+        raise GridError(f"{source}: a table must be a mapping, got {type(tree).__name__}")
     try:
         return TableConfig.model_validate(tree)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Features of a run's images, computed once and kept for the baselines that hash them."""
+"""Features of a run's images, computed once and cached for the baselines that hash them."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from facehash.runs.files import read_npz
 _ARRAYS = ("train", "gallery", "query", "gallery_labels", "query_labels", "predicted")
 
 
-def features_of(run: Path, kept: Path, data: Path | None = None) -> Features:
-    """Return the features of a finished run, from the file that keeps them where it can.
+def features_of(run: Path, cache: Path, data: Path | None = None) -> Features:
+    """Return the features of a finished run, from the cache file if it is up to date.
 
     Args:
         run: The run directory.
-        kept: .npz file of features; made when missing, damaged, or of another model.
-        data: Where the data set is, if not where it was in training.
+        cache: .npz file of features; written if missing, damaged, or of another model.
+        data: Path of the data set, if it has moved since training.
 
     Raises:
-        InputError: No finished run, or its data is missing or has changed.
+        InputError: The run is not finished, or its data is missing or has changed.
     """
     digest = hashlib.sha256(RunDirectory(run).model.read_bytes()).hexdigest()
-    if kept.is_file():
+    if cache.is_file():
         try:
-            stored = read_npz(kept, ("model", *_ARRAYS), "it is made again")
+            stored = read_npz(cache, ("model", *_ARRAYS), "it is written again")
         except DamagedRunError:
             stored = {"model": np.array("")}
         if str(stored["model"]) == digest:
             return Features(**{name: stored[name] for name in _ARRAYS})
     features = _compute(run, data)
-    with atomic_write(kept) as temporary:
+    with atomic_write(cache) as temporary:
         arrays = {name: getattr(features, name) for name in _ARRAYS}
         np.savez(temporary, model=np.array(digest), **arrays)
     return features
@@ -44,7 +44,7 @@ def features_of(run: Path, kept: Path, data: Path | None = None) -> Features:
 
 def _compute(run: Path, data: Path | None) -> Features:
     model, faces, _, _ = load_run(run, data)
-    from facehash.learning.encoding import features_and_logits  # Keras not imported any earlier
+    from facehash.learning.encoding import features_and_logits  # imports Keras, so not earlier
 
     found = {
         role: features_and_logits(model, faces, getattr(faces, role))

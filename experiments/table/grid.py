@@ -1,4 +1,4 @@
-"""The grid of a table: which methods, code lengths, protocols and seeds, from one YAML file."""
+"""The cells of a table: methods, code lengths, protocols and seeds, from one YAML file."""
 
 from __future__ import annotations
 
@@ -18,44 +18,29 @@ TABLES = Path(__file__).resolve().parents[1] / "tables"
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of the grid: a network trained, or a baseline computed, and scored.
+    """A network to train and score, or a baseline to compute and score."""
 
-    Attributes:
-        table: Stem of the table's file.
-        row: Which method.
-        bits: Code length; None of float vectors.
-        protocol: ``seen`` or ``unseen``.
-        seed: Of the run.
-        network: Of a baseline: the cell whose network it uses.
-    """
-
-    table: str
+    table: str  # stem of the table's file
     row: RowConfig
-    bits: int | None
+    bits: int | None  # None for float vectors
     protocol: Literal["seen", "unseen"]
     seed: int
-    network: Cell | None = None
+    network: Cell | None = None  # for a baseline: the cell whose network it uses
 
     @property
     def name(self) -> str:
-        """Name of its run directory: row, bits, protocol and seed."""
+        """Name of the run directory: row, bits, protocol and seed."""
         return f"{self.row.id}-{self.bits or 'float'}-{self.protocol}-s{self.seed}"
 
     @property
     def report_name(self) -> str:
-        """Name of its committed report."""
+        """File name of the report."""
         return f"{self.table}-{self.name}.json"
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A table as it is declared.
-
-    Attributes:
-        path: Its YAML file.
-        config: What the file says.
-        cells: Every cell; a baseline comes after the network it uses.
-    """
+    """A table: its YAML file, the file's content, and the cells in the order of the file."""
 
     path: Path
     config: TableConfig
@@ -63,14 +48,14 @@ class Grid:
 
     @property
     def name(self) -> str:
-        """Stem of the file: ``pubfig83``."""
+        """Stem of the file, such as ``pubfig83``."""
         return self.path.stem
 
     def settings(self, cell: Cell) -> RunConfig[Any]:
         """Return the configuration of the network behind a cell.
 
         Raises:
-            ConfigError: The row's YAML file or one of its overrides cannot be used.
+            ConfigError: The row's YAML file or one of its overrides is invalid.
         """
         trained = cell.network or cell
         row = trained.row
@@ -84,15 +69,15 @@ class Grid:
 
 
 def load_grid(path: Path) -> Grid:
-    """Read a table's YAML file and lay out its cells.
+    """Read a table's YAML file and list its cells.
 
     Args:
-        path: A file of experiments/tables/, or one of your own.
+        path: A file of experiments/tables/, or your own.
 
     Raises:
-        GridError: No such file, an unknown key or wrong value, rows that do not fit together, or
-            rows that read different data.
-        ConfigError: A row's own configuration cannot be used.
+        GridError: No such file, an unknown key, a wrong value, inconsistent rows, or rows that read
+            different data.
+        ConfigError: The configuration of a row is invalid.
     """
     if not path.is_file():
         known = [other.stem for other in TABLES.glob("*.yaml")]
@@ -120,8 +105,8 @@ def _cells(table: str, config: TableConfig) -> Iterator[Cell]:
                 for bits in lengths:
                     network = None
                     if row.of:
-                        # One backbone for all lengths, so that only the hashing differs; but the
-                        # classifier code stands beside the very network whose codes it explains.
+                        # Hashed features use one network for all lengths, so that only the hashing
+                        # differs. The classifier code explains the codes of its own network.
                         longest = max(trained.bits or config.bits)
                         own = bits if row.baseline == "classifier" else longest
                         network = Cell(table, trained, own, protocol, seed)
@@ -129,7 +114,7 @@ def _cells(table: str, config: TableConfig) -> Iterator[Cell]:
 
 
 def _check_same_data(grid: Grid) -> None:
-    """Refuse rows of one table that do not read the same images in the same roles."""
+    """Require that all rows read the same images in the same roles."""
     first: tuple[str, Any] | None = None
     for row in grid.config.rows:
         cell = next(cell for cell in grid.cells if cell.row is row)

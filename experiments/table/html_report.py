@@ -1,4 +1,4 @@
-"""One self-contained HTML page of a table: its tables and figures, nothing fetched."""
+"""The results of a table as one self-contained HTML page with tables and figures."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from experiments.table.layout import heading, html_table, protocols_of, publishe
 from experiments.table.published import Published
 
 _CAPTIONS = {
-    "map": "mAP over the full ranking, expected over tie orders. Bands: one standard deviation "
-    "over seeds. The level lines are exact cosine on the float features that the codes come from.",
-    "precision_radius2": "An empty ball counts as precision 0. Short codes crowd into few balls, "
-    "long ones leave most balls empty: the curve says as much of the length as of the method.",
-    "recall_radius2": "The share of a query's people found within radius 2.",
-    "precision_recall": "One point for each Hamming radius, averaged over queries.",
+    "map": "mAP over the full ranking, the expectation over tie orders. Bands: one standard "
+    "deviation over seeds. Horizontal lines: exact cosine similarity of the float features.",
+    "precision_radius2": "An empty ball counts as precision 0. Short codes share few balls, long "
+    "codes leave most balls empty: the curve depends on the code length as much as on the method.",
+    "recall_radius2": "The share of a query's relevant images found within radius 2.",
+    "precision_recall": "One point per Hamming radius, averaged over queries.",
     "precision_at": "Expected precision among the nearest N gallery images.",
-    "ties": "The same codes, scored with their ties in the worst and in the best order. An "
-    "evaluation that leaves the order to its sort lies anywhere in the band.",
-    "packing": "The same codes under the published evaluation, which counts 7 bits of every byte.",
+    "ties": "The same codes, scored with tied items in the worst and in the best order. The result "
+    "of an evaluation that leaves the order of ties to its sort lies anywhere in the band.",
+    "packing": "The same codes scored by the published evaluation, which counts 7 of 8 bits.",
 }
 
 _STYLE = """
@@ -44,16 +44,16 @@ figcaption { max-width: 52rem; }
 def write_page(
     summary: dict[str, Any], published: Published, charts: Sequence[Path], path: Path
 ) -> str:
-    """Compose the page.
+    """Return the page.
 
     Args:
         summary: From `experiments.table.summary.summarize`.
-        published: Numbers of others.
-        charts: The figures' .png files; the .svg beside each is what the page holds.
-        path: Where it will be, for its title.
+        published: Numbers published by others.
+        charts: The .png files of the figures; the page contains the .svg file beside each.
+        path: Path of the page, for its title.
 
     Returns:
-        An HTML document that refers to nothing outside itself.
+        An HTML document without references to other files.
     """
     title = html.escape(summary["title"])
     parts = [f"<h1>{title}</h1>", f"<p>{html.escape(summary['note'])}</p>", _made_with(summary)]
@@ -83,18 +83,18 @@ def _made_with(summary: dict[str, Any]) -> str:
     commits = sorted({str(cell["commit"])[:10] for cell in cells})
     devices = sorted({f"{cell['backend']} on {cell['device']}" for cell in cells})
     keras = sorted({cell["packages"].get("keras", "?") for cell in cells})
-    # Baselines report the training of the network they stand on: each network counts once.
+    # A baseline reports the training time of its network: count each network once.
     hours = sum({cell["network"]: cell["train_seconds"] for cell in cells}.values()) / 3600
     words = (
         f"{len(cells)} cells; {', '.join(devices)}; Keras {', '.join(keras)}; "
         f"commit {', '.join(commits)}; {hours:.1f} hours of training. ± is the standard "
-        "deviation over seeds; an en dash: does not apply."
+        "deviation over seeds; an en dash means not applicable."
     )
     return f'<p class="quiet">{html.escape(words)}</p>'
 
 
 def _inline(path: Path, prefix: str) -> str:
-    """Return an SVG without its XML header, its ids made unique within the page."""
+    """Return an SVG without its XML header, with ids that are unique within the page."""
     text = path.read_text(encoding="utf-8")
     text = text[text.index("<svg") :]
     for mark in ('id="', 'href="#', "url(#"):

@@ -1,4 +1,4 @@
-"""A table of results laid out: rows of text from a summary, as Markdown, LaTeX or HTML."""
+"""Tables of results from a summary, as Markdown, LaTeX or HTML."""
 
 from __future__ import annotations
 
@@ -11,31 +11,25 @@ from experiments.table.published import Entry, Published
 from experiments.table.summary import AUTHOR
 
 SHOWN = ("mAP", "P@r2", "R@r2", "empty@r2", "P@50", "R-precision")
-"""Columns by the true Hamming distance; the bounds of mAP have a column of their own."""
+"""Columns by the true Hamming distance; the bounds of mAP have their own column."""
 
 AUTHORS = "authors' packing"
-"""The group of columns that compare with the papers only."""
+"""The group of columns that are comparable with the papers only."""
 
 NONE = "–"
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table.
+    """A column of the table."""
 
-    Attributes:
-        group: What stands above it, empty where nothing does.
-        name: Its head.
-        text: Returns the entry of a row of the summary.
-    """
-
-    group: str
+    group: str  # heading above the name, or empty
     name: str
-    text: Callable[[dict[str, Any]], str]
+    text: Callable[[dict[str, Any]], str]  # row of the summary -> entry
 
 
 def columns(summary: dict[str, Any], published: Published, protocol: str) -> list[Column]:
-    """Choose the columns of a protocol's table; published numbers only where they compare."""
+    """Choose the columns for a protocol; published numbers only where they are comparable."""
     found = [
         Column("", "method", lambda row: row["label"]),
         Column("", "bits", lambda row: str(row["bits"] or "float")),
@@ -60,16 +54,16 @@ def rows_of(summary: dict[str, Any], protocol: str) -> list[dict[str, Any]]:
 
 
 def protocols_of(summary: dict[str, Any]) -> list[str]:
-    """Return the protocols of which there are results, in the order of the table."""
+    """Return the protocols that have results, in the order of the table."""
     return list(dict.fromkeys(row["protocol"] for row in summary["rows"]))
 
 
 def heading(summary: dict[str, Any], protocol: str) -> str:
-    """Name a protocol and how many people and images it has."""
+    """Describe a protocol with its numbers of people and images."""
     faces = rows_of(summary, protocol)[0]["dataset"]
     what = {
-        "seen": "seen: the people of the queries were trained on, gallery = training set",
-        "unseen": "unseen: people held out of training",
+        "seen": "seen: queries of identities in the training set, gallery = training set",
+        "unseen": "unseen: queries of identities held out of training",
     }[protocol]
     return (
         f"{what} ({faces['query']:,} queries, {faces['gallery']:,} gallery images of "
@@ -78,10 +72,10 @@ def heading(summary: dict[str, Any], protocol: str) -> str:
 
 
 def published_note(summary: dict[str, Any], published: Published, protocol: str) -> str:
-    """Say which published numbers stand in the table, or why none do."""
+    """Name the sources of the published numbers in the table, or why there are none."""
     reason = published.why_none(summary, protocol)
     if reason:
-        return f"No published numbers beside ours: {reason}."
+        return f"No published numbers for comparison: {reason}."
     used = {entry.source for entry in published.beside(summary, protocol)}
     works = "; ".join(
         f"{source.work}, {source.place}, {source.how}"
@@ -92,37 +86,35 @@ def published_note(summary: dict[str, Any], published: Published, protocol: str)
 
 
 def markdown(summary: dict[str, Any], published: Published) -> str:
-    """Write the whole table as a Markdown document."""
+    """Return the whole table as a Markdown document."""
     parts = [f"# {summary['title']}", summary["note"], _legend()]
     for protocol in protocols_of(summary):
         parts.append(f"## {heading(summary, protocol)}")
-        parts.append(markdown_table(summary, published, protocol))
+        parts.append(markdown_table(summary, published, protocol).rstrip())
         parts.append(published_note(summary, published, protocol))
     if summary["missing"]:
         parts.append(f"Not measured yet: {', '.join(summary['missing'])}.")
     return "\n\n".join(parts) + "\n"
 
 
-def markdown_table(
-    summary: dict[str, Any],
-    published: Published,
-    protocol: str,
-    keep: Callable[[dict[str, Any]], bool] = lambda row: True,
-) -> str:
-    """Write one protocol's table in Markdown, of the rows for which `keep` holds."""
+def markdown_table(summary: dict[str, Any], published: Published, protocol: str) -> str:
+    """Return the table of one protocol in Markdown."""
     chosen = columns(summary, published, protocol)
-    head = [_starred(column) for column in chosen]
-    lines = [head, ["---"] * len(head)]
-    lines += [
+    rows = [
         [column.text(row).replace("|", "\\|") for column in chosen]
         for row in rows_of(summary, protocol)
-        if keep(row)
     ]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return markdown_rows([_starred(column) for column in chosen], rows)
+
+
+def markdown_rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return cells of text as a Markdown table, ending with a newline."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
 def latex(summary: dict[str, Any], published: Published) -> str:
-    """Write the tables for LaTeX with booktabs, one a protocol."""
+    """Return the tables for LaTeX with booktabs, one per protocol."""
     parts = ["% needs \\usepackage{booktabs}", f"% {_escape(summary['title'])}"]
     for protocol in protocols_of(summary):
         chosen = columns(summary, published, protocol)
@@ -133,7 +125,7 @@ def latex(summary: dict[str, Any], published: Published) -> str:
         caption = f"{summary['title']}; {heading(summary, protocol)}. {summary['note']}"
         parts += [
             r"\begin{table*}",
-            rf"\caption{{{_escape(caption)} $^*$ under the packing of the authors' evaluation.}}",
+            rf"\caption{{{_escape(caption)} $^*$ With the packing of the authors' evaluation.}}",
             r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
             rf"\begin{{tabular}}{{l{'r' * (len(chosen) - 1)}}}",
             r"\toprule",
@@ -148,7 +140,7 @@ def latex(summary: dict[str, Any], published: Published) -> str:
 
 
 def html_table(summary: dict[str, Any], published: Published, protocol: str) -> str:
-    """Write one protocol's table in HTML, with the groups of columns above their heads."""
+    """Return the table of one protocol in HTML, with group headings above the columns."""
     chosen = columns(summary, published, protocol)
     groups: list[list[Any]] = []
     for column in chosen:
@@ -172,10 +164,10 @@ def html_table(summary: dict[str, Any], published: Published, protocol: str) -> 
 
 def _legend() -> str:
     return (
-        "Mean over seeds, ± the standard deviation where there are several. mAP is the expectation "
-        "over all orders of tied items; *by tie order* gives its worst and best. An asterisk marks "
-        "the packing of the authors' evaluation, which compares with the papers and with nothing "
-        "else. See `experiments/README.md`."
+        "Mean over seeds, ± the standard deviation for several seeds. mAP is the expectation over "
+        "all orders of tied items; *by tie order* gives the worst and the best order. An asterisk "
+        "marks the packing of the authors' evaluation: compare these numbers with the papers only. "
+        "See `experiments/README.md`."
     )
 
 
@@ -201,7 +193,7 @@ def _bounds(row: dict[str, Any]) -> str:
 
 
 def _published_metrics(entries: Sequence[Entry]) -> list[tuple[str, str]]:
-    """List metric and distance of each published column, in the order of our own columns."""
+    """List metric and distance of each published column, in the order of our columns."""
     wanted = {(entry.metric, entry.distance) for entry in entries}
     ours = [(name, "hamming") for name in SHOWN]
     return [pair for pair in ours + [(name, "authors") for name in SHOWN] if pair in wanted]
@@ -227,5 +219,5 @@ _LATEX = str.maketrans(
 
 
 def _escape(text: str) -> str:
-    """Escape what LaTeX reads as commands; an empty line would end a caption."""
+    """Escape the special characters of LaTeX, and join lines: an empty one ends a caption."""
     return " ".join(text.split()).translate(_LATEX)

@@ -1,4 +1,4 @@
-"""Numbers that others published, each with where it stands and how it was obtained."""
+"""Numbers published by others, each with its source and how it was obtained."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ PATH = Path(__file__).resolve().parents[1] / "published.yaml"
 
 
 class PublishedError(InputError):
-    """A published number without its source, or with something else amiss."""
+    """A published number without its source, or otherwise invalid."""
 
 
 class Source(Strict):
-    """Where a number stands.
+    """Where a number was published.
 
     Attributes:
         work: Authors, title or repository, year or commit: enough to find it.
         place: Table or figure.
-        page: Page, or what stands for one where the source has no pages.
-        how: How the number was obtained from there, and how exactly.
+        page: Page, or a remark where the source has no pages.
+        how: How the number was obtained from the source, and how accurately.
     """
 
     work: str = Field(min_length=1)
@@ -40,8 +40,9 @@ class Number(Strict):
 
     Attributes:
         value: 0 to 1.
-        within: Half the width of the interval in which it lies; None where that is not known.
-        note: What else must be known, such as a marker that is partly hidden.
+        within: Accuracy: the true value is in ``value - within`` to ``value + within``; None if
+            unknown.
+        note: A remark, such as "partly hidden".
     """
 
     value: float = Field(ge=0, le=1)
@@ -50,15 +51,13 @@ class Number(Strict):
 
 
 class Entry(Strict):
-    """The numbers of one method on one data set under one metric.
+    """The numbers of one method on one data set for one metric.
 
     Attributes:
-        method: As the source calls it.
-        row: The row of our tables that it may stand beside; None where we have none.
-        dataset: As our reports call it.
-        protocol: ``seen`` or ``unseen``.
-        metric: A key of our reports.
-        distance: ``hamming``, or ``authors`` where the published evaluator's packing was used.
+        method: Name in the source.
+        row: The comparable row of our tables; None if there is none.
+        dataset: Name in our reports.
+        distance: ``hamming``, or ``authors`` if the published evaluator's packing was used.
         source: A key of ``sources``.
         bits: Number by code length.
     """
@@ -81,17 +80,12 @@ class Entry(Strict):
 
     @property
     def place(self) -> tuple[str | None, str, str, str, str]:
-        """Where it stands in our tables: row, data set, protocol, metric, distance."""
+        """Return its place in our tables: row, data set, protocol, metric, distance."""
         return self.row, self.dataset, self.protocol, self.metric, self.distance
 
 
 class Published(Strict):
-    """The whole file.
-
-    Attributes:
-        sources: By a short name.
-        entries: The numbers.
-    """
+    """The content of published.yaml."""
 
     sources: dict[str, Source]
     entries: list[Entry]
@@ -101,21 +95,19 @@ class Published(Strict):
         for entry in self.entries:
             if entry.source not in self.sources:
                 raise ValueError(
-                    f"{entry.method} on {entry.dataset}: source {entry.source!r} is not described "
-                    "under sources; a number without a source is not taken"
+                    f"{entry.method} on {entry.dataset}: source {entry.source!r} is missing under "
+                    "sources; every number needs a source"
                 )
         places = [entry.place for entry in self.entries if entry.row is not None]
         for place in places:
             if places.count(place) > 1:
-                raise ValueError(
-                    f"two entries would stand in one column: {', '.join(map(str, place))}"
-                )
+                raise ValueError(f"two entries for the same column: {', '.join(map(str, place))}")
         return self
 
     def beside(self, summary: dict[str, Any], protocol: str) -> list[Entry]:
-        """Return the entries for rows that a table has, on its data and under a protocol.
+        """Return the entries for the rows, the data and a protocol of a table.
 
-        Whether they may be shown is for `why_none` to say.
+        They are comparable with the table only where `why_none` returns None.
 
         Args:
             summary: From `experiments.table.summary.summarize`.
@@ -133,7 +125,7 @@ class Published(Strict):
         ]
 
     def why_none(self, summary: dict[str, Any], protocol: str) -> str | None:
-        """Say why a table has no published numbers beside it; None where it has some.
+        """Explain why a table shows no published numbers; None if it shows some.
 
         Args:
             summary: From `experiments.table.summary.summarize`.
@@ -141,24 +133,24 @@ class Published(Strict):
         """
         rows = [row for row in summary["rows"] if row["protocol"] == protocol]
         if not rows:
-            return "nothing was measured under this protocol"
+            return "no results for this protocol"
         name = rows[0]["dataset"]["name"]
         entries = [entry for entry in self.entries if entry.dataset == name]
         if not entries:
-            return f"published.yaml holds no number for {name}"
+            return f"published.yaml has no numbers for {name}"
         if all(entry.protocol != protocol for entry in entries):
-            return f"nothing is published for {name} under the protocol {protocol}"
+            return f"published.yaml has no numbers for {name} with the protocol {protocol}"
         if not self.beside(summary, protocol):
-            return f"what published.yaml holds for {name} is of methods that have no row here"
+            return f"published.yaml has numbers for {name} only of methods without a row here"
         papers = summary["papers"]
         ours = {key: rows[0]["dataset"][key] for key in ("gallery", "query")}
         if papers is None:
-            return "the table does not say how many images the papers have (key papers)"
+            return "the table does not state the size of the papers' data (key papers)"
         if papers != ours:
             return (
-                f"our data differ from the papers': {ours['gallery']:,} gallery and "
-                f"{ours['query']:,} query images, "
-                f"theirs {papers['gallery']:,} and {papers['query']:,}"
+                f"our data differ from the papers' data ({ours['gallery']:,} gallery and "
+                f"{ours['query']:,} query images instead of "
+                f"{papers['gallery']:,} and {papers['query']:,})"
             )
         return None
 
@@ -167,7 +159,7 @@ def load_published(path: Path = PATH) -> Published:
     """Read published numbers.
 
     Raises:
-        PublishedError: No such file, an unknown or missing key, or a number without its source.
+        PublishedError: No such file, an unknown or missing key, or a number without a source.
     """
     try:
         tree = parse_yaml(path.read_text(encoding="utf-8"), str(path))

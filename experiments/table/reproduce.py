@@ -2,48 +2,46 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 import typer
-from rich.console import Console
 
 from data.loading import choose_loader
 from experiments.table.charts import write_all_charts
 from experiments.table.grid import Cell, Grid, load_grid
 from experiments.table.html_report import write_page
 from experiments.table.layout import latex, markdown
-from experiments.table.live import shown
-from experiments.table.live import summary as progress_line
 from experiments.table.published import Published, load_published
-from experiments.table.reports import write_sealed
+from experiments.table.reports import write_result
 from experiments.table.run_cell import find_data
-from experiments.table.schedule import Progress, run_cells
+from experiments.table.schedule import run_cells
 from experiments.table.summary import Reports, read_reports, summarize
 from facehash.command_line import DONE, PARTLY_FAILED, make_app, run
 from facehash.errors import InputError
 from facehash.files import file_lock, write_text
 
-app = make_app("Make a table of results, every row of it, and its figures.")
+app = make_app("Make a table of results with every row and figure.")
 
 
 @app.command()
 def reproduce(
     table: Path = typer.Argument(help="YAML file, such as experiments/tables/pubfig83.yaml."),
-    data: Path | None = typer.Option(None, help="Where the data set is; wins over FACEHASH_DATA."),
-    jobs: int = typer.Option(1, min=1, help="Cells side by side; they share the processors."),
-    results: Path = typer.Option(Path("experiments/results"), help="Folder of what is written."),
-    runs: Path = typer.Option(Path("runs"), help="Folder of run directories, one a table in it."),
-    only: list[str] = typer.Option([], metavar="ROW", help="Measure only these rows."),
+    data: Path | None = typer.Option(None, help="Path of the data set; overrides FACEHASH_DATA."),
+    jobs: int = typer.Option(1, min=1, help="Cells to run in parallel; they share the CPUs."),
+    results: Path = typer.Option(Path("experiments/results"), help="Folder for the results."),
+    runs: Path = typer.Option(Path("runs"), help="Folder for the run directories."),
+    only: list[str] = typer.Option([], metavar="ROW", help="Measure only this row; repeatable."),
     write_only: bool = typer.Option(
-        False, "--write-only", help="Measure nothing: write what the reports there are say."
+        False, "--write-only", help="Measure nothing; write the results of the existing reports."
     ),
 ) -> int:
-    """Measure what is missing of a table, then write its JSON, Markdown, LaTeX, HTML and figures.
+    """Measure the missing cells of a table, then write its JSON, Markdown, LaTeX, HTML and figures.
 
-    A cell with a report is skipped; the same command goes on after Ctrl-C or kill -9.
+    Cells that have a report are skipped, so the same command continues after Ctrl-C or kill -9.
 
     Example: python -m experiments.reproduce experiments/tables/pubfig83.yaml --data DIR --jobs 2
     """
@@ -51,35 +49,28 @@ def reproduce(
     published = load_published()
     rows = _check_rows(grid, only)
     reports = read_reports(grid, results / "reports")
-    wanted = [cell for cell in grid.cells if cell.name not in reports and cell.row.id in rows]
-    if write_only:
-        wanted = []
-    progress = Progress(
-        cells=tuple(cell for cell in grid.cells if cell.name in reports or cell in wanted),
-        states={cell.name: "waiting" for cell in wanted} | dict.fromkeys(reports, "done"),
-        jobs=jobs,
-    )
-    if wanted:
-        _check_data(grid, wanted, data)
+    missing = [cell for cell in grid.cells if cell.name not in reports and cell.row.id in rows]
+    failed: dict[str, str] = {}
+    if missing and not write_only:
+        _check_data(grid, missing, data)
         folder = runs / grid.name
         folder.mkdir(parents=True, exist_ok=True)
-        _note_known_seconds(progress, reports)
-        with (
-            file_lock(folder / ".lock", str(folder)),
-            shown(grid.config.title, Console()) as observe,
-        ):
-            run_cells(progress, _command(table, data, runs, results), folder / "logs", observe)
+        command = _command(table, data, runs, results)
+        show = functools.partial(print, flush=True)
+        with file_lock(folder / ".lock", str(folder)):
+            failed = run_cells(missing, command, folder / "logs", jobs, show)
         reports = read_reports(grid, results / "reports")
     written = write_results(grid, reports, results, published)
-    print(progress_line(progress), "", "written:", *(f"  {path}" for path in written), sep="\n")
-    failed = [name for name, state in progress.states.items() if state == "failed"]
-    for name in failed:
-        print(f"failed: {name}: {progress.reasons[name]}", file=sys.stderr)
+    counts = f"{len(reports)} of {len(grid.cells)} cells done"
+    print(f"{counts}, {len(failed)} failed" if failed else counts)
+    print("", "written:", *(f"  {path}" for path in written), sep="\n")
+    for name, reason in failed.items():
+        print(f"failed: {name}: {reason}", file=sys.stderr)
     return PARTLY_FAILED if failed else DONE
 
 
 def write_results(grid: Grid, reports: Reports, folder: Path, published: Published) -> list[Path]:
-    """Write a table's results in every form; nothing of a table without any report.
+    """Write the results of a table in every format; nothing without any report.
 
     Returns:
         The files and folders written.
@@ -88,7 +79,7 @@ def write_results(grid: Grid, reports: Reports, folder: Path, published: Publish
         return []
     summary = summarize(grid, reports)
     name = folder / grid.name
-    write_sealed(name.with_suffix(".json"), summary)
+    write_result(name.with_suffix(".json"), summary)
     write_text(name.with_suffix(".md"), markdown(summary, published))
     write_text(name.with_suffix(".tex"), latex(summary, published))
     figures = folder / "figures" / grid.name
@@ -106,22 +97,16 @@ def _check_rows(grid: Grid, only: list[str]) -> set[str]:
     return set(only) or known
 
 
-def _check_data(grid: Grid, wanted: list[Cell], data: Path | None) -> None:
-    """Refuse a missing data set once, rather than in every cell."""
-    faces = grid.settings(wanted[0]).dataset
-    choose_loader(faces.name, faces.loader, find_data(grid, wanted[0], data))
-
-
-def _note_known_seconds(progress: Progress, reports: Reports) -> None:
-    for cell in progress.cells:
-        if cell.name in reports and cell.network is None:
-            progress.note_seconds(cell, reports[cell.name]["cell"]["train_seconds"])
+def _check_data(grid: Grid, missing: list[Cell], data: Path | None) -> None:
+    """Report a missing data set once, rather than in every cell."""
+    faces = grid.settings(missing[0]).dataset
+    choose_loader(faces.name, faces.loader, find_data(grid, missing[0], data))
 
 
 def _command(
     table: Path, data: Path | None, runs: Path, results: Path
 ) -> Callable[[Cell], list[str]]:
-    """Return how a cell is measured in a process of its own."""
+    """Return a function that returns the command line for a cell."""
     options = ["--runs", str(runs), "--reports", str(results / "reports"), "--end-with-parent"]
     if data is not None:
         options += ["--data", str(data)]

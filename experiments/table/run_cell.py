@@ -1,7 +1,6 @@
-"""One cell of a table: train what it needs, compute its codes, score them, write its report.
+"""One cell of a table: train its network, compute its codes, score them, write its report.
 
-``python -m experiments.table.run_cell TABLE.yaml CELL`` runs in a process of its own; a table
-starts one such process per cell.
+A table starts one process ``python -m experiments.table.run_cell TABLE.yaml CELL`` per cell.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from experiments.run.train import train_network, train_or_repair
 from experiments.table import baselines
 from experiments.table.features import features_of
 from experiments.table.grid import Cell, Grid, load_grid
-from experiments.table.reports import write_sealed
+from experiments.table.reports import write_result
 from facehash.codes import packed_width
 from facehash.command_line import DONE, make_app, run
 from facehash.config import RunConfig
@@ -41,60 +40,54 @@ app = make_app("Measure one cell of a table.")
 
 @dataclass(frozen=True)
 class Paths:
-    """Where a table reads and writes.
+    """The files of a table."""
 
-    Attributes:
-        data: The data set, None to let the configuration say.
-        runs: Folder of the table's run directories.
-        reports: Folder of the cells' reports.
-    """
-
-    data: Path | None
-    runs: Path
-    reports: Path
+    data: Path | None  # the data set; None for the path in the configuration
+    runs: Path  # folder of the table's run directories
+    reports: Path  # folder of the cells' reports
 
     def run(self, cell: Cell) -> RunDirectory:
         """Return the run directory of the network behind a cell."""
         return RunDirectory(self.runs / (cell.network or cell).name)
 
     def report(self, cell: Cell) -> Path:
-        """Return where a cell's report is."""
+        """Return the path of a cell's report."""
         return self.reports / cell.report_name
 
 
-def measure(grid: Grid, cell: Cell, places: Paths) -> dict[str, Any]:
+def measure(grid: Grid, cell: Cell, paths: Paths) -> dict[str, Any]:
     """Measure a cell and write its report.
 
     Args:
         grid: The table.
         cell: One of its cells.
-        places: Where to read and write.
+        paths: Files to read and write.
 
     Returns:
         The report.
 
     Raises:
-        InputError: Anything wrong with the data, the configuration, or a file of an earlier run.
+        InputError: The data, the configuration, or a file of an earlier run cannot be used.
     """
     settings = grid.settings(cell)
-    source = find_data(grid, cell, places.data)
-    directory = places.run(cell)
+    source = find_data(grid, cell, paths.data)
+    directory = paths.run(cell)
     train_or_repair(settings, source, directory)
     try:
-        report = _score(cell, settings, directory, places, source)
+        report = _score(cell, settings, directory, paths, source)
         report |= _provenance(grid, cell, directory)
     except (ModelFileError, DamagedRunError) as error:
-        log.warning("%s: training it anew", error)
+        log.warning("%s: training from the start", error)
         train_network(settings, source, directory, overwrite=True)
-        report = _score(cell, settings, directory, places, source)
+        report = _score(cell, settings, directory, paths, source)
         report |= _provenance(grid, cell, directory)
     report["curves"] = _rounded(report["curves"])
-    write_sealed(places.report(cell), report)
+    write_result(paths.report(cell), report)
     return report
 
 
 def _provenance(grid: Grid, cell: Cell, directory: RunDirectory) -> dict[str, Any]:
-    """Collect what a report says of the run behind it."""
+    """Return the part of a report that describes its run."""
     history = read_history(directory.history)
     try:
         environment = json.loads(directory.environment.read_text(encoding="utf-8"))
@@ -113,36 +106,36 @@ def _provenance(grid: Grid, cell: Cell, directory: RunDirectory) -> dict[str, An
 
 
 def _rounded(curves: Any) -> Any:
-    """Round the points of curves, which are drawn and never quoted, to six digits."""
+    """Round the points of curves to six digits; they are only drawn."""
     if isinstance(curves, dict):
         return {name: _rounded(part) for name, part in curves.items()}
     return curves and [round(value, 6) for value in curves]
 
 
 def find_data(grid: Grid, cell: Cell, data: Path | None) -> Path:
-    """Find where a cell's data set lies: where `data` says, or its row's configuration."""
+    """Return the path of a cell's data set: `data`, or the path in the row's configuration."""
     config = grid.path.parent / str((cell.network or cell).row.config)
     return find(grid.settings(cell).dataset, data, config.parent)
 
 
 def comparable(grid: Grid, cell: Cell) -> dict[str, Any]:
-    """Flatten all that decides a cell's numbers, without what may differ between machines."""
+    """Flatten the settings that determine a cell's numbers, without those of one machine."""
     flat = flatten(grid.settings(cell).model_dump(mode="json"))
     flat = {key: value for key, value in flat.items() if key not in ("dataset.path", "backend")}
     return flat | {"baseline": cell.row.baseline}
 
 
 def _score(
-    cell: Cell, settings: RunConfig[Any], directory: RunDirectory, places: Paths, source: Path
+    cell: Cell, settings: RunConfig[Any], directory: RunDirectory, paths: Paths, source: Path
 ) -> dict[str, Any]:
     if cell.network is None:
-        codes, subject = encode_run(directory.path, source)
+        codes, of_run = encode_run(directory.path, source)
         write_codes(directory.path / "codes.npz", codes)
-        report = score(codes, subject).report
+        report = score(codes, of_run).report
         report["bytes_per_face"] = packed_width(codes.bits)
         return report
-    kept = places.runs / "features" / f"{directory.path.name}.npz"
-    features = features_of(directory.path, kept, source)
+    cache = paths.runs / "features" / f"{directory.path.name}.npz"
+    features = features_of(directory.path, cache, source)
     if cell.row.baseline == "cosine":
         report = _score_vectors(features)
     else:
@@ -187,10 +180,10 @@ def _score_vectors(features: baselines.Features) -> dict[str, Any]:
 
 
 def _end_with_parent() -> None:
-    """Leave when the process that started this one is gone: its end of our stdin is closed."""
+    """Exit when the parent process has ended, which closes the other end of our stdin."""
 
     def wait() -> None:
-        # Not through sys.stdin, whose lock must be free when this process ends by itself.
+        # Not through sys.stdin: its lock must be free when this process exits normally.
         while os.read(0, 1):
             pass
         os._exit(1)
@@ -200,14 +193,14 @@ def _end_with_parent() -> None:
 
 @app.command()
 def cell(
-    table: Path = typer.Argument(help="YAML file of experiments/tables/."),
-    name: str = typer.Argument(help="Of the cell, such as ddh-48-seen-s0."),
-    data: Path | None = typer.Option(None, help="Where the data set is; wins over FACEHASH_DATA."),
-    runs: Path = typer.Option(Path("runs"), help="Folder of run directories, one a table in it."),
-    reports: Path = typer.Option(Path("experiments/results/reports"), help="Folder of reports."),
+    table: Path = typer.Argument(help="YAML file, such as experiments/tables/pubfig83.yaml."),
+    name: str = typer.Argument(help="Name of the cell, such as ddh-48-seen-s0."),
+    data: Path | None = typer.Option(None, help="Path of the data set; overrides FACEHASH_DATA."),
+    runs: Path = typer.Option(Path("runs"), help="Folder for the run directories."),
+    reports: Path = typer.Option(Path("experiments/results/reports"), help="Folder for reports."),
     end_with_parent: bool = typer.Option(False, hidden=True),
 ) -> int:
-    """Measure one cell of a table, whether or not it has been before.
+    """Measure one cell of a table, even if it has a report.
 
     Example: python -m experiments.table.run_cell TABLE.yaml ddh-48-seen-s0 --data DIR
     """
@@ -216,7 +209,7 @@ def cell(
     grid = load_grid(table)
     cells = {cell.name: cell for cell in grid.cells}
     if name not in cells:
-        raise InputError(f"{table}: has no cell {name!r}{did_you_mean(name, cells)}")
+        raise InputError(f"{table}: no cell {name!r}{did_you_mean(name, cells)}")
     report = measure(grid, cells[name], Paths(data, runs / grid.name, reports))
     print(f"{name}: mAP {report['metrics']['mAP']:.4f}")
     return DONE

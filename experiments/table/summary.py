@@ -1,4 +1,4 @@
-"""From the reports of cells to one file of results: every number, and its mean over seeds."""
+"""The summary of a table: every number of its reports, and the means over seeds."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from experiments.table.grid import Cell, Grid
-from experiments.table.reports import SCHEMA, ResultError, read_sealed
+from experiments.table.reports import SCHEMA, ResultError, read_result
 from experiments.table.run_cell import comparable
 
 METRICS = ("mAP", "mAP_lower", "mAP_upper", "P@r2", "R@r2", "empty@r2", "P@50", "R-precision")
-"""Columns by the true Hamming distance, in order."""
+"""Metrics by the true Hamming distance, in order."""
 
 AUTHOR = ("mAP", "P@r2", "R@r2")
-"""Columns under the authors' packing, in order."""
+"""Metrics with the authors' packing, in order."""
 
 Reports = dict[str, dict[str, Any]]
 """Reports of finished cells, by the cell's name."""
@@ -26,11 +26,11 @@ def read_reports(grid: Grid, folder: Path) -> Reports:
 
     Args:
         grid: The table.
-        folder: Where reports are.
+        folder: Folder of the reports.
 
     Raises:
-        ResultError: A report that was changed by hand, is of another schema, or was measured with
-            another configuration than the table now asks for.
+        ResultError: A report is not readable, has another schema, or was measured with another
+            configuration than that of the table.
     """
     reports = {}
     for cell in grid.cells:
@@ -41,9 +41,9 @@ def read_reports(grid: Grid, folder: Path) -> Reports:
 
 
 def _checked(grid: Grid, cell: Cell, path: Path) -> dict[str, Any]:
-    report = read_sealed(path)
+    report = read_result(path)
     then, now = report.get("cell", {}).get("config", {}), comparable(grid, cell)
-    # A report under another cell's name would otherwise pass: a baseline's length is no key there.
+    # The configuration is that of the network: it lacks the code length of a baseline.
     then |= {"codes": (report.get("bits"), report.get("seed"))}
     now |= {"codes": (cell.bits, cell.seed)}
     differing = [
@@ -60,19 +60,19 @@ def _checked(grid: Grid, cell: Cell, path: Path) -> dict[str, Any]:
 
 
 def summarize(grid: Grid, reports: Reports) -> dict[str, Any]:
-    """Gather a table's results.
+    """Summarize the results of a table.
 
     Args:
         grid: The table.
-        reports: Of the cells that are done.
+        reports: Reports of the finished cells.
 
     Returns:
-        Plain values: title and note, ``"cells"`` with each number and what it was made with,
-        ``"rows"`` with mean and standard deviation over seeds, and ``"missing"``, the names of
-        cells without a report.
+        Plain values: title and note, ``"cells"`` with every number and its environment, ``"rows"``
+        with mean and standard deviation over seeds, and ``"missing"``, the names of the cells
+        without a report.
     """
     done = [cell for cell in grid.cells if cell.name in reports]
-    # In the order of the table, also where the first seed has not come as far as another.
+    # In the order of the table, even if the first seed has fewer results than another.
     groups: dict[tuple[str, str, int | None], list[Cell]] = {
         (cell.row.id, cell.protocol, cell.bits): [] for cell in grid.cells
     }
@@ -139,7 +139,7 @@ def _mean(cells: Sequence[Cell], reports: Sequence[Mapping[str, Any]]) -> dict[s
 
 
 def _statistics(numbers: Sequence[float | None]) -> dict[str, float | None] | None:
-    """Return mean and sample standard deviation (None of one seed); None where nothing applies."""
+    """Return mean and sample standard deviation (None for one seed); None without any number."""
     known = [number for number in numbers if number is not None]
     if not known:
         return None

@@ -111,7 +111,7 @@ def test_the_report_follows_the_schema_and_beats_chance(scored):
     code = report["code"]
     assert code["dead_bits"] == 0
     assert 0 < code["ones_lowest"] < 0.5 < code["ones_highest"] < 1
-    assert "0 of 24 bits dead" in printed
+    assert "0 of 24 bits are constant" in printed
 
 
 def test_the_codes_file_scores_the_same_as_the_run(scored, tmp_path):

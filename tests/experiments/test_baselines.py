@@ -60,13 +60,6 @@ def test_features_are_hashed_as_fitted_on_the_training_images(features, hasher):
     assert (codes.gallery_codes != other.encode(features.gallery)).any()
 
 
-@BOTH
-def test_the_gallery_has_no_say_in_the_code_of_a_query(features, hasher):
-    codes = hashed(features, hasher, 12, seed=0)
-    other = hashed(replace(features, gallery=-features.gallery), hasher, 12, seed=0)
-    np.testing.assert_array_equal(codes.query_codes, other.query_codes)
-
-
 def test_hashed_features_keep_their_labels_and_score_by_their_likeness(features):
     near = replace(features, gallery=features.gallery - 20, query=features.query - 20)
     codes = hashed(near, "itq", 12, seed=0)
@@ -144,15 +137,11 @@ def test_each_spread_code_is_the_farthest_of_those_tried():
 
 
 def test_the_same_seed_gives_the_same_codes_and_another_seed_others():
-    one, again, other = (spread_codes(30, 24, seed) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(one, again)
+    one, fewer, other = spread_codes(30, 24, 1), spread_codes(10, 24, 1), spread_codes(30, 24, 2)
+    np.testing.assert_array_equal(one[:10], fewer)
     assert (one != other).any()
 
 
-def test_more_people_shares_the_codes_of_fewer():
-    np.testing.assert_array_equal(spread_codes(30, 24, 0)[:10], spread_codes(10, 24, 0))
-
-
 def test_more_people_than_codes_are_refused(features):
-    with pytest.raises(CodesError, match="2 bits make 4 codes, fewer than the 5 people"):
+    with pytest.raises(CodesError, match="2 bits give 4 codes, fewer than the 5 people"):
         classifier_code(features, 2, seed=0)

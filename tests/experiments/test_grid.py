@@ -63,9 +63,10 @@ def test_cells_are_every_seed_protocol_and_length_of_a_row_in_the_order_of_the_f
     ]
 
 
-def test_a_row_may_have_lengths_seeds_and_protocols_of_its_own(write):
+def test_a_row_may_have_its_own_lengths_seeds_and_protocols_and_its_baselines_follow(write):
     row = METHOD | {"bits": [48], "seeds": [7], "protocols": ["unseen"]}
-    assert names(load_grid(write(rows=[row]))) == ["ddh-48-unseen-s7"]
+    rows = [baseline("lsh", bits=[12]), row]  # a baseline may stand before its network
+    assert names(load_grid(write(rows=rows))) == ["ddh_lsh-12-unseen-s7", "ddh-48-unseen-s7"]
 
 
 def test_hashed_features_come_from_the_network_with_the_longest_code(write):
@@ -92,29 +93,14 @@ def test_float_vectors_have_one_cell_whatever_the_lengths(write):
     assert {cell.bits for cell in grid.cells[4:]} == {None}
 
 
-def test_a_baseline_may_stand_before_its_network(write):
-    grid = load_grid(write(rows=[baseline("lsh", bits=[12], protocols=["seen"]), METHOD]))
-    assert names(grid)[:2] == ["ddh_lsh-12-seen-s0", "ddh_lsh-12-seen-s1"]
-
-
-def test_a_baseline_runs_where_its_network_was_trained(write):
-    rows = [METHOD | {"seeds": [5], "protocols": ["seen"]}, baseline("lsh", bits=[12])]
-    assert names(load_grid(write(rows=rows)))[2:] == ["ddh_lsh-12-seen-s5"]
-
-
 def test_a_cell_is_trained_with_its_own_length_seed_protocol_and_the_overrides_of_its_row(write):
     grid = load_grid(write(rows=[METHOD | {"set": ["model.hashing=dense", "training.batch=64"]}]))
     cell = next(cell for cell in grid.cells if cell.name == "ddh-24-unseen-s1")
     settings = grid.settings(cell)
     assert (settings.bits, settings.seed, settings.dataset.protocol) == (24, 1, "unseen")
     assert (settings.model.hashing, settings.training.batch) == ("dense", 64)
-
-
-def test_a_baseline_has_the_settings_of_its_network(write):
-    grid = load_grid(write(rows=[METHOD, baseline("lsh", bits=[8])]))
-    cell = grid.cells[-1]
-    assert grid.settings(cell) == grid.settings(cell.network)
-    assert grid.settings(cell).bits == 24
+    cell = load_grid(write(rows=[METHOD, baseline("lsh", bits=[8])])).cells[-1]
+    assert grid.settings(cell) == grid.settings(cell.network)  # a baseline uses its network's
 
 
 def test_names_of_reports_are_unique_over_all_shipped_tables():
@@ -122,27 +108,22 @@ def test_names_of_reports_are_unique_over_all_shipped_tables():
     assert max(Counter(reports).values()) == 1
 
 
-def test_a_fresh_checkout_can_begin_or_go_on_with_every_shipped_table():
-    # A report that is no cell's, but lies under the name of one, would stop the table.
-    for path in TABLES.glob("*.yaml"):
-        grid = load_grid(path)
-        reports = read_reports(grid, ROOT / "experiments" / "results" / "reports")
-        assert reports.keys() <= {cell.name for cell in grid.cells}
-
-
 @pytest.mark.parametrize("path", sorted(TABLES.glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_shipped_table_loads_and_every_network_of_it_is_configured(path):
+def test_every_shipped_table_loads_and_its_networks_are_configured(path):
     grid = load_grid(path)
     trained = {cell.name for cell in grid.cells if cell.network is None}
     for cell in grid.cells:
         assert (cell.network or cell).name in trained
-    for name in {cell.name for cell in grid.cells if cell.seed == 0} & trained:
-        grid.settings(next(cell for cell in grid.cells if cell.name == name))
+        if cell.seed == 0 and cell.network is None:
+            grid.settings(cell)
+    # A committed report of another configuration would stop the table.
+    reports = read_reports(grid, ROOT / "experiments" / "results" / "reports")
+    assert reports.keys() <= {cell.name for cell in grid.cells}
 
 
 WRONG = {
-    "empty": ({"text": ""}, "a table is a mapping of keys, got NoneType"),
-    "a list": ({"text": "- 1"}, "a table is a mapping of keys, got list"),
+    "empty": ({"text": ""}, "a table must be a mapping, got NoneType"),
+    "a list": ({"text": "- 1"}, "a table must be a mapping, got list"),
     "no yaml": ({"text": "title: [1"}, "line 1: not valid YAML"),
     "a key twice": ({"text": "title: a\ntitle: b"}, "line 2: .*'title' is given twice"),
     "unknown key": ({"seed": [0]}, r"unknown key 'seed' \(did you mean 'seeds'\?\)"),
@@ -157,70 +138,64 @@ WRONG = {
         {"papers": {"gallery": 1, "query": 1, "querys": 2}},
         r"unknown key 'papers.querys' \(did you mean 'query'\?\)",
     ),
-    "papers without images": ({"papers": {"gallery": 0, "query": 1}}, "papers.gallery: .*, got 0"),
-    "no length": ({"bits": []}, "bits: .*at least 1 item"),
-    "a length of 0": ({"bits": [0]}, "bits.0: .*greater than or equal to 1, got 0"),
     "a row's length": ({"rows": [METHOD | {"bits": [8, 1025]}]}, "rows.0.bits.1: .*got 1025"),
     "a length that is a text": ({"bits": ["12"]}, "bits.0: .*integer, got '12'"),
     "a length twice": ({"bits": [8, 8]}, r"bits: each may be given once, got \[8, 8\]"),
-    "a seed twice": ({"seeds": [0, 1, 0]}, r"seeds: each may be given once, got \[0, 1, 0\]"),
     "a negative seed": ({"seeds": [0, -1]}, "seeds.1: .*got -1"),
-    "a protocol twice": ({"protocols": ["seen", "seen"]}, "protocols: each may be given once"),
     "another protocol": (
         {"protocols": ["scene"]},
         "protocols.0: .*'seen' or 'unseen', got 'scene'",
     ),
     "an empty title": ({"title": ""}, "title: must be one line of text, got ''"),
-    "a title of two lines": ({"title": "a\nb"}, "title: must be one line of text"),
     "a name unfit for files": ({"rows": [METHOD | {"id": "a/b"}]}, "rows.0.id: .*got 'a/b'"),
     "neither method nor baseline": (
         {"rows": [{"id": "a", "label": "a"}]},
-        "rows.0: a row has either config .* or baseline",
+        "rows.0: a row needs exactly one of config .* and baseline",
     ),
-    "both": ({"rows": [METHOD | {"baseline": "lsh", "of": "ddh"}]}, "either config .* or baseline"),
-    "a method of": ({"rows": [METHOD | {"of": "ddh"}]}, "of goes with baseline"),
+    "both": ({"rows": [METHOD | {"baseline": "lsh", "of": "ddh"}]}, "exactly one of config"),
+    "a method of": ({"rows": [METHOD | {"of": "ddh"}]}, "baseline and of go together"),
     "a baseline of nothing": (
         {"rows": [METHOD, {"id": "a", "label": "a", "baseline": "lsh"}]},
-        "of goes with baseline",
+        "baseline and of go together",
     ),
     "another baseline": ({"rows": [METHOD, baseline("pca")]}, "rows.1.baseline: .*got 'pca'"),
     "a baseline's seeds": (
         {"rows": [METHOD, baseline("lsh", seeds=[1])]},
-        "takes its seeds and settings from the row",
+        "uses the seeds and settings of the row",
     ),
     "a baseline's settings": (
         {"rows": [METHOD, baseline("lsh", set=["training.epochs=1"])]},
-        "takes its seeds and settings from the row",
+        "uses the seeds and settings of the row",
     ),
     "a row that sets its seed": (
         {"rows": [METHOD | {"set": ["seed=4"]}]},
-        "seed is not a row's to set",
+        "a row cannot set seed",
     ),
     "an id twice": ({"rows": [METHOD, METHOD | {"label": "b"}]}, "two rows have the id 'ddh'"),
     "a label twice": ({"rows": [METHOD, METHOD | {"id": "b"}]}, "two rows have the label 'DDH'"),
     "of an unknown row": (
         {"rows": [METHOD, baseline("lsh", of="dhd")]},
-        r"row ddh_lsh: of 'dhd' is no row with a config \(did you mean 'ddh'\?\)",
+        r"row ddh_lsh: of: no row 'dhd' with a config \(did you mean 'ddh'\?\)",
     ),
     "of a baseline": (
         {"rows": [METHOD, baseline("lsh"), baseline("itq", of="ddh_lsh")]},
-        "row ddh_itq: of 'ddh_lsh' is no row with a config",
+        "row ddh_itq: of: no row 'ddh_lsh' with a config",
     ),
     "a protocol not trained for": (
         {"rows": [METHOD | {"protocols": ["seen"]}, baseline("lsh", protocols=["unseen"])]},
-        "row ddh_lsh: ddh is not trained for every protocol it asks",
+        "row ddh_lsh: ddh is not trained with all of its protocols",
     ),
     "a classifier of a length not trained": (
         {"rows": [METHOD, baseline("classifier", protocols=["seen"], bits=[48])]},
-        "row ddh_classifier: ddh is not trained at every length it asks",
+        "row ddh_classifier: ddh is not trained at all of its code lengths",
     ),
-    "a classifier of strangers": (
+    "a classifier of unseen identities": (
         {"rows": [METHOD, baseline("classifier")]},
-        r"row ddh_classifier: a classifier knows no strangers; set protocols: \[seen\]",
+        r"a classifier cannot name unseen identities; set protocols: \[seen\]",
     ),
-    "a classifier of strangers, by itself": (
+    "a classifier of unseen identities only": (
         {"rows": [METHOD, baseline("classifier", protocols=["unseen"])]},
-        "a classifier knows no strangers",
+        "a classifier cannot name unseen identities",
     ),
     "rows of different data": (
         {

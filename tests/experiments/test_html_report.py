@@ -78,10 +78,7 @@ def test_the_page_refers_to_nothing_outside_itself(page):
     assert not {"script", "link", "img", "iframe", "object", "base"} & set(parsed.tags)
     assert "@import" not in page
     assert 'src="' not in page
-
-
-def test_no_id_is_given_twice(page):
-    ids = Counter(Page(page).ids)
+    ids = Counter(parsed.ids)
     assert len(ids) > 100
     assert max(ids.values()) == 1
 
@@ -94,11 +91,7 @@ def test_the_page_holds_every_table_every_figure_and_its_caption(page):
     assert page.count("<?xml") == page.count("<!DOCTYPE") == 0
     text = " ".join(parsed.words)
     assert "Not measured yet: ddh-12-seen-s1." in text
-    assert text.count("No published numbers beside ours") == 2
-
-
-def test_the_page_says_what_the_numbers_were_made_with(page):
-    text = " ".join(Page(page).words)
+    assert text.count("No published numbers for comparison") == 2
     assert "19 cells; tensorflow on cpu:0; Keras 3.12.0; commit 0123456789;" in text
 
 

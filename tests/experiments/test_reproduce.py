@@ -11,7 +11,7 @@ import time
 import pytest
 import yaml
 
-from experiments.table.reports import read_sealed
+from experiments.table.reports import read_result
 from facehash.runs.files import read_history
 from tests.conftest import ROOT
 
@@ -75,7 +75,7 @@ def test_one_failing_cell_does_not_stop_the_rest_and_is_named(made):
 def test_every_form_of_the_results_is_written(made):
     table, done = made
     results = table.parent / "results"
-    summary = read_sealed(results / "trial.json")
+    summary = read_result(results / "trial.json")
     assert len(summary["cells"]) == len(CELLS)
     assert summary["missing"] == [IMPOSSIBLE]
     for cell in summary["cells"]:
@@ -99,7 +99,7 @@ def test_every_form_of_the_results_is_written(made):
 def test_the_baselines_stand_where_theory_puts_them(made):
     table, _ = made
     rows = {
-        (r["row"], r["bits"]): r for r in read_sealed(table.parent / "results/trial.json")["rows"]
+        (r["row"], r["bits"]): r for r in read_result(table.parent / "results/trial.json")["rows"]
     }
     cosine = rows["ddh_cosine", None]
     assert cosine["bytes_per_face"] == 4 * 64
@@ -217,7 +217,7 @@ def test_a_killed_table_goes_on_and_ends_as_an_unbroken_one(made, tmp_path):
     assert done.returncode == 3, done.stderr
     for name in CELLS:
         path = f"results/reports/trial-{name}.json"
-        ours, theirs = (read_sealed(folder / path) for folder in (tmp_path, whole.parent))
+        ours, theirs = (read_result(folder / path) for folder in (tmp_path, whole.parent))
         assert ours["metrics"] == theirs["metrics"], name
 
 

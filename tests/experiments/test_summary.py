@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from experiments.table.reports import ResultError, write_sealed
+from experiments.table.reports import ResultError, write_result
 from experiments.table.summary import AUTHOR, METRICS, read_reports, summarize
 from tests.helpers.table_examples import TABLE, make_grid, make_report, make_reports
 
@@ -114,7 +114,7 @@ def test_the_size_of_the_papers_data_is_kept(tmp_path):
 
 def write_reports(grid, folder):
     for cell in grid.cells:
-        write_sealed(folder / cell.report_name, make_report(grid, cell))
+        write_result(folder / cell.report_name, make_report(grid, cell))
 
 
 def test_reports_are_those_of_cells_that_have_one(grid, tmp_path):
@@ -160,6 +160,6 @@ def test_a_report_saved_under_another_cells_name_is_not_taken_for_it(grid, tmp_p
     twelve, other = (
         next(c for c in grid.cells if (c.row.id, c.bits) == ("ddh_lsh", bits)) for bits in (12, 24)
     )
-    write_sealed(tmp_path / other.report_name, make_report(grid, twelve))
+    write_result(tmp_path / other.report_name, make_report(grid, twelve))
     with pytest.raises(ResultError, match=r"codes \(was \(12, 0\), now \(24, 0\)\)"):
         read_reports(grid, tmp_path)
