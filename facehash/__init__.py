@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from facehash.library.query.library import Library
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def open(

@@ -1,13 +1,16 @@
 """What `pip install` puts on a machine, and what an import costs there."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
 
 import pytest
+import yaml
 
+import facehash
 from tests.conftest import ROOT
 
 HEAVY = ("keras", "tensorflow", "jax", "torch", "numba", "matplotlib", "h5py", "scipy", "PIL")
@@ -50,6 +53,14 @@ def test_the_wheel_names_its_licence_and_the_pythons_it_runs_on(wheel):
     assert "Requires-Python: <3.14,>=3.11" in text
     assert "License-File: LICENSE" in text
     assert "Requires-Dist: tensorflow<3,>=2.18" in text
+
+
+def test_every_file_that_names_the_version_names_the_same(wheel):
+    [metadata] = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+    assert f"\nVersion: {facehash.__version__}\n" in wheel.read(metadata).decode()
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == facehash.__version__
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest[1] == facehash.__version__
 
 
 def modules_after(statement):
