@@ -8,6 +8,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,14 @@ except ImportError:  # Windows
 
 class FileInUseError(InputError):
     """Another process holds what this one needs."""
+
+
+@dataclass(frozen=True)
+class FileState:
+    """Size in bytes and time of change in nanoseconds; if both are unchanged, so is the file."""
+
+    size: int
+    mtime_ns: int
 
 
 @contextlib.contextmanager

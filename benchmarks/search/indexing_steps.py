@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 
 import cv2
 
+from facehash.files import FileState
 from facehash.images.read import decode_image
-from facehash.images.scan import FileState, scan
+from facehash.images.scan import scan
 from facehash.library.ingest.read import encode_jpeg
 from facehash.library.storage.records import NewFace, NewPhoto
 from facehash.library.storage.store import Store

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from facehash.images.scan import FileState
+from facehash.files import FileState
 from facehash.library.derived.arrays import spaces, write_index
 from facehash.library.query.library import open_library
 from facehash.library.storage.records import NewFace, NewPhoto

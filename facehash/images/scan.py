@@ -7,15 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facehash.errors import InputError, did_you_mean
+from facehash.files import FileState
 from facehash.images.read import IMAGE_SUFFIXES
-
-
-@dataclass(frozen=True)
-class FileState:
-    """Size in bytes and time of change in nanoseconds; if both are unchanged, so is the file."""
-
-    size: int
-    mtime_ns: int
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from PIL import Image
 from benchmarks.search.indexing import RESULT as INDEXING
 from benchmarks.search.indexing import bars, commands, growth, megabytes_of, repeat
 from benchmarks.search.lfw import BAR, RESULT, middle_faces
+from facehash.files import FileState
 from facehash.images.read import read_image
-from facehash.images.scan import FileState
 from facehash.library.storage.records import NewFace, NewPhoto
 from facehash.library.storage.store import Store
 

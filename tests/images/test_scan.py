@@ -3,7 +3,8 @@ import os
 import pytest
 
 from facehash.errors import InputError
-from facehash.images.scan import FileState, scan
+from facehash.files import FileState
+from facehash.images.scan import scan
 from tests.helpers.privileges import ordinary_rights
 
 

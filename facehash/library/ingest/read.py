@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from facehash.files import FileState
 from facehash.images.face import Face
 from facehash.images.read import (
     MAX_FILE_BYTES,
@@ -20,7 +21,6 @@ from facehash.images.read import (
     decode_image,
     open_picture,
 )
-from facehash.images.scan import FileState
 from facehash.pipeline import FaceCropper, PipelineSpec
 
 _SHOWN_SIDE = 112

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from facehash.errors import InputError
-from facehash.images.scan import FileState
+from facehash.files import FileState
 from facehash.library.ingest.read import PhotoReader, ReadOptions, ReadPhoto
 
 # Enough waiting jobs that no worker idles while the parent embeds a batch.

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facehash.files import FileState
 from facehash.images.face import Box
-from facehash.images.scan import FileState
 from facehash.library.storage.database import DamagedLibraryError, Row
 from facehash.vectors import Ids, Rows, Space
 

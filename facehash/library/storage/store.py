@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
-from facehash.images.scan import FileState
+from facehash.files import FileState
 from facehash.library.storage.database import DamagedLibraryError, Database, LibraryError
 from facehash.library.storage.folder import make_private_file, make_private_folder
 from facehash.library.storage.outside import DATABASE, check_no_symlinks

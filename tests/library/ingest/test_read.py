@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facehash.files import FileState
 from facehash.images.face import Face
-from facehash.images.scan import FileState
 from facehash.library.ingest.read import PhotoReader, ReadOptions, encode_jpeg, quality
 from tests.library import fakes
 from tests.library.conftest import draw, save

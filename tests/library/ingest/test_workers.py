@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from facehash.errors import InputError
-from facehash.images.scan import FileState
+from facehash.files import FileState
 from facehash.library.ingest import workers
 from facehash.library.ingest.read import ReadOptions
 from tests.library import fakes
