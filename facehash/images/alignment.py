@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -98,6 +97,8 @@ def align(
     drawn_side = max(side, template_side)
     matrix = similarity(landmarks, template * (drawn_side / template_side))
     image, matrix = _reduce(image, matrix, drawn_side)
+    import cv2  # here, because it loads slowly and every command needs the names of the crops
+
     aligned = cv2.warpAffine(image, matrix, (drawn_side, drawn_side), flags=cv2.INTER_LINEAR)
     return resize(np.asarray(aligned, np.uint8), side)
 
@@ -150,6 +151,8 @@ def _reduce(
     size = np.maximum((stop - start) // block, 1)
     stop = np.minimum(start + size * block, limit)
     part = image[start[1] : stop[1], start[0] : stop[0]]
+    import cv2  # here, because it loads slowly and every command needs the names of the crops
+
     small = cv2.resize(part, size.tolist(), interpolation=cv2.INTER_AREA)
     # The centre of the first block lies at start + (block - 1) / 2.
     linear, offset = matrix[:, :2], matrix[:, 2]
