@@ -1,1 +1,1 @@
-"""Search and score binary codes: Hamming kernels, tie-aware metrics, code files, figures."""
+"""Score rankings: tie-aware metrics and curves, code files, tables."""

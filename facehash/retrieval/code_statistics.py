@@ -1,4 +1,4 @@
-"""How well codes use their bits: balance, dead bits, and correlation between bits."""
+"""How well codes use their bits: balance, dead bits, and correlation of bits."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 
 from facehash.codes import Packed, bits_from_packed
 
-_ROWS = 8192
+_ROWS = 8192  # codes that are unpacked at a time
 
 
 @dataclass(frozen=True)
 class CodeStatistics:
-    """What a set of codes shows of its bits.
+    """Bit statistics of a set of codes.
 
     Attributes:
-        ones: float64 (bits,), share of codes in which each bit is 1; one half is balanced.
-        dead: Number of bits that are the same in every code: they tell nobody from anybody.
+        ones: float64 (bits,), share of codes in which each bit is 1; 0.5 is balanced.
+        dead: Number of bits that are equal in all codes and carry no information.
         correlation: Mean absolute Pearson correlation over pairs of bits that are not dead, 0
-            (independent) to 1 (copies of each other); None with fewer than two such bits.
+            (independent) to 1 (copies); None with fewer than two such bits.
     """
 
     ones: NDArray[np.float64]
@@ -29,24 +29,17 @@ class CodeStatistics:
 
 
 def code_statistics(packed: Packed, bits: int) -> CodeStatistics:
-    """Measure how a set of codes uses its bits.
-
-    Args:
-        packed: uint8 (n, ceil(bits / 8)), n at least 1.
-        bits: Length of a code, 1 to 1,024.
-
-    Returns:
-        Statistics over the n codes.
+    """Return the bit statistics of packed codes uint8 (n, ceil(bits / 8)), n at least 1.
 
     Raises:
         CodesError: Codes that do not fit `bits`.
     """
     total = np.zeros(bits, np.int64)
-    together = np.zeros((bits, bits), np.float64)  # in how many codes both bits are 1
+    together = np.zeros((bits, bits), np.float64)  # number of codes with both bits 1
     for start in range(0, len(packed), _ROWS):
         block = bits_from_packed(packed[start : start + _ROWS], bits)
         total += block.sum(axis=0, dtype=np.int64)
-        as_float = block.astype(np.float32)  # exact: a block counts to no more than 8,192
+        as_float = block.astype(np.float32)  # exact: counts up to 8,192
         together += as_float.T @ as_float
     ones = total / len(packed)
     alive = np.flatnonzero((total > 0) & (total < len(packed)))

@@ -1,12 +1,12 @@
-"""Code files: the codes and labels of gallery and query, of this project or of any other tool.
+"""Code files: codes and labels of gallery and query, from this project or from any other tool.
 
-Four arrays in an .npz, an .h5 (.hdf5) or a .mat of any version: ``gallery_codes`` and
+A code file is an .npz, .h5 (.hdf5) or .mat of any version with the arrays ``gallery_codes``,
 ``query_codes``, ``gallery_labels`` and ``query_labels``. Codes are matrices (n, bits) of {0, 1} or
-of {-1, +1}; or, when a fifth array ``bits`` says their length, packed uint8 (n, ceil(bits / 8)),
+{-1, +1}; or, if a fifth array ``bits`` contains their length, packed uint8 (n, ceil(bits / 8)),
 least significant bit first, padding 0. Labels are integers (n,), (n, 1) or (1, n).
 
-Which of the two a matrix is, is decided over gallery and query together. A matrix of nothing but 1
-could be either; both readings give the same codes.
+Whether matrices are {0, 1} or {-1, +1} is decided for gallery and query together. Matrices that
+contain only 1 are the same codes in both readings.
 """
 
 from __future__ import annotations
@@ -34,37 +34,31 @@ from facehash.files import atomic_write
 CODES = ("gallery_codes", "query_codes")
 LABELS = ("gallery_labels", "query_labels")
 LENGTH = "bits"
+VALUES = "codes are {0, 1} or {-1, +1}"
 
 
 @dataclass(frozen=True)
 class CodeSet:
-    """Codes to be scored or searched, packed, with their labels.
+    """Packed codes with their labels, to be scored or searched."""
 
-    Attributes:
-        gallery_codes: uint8 (n, ceil(bits / 8)).
-        query_codes: uint8 (q, ceil(bits / 8)).
-        gallery_labels: int64 (n,).
-        query_labels: int64 (q,).
-        bits: Length of a code, 1 to 1,024.
-    """
-
-    gallery_codes: Packed
-    query_codes: Packed
-    gallery_labels: NDArray[np.int64]
-    query_labels: NDArray[np.int64]
-    bits: int
+    gallery_codes: Packed  # uint8 (n, ceil(bits / 8))
+    query_codes: Packed  # uint8 (q, ceil(bits / 8))
+    gallery_labels: NDArray[np.int64]  # (n,)
+    query_labels: NDArray[np.int64]  # (q,)
+    bits: int  # length of a code, 1 to 1,024
 
 
 def read_codes(path: str | Path) -> CodeSet:
-    """Read a code file of any of the forms above.
-
-    Nothing is ever unpickled.
+    """Read a code file in any of the forms above; nothing is unpickled.
 
     Args:
         path: A file ending in .npz, .h5, .hdf5 or .mat.
 
     Raises:
-        CodesError: Anything but such a file, in one line that says what was found.
+        CodesError: Not such a file; the message states what it contains.
+
+    Example:
+        >>> codes = read_codes("runs/ddh-48-s0/codes.npz")  # doctest: +SKIP
     """
     try:
         arrays = read_arrays(Path(path), required=(*CODES, *LABELS), optional=(LENGTH,))
@@ -77,14 +71,10 @@ def read_codes(path: str | Path) -> CodeSet:
 
 
 def write_codes(path: str | Path, codes: CodeSet) -> None:
-    """Write packed codes as .npz, whole or not at all.
-
-    Args:
-        path: A name ending in .npz; replaced when it exists.
-        codes: What to write.
+    """Write packed codes to an .npz atomically; an existing file is replaced.
 
     Raises:
-        CodesError: A name that does not end in .npz, or codes that do not fit `codes.bits`.
+        CodesError: `path` does not end in .npz, or the codes do not fit `codes.bits`.
     """
     if Path(path).suffix != ".npz":
         raise CodesError(f"{path}: code files are written as .npz")
@@ -117,7 +107,7 @@ def _matrix(array: NDArray[Any], name: str) -> NDArray[Any]:
         raise CodesError(f"{name} must hold numbers, got dtype {array.dtype}")
     if array.ndim != 2:
         raise CodesError(f"{name} must have two axes (n, bits), got shape {array.shape}")
-    if array.shape[0] == 0:
+    if len(array) == 0:
         raise CodesError(f"{name} is empty, shape {array.shape}")
     return array
 
@@ -129,56 +119,52 @@ def _length(array: NDArray[Any]) -> int:
 
 
 def _packed(matrix: NDArray[Any], bits: int, name: str) -> Packed:
-    width = packed_width(bits)
+    width, remedy = packed_width(bits), "omit 'bits' for codes with one column per bit"
     if matrix.dtype != np.uint8:
         raise CodesError(
             f"{name} must be packed uint8 because 'bits' is present, got dtype {matrix.dtype}; "
-            "leave 'bits' out for codes of one column a bit"
+            f"{remedy}"
         )
     if matrix.shape[1] != width:
         raise CodesError(
             f"{name} has {matrix.shape[1]} columns, packed codes of {bits} bits have {width}; "
-            "leave 'bits' out for codes of one column a bit"
+            f"{remedy}"
         )
     return np.ascontiguousarray(check_packed(matrix, bits, name))
 
 
 def _pack(matrices: list[NDArray[Any]]) -> list[Packed]:
-    """Read matrices of one column a bit, after deciding over all of them whether -1 or 0 is low."""
+    """Pack matrices with one column per bit, after deciding for all whether -1 or 0 is low."""
     widths = [matrix.shape[1] for matrix in matrices]
     if widths[0] != widths[1]:
         raise CodesError(
-            f"{CODES[0]} has {widths[0]} columns and {CODES[1]} {widths[1]}; all codes must be of "
-            "one length (one row a code, one column a bit)"
+            f"{CODES[0]} has {widths[0]} columns and {CODES[1]} {widths[1]}; all codes must have "
+            "the same length (one row per code, one column per bit)"
         )
     if not 1 <= widths[0] <= MAX_BITS:
         raise CodesError(
             f"{CODES[0]} has {widths[0]} columns, a code has 1 to {MAX_BITS} bits "
-            f"(one row a code, one column a bit)"
+            f"(one row per code, one column per bit)"
         )
     for name, matrix in zip(CODES, matrices, strict=True):
         _check_values(name, matrix)
     lows = [low for low in (-1, 0) if any((matrix == low).any() for matrix in matrices)]
     if len(lows) == 2:
-        raise CodesError(
-            f"{CODES[0]} and {CODES[1]} together hold -1, 0 and 1; codes are {{0, 1}} or {{-1, +1}}"
-        )
+        raise CodesError(f"{CODES[0]} and {CODES[1]} together contain -1, 0 and 1; {VALUES}")
     return [packed_from_bits(matrix == 1) for matrix in matrices]
 
 
 def _check_values(name: str, matrix: NDArray[Any]) -> None:
     if matrix.dtype.kind == "f" and np.isnan(matrix).any():
-        raise CodesError(f"{name} holds NaN; codes are {{0, 1}} or {{-1, +1}}")
+        raise CodesError(f"{name} contains NaN; {VALUES}")
     wrong = (matrix != 0) & (matrix != 1)
     if matrix.dtype.kind in "if":
         wrong &= matrix != -1
     if wrong.any():
-        values = np.unique(matrix[wrong])
-        shown = ", ".join(f"{value:g}" for value in values[:3]) + (
-            ", ..." if len(values) > 3 else ""
-        )
-        hint = "; packed codes need 'bits' beside them" if matrix.dtype == np.uint8 else ""
-        raise CodesError(f"{name} holds {shown}; codes are {{0, 1}} or {{-1, +1}}{hint}")
+        values = [f"{value:g}" for value in np.unique(matrix[wrong])]
+        shown = ", ".join(values[:3] + ["..."] * (len(values) > 3))
+        hint = "; packed codes need an array 'bits'" if matrix.dtype == np.uint8 else ""
+        raise CodesError(f"{name} contains {shown}; {VALUES}{hint}")
 
 
 def _labels(array: NDArray[Any], name: str, length: int, owner: str) -> NDArray[np.int64]:
@@ -186,18 +172,18 @@ def _labels(array: NDArray[Any], name: str, length: int, owner: str) -> NDArray[
         raise CodesError(f"{name} must be integers, got dtype {array.dtype}")
     if array.ndim > 2 or (array.ndim == 2 and 1 not in array.shape) or array.ndim == 0:
         raise CodesError(
-            f"{name} must have shape (n,), (n, 1) or (1, n), one identity a code, got {array.shape}"
+            f"{name} must have shape (n,), (n, 1) or (1, n), one identity per code, "
+            f"got {array.shape}"
         )
     if array.size != length:
         raise CodesError(
-            f"{name} has {array.size} labels, {owner} has {length} codes (one row a code)"
+            f"{name} has {array.size} labels, {owner} has {length} codes (one row per code)"
         )
     flat = array.reshape(-1)
     if flat.dtype.kind == "f" and not np.isfinite(flat).all():
-        raise CodesError(f"{name} holds NaN or infinity; labels are integers")
+        raise CodesError(f"{name} contains NaN or infinity; labels are integers")
     with np.errstate(invalid="ignore"):
         whole = flat.astype(np.int64)
     if (whole != flat).any():
-        wrong = flat[whole != flat][0]
-        raise CodesError(f"{name} holds {wrong}; labels are 64-bit integers")
+        raise CodesError(f"{name} contains {flat[whole != flat][0]}; labels are 64-bit integers")
     return whole

@@ -1,4 +1,4 @@
-"""Curves over queries from histograms of distance: precision-recall, and precision at N."""
+"""Precision-recall and precision-at-N curves from histograms of distances."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ MAX_POINTS = 1000
 
 
 class PrecisionRecall(NamedTuple):
-    """One point for each Hamming radius, averaged over queries.
+    """Mean precision and recall, one point per Hamming radius.
 
     Attributes:
         radius: int64 (bits + 1,), 0..bits.
-        recall: float64 (bits + 1,), in [0, 1], growing to 1.
+        recall: float64 (bits + 1,), increasing to 1.
         precision: float64 (bits + 1,), in [0, 1].
     """
 
@@ -28,26 +28,25 @@ class PrecisionRecall(NamedTuple):
 
 
 class PrecisionAt(NamedTuple):
-    """Expected precision among the first N items, averaged over queries.
-
-    Attributes:
-        n: int64 (points,), 1..points.
-        precision: float64 (points,), in [0, 1].
-    """
+    """Mean expected precision of the first n items, float64 (points,), for n = 1..points."""
 
     n: NDArray[np.int64]
     precision: NDArray[np.float64]
 
 
 def precision_recall(all_counts: Counts, relevant: Counts) -> PrecisionRecall:
-    """Mean precision and mean recall within each Hamming radius 0..bits (inclusive).
+    """Precision and recall within each Hamming radius 0..bits (inclusive), averaged over queries.
 
-    The average is over queries (macro), and a query with an empty ball has precision 0 there: at
-    small radii the curve of long codes therefore starts low.
+    A query with an empty ball has precision 0 there, so the curve of long codes starts low.
 
     Args:
         all_counts: int64 (q, bits + 1), gallery items at each distance.
-        relevant: int64 (q, bits + 1), relevant ones among them; at least one a query.
+        relevant: int64 (q, bits + 1), relevant items at each distance, at least one per query.
+
+    Example:
+        >>> curve = precision_recall(np.array([[0, 2, 1]]), np.array([[0, 1, 1]]))
+        >>> curve.recall, curve.precision.round(4)
+        (array([0. , 0.5, 1. ]), array([0.    , 0.5   , 0.6667]))
     """
     balls = np.cumsum(all_counts, axis=1)
     hits = np.cumsum(relevant, axis=1)
@@ -59,18 +58,21 @@ def precision_recall(all_counts: Counts, relevant: Counts) -> PrecisionRecall:
 
 
 def precision_at_each(all_counts: Counts, relevant: Counts) -> PrecisionAt:
-    """Mean expected precision among the first N items, for N = 1..min(1000, gallery).
+    """Mean expected precision of the first N items, for N = 1..min(1000, gallery).
 
-    The item at any rank within a group of n ties, r of them relevant, is relevant with probability
-    r / n. That is constant over the group, so only where it rises and falls is added up, and the
-    curve costs O(q bits) instead of O(q N).
+    Each rank within a group of n ties, r of them relevant, is relevant with probability r / n. This
+    is constant within the group, so the curve sums only its steps: O(q bits) instead of O(q N).
 
     Args:
-        all_counts: int64 (q, bits + 1), gallery items at each distance, equally many a query.
-        relevant: int64 (q, bits + 1), relevant ones among them.
+        all_counts: int64 (q, bits + 1), gallery items at each distance, with equal sums.
+        relevant: int64 (q, bits + 1), relevant items at each distance.
 
     Raises:
-        CodesError: Queries against galleries of different size.
+        CodesError: The queries have galleries of different size.
+
+    Example:
+        >>> precision_at_each(np.array([[0, 2, 1]]), np.array([[0, 1, 1]])).precision.round(4)
+        array([0.5   , 0.5   , 0.6667])
     """
     sizes = all_counts.sum(axis=1)
     if (sizes != sizes[0]).any():
@@ -82,12 +84,12 @@ def precision_at_each(all_counts: Counts, relevant: Counts) -> PrecisionAt:
     steps = _sum_at(first, probability, points) - _sum_at(last, probability, points)
     n = np.arange(1, points + 1)
     precision = np.cumsum(np.cumsum(steps)) / (n * len(all_counts))
-    # Adding up and down again leaves rounding errors, of which none may show beyond the range.
+    # The sums of steps have rounding errors, which must not leave the range.
     return PrecisionAt(n, np.clip(precision, 0.0, 1.0))
 
 
 def _sum_at(rank: Counts, values: NDArray[np.float64], points: int) -> NDArray[np.float64]:
-    """Add each value at its rank; those beyond the curve are dropped."""
+    """Sum the values at each rank, float64 (points,); ranks beyond the curve are dropped."""
     inside = (rank < points) & (values > 0)
     sums = np.bincount(rank[inside], weights=values[inside], minlength=points)
     return sums.astype(np.float64)

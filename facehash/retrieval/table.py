@@ -1,4 +1,4 @@
-"""The table of a report for the terminal: each number with what it says, in a few words."""
+"""The metrics of a report as a table for the terminal, with a short explanation of each."""
 
 from __future__ import annotations
 
@@ -10,28 +10,25 @@ _MEANINGS = {
     "mAP_upper": "the same, ties in the best order",
     "P@r2": "precision within Hamming radius 2, 0 where the ball is empty",
     "R@r2": "recall within Hamming radius 2",
-    "empty@r2": "share of queries with nothing within radius 2",
-    "P@50": "precision among the nearest 50",
-    "R-precision": "precision among as many as are relevant",
+    "empty@r2": "share of queries with no item within radius 2",
+    "P@50": "precision among the nearest 50 items",
+    "R-precision": "precision among the first R items, R = number of relevant items",
 }
 
 
 def format_report(
     metrics: Mapping[str, float], metrics_author: Mapping[str, float] | None = None, title: str = ""
 ) -> str:
-    """Lay out the metrics of a report as lines of text.
+    """Return the metrics of a report as lines of text.
 
     Args:
         metrics: ``metrics`` of a report.
-        metrics_author: ``metrics_author`` of a report, shown in a column of its own.
+        metrics_author: ``metrics_author`` of a report, for a column of their own.
         title: First lines, for example data set, method and bits.
-
-    Returns:
-        Lines without a newline at the end.
     """
     lines = [title, ""] if title else []
     if metrics_author:
-        lines.append(_line("", "", "authors'", "(* as the papers' code packs and counts bits)"))
+        lines.append(_line("", "", "authors'", "(* bits packed as in the published code)"))
     for name, value in metrics.items():
         beside = f"{metrics_author[name]:.4f}*" if metrics_author and name in metrics_author else ""
         lines.append(_line(name, f"{value:.4f}", beside, _MEANINGS.get(name, "")))

@@ -1,9 +1,9 @@
-"""The algebra of tied items on which the metrics stand.
+"""Expectations over the orders of tied items, on which the metrics are built.
 
-In every function a group is the items at one distance: `size` of them, `relevant` of these
-relevant, preceded in the ranking by `before` nearer items, `relevant_before` of these relevant. All
-orders of a group are equally likely, and groups are independent. Arrays are int64, (q, bits + 1) or
-any other shape that fits together.
+A group is the set of items at one distance: `size` items, of which `relevant` are relevant, after
+`before` nearer items, of which `relevant_before` are relevant. All orders within a group are
+equally likely, and groups are independent. Arrays are int64 (q, bits + 1), or any shapes that
+broadcast.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Values = NDArray[np.float64]
 
 
 class Groups(NamedTuple):
-    """Groups of tied items and what precedes them, as the module says."""
+    """Groups of tied items, as defined in the module docstring."""
 
     size: Counts
     relevant: Counts
@@ -29,10 +29,10 @@ class Groups(NamedTuple):
 
 
 def groups_of(all_counts: Counts, relevant: Counts) -> Groups:
-    """Take every distance of two histograms (q, bits + 1) as a group.
+    """Make each distance of two histograms (q, bits + 1) a group.
 
     Raises:
-        CodesError: Not two such histograms of the same shape.
+        CodesError: Arrays of another shape.
     """
     if all_counts.ndim != 2 or all_counts.shape != relevant.shape or all_counts.size == 0:
         raise CodesError(
@@ -42,36 +42,36 @@ def groups_of(all_counts: Counts, relevant: Counts) -> Groups:
 
 
 def crossing_groups(groups: Groups, cut: NDArray[np.int64]) -> tuple[Groups, Counts]:
-    """Take of each query the group that holds rank `cut` (q,), and how many of it are within.
+    """Return the group of each query that contains rank `cut` (q,), and its items up to there.
 
-    When the gallery is smaller than the rank, it is the last group, whole.
+    If the gallery is smaller than the rank, this is the whole last group.
     """
-    cumulative = groups.before + groups.size
+    cumulative = groups.before + groups.size  # (q, bits + 1)
     index = np.minimum((cumulative < cut[:, None]).sum(axis=1), cumulative.shape[1] - 1)
     crossing = Groups(*(part[np.arange(len(index)), index] for part in groups))
     return crossing, np.minimum(cut - crossing.before, crossing.size)
 
 
 def expected_hits(groups: Groups, cut: NDArray[np.int64]) -> Values:
-    """Expect the number of relevant items among the first `cut` (q,), float64 (q,)."""
+    """Return the expected number of relevant items among the first `cut` (q,), float64 (q,)."""
     crossing, taken = crossing_groups(groups, cut)
     share = crossing.relevant / np.maximum(crossing.size, 1)
     return np.asarray(crossing.relevant_before + taken * share)
 
 
 def expected_precisions(groups: Groups, taken: Counts, harmonic: Values) -> Values:
-    """Expect the sum of the precisions at the relevant ones among a group's first `taken` items.
+    """Return the expected sum of precisions at the relevant items of a group's first `taken`.
 
     With n = size, r = relevant, N = before, R = relevant_before, m = taken and
-    a = (r - 1) / (n - 1), the item at position t is relevant with probability r / n, and then
-    (t - 1) a of the t - 1 items before it in the group are expected to be relevant::
+    a = (r - 1) / (n - 1): the item at position t of the group is relevant with probability r / n,
+    and then (t - 1) a of the t - 1 group members before it are expected to be relevant::
 
         sum_{t=1..m} r/n (R + 1 + (t - 1) a) / (N + t)
             = r/n (a m + (R + 1 - a (N + 1)) (H[N + m] - H[N]))
     """
     size, relevant, before, relevant_before = groups
     share = relevant / np.maximum(size, 1)
-    # A single item has nothing tied before it: the fraction is 0, or its share is.
+    # In a group of one item the fraction or the share is 0.
     others = (relevant - 1) / np.maximum(size - 1, 1)
     span = harmonic[before + taken] - harmonic[before]
     return np.asarray(
@@ -80,7 +80,7 @@ def expected_precisions(groups: Groups, taken: Counts, harmonic: Values) -> Valu
 
 
 def precisions_in_a_row(groups: Groups, harmonic: Values) -> Values:
-    """Sum the precisions at a group's relevant items when they hold the ranks after `before`.
+    """Return the sum of precisions if a group's relevant items have the ranks after `before`.
 
     ``sum_{t=1..r} (R + t) / (N + t) = r + (R - N) (H[N + r] - H[N])``
     """
@@ -89,37 +89,31 @@ def precisions_in_a_row(groups: Groups, harmonic: Values) -> Values:
 
 
 def harmonic_numbers(last: int) -> Values:
-    """Return H[0..last], float64 (last + 1,).
-
-    Summed in extended precision, because differences of neighbours are what is used.
-    """
+    """Return the harmonic numbers H[0..last], float64 (last + 1,)."""
+    # In extended precision: the callers use differences of neighbors.
     table = np.zeros(last + 1, dtype=np.longdouble)
     np.cumsum(1 / np.arange(1, last + 1, dtype=np.longdouble), out=table[1:])
     return table.astype(np.float64)
 
 
 def relevant_total(relevant: Counts) -> NDArray[np.int64]:
-    """Return the relevant items of each query (q,).
+    """Return the number of relevant items of each query (q,).
 
     Raises:
-        CodesError: A query has none, and cannot be scored.
+        CodesError: A query has none and cannot be scored.
     """
     total = np.asarray(relevant.sum(axis=1))
     orphans = np.flatnonzero(total == 0)
     if len(orphans):
         raise CodesError(
             f"{len(orphans)} of {len(total)} queries have no relevant gallery item (the first is "
-            f"query {orphans[0]}) and cannot be scored; leave them out"
+            f"query {orphans[0]}) and cannot be scored; exclude them"
         )
     return total
 
 
 def check_k(k: int) -> int:
-    """Return `k`, or refuse one below 1.
-
-    Raises:
-        CodesError: k is below 1.
-    """
+    """Return `k`; below 1 it is a CodesError."""
     if k < 1:
         raise CodesError(f"k must be at least 1, got {k}")
     return k

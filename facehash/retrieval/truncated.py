@@ -1,10 +1,10 @@
-"""Average precision of the first k items, with the denominator always named.
+"""Average precision of the first k items; the name always includes the denominator.
 
-Three numbers go by the name mAP@k in the literature. They differ in what the sum of precisions at
-the relevant items among the first k is divided by:
+The literature calls three numbers mAP@k. They divide the sum of precisions at the relevant items
+among the first k by
 
-* ``"found"``: the relevant items among the first k (finding a single one, but first, scores 1);
-* ``"relevant"``: all relevant items of the gallery (cannot reach 1 when they are more than k);
+* ``"found"``: the relevant items among the first k (a single one at rank 1 scores 1);
+* ``"relevant"``: all relevant items of the gallery (below 1 if there are more than k);
 * ``"min"``: the smaller of k and all relevant items.
 """
 
@@ -34,22 +34,33 @@ Denominator = Literal["found", "relevant", "min"]
 def average_precision_at(
     all_counts: Counts, relevant: Counts, k: int, denominator: Denominator
 ) -> Values:
-    """Expected average precision of the first k items over all orders of the ties.
+    """AP@k: expected average precision of the first k items over all orders of the ties.
+
+    ``AP@k = 1/D sum_{t=1..k} [item t is relevant] (relevant items among the first t) / t``
 
     Args:
         all_counts: int64 (q, bits + 1), gallery items at each distance.
-        relevant: int64 (q, bits + 1), relevant ones among them.
-        k: Number of items looked at, at least 1; beyond the gallery it is the whole ranking.
-        denominator: ``"found"``, ``"relevant"`` or ``"min"``, as the module says. With ``"found"``
-            the denominator depends on the order of ties too, and the result is the expectation of
-            the ratio (0 for an order that finds nothing), not a ratio of expectations.
+        relevant: int64 (q, bits + 1), relevant items at each distance, at least one per query.
+        k: Number of items, at least 1; beyond the gallery it is the whole ranking.
+        denominator: D, see the module docstring. ``"found"`` also depends on the order of ties: the
+            result is the expectation of the ratio (0 if nothing is found), not a ratio of
+            expectations.
 
     Returns:
-        float64 (q,), each in [0, 1]; write the name with it, for example mAP@50/found.
+        float64 (q,) in [0, 1]; report it with its denominator, for example as mAP@50/found.
 
     Raises:
-        CodesError: Arrays that are not such histograms, k below 1, an unknown denominator, or a
-            query without any relevant item.
+        CodesError: Arrays of another shape, k below 1, an unknown denominator, or a query without
+            relevant items.
+
+    Example:
+        Relevant items at ranks 1 and 3 of three: (1/1 + 2/3) / 2 with k = 3, 1/1 with k = 2.
+
+        >>> counts, relevant = np.array([[1, 1, 1]]), np.array([[1, 0, 1]])
+        >>> average_precision_at(counts, relevant, 3, "found").round(4)
+        array([0.8333])
+        >>> average_precision_at(counts, relevant, 2, "found")
+        array([1.])
     """
     if denominator not in get_args(Denominator):
         raise CodesError(
@@ -68,12 +79,12 @@ def average_precision_at(
 
 
 def _expected_ratio(groups: Groups, cut: Counts, harmonic: Values) -> Values:
-    """Expect (sum of precisions) / (relevant items found) among the first `cut`.
+    """Return the expected (sum of precisions) / (relevant items found) among the first `cut`.
 
-    Only the group that crosses the cut decides how many are found: X of its m taken items, where X
-    is hypergeometric. Given X = x, every x of the m positions are equally likely, so the taken part
-    behaves as a group of m items, x of them relevant. Its precisions add to those of the nearer
-    groups, A, which do not depend on X::
+    The number found depends only on the group that contains the cut: X of its m items up to the cut
+    are relevant, where X is hypergeometric. Given X = x, all positions are equally likely, so these
+    items are a group of size m with x relevant. The precisions A of nearer groups do not depend on
+    X::
 
         E = sum_x P(X = x) (A + S(x)) / (R + x),  S(x) = expected_precisions(size m, relevant x)
     """
@@ -93,7 +104,7 @@ def _expected_ratio(groups: Groups, cut: Counts, harmonic: Values) -> Values:
 def _hypergeometric(size: int, relevant: int, taken: int) -> tuple[Counts, Values]:
     """Return each possible number of relevant items among `taken`, and its probability.
 
-    By the ratio of neighbouring probabilities, which loses less than factorials of large numbers::
+    The ratio of adjacent probabilities is more precise than factorials of large numbers::
 
         P(x + 1) / P(x) = (relevant - x) (taken - x) / ((x + 1) (size - relevant - taken + x + 1))
     """

@@ -1,4 +1,4 @@
-"""Score float vectors by exact cosine: the ceiling that codes of the same vectors are held to."""
+"""Score float vectors by exact cosine: the upper bound for codes of the same vectors."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from facehash.retrieval import curves, metrics
 from facehash.retrieval.evaluation import FIRST, check_findable
 from facehash.retrieval.ties import Values
 
-CELLS = 2**23
-"""Similarities held at a time: 64 MB each of a few arrays."""
+CELLS = 2**23  # similarities per block of queries: 64 MB for each of a few arrays
 
 STEPS = 2**30
-"""Cosines are told apart to one part in these: finer than float32 vectors can mean, and far coarser
-than what summation in double precision rounds, so that equally near items stay tied."""
+"""Cosines are rounded to multiples of 1 / STEPS: finer than float32 vectors, and much coarser than
+the rounding of sums in double precision, so that equally near items stay tied."""
 
 Vectors = NDArray[np.float64]
 
 
 def normalized(vectors: ArrayLike) -> Vectors:
-    """Bring vectors to length 1, float64 (n, d); one of length 0 stays as it is.
+    """Scale vectors (n, d) to length 1 in float64; vectors of length 0 stay unchanged.
+
+    Unlike `facehash.vectors.unit_rows` it scales in double precision, on which ties depend.
 
     Raises:
         CodesError: Not finite real numbers (n, d).
@@ -33,48 +34,53 @@ def normalized(vectors: ArrayLike) -> Vectors:
             f"vectors must be finite real numbers (n, d), got {array.dtype} {array.shape}"
         )
     rows = array.astype(np.float64)
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    length = np.linalg.norm(rows, axis=1, keepdims=True)  # (n, 1)
     return np.asarray(rows / np.where(length > 0, length, 1))
 
 
 def evaluate_vectors(
     gallery: ArrayLike, query: ArrayLike, gallery_labels: ArrayLike, query_labels: ArrayLike
 ) -> tuple[dict[str, float], dict[str, list[float]]]:
-    """Score the ranking of the gallery by cosine, with ties counted as those of codes are.
+    """Score the ranking of the gallery by cosine, with ties treated as those of codes.
 
-    A radius means nothing here, so there is no P@r2, R@r2 or empty@r2.
+    There is no P@r2, R@r2 or empty@r2, since a cosine has no Hamming radius.
 
     Args:
         gallery: Finite real numbers (n, d).
         query: Finite real numbers (q, d).
         gallery_labels: Integers (n,), identities.
-        query_labels: Integers (q,); each with at least one gallery item.
+        query_labels: Integers (q,), each also in `gallery_labels`.
 
     Returns:
         mAP, mAP_lower, mAP_upper, P@50 and R-precision, means over queries; and the curve
         ``precision_at`` ("n", "precision").
 
     Raises:
-        CodesError: Arrays of the wrong shape or dtype, vectors of two lengths, nothing to score, or
-            a query whose identity has no gallery item.
+        CodesError: Arrays with a wrong shape or dtype, no query, no gallery, or a query whose
+            identity has no gallery item.
+
+    Example:
+        >>> scores, curve = evaluate_vectors([[1, 0], [0, 1], [1, 1]], [[2, 1]], [7, 7, 8], [7])
+        >>> round(scores["mAP"], 4), [round(p, 4) for p in curve["precision"]]
+        (0.5833, [0.0, 0.5, 0.6667])
     """
-    items, asked = normalized(gallery), normalized(query)
-    if items.shape[1] != asked.shape[1]:
+    items, queries = normalized(gallery), normalized(query)
+    if items.shape[1] != queries.shape[1]:
         raise CodesError(
-            f"gallery vectors have length {items.shape[1]}, query vectors {asked.shape[1]}: "
-            "cosine needs them alike"
+            f"gallery vectors have length {items.shape[1]}, query vectors {queries.shape[1]}; "
+            "they must be equal"
         )
     of_gallery = check_labels(gallery_labels, len(items), "gallery")
-    of_query = check_labels(query_labels, len(asked), "query")
-    if not len(items) or not len(asked):
-        raise CodesError(f"nothing to score: {len(items)} gallery and {len(asked)} query vectors")
+    of_query = check_labels(query_labels, len(queries), "query")
+    if not len(items) or not len(queries):
+        raise CodesError(f"nothing to score: {len(items)} gallery and {len(queries)} query vectors")
     check_findable(of_gallery, of_query)
     step = max(1, CELLS // len(items))
     values: dict[str, list[Values]] = {}
     precision = np.zeros(min(curves.MAX_POINTS, len(items)))
-    for start in range(0, len(asked), step):
+    for start in range(0, len(queries), step):
         rows = slice(start, start + step)
-        similarity = np.rint(asked[rows] @ items.T * STEPS).astype(np.int32)
+        similarity = np.rint(queries[rows] @ items.T * STEPS).astype(np.int32)  # (block, n)
         histograms = ranked(similarity, of_gallery, of_query[rows])
         ap = metrics.average_precision(*histograms)
         for name, found in (
@@ -89,7 +95,7 @@ def evaluate_vectors(
     points = np.arange(1, len(precision) + 1).tolist()
     return (
         {name: float(np.concatenate(parts).mean()) for name, parts in values.items()},
-        {"n": points, "precision": (precision / len(asked)).tolist()},
+        {"n": points, "precision": (precision / len(queries)).tolist()},
     )
 
 
@@ -98,7 +104,7 @@ def ranked(
     gallery_labels: NDArray[np.int64],
     query_labels: NDArray[np.int64],
 ) -> Histograms:
-    """Turn similarities into histograms over ranks, equal similarities sharing one.
+    """Convert similarities to histograms over ranks; equal similarities share a rank.
 
     Args:
         similarity: (q, n), larger is nearer.
@@ -106,14 +112,14 @@ def ranked(
         query_labels: int64 (q,).
 
     Returns:
-        int64 (q, n) each: items, and relevant items, of the largest similarity, the next, ...;
-        the metrics read them as they read histograms of distance.
+        int64 (q, n) each: the items, and the relevant items, with the largest similarity, the next,
+        and so on. The metrics accept them like histograms of distances.
     """
-    order = np.argsort(-similarity, axis=1, kind="stable")
+    order = np.argsort(-similarity, axis=1, kind="stable")  # (q, n)
     sorted_values = np.take_along_axis(similarity, order, axis=1)
     new = np.ones(similarity.shape, dtype=np.int64)
     new[:, 1:] = sorted_values[:, 1:] != sorted_values[:, :-1]
-    group = np.cumsum(new, axis=1) - 1
+    group = np.cumsum(new, axis=1) - 1  # (q, n), the rank of each item
     right = gallery_labels[order] == query_labels[:, None]
     cell = (group + np.arange(len(group))[:, None] * group.shape[1]).reshape(-1)
     all_counts: Counts = np.bincount(cell, minlength=group.size).reshape(group.shape)

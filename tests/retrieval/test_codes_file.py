@@ -184,26 +184,26 @@ GALLERY, QUERY = arrays()["gallery_codes"], arrays()["query_codes"]
 @pytest.mark.parametrize(
     ("name", "array", "message"),
     [
-        ("gallery_codes", 2 * GALLERY, "gallery_codes holds 2; codes are {0, 1} or {-1, +1}"),
-        ("gallery_codes", GALLERY - 1.0, "query_codes together hold -1, 0 and 1"),
-        ("query_codes", 2 * QUERY - 1, "gallery_codes and query_codes together hold -1, 0 and 1"),
-        ("query_codes", np.full((3, 12), np.nan), "query_codes holds NaN"),
-        ("query_codes", np.full((3, 12), np.inf), "query_codes holds inf"),
-        ("query_codes", 0.25 * QUERY, "query_codes holds 0.25"),
-        ("query_codes", np.arange(36).reshape(3, 12), "query_codes holds 2, 3, 4, ...;"),
-        ("query_codes", np.full((3, 12), 9, np.uint8), "packed codes need 'bits' beside them"),
+        ("gallery_codes", 2 * GALLERY, "gallery_codes contains 2; codes are {0, 1} or {-1, +1}"),
+        ("gallery_codes", GALLERY - 1.0, "query_codes together contain -1, 0 and 1"),
+        ("query_codes", 2 * QUERY - 1, "gallery_codes and query_codes together contain -1, 0"),
+        ("query_codes", np.full((3, 12), np.nan), "query_codes contains NaN"),
+        ("query_codes", np.full((3, 12), np.inf), "query_codes contains inf"),
+        ("query_codes", 0.25 * QUERY, "query_codes contains 0.25"),
+        ("query_codes", np.arange(36).reshape(3, 12), "query_codes contains 2, 3, 4, ...;"),
+        ("query_codes", np.full((3, 12), 9, np.uint8), "packed codes need an array 'bits'"),
         ("query_codes", QUERY[:, :8], "gallery_codes has 12 columns and query_codes 8"),
         ("query_codes", QUERY[0], "two axes (n, bits), got shape (12,)"),
         ("query_codes", QUERY[:0], "query_codes is empty, shape (0, 12)"),
         ("query_codes", np.full((3, 12), "a"), "query_codes must hold numbers, got dtype <U1"),
         ("query_codes", 1j * QUERY, "query_codes must hold numbers, got dtype complex128"),
         ("query_labels", np.arange(2), "query_labels has 2 labels, query_codes has 3 codes"),
-        ("query_labels", np.eye(3), "(n,), (n, 1) or (1, n), one identity a code, got (3, 3)"),
-        ("query_labels", np.int64(3), "(n,), (n, 1) or (1, n), one identity a code, got ()"),
-        ("query_labels", np.array([1, 2.5, 0]), "query_labels holds 2.5"),
-        ("query_labels", np.array([1, np.nan, 0]), "query_labels holds NaN"),
-        ("query_labels", np.array([1, 1e300, 0]), "query_labels holds 1e+300"),
-        ("query_labels", np.array([2**64 - 1] * 3, np.uint64), "holds 18446744073709551615"),
+        ("query_labels", np.eye(3), "(n,), (n, 1) or (1, n), one identity per code, got (3, 3)"),
+        ("query_labels", np.int64(3), "(n,), (n, 1) or (1, n), one identity per code, got ()"),
+        ("query_labels", np.array([1, 2.5, 0]), "query_labels contains 2.5"),
+        ("query_labels", np.array([1, np.nan, 0]), "query_labels contains NaN"),
+        ("query_labels", np.array([1, 1e300, 0]), "query_labels contains 1e+300"),
+        ("query_labels", np.array([2**64 - 1] * 3, np.uint64), "contains 18446744073709551615"),
         ("query_labels", np.array(["ann", "bob", "eve"]), "must be integers, got dtype <U3"),
     ],
 )
@@ -221,7 +221,7 @@ def test_lengths_that_no_code_has(tmp_path, columns, message):
 
 def test_transposed_codes(tmp_path):
     turned = {"gallery_codes": GALLERY.T, "query_codes": QUERY.T}
-    refused(save(tmp_path, arrays() | turned), "5 columns and query_codes 3", "one row a code")
+    refused(save(tmp_path, arrays() | turned), "5 columns and query_codes 3", "one row per code")
 
 
 @pytest.mark.parametrize(

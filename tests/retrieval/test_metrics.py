@@ -270,7 +270,7 @@ def test_k_and_radius_out_of_range_are_refused():
     counts = oracles.histograms([0], [True], BITS)
     with pytest.raises(CodesError, match="k must be at least 1, got 0"):
         metrics.precision_at(*counts, 0)
-    with pytest.raises(CodesError, match="radius is at least 0, got -1"):
+    with pytest.raises(CodesError, match="radius must be at least 0, got -1"):
         metrics.precision_at_radius(*counts, -1)
 
 
