@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from data.configured import find
+from data.loading import find_source
 from experiments.run.train import train_network
 from facehash import methods
 from facehash.command_line import DONE, make_app, run
@@ -38,7 +38,7 @@ def train(
     if print_config:
         print(settings.to_yaml(), end="")
         return DONE
-    source = find(settings.dataset, data, config.parent)
+    source = find_source(settings.dataset, data, config.parent)
     directory = RunDirectory(runs / (name or f"{config.stem}-{settings.bits}-s{settings.seed}"))
     outcome = train_network(settings, source, directory, overwrite)
     if outcome is None:

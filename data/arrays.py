@@ -1,8 +1,8 @@
-"""Labeled images that somebody stored as arrays: .npz, .h5, or .mat of any version.
+"""Labeled images stored as arrays: .npz, .h5, or .mat of any version.
 
 ``images`` uint8 (n, side, side, 3), RGB, channels last; ``labels`` n integers; optionally
 ``identities``, a name for each label 0, 1, ...; optionally ``is_query``, n booleans, for data that
-comes split into training and test.
+comes split into training and test images.
 """
 
 from __future__ import annotations
@@ -16,49 +16,47 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data.cache import Block
-from data.faces import FacesFileError, LabeledImages, make_faces
+from data.conversion import Block
 from data.hdf5 import OPTIONAL, REQUIRED, read_faces
-from facehash import array_files as containers
-from facehash.array_files import Arrays, ContainerError, is_by_columns, open_hdf5, reporting_damage
+from data.labeled_images import FacesFileError, LabeledImages, make_faces
+from facehash import array_files
+from facehash.array_files import (
+    ArrayFileError,
+    Arrays,
+    is_by_columns,
+    open_hdf5,
+    read_arrays,
+    reporting_damage,
+)
 from facehash.images.read import RESIZE_FILTER, resize
 
-SUFFIXES = tuple(containers.READERS)
-"""Endings of files of arrays."""
+SUFFIXES = tuple(array_files.READERS)
+"""Suffixes of files of arrays."""
 
-_HDF5 = (".h5", ".hdf5")
 _ROWS = 1024
 
 
-def read_arrays(path: Path) -> LabeledImages:
-    """Read faces from a file of arrays, by its ending.
+def read_faces_file(path: Path) -> LabeledImages:
+    """Read faces from a file of arrays.
 
     Args:
-        path: A .npz (without pickled objects), .h5 or .hdf5 (opened lazily), or .mat (version 5,
-            or 7.3, whose axes MATLAB stores in reverse); see `facehash.array_files`.
-
-    Returns:
-        The faces.
+        path: A .npz (without pickled objects), .h5 or .hdf5 (its images are read on access), or
+            .mat; see `facehash.array_files`.
 
     Raises:
-        FacesFileError: Another ending, an unreadable file, or what is wrong with which array.
+        FacesFileError: Another suffix, an unreadable file, or an array of the wrong shape or type.
     """
     try:
-        if path.suffix.lower() in _HDF5 and path.is_file() and _has_rows(path):
+        if path.suffix.lower() in (".h5", ".hdf5") and path.is_file() and _has_rows(path):
             return read_faces(path)
-        return _from_arrays(path, containers.read_arrays(path, REQUIRED, OPTIONAL))
-    except ContainerError as error:
+        return _from_arrays(path, read_arrays(path, REQUIRED, OPTIONAL))
+    except ArrayFileError as error:
         raise FacesFileError(str(error)) from error
 
 
 @dataclass(frozen=True)
 class ResizedArrays:
-    """The conversion of such a file to images of another side.
-
-    Attributes:
-        path: The file.
-        side: Side of the images made.
-    """
+    """The conversion of such a file to images of another side."""
 
     path: Path
     side: int
@@ -70,20 +68,20 @@ class ResizedArrays:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The one file."""
+        """The file."""
         return (self.path,)
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What else the images depend on."""
+        """Everything else that the images depend on."""
         return {"loader": "arrays", "filter": RESIZE_FILTER.name}
 
     @cached_property
     def _faces(self) -> LabeledImages:
-        return read_arrays(self.path)
+        return read_faces_file(self.path)
 
     def blocks(self) -> Iterator[Block]:
-        """Resize, a few images at a time."""
+        """Resize, a bounded number of images at a time."""
         faces = self._faces
         names = np.array(faces.identities)
         split = faces.is_query
@@ -98,7 +96,7 @@ class ResizedArrays:
 
 
 def _has_rows(path: Path) -> bool:
-    """Whether the images of an HDF5 file can be read row by row, and not only as a whole."""
+    """Return whether the images of an HDF5 file can be read row by row."""
     with reporting_damage(path, "HDF5"), open_hdf5(path) as file:
         return not is_by_columns(file.get("images"))
 
@@ -108,7 +106,7 @@ def _from_arrays(path: Path, arrays: Arrays) -> LabeledImages:
     unreadable = arrays.get("unreadable")
     return make_faces(
         str(path),
-        # MATLAB's order would make each picture a walk through all the memory.
+        # In MATLAB's order, the pixels of one image would be spread over the whole array.
         np.ascontiguousarray(arrays.pop("images")),
         arrays["labels"],
         None if identities is None else _texts(path, "identities", identities),

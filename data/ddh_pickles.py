@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from data.cache import Block
-from data.faces import FacesFileError, integer_labels
+from data.conversion import Block, SourceError
+from data.labeled_images import FacesFileError, integer_labels
 from data.pickles import load_pickle
-from data.sources import SourceError
 from facehash.dataset import IndexArray
 from facehash.images.read import RESIZE_FILTER, resize
+from facehash.printing import progress
 
 PICKLED_SIDE = 32
 WIDTH = 3 * PICKLED_SIDE * PICKLED_SIDE
@@ -26,10 +25,10 @@ FOLDERS = (
     ("train_vec_folder_32_32", "test_vec_folder_32_32"),
     ("train_folder_facescrub", "test_folder_facescrub"),
 )
-"""Names of the training and the test folder: of YouTube Faces, and of FaceScrub."""
+"""Names of the training and the test folder of YouTube Faces and of FaceScrub."""
 
 NEARLY_BLACK = 2
-"""No data set of photos is this dark as a whole: a word of warning instead of silent nonsense."""
+"""If no pixel of a data set exceeds this value, a warning says that the scale is probably wrong."""
 
 _ROWS = 512
 
@@ -40,14 +39,14 @@ log = logging.getLogger(__name__)
 class PickledFaces:
     """The conversion of such folders: training rows first, then test rows, files sorted by name.
 
-    Each file holds ``(x, y)``: x (n, 3072) the red, the green, then the blue 32 x 32 plane of n
-    images, integer or float, 0 to 255; y their n integer labels. Where x is float and no value of
-    the whole data set exceeds 1, it is taken as 0 to 1 and scaled by 255. Fractions are rounded to
+    Each file contains ``(x, y)``. x (n, 3072) are the red, the green, then the blue 32 x 32 plane
+    of n images, integer or float, 0 to 255; y are their n integer labels. If x is float and no
+    value of the whole data set exceeds 1, the values are scaled by 255. Fractions are rounded to
     the nearest integer, halves to the even one.
 
     Attributes:
-        root: The folder that holds the two folders.
-        side: Side of the images made; other than 32 they are resized.
+        root: The folder that contains the two folders.
+        side: Side of the converted images; images are resized if it is not 32.
     """
 
     root: Path
@@ -55,12 +54,12 @@ class PickledFaces:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What else the images depend on."""
+        """Everything else that the images depend on."""
         return {"loader": "ddh_pickles", "filter": RESIZE_FILTER.name}
 
     @cached_property
     def files(self) -> tuple[Path, ...]:
-        """All files, training first."""
+        """All files, the training files first."""
         return tuple(path for part in self._parts for path in part)
 
     @cached_property
@@ -69,21 +68,19 @@ class PickledFaces:
             if (self.root / train).is_dir() and (self.root / test).is_dir():
                 return _files(self.root / train), _files(self.root / test)
         wanted = " or ".join(f"{train} and {test}" for train, test in FOLDERS)
-        raise SourceError(f"{self.root}: has no folders {wanted}")
+        raise SourceError(f"{self.root}: expected the folders {wanted}")
 
     def blocks(self) -> Iterator[Block]:
         """Read file by file.
 
         Raises:
-            PickleError: A file that is no pickle of arrays.
-            FacesFileError: x or y is not as it should be, or a test identity has no training image.
+            PickleError: A file that is not a pickle of arrays.
+            FacesFileError: x or y is invalid, or a test identity has no training image.
         """
         scale = self._scale()
         trained: set[int] = set()
         brightest = 0
-        with tqdm(
-            total=len(self.files), desc="converting", unit=" files", disable=None, delay=1
-        ) as bar:
+        with progress(total=len(self.files), desc="converting", unit=" files", delay=1) as bar:
             for is_query, paths in zip((False, True), self._parts, strict=True):
                 for path in paths:
                     for block in self._file_blocks(path, is_query, trained, scale):
@@ -92,13 +89,12 @@ class PickledFaces:
                     bar.update()
         if brightest <= NEARLY_BLACK:
             log.warning(
-                "%s: the brightest pixel of all images is %d of 255: the values seem to be in a "
-                "range other than 0 to 255 or 0 to 1",
-                self.root,
-                brightest,
+                "%s: the brightest pixel of all images is %d of 255: the range of the values seems "
+                "to be neither 0 to 255 nor 0 to 1",
+                *(self.root, brightest),
             )
 
-    # A function of its own, so that a file's rows are gone before the next file is read.
+    # A separate function, so that the rows of a file are freed before the next file is read.
     def _file_blocks(
         self, path: Path, is_query: bool, trained: set[int], scale: float
     ) -> Iterator[Block]:
@@ -115,15 +111,15 @@ class PickledFaces:
             yield Block(images, labels[rows].tolist(), is_query)
 
     def _scale(self) -> float:
-        """Choose what float values are multiplied by, for the whole data set.
+        """Choose the factor for float values, one for the whole data set.
 
-        One dark file among bright ones must not be brightened, so every file has a say; reading
-        stops at the first value above 1, mostly in the first file.
+        A dark file among bright ones must not be scaled, so every file counts. Reading stops at
+        the first value above 1, usually in the first file.
         """
         for path in self.files:
             if not _is_float_up_to_1(path):
                 return 1.0
-        log.info("%s: no value exceeds 1: taken as 0 to 1, scaled by 255", self.root)
+        log.info("%s: no value exceeds 1: the values are scaled by 255", self.root)
         return 255.0
 
 
@@ -137,21 +133,21 @@ def _files(folder: Path) -> tuple[Path, ...]:
         path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")
     )
     if not files:
-        raise SourceError(f"{folder}: is empty, pickles of (x, y) are expected in it")
+        raise SourceError(f"{folder}: is empty, expected pickles of (x, y)")
     return tuple(files)
 
 
 def _read(path: Path) -> tuple[NDArray[Any], IndexArray]:
     content = load_pickle(path)
     if not isinstance(content, list | tuple) or len(content) != 2:
-        raise FacesFileError(f"{path}: holds {_describe(content)}, expected a tuple (x, y)")
+        raise FacesFileError(f"{path}: contains {_describe(content)}, expected a tuple (x, y)")
     pixels, labels = content
     if not isinstance(pixels, np.ndarray) or pixels.dtype.kind not in "iuf":
         raise FacesFileError(f"{path}: x is {_describe(pixels)}, expected an array of numbers")
     if pixels.ndim != 2 or pixels.shape[1] != WIDTH:
         raise FacesFileError(
             f"{path}: x has shape {pixels.shape}, expected (n, {WIDTH}): "
-            f"3 x {PICKLED_SIDE} x {PICKLED_SIDE} pixels a row"
+            f"3 x {PICKLED_SIDE} x {PICKLED_SIDE} pixels per row"
         )
     numbers = integer_labels(str(path), labels)
     if len(numbers) != len(pixels):
@@ -188,5 +184,5 @@ def _check_known(path: Path, labels: IndexArray, trained: set[int]) -> None:
     if unknown:
         raise FacesFileError(
             f"{path}: identity {unknown[0]} has test images but no training image "
-            f"({len(unknown)} such identities); it could never be found"
+            f"({len(unknown)} such identities); it could never be retrieved"
         )

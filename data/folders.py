@@ -1,4 +1,4 @@
-"""Any folder of people: ``<identity>/<image>``."""
+"""A folder of people, each a folder of images: ``<identity>/<image>``."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from data.cache import Block
-from data.sources import SourceError
+from data.conversion import Block, SourceError
 from facehash.images.read import (
     IMAGE_SUFFIXES,
     RESIZE_FILTER,
@@ -23,9 +21,10 @@ from facehash.images.read import (
     read_image,
     resize,
 )
+from facehash.printing import progress
 
 MAX_UNREADABLE_SHARE = 0.05
-"""A larger share of unreadable images is an error: the folder is then not what it is taken for."""
+"""More unreadable images are an error: the folder is probably not a data set of faces."""
 
 _BATCH = 256
 _DECODERS = min(4, os.cpu_count() or 1)
@@ -33,14 +32,14 @@ _DECODERS = min(4, os.cpu_count() or 1)
 
 @dataclass(frozen=True)
 class FolderTree:
-    """The conversion of such a folder: people by name, each person's images by file name.
+    """The conversion of such a folder, sorted by person and file name.
 
-    Hidden files and files without an image's ending are ignored. An unreadable image is left out
-    and counted.
+    Hidden files and files without the suffix of an image are ignored. Unreadable images are
+    omitted and counted.
 
     Attributes:
-        root: The folder with one folder a person.
-        side: Side of the images made.
+        root: The folder that contains one folder per person.
+        side: Side of the converted images.
     """
 
     root: Path
@@ -48,25 +47,25 @@ class FolderTree:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What else the images depend on."""
+        """Everything else that the images depend on."""
         return {"loader": "folders", "filter": RESIZE_FILTER.name}
 
     @cached_property
     def files(self) -> tuple[Path, ...]:
-        """All images, by person, then by name."""
+        """All images, sorted by person, then by name."""
         files = [
             image for person in _entries(self.root) if person.is_dir() for image in _images(person)
         ]
         if not files:
-            loose = " (the images directly in it belong to nobody)" if _images(self.root) else ""
+            loose = " (its images are not in folders of people)" if _images(self.root) else ""
             raise SourceError(
-                f"{self.root}: no images found; one folder a person is expected, "
+                f"{self.root}: no images found; expected one folder per person, "
                 f"<identity>/<image>{loose}"
             )
         return tuple(files)
 
     def blocks(self) -> Iterator[Block]:
-        """Decode and resize, a few images at a time.
+        """Decode and resize, a bounded number of images at a time.
 
         Raises:
             SourceError: More than 5 % of the images are unreadable.
@@ -74,9 +73,7 @@ class FolderTree:
         unreadable: list[str] = []
         with (
             ThreadPoolExecutor(_DECODERS) as pool,
-            tqdm(
-                total=len(self.files), desc="converting", unit=" images", disable=None, delay=1
-            ) as bar,
+            progress(total=len(self.files), desc="converting", unit=" images", delay=1) as bar,
         ):
             for start in range(0, len(self.files), _BATCH):
                 paths = self.files[start : start + _BATCH]
@@ -88,11 +85,11 @@ class FolderTree:
                     for path, one in zip(paths, results, strict=True)
                     if isinstance(one, np.ndarray)
                 ]
-                left_out = [str(one) for one in results if isinstance(one, UnreadableImageError)]
-                unreadable += left_out
+                omitted = [str(one) for one in results if isinstance(one, UnreadableImageError)]
+                unreadable += omitted
                 pixels = np.array(images, np.uint8).reshape(-1, self.side, self.side, 3)
-                yield Block(pixels, people, unreadable=left_out)
-        self._refuse_too_many(unreadable)
+                yield Block(pixels, people, unreadable=omitted)
+        self._check_share(unreadable)
 
     def _read(self, path: Path) -> NDArray[np.uint8] | UnreadableImageError:
         try:
@@ -100,7 +97,7 @@ class FolderTree:
         except UnreadableImageError as error:
             return error
 
-    def _refuse_too_many(self, unreadable: list[str]) -> None:
+    def _check_share(self, unreadable: list[str]) -> None:
         if len(unreadable) > MAX_UNREADABLE_SHARE * len(self.files):
             raise SourceError(
                 f"{self.root}: {len(unreadable)} of {len(self.files)} images are unreadable, more "

@@ -1,7 +1,7 @@
-"""The one HDF5 layout of faces: what a cache is, and what a user may hand in as a file.
+"""The HDF5 layout of faces, for caches and for files given as ``--data``.
 
 ``images`` uint8 (n, side, side, 3), ``labels`` integer (n,), optionally ``identities`` text (c,),
-``is_query`` bool (n,) and ``unreadable`` text (u,), a line for each image that was left out.
+``is_query`` bool (n,) and ``unreadable`` text (u,), a line for each image that was omitted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from data.faces import FacesFileError, LabeledImages, make_faces
+from data.labeled_images import FacesFileError, LabeledImages, make_faces
 from facehash.array_files import open_hdf5, reporting_damage, select
 from facehash.dataset import Images, IndexArray
 
@@ -33,27 +33,27 @@ def read_faces(path: Path) -> LabeledImages:
         path: The file.
 
     Returns:
-        Faces whose images are read when asked for.
+        Faces whose images are read on access.
 
     Raises:
-        ContainerError: No HDF5 file, a damaged one, or a dataset is missing.
-        FacesFileError: A dataset is not as it should be.
+        ArrayFileError: Not an HDF5 file, a damaged one, or a dataset is missing.
+        FacesFileError: A dataset has the wrong shape or type.
     """
     with reporting_damage(path, "HDF5"), contextlib.ExitStack() as closing:
         file = closing.enter_context(open_hdf5(path))
         for key in select(path, file, REQUIRED, OPTIONAL):
             if not isinstance(file[key], h5py.Dataset):
-                raise FacesFileError(f"{path}: {key} is a group, an array is expected")
+                raise FacesFileError(f"{path}: {key} is a group, expected an array")
         faces = make_faces(
             str(path),
             map_images(path, file["images"]),
             file["labels"][...],
-            read_text(path, file["identities"]) if "identities" in file else None,
+            _read_text(path, file["identities"]) if "identities" in file else None,
             file["is_query"][...] if "is_query" in file else None,
-            read_text(path, file["unreadable"]) if "unreadable" in file else (),
+            _read_text(path, file["unreadable"]) if "unreadable" in file else (),
         )
         if isinstance(faces.images, h5py.Dataset):
-            # It reads from the open file, which closes when nobody holds the images any more.
+            # It reads from the open file, which closes with the last reference to the images.
             closing.pop_all()
         return faces
 
@@ -66,8 +66,8 @@ def map_images(path: Path, dataset: h5py.Dataset) -> Images:
         dataset: uint8 (n, side, side, 3) in it.
 
     Returns:
-        The bytes mapped into memory where they lie in one piece, which makes reading random rows
-        as fast as it gets; else the dataset itself, whose file stays open with it.
+        A memory map if the images are stored contiguously, which is the fastest way to read random
+        rows; else the dataset itself, which keeps its file open.
     """
     offset: Any = dataset.id.get_offset()
     one_piece = dataset.chunks is None and not dataset.external and not dataset.is_virtual
@@ -78,12 +78,12 @@ def map_images(path: Path, dataset: h5py.Dataset) -> Images:
 
 
 class ImageSpool:
-    """Images of a number not yet known, kept on disk until they can be laid out in one piece."""
+    """Collects images on disk until their number is known and they can be stored contiguously."""
 
     def __init__(self, side: int, folder: Path) -> None:
         self.side = side
         self.count = 0
-        # Without a name: it is gone with the process, however that ends.
+        # The file has no name, so that it disappears with the process, however that ends.
         self._file: BinaryIO = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
 
     def append(self, images: NDArray[np.uint8]) -> None:
@@ -92,7 +92,7 @@ class ImageSpool:
         self.count += len(images)
 
     def copy_to(self, dataset: h5py.Dataset) -> None:
-        """Write all images, in the order they came, into a dataset of that many rows."""
+        """Write all images, in the order in which they were added, to a dataset of `count` rows."""
         row = self.side * self.side * 3
         rows = max(1, _COPY_BYTES // row)
         self._file.seek(0)
@@ -102,7 +102,7 @@ class ImageSpool:
             dataset[start:stop] = block.reshape(-1, self.side, self.side, 3)
 
     def close(self) -> None:
-        """Give the disk space back."""
+        """Free the disk space."""
         self._file.close()
 
 
@@ -114,31 +114,26 @@ def write_faces(
     is_query: NDArray[np.bool_] | None,
     unreadable: Sequence[str],
 ) -> None:
-    """Write faces in the layout of this module into an HDF5 file open for writing."""
-    # Neither in chunks nor compressed: in one piece the images can be mapped into memory, and a
-    # batch of random rows costs what it costs there (measured by benchmarks/training/data.py).
+    """Write faces in the layout of this module."""
+    # Neither chunked nor compressed, so that the images can be mapped into memory: the fastest
+    # layout for batches of random rows, as benchmarks/training/data.py shows.
     shape = (spool.count, spool.side, spool.side, 3)
     spool.copy_to(file.create_dataset("images", shape=shape, dtype=np.uint8))
     file["labels"] = labels.astype(np.int64)
-    write_text(file, "identities", identities)
+    _write_text(file, "identities", identities)
     if is_query is not None:
         file["is_query"] = is_query.astype(np.bool_)
     if unreadable:
-        write_text(file, "unreadable", unreadable)
+        _write_text(file, "unreadable", unreadable)
 
 
-def write_text(group: h5py.Group, key: str, texts: Sequence[str]) -> None:
-    """Store texts, among them file names that are no valid UTF-8, as Python holds those."""
+def _write_text(file: h5py.File, key: str, texts: Sequence[str]) -> None:
+    # File names that are not valid UTF-8 are written as the bytes they are.
     raw = np.array([text.encode("utf-8", "surrogateescape") for text in texts], dtype=object)
-    group.create_dataset(key, data=raw, dtype=h5py.string_dtype("utf-8"))
+    file.create_dataset(key, data=raw, dtype=h5py.string_dtype("utf-8"))
 
 
-def read_text(path: Path, dataset: h5py.Dataset) -> tuple[str, ...]:
-    """Read what `write_text` stored, or any other HDF5 strings.
-
-    Raises:
-        FacesFileError: The dataset holds something else.
-    """
+def _read_text(path: Path, dataset: h5py.Dataset) -> tuple[str, ...]:
     if h5py.check_string_dtype(dataset.dtype) is None:
         name = str(dataset.name).lstrip("/")
         raise FacesFileError(f"{path}: {name} must be text, got {dataset.dtype}")

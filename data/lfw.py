@@ -8,34 +8,34 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from data.conversion import SourceError
 from data.folders import FolderTree
-from data.sources import SourceError
 
 
 @dataclass(frozen=True)
 class LabeledFacesInTheWild(FolderTree):
-    """The conversion of LFW: a tree of folders whose file names repeat the person's.
+    """The conversion of LFW: folders of people whose file names repeat the person's name.
 
-    Most people have one photo: they are never asked for, but are in the gallery to be mistaken.
+    Most people have one photo: it is never a query, but a distractor in the gallery.
     """
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What else the images depend on."""
+        """Everything else that the images depend on."""
         return {**super().parameters, "loader": "lfw"}
 
     @cached_property
     def files(self) -> tuple[Path, ...]:
-        """All photos, by person, then by number.
+        """All photos, sorted by person, then by number.
 
         Raises:
-            SourceError: A photo that is not named as LFW names it.
+            SourceError: A file name that does not follow the scheme of LFW.
         """
         files = FolderTree(self.root, self.side).files
         for path in files:
             if not re.fullmatch(rf"{re.escape(path.parent.name)}_\d{{4}}", path.stem):
                 raise SourceError(
-                    f"{path}: in LFW it would be {path.parent.name}_0001.jpg or another number of "
-                    "four digits; for other names use the loader 'folders'"
+                    f"{path}: file names in LFW are {path.parent.name}_0001.jpg and so on; "
+                    "for other names use the loader 'folders'"
                 )
         return files

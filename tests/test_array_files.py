@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from facehash.array_files import ContainerError, read_arrays
+from facehash.array_files import ArrayFileError, read_arrays
 from facehash.errors import InputError
 from tests.helpers.array_files import SAVERS, save_h5, save_matlab_73
 
@@ -26,7 +26,7 @@ def save(tmp_path, content=ARRAYS, form="npz"):
 
 
 def refused(path, *parts, required=("matrix",), optional=()):
-    with pytest.raises(ContainerError) as caught:
+    with pytest.raises(ArrayFileError) as caught:
         read_arrays(path, required, optional)
     message = str(caught.value)
     assert message.startswith(f"{path}: ") and "\n" not in message
@@ -74,7 +74,7 @@ def test_what_is_optional_is_read_where_it_is_there(tmp_path, form):
 
 
 def test_a_container_error_is_an_input_error():
-    assert issubclass(ContainerError, InputError)
+    assert issubclass(ArrayFileError, InputError)
 
 
 @pytest.mark.parametrize("name", ["file.npz", "file.h5", "file.mat"])
@@ -128,7 +128,7 @@ def test_any_flipped_bytes_are_refused_or_harmless(tmp_path, form):
         path.write_bytes(damaged)
         try:
             read_arrays(path, list(ARRAYS))
-        except ContainerError as error:
+        except ArrayFileError as error:
             assert "\n" not in str(error)
 
 
@@ -150,7 +150,7 @@ def test_an_error_repeats_little_of_a_file(tmp_path):
     # A name of 60,000 bytes, which zipfile compares with the one in its directory.
     content[26:28] = (60_000).to_bytes(2, "little")
     path.write_bytes(content)
-    with pytest.raises(ContainerError, match="File name in directory") as caught:
+    with pytest.raises(ArrayFileError, match="File name in directory") as caught:
         read_arrays(path, ["matrix"])
     assert len(str(caught.value)) < 500 + len(str(path))
 

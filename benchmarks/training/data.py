@@ -70,16 +70,9 @@ def generate(root: Path) -> None:
 def load_ours(root: Path) -> None:
     """Convert on the first call, open the cache on the next."""
     import data
+    from facehash.config import DatasetConfig
 
-    faces = data.load(
-        "facescrub",
-        loader=None,
-        source=root,
-        side=32,
-        seed=0,
-        queries_per_identity=1,
-        cache=root / "cache",
-    )
+    faces = data.load(DatasetConfig(name="facescrub"), root, root / "cache")
     if faces.counts() != {"identities": 530, "train": 67_177, "gallery": 67_177, "query": 2_650}:
         raise RuntimeError(f"wrong counts: {faces.counts()}")
 

@@ -21,6 +21,7 @@ import numpy as np
 import data
 from benchmarks.training.random_faces import configure, make_faces
 from facehash import methods
+from facehash.config import DatasetConfig
 from facehash.dataset import FaceDataset
 from facehash.learning.backend import set_seed, start_backend
 
@@ -68,9 +69,7 @@ def find_card(backend: str) -> str | None:
 
 def load_pubfig83(source: Path) -> FaceDataset:
     """Load PubFig83 at 32 x 32, split as the configurations of this repository split it."""
-    return data.load(
-        "pubfig83", loader=None, source=source, side=32, seed=0, queries_per_identity=5
-    )
+    return data.load(DatasetConfig(name="pubfig83", queries_per_identity=5), source)
 
 
 def allow_tf32(backend: str, allowed: bool) -> None:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.configured import find, load_configured
+from data.loading import find_source, load
 from experiments.run.score import CodeSource
 from facehash import methods
 from facehash.config import RunConfig, check_config, load_config
@@ -47,8 +47,8 @@ def load_run(
             f"{path}: not finished ({done} of at most {config.training.epochs} epochs); "
             "run the same train.py command again to continue it"
         )
-    source = find(config.dataset, data, run.path)
-    faces = apply_split(run.split, load_configured(config.dataset, source))
+    source = find_source(config.dataset, data, run.path)
+    faces = apply_split(run.split, load(config.dataset, source))
     # A model gives the same codes on every backend, so the environment may choose another one.
     wanted = os.environ.get("KERAS_BACKEND") or config.backend
     model, backend = _load(run.model, wanted, config.method)
@@ -90,7 +90,7 @@ def encode_checkpoint(
         InputError: The file is missing or no model of this project, or the data is invalid.
     """
     config = load_config(config_path, methods.options_class)
-    source = find(config.dataset, data, config_path.parent)
+    source = find_source(config.dataset, data, config_path.parent)
     model, backend = _load(path, config.backend, config.method)
     wanted = config.dataset.model_copy(update={"side": model.side})
     if model.crop != wanted.crop:
@@ -98,7 +98,7 @@ def encode_checkpoint(
             "%s was trained with crop %r, %s sets crop %r: expect worse codes",
             *(path, model.crop, config_path, wanted.crop),
         )
-    return _encode(model, load_configured(wanted, source), backend, None)
+    return _encode(model, load(wanted, source), backend, None)
 
 
 def _load(path: Path, backend: str | None, method: str) -> tuple[HashModel, str]:

@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.configured import load_configured
+from data.loading import load
 from facehash import methods
 from facehash.config import RunConfig
 from facehash.learning.backend import choose_backend, start_backend
@@ -42,7 +42,7 @@ def train_network(
     if directory.finished and not overwrite:
         directory.tidy()
         return None
-    faces = load_configured(settings.dataset, source)
+    faces = load(settings.dataset, source)
     start_backend(str(settings.backend))
     from facehash.learning.training import train  # imports Keras, so not earlier
 

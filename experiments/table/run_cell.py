@@ -15,7 +15,7 @@ from typing import Any
 
 import typer
 
-from data.configured import find
+from data.loading import find_source
 from experiments.run.encode import encode_run
 from experiments.run.score import SCHEMA, CodeSource, score
 from experiments.run.train import train_network, train_or_repair
@@ -115,7 +115,7 @@ def _rounded(curves: Any) -> Any:
 def find_data(grid: Grid, cell: Cell, data: Path | None) -> Path:
     """Return the path of a cell's data set: `data`, or the path in the row's configuration."""
     config = grid.path.parent / str((cell.network or cell).row.config)
-    return find(grid.settings(cell).dataset, data, config.parent)
+    return find_source(grid.settings(cell).dataset, data, config.parent)
 
 
 def comparable(grid: Grid, cell: Cell) -> dict[str, Any]:

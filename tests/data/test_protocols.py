@@ -163,7 +163,7 @@ def test_numbers_out_of_range_are_named(options, message):
 @pytest.mark.parametrize("people", [1, 2, 3])
 def test_unseen_needs_two_people_to_hold_out_and_two_to_train(people):
     labels, names = np.repeat(np.arange(people), 3), tuple("abc"[:people])
-    message = f"'unseen' needs at least 4 people, so that two can be held out .*, got {people}$"
+    message = f"'unseen' needs at least 4 people, two to hold out of training .*, got {people}$"
     with pytest.raises(DatasetError, match=message):
         roles(labels, names, protocol="unseen")
     # A name without images is nobody.

@@ -14,7 +14,7 @@ from facehash.runs.directory import RunDirectory
 @pytest.mark.slow
 def test_no_bit_of_block_hashing_is_dead_after_training_on_the_demo_data(tmp_path):
     start_backend(choose_backend())
-    from data.configured import find, load_configured
+    from data.loading import find_source, load
     from facehash.learning.encoding import encode_rows
     from facehash.learning.training import train
 
@@ -25,7 +25,7 @@ def test_no_bit_of_block_hashing_is_dead_after_training_on_the_demo_data(tmp_pat
         "training": {"epochs": 16, "batch": 20, "schedule": "cosine"},
     }
     config = check_config(tree, methods.options_class, "test")
-    faces = load_configured(config.dataset, find(config.dataset, None, tmp_path))
+    faces = load(config.dataset, find_source(config.dataset, None, tmp_path))
     run = RunDirectory(tmp_path / "run")
     model = train(config, faces, run, functools.partial(methods.build, config)).model
     statistics = code_statistics(encode_rows(model, faces, faces.gallery), 24)

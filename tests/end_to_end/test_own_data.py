@@ -1,18 +1,19 @@
-"""docs/own_data.md tells the truth: every error that it lists is provoked here."""
+"""Every error that docs/own_data.md lists is provoked here."""
 
 import re
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import data
-from facehash.config import load_config
+from facehash.config import DatasetConfig, load_config
 from facehash.errors import InputError
 from facehash.methods import options_class
 from facehash.runs.directory import RunDirectory
 from facehash.runs.files import apply_split, write_split
 from tests.conftest import ROOT
+from tests.helpers import datasets
+from tests.helpers.datasets import write_picture
 
 CONFIG = ROOT / "configs" / "ddh" / "folders.yaml"
 TEXT = (ROOT / "docs" / "own_data.md").read_text(encoding="utf-8")
@@ -23,17 +24,16 @@ LABELS = np.repeat(np.arange(3), 4)
 
 
 def folder(root, people, photos=5):
-    """Make a folder with so many photos of each person."""
+    """Make a folder with the given number of photos of each person."""
     for person in people:
-        (root / person).mkdir(parents=True, exist_ok=True)
         for number in range(photos):
-            Image.fromarray(IMAGES[number]).save(root / person / f"{number}.png")
+            write_picture(root / person / f"{number}.png", 20 * number)
     return root
 
 
 def load(source, **options):
-    defaults = {"loader": None, "side": 32, "seed": 0, "queries_per_identity": 3}
-    return data.load("mine", source=source, **defaults | {"cache": source.parent} | options)
+    options = {"side": 32, "queries_per_identity": 3} | options
+    return datasets.load(source, cache=source.parent, **options)
 
 
 def load_arrays(root, **arrays):
@@ -42,7 +42,7 @@ def load_arrays(root, **arrays):
 
 
 def nowhere(root):
-    data.resolve_source("mine", None, {}, None, root)
+    data.find_source(DatasetConfig(name="mine"), None, root)
 
 
 def loose(root):
@@ -93,7 +93,7 @@ def test_every_listed_error_is_provoked():
 
 
 @pytest.mark.parametrize(("listed", "provoke"), list(zip(LISTED, PROVOKED, strict=False)))
-def test_it_says_what_the_document_says(listed, provoke, tmp_path):
+def test_it_is_reported_in_the_words_of_the_document(listed, provoke, tmp_path):
     with pytest.raises(InputError, match=re.escape(listed)):
         provoke(tmp_path)
 

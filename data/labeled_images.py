@@ -1,4 +1,4 @@
-"""Faces and whom they show, before anybody has a role; and what of a file's arrays is accepted."""
+"""`LabeledImages`: faces and labels before roles are assigned, and the checks of such arrays."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from facehash.errors import InputError
 
 
 class FacesFileError(InputError):
-    """A file whose arrays are not faces and labels as they should be."""
+    """A file whose arrays are not valid faces and labels."""
 
 
 @dataclass(frozen=True)
 class LabeledImages:
-    """Faces and whom they show.
+    """Faces and their identities.
 
     Attributes:
-        images: uint8 (n, side, side, 3), RGB; in memory, or read from a file when asked for.
+        images: uint8 (n, side, side, 3), RGB; in memory, or read from a file on access.
         labels: int64 (n,), each an index into `identities`.
-        identities: One name a person.
-        is_query: bool (n,) of a data set that comes split into training and test, else None.
-        unreadable: What was left out because it could not be read, one line each.
+        identities: One name per person.
+        is_query: bool (n,) for data that comes split into training and test images, else None.
+        unreadable: One line for each image that was omitted because it could not be read.
     """
 
     images: Images
@@ -44,21 +44,18 @@ def make_faces(
     is_query: Any = None,
     unreadable: Sequence[str] = (),
 ) -> LabeledImages:
-    """Check a file's arrays and put them together.
+    """Check the arrays of a file and combine them.
 
     Args:
-        where: What errors call the file.
-        images: Should be uint8 (n, side, side, 3).
-        labels: Should be n integers, see `integer_labels`.
-        identities: A name for each label 0, 1, ...; None when a label is its person's name.
-        is_query: Should be n booleans, or None.
-        unreadable: What was left out, one line each.
-
-    Returns:
-        Faces whose labels index their identities.
+        where: Name of the file in error messages.
+        images: uint8 (n, side, side, 3).
+        labels: n integers, see `integer_labels`.
+        identities: A name for each label 0, 1, ...; None if the labels themselves are the names.
+        is_query: n booleans, or None.
+        unreadable: One line for each omitted image.
 
     Raises:
-        FacesFileError: What is wrong with which array.
+        FacesFileError: Which array is wrong, and why.
     """
     _check_images(where, images)
     numbers = integer_labels(where, labels)
@@ -73,7 +70,7 @@ def make_faces(
             f"{len(identities)} identities, got {numbers.min()}..{numbers.max()}"
         )
     if len(set(identities)) != len(identities):
-        raise FacesFileError(f"{where}: identities names somebody twice")
+        raise FacesFileError(f"{where}: identities contains a name twice")
     split = None if is_query is None else _split(where, is_query, len(numbers))
     return LabeledImages(
         images, numbers.astype(np.int64), tuple(identities), split, tuple(unreadable)
@@ -81,10 +78,10 @@ def make_faces(
 
 
 def integer_labels(where: str, labels: Any) -> IndexArray:
-    """Read labels as researchers store them.
+    """Convert labels in any common form to int64.
 
     Args:
-        where: What errors call the file.
+        where: Name of the file in error messages.
         labels: Integers, or floats without a fraction; an array or a list, (n,), (n, 1) or (1, n).
 
     Returns:
@@ -113,20 +110,21 @@ def integer_labels(where: str, labels: Any) -> IndexArray:
 
 
 def _flat(labels: Sequence[Any]) -> list[int | float]:
-    """Take the numbers out of a list of them, of one such list, or of lists of one number each.
+    """Flatten a list of numbers, of one list of numbers, or of lists of one number each.
 
-    NumPy would multiply out the lists within lists that a small pickle names over and over.
+    NumPy would expand nested lists that a small pickle refers to many times.
     """
     if len(labels) == 1 and isinstance(labels[0], list | tuple):
         labels = labels[0]
     numbers = [_only(label) for label in labels]
     for number in numbers:
         if not isinstance(number, int | float):
-            raise ValueError(f"a {type(number).__name__} is in it")
+            raise ValueError(f"it contains a {type(number).__name__}")
     return numbers
 
 
 def _only(label: Any) -> Any:
+    """Unwrap a number from an array or a list of one element."""
     if isinstance(label, np.ndarray | np.generic) and label.size == 1:
         return label.item()
     return label[0] if isinstance(label, list | tuple) and len(label) == 1 else label
@@ -140,7 +138,7 @@ def _check_images(where: str, images: Images) -> None:
             f"{where}: images must be uint8 (n, side, side, 3), got {images.dtype} {shape}{hint}"
         )
     if 0 in shape:
-        raise FacesFileError(f"{where}: there are no images in it")
+        raise FacesFileError(f"{where}: it contains no images")
 
 
 def _split(where: str, is_query: Any, count: int) -> NDArray[np.bool_]:

@@ -1,0 +1,94 @@
+"""What every loader implements: a `Conversion`, which turns a source into blocks of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.labeled_images import LabeledImages
+from facehash.errors import InputError
+
+
+class SourceError(InputError):
+    """A folder or file that cannot be the source of a data set."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some converted images.
+
+    Attributes:
+        images: uint8 (k, side, side, 3).
+        labels: k integers or texts, equal for images of the same person. The identities of the
+            data set are sorted by them.
+        is_query: Whether the images belong to the test part of a data set that comes split.
+        unreadable: One line for each image that was omitted because it could not be read.
+    """
+
+    images: NDArray[np.uint8]
+    labels: Sequence[int] | Sequence[str]
+    is_query: bool | None = None
+    unreadable: Sequence[str] = ()
+
+
+class Conversion(Protocol):
+    """How one kind of source becomes images and labels."""
+
+    @property
+    def root(self) -> Path:
+        """The source: the folder that contains `files`."""
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """Every file that the result depends on, sorted."""
+
+    @property
+    def side(self) -> int:
+        """Height and width of the converted images, in pixels."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Everything else that the result depends on, as JSON values."""
+
+    def blocks(self) -> Iterator[Block]:
+        """Convert, a bounded number of images at a time."""
+
+
+def collect(conversion: Conversion, keep: Callable[[NDArray[np.uint8]], None]) -> dict[str, Any]:
+    """Run a conversion.
+
+    Args:
+        conversion: The conversion.
+        keep: Called with the images of each block.
+
+    Returns:
+        The other arguments of `LabeledImages`.
+    """
+    labels: list[int | str] = []
+    is_query: list[bool] = []
+    unreadable: list[str] = []
+    for block in conversion.blocks():
+        keep(block.images)
+        labels.extend(block.labels)
+        unreadable.extend(block.unreadable)
+        if block.is_query is not None:
+            is_query.extend([block.is_query] * len(block.labels))
+    identities, indices = np.unique(np.array(labels), return_inverse=True)
+    return {
+        "labels": indices.astype(np.int64),
+        "identities": tuple(str(one) for one in identities),
+        "is_query": np.array(is_query) if is_query else None,
+        "unreadable": tuple(unreadable),
+    }
+
+
+def read_into_memory(conversion: Conversion) -> LabeledImages:
+    """Convert without a cache, for sources that are much smaller than the memory."""
+    images: list[NDArray[np.uint8]] = []
+    others = collect(conversion, images.append)
+    return LabeledImages(np.concatenate(images), **others)
