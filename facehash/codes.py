@@ -6,7 +6,7 @@
   (j mod 8) of byte (j div 8), least significant first; unused bits of the last byte are 0.
 
 A code has 1 to 1,024 bits. The converters accept any real dtype that holds exactly the allowed
-values, and return the dtype above.
+values, and return the dtype above; other values, shapes or padding are a CodesError.
 
 Example:
     >>> packed = packed_from_signs(sign([[0.3, -0.9, 0.0]]))
@@ -62,20 +62,12 @@ def sign(relaxed: ArrayLike) -> Signs:
 
 
 def packed_width(bits: int) -> int:
-    """Return the number of bytes of one packed code, ceil(bits / 8).
-
-    Raises:
-        CodesError: `bits` is not an integer from 1 to 1,024.
-    """
+    """Return the number of bytes of one packed code, ceil(bits / 8)."""
     return (check_length(bits) + 7) // 8
 
 
 def check_length(bits: int) -> int:
-    """Return the length of a code as an int.
-
-    Raises:
-        CodesError: `bits` is not an integer from 1 to 1,024.
-    """
+    """Return the length of a code as an int; a CodesError if it is not 1 to 1,024."""
     if isinstance(bits, bool) or not isinstance(bits, (int, np.integer)):
         raise CodesError(f"bits must be an integer from 1 to {MAX_BITS}, got {bits!r}")
     if not 1 <= bits <= MAX_BITS:
@@ -114,63 +106,39 @@ def check_packed(packed: ArrayLike, bits: int, name: str = "packed codes") -> Pa
 
 
 def bits_from_signs(signs: ArrayLike) -> Bits:
-    """Convert {-1, +1} (n, bits) to uint8 {0, 1} (n, bits), +1 becoming 1.
-
-    Raises:
-        CodesError: Another value or shape.
-    """
+    """Convert {-1, +1} (n, bits) to uint8 {0, 1} (n, bits), +1 becoming 1."""
     array = _matrix(signs, "signs")
     _allow_only(array, (-1, 1), "signs")
     return (array > 0).astype(np.uint8)
 
 
 def signs_from_bits(bit_matrix: ArrayLike) -> Signs:
-    """Convert {0, 1} (n, bits) to int8 {-1, +1} (n, bits), 0 becoming -1.
-
-    Raises:
-        CodesError: Another value or shape.
-    """
+    """Convert {0, 1} (n, bits) to int8 {-1, +1} (n, bits), 0 becoming -1."""
     array = _matrix(bit_matrix, "bits")
     _allow_only(array, (0, 1), "bits")
     return np.where(array > 0, np.int8(1), np.int8(-1))
 
 
 def packed_from_bits(bit_matrix: ArrayLike) -> Packed:
-    """Convert {0, 1} (n, bits) to packed uint8 (n, ceil(bits / 8)).
-
-    Raises:
-        CodesError: Another value or shape.
-    """
+    """Convert {0, 1} (n, bits) to packed uint8 (n, ceil(bits / 8))."""
     array = _matrix(bit_matrix, "bits")
     _allow_only(array, (0, 1), "bits")
     return np.packbits(array.astype(np.uint8), axis=1, bitorder="little")
 
 
 def packed_from_signs(signs: ArrayLike) -> Packed:
-    """Convert {-1, +1} (n, bits) to packed uint8 (n, ceil(bits / 8)).
-
-    Raises:
-        CodesError: Another value or shape.
-    """
+    """Convert {-1, +1} (n, bits) to packed uint8 (n, ceil(bits / 8))."""
     return np.packbits(bits_from_signs(signs), axis=1, bitorder="little")
 
 
 def bits_from_packed(packed: ArrayLike, bits: int) -> Bits:
-    """Convert packed uint8 (n, ceil(bits / 8)) to uint8 {0, 1} (n, bits).
-
-    Raises:
-        CodesError: As `check_packed`.
-    """
+    """Convert packed uint8 (n, ceil(bits / 8)) to uint8 {0, 1} (n, bits)."""
     array = check_packed(packed, bits)
     return np.unpackbits(array, axis=1, count=int(bits), bitorder="little")
 
 
 def signs_from_packed(packed: ArrayLike, bits: int) -> Signs:
-    """Convert packed uint8 (n, ceil(bits / 8)) to int8 {-1, +1} (n, bits).
-
-    Raises:
-        CodesError: As `check_packed`.
-    """
+    """Convert packed uint8 (n, ceil(bits / 8)) to int8 {-1, +1} (n, bits)."""
     return signs_from_bits(bits_from_packed(packed, bits))
 
 

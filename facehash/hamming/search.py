@@ -31,27 +31,17 @@ _logger = logging.getLogger(__name__)
 
 
 class Histograms(NamedTuple):
-    """Number of gallery items at each distance from each query.
+    """Number of gallery items at each distance 0..bits from each query."""
 
-    Attributes:
-        all_counts: int64 (q, bits + 1), gallery items at distance 0..bits.
-        relevant: int64 (q, bits + 1), those with the query's identity.
-    """
-
-    all_counts: Counts
-    relevant: Counts
+    all_counts: Counts  # int64 (q, bits + 1)
+    relevant: Counts  # int64 (q, bits + 1), only items with the query's identity
 
 
 class Nearest(NamedTuple):
-    """The nearest gallery items of each query, nearest first.
+    """The nearest gallery items of each query, nearest first, ties by index."""
 
-    Attributes:
-        indices: int64 (q, k), gallery indices; ties in increasing order.
-        distances: int64 (q, k), their Hamming distances.
-    """
-
-    indices: NDArray[np.int64]
-    distances: NDArray[np.int64]
+    indices: NDArray[np.int64]  # (q, k), gallery indices
+    distances: NDArray[np.int64]  # (q, k), Hamming distances
 
 
 def distance_histograms(

@@ -29,31 +29,21 @@ class CodeStatistics:
 
 
 def code_statistics(packed: Packed, bits: int) -> CodeStatistics:
-    """Return the bit statistics of packed codes uint8 (n, ceil(bits / 8)), n at least 1.
-
-    Raises:
-        CodesError: Codes that do not fit `bits`.
-    """
+    """Return the bit statistics of packed codes uint8 (n, ceil(bits / 8)), n at least 1."""
     total = np.zeros(bits, np.int64)
     together = np.zeros((bits, bits), np.float64)  # number of codes with both bits 1
     for start in range(0, len(packed), _ROWS):
-        block = bits_from_packed(packed[start : start + _ROWS], bits)
+        block = bits_from_packed(packed[start : start + _ROWS], bits)  # (rows, bits)
         total += block.sum(axis=0, dtype=np.int64)
         as_float = block.astype(np.float32)  # exact: counts up to 8,192
         together += as_float.T @ as_float
     ones = total / len(packed)
     alive = np.flatnonzero((total > 0) & (total < len(packed)))
-    return CodeStatistics(ones, bits - len(alive), _correlation(together, ones, alive, len(packed)))
-
-
-def _correlation(
-    together: NDArray[np.float64], ones: NDArray[np.float64], alive: NDArray[np.intp], count: int
-) -> float | None:
-    if len(alive) < 2:
-        return None
-    shares = ones[alive]
-    deviations = np.sqrt(shares * (1 - shares))
-    covariance = together[np.ix_(alive, alive)] / count - np.outer(shares, shares)
-    correlations = np.abs(covariance / np.outer(deviations, deviations))
-    pairs = np.triu_indices(len(alive), k=1)
-    return float(correlations[pairs].mean())
+    correlation = None
+    if len(alive) >= 2:
+        shares = ones[alive]
+        deviations = np.sqrt(shares * (1 - shares))
+        covariance = together[np.ix_(alive, alive)] / len(packed) - np.outer(shares, shares)
+        correlations = np.abs(covariance / np.outer(deviations, deviations))
+        correlation = float(correlations[np.triu_indices(len(alive), k=1)].mean())
+    return CodeStatistics(ones, bits - len(alive), correlation)

@@ -14,24 +14,10 @@ MAX_POINTS = 1000
 
 
 class PrecisionRecall(NamedTuple):
-    """Mean precision and recall, one point per Hamming radius.
+    """Means over queries, one point per Hamming radius 0..bits."""
 
-    Attributes:
-        radius: int64 (bits + 1,), 0..bits.
-        recall: float64 (bits + 1,), increasing to 1.
-        precision: float64 (bits + 1,), in [0, 1].
-    """
-
-    radius: NDArray[np.int64]
-    recall: NDArray[np.float64]
-    precision: NDArray[np.float64]
-
-
-class PrecisionAt(NamedTuple):
-    """Mean expected precision of the first n items, float64 (points,), for n = 1..points."""
-
-    n: NDArray[np.int64]
-    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]  # (bits + 1,), increasing to 1
+    precision: NDArray[np.float64]  # (bits + 1,), in [0, 1]
 
 
 def precision_recall(all_counts: Counts, relevant: Counts) -> PrecisionRecall:
@@ -48,16 +34,14 @@ def precision_recall(all_counts: Counts, relevant: Counts) -> PrecisionRecall:
         >>> curve.recall, curve.precision.round(4)
         (array([0. , 0.5, 1. ]), array([0.    , 0.5   , 0.6667]))
     """
-    balls = np.cumsum(all_counts, axis=1)
+    balls = np.cumsum(all_counts, axis=1)  # (q, bits + 1)
     hits = np.cumsum(relevant, axis=1)
     return PrecisionRecall(
-        np.arange(all_counts.shape[1]),
-        (hits / hits[:, -1:]).mean(axis=0),
-        (hits / np.maximum(balls, 1)).mean(axis=0),
+        (hits / hits[:, -1:]).mean(axis=0), (hits / np.maximum(balls, 1)).mean(axis=0)
     )
 
 
-def precision_at_each(all_counts: Counts, relevant: Counts) -> PrecisionAt:
+def precision_at_each(all_counts: Counts, relevant: Counts) -> NDArray[np.float64]:
     """Mean expected precision of the first N items, for N = 1..min(1000, gallery).
 
     Each rank within a group of n ties, r of them relevant, is relevant with probability r / n. This
@@ -67,29 +51,32 @@ def precision_at_each(all_counts: Counts, relevant: Counts) -> PrecisionAt:
         all_counts: int64 (q, bits + 1), gallery items at each distance, with equal sums.
         relevant: int64 (q, bits + 1), relevant items at each distance.
 
+    Returns:
+        float64 (points,) in [0, 1]; element N - 1 is the precision of the first N.
+
     Raises:
         CodesError: The queries have galleries of different size.
 
     Example:
-        >>> precision_at_each(np.array([[0, 2, 1]]), np.array([[0, 1, 1]])).precision.round(4)
+        >>> precision_at_each(np.array([[0, 2, 1]]), np.array([[0, 1, 1]])).round(4)
         array([0.5   , 0.5   , 0.6667])
     """
     sizes = all_counts.sum(axis=1)
     if (sizes != sizes[0]).any():
         raise CodesError("precision at N needs the same gallery for every query")
     points = min(MAX_POINTS, int(sizes[0]))
-    last = np.cumsum(all_counts, axis=1)
+    last = np.cumsum(all_counts, axis=1)  # (q, bits + 1), one past the last rank of each group
     first = last - all_counts
     probability = relevant / np.maximum(all_counts, 1)
     steps = _sum_at(first, probability, points) - _sum_at(last, probability, points)
     n = np.arange(1, points + 1)
     precision = np.cumsum(np.cumsum(steps)) / (n * len(all_counts))
     # The sums of steps have rounding errors, which must not leave the range.
-    return PrecisionAt(n, np.clip(precision, 0.0, 1.0))
+    return np.clip(precision, 0.0, 1.0)
 
 
 def _sum_at(rank: Counts, values: NDArray[np.float64], points: int) -> NDArray[np.float64]:
-    """Sum the values at each rank, float64 (points,); ranks beyond the curve are dropped."""
+    """Return the sum of the values at each rank, (points,); later ranks are dropped."""
     inside = (rank < points) & (values > 0)
     sums = np.bincount(rank[inside], weights=values[inside], minlength=points)
     return sums.astype(np.float64)

@@ -104,20 +104,14 @@ def evaluate(
     recall, precision, precision_at = (
         (shares @ np.array([block[part] for block in blocks])).tolist() for part in (1, 2, 3)
     )
+    radius, n = list(range(bits + 1)), list(range(1, len(precision_at) + 1))
     same = np.sum([block.relevant for block in blocks], axis=0)
     return Evaluation(
         bits=int(bits),
         metrics={name: float(values.mean()) for name, values in per_query.items()},
         curves={
-            "precision_recall": {
-                "radius": list(range(bits + 1)),
-                "recall": recall,
-                "precision": precision,
-            },
-            "precision_at": {
-                "n": list(range(1, len(precision_at) + 1)),
-                "precision": precision_at,
-            },
+            "precision_recall": {"radius": radius, "recall": recall, "precision": precision},
+            "precision_at": {"n": n, "precision": precision_at},
         },
         per_query=per_query,
         same_distances=same,
@@ -138,8 +132,8 @@ def _score(histograms: Histograms) -> _Block:
         f"P@{FIRST}": metrics.precision_at(all_counts, relevant, FIRST),
         "R-precision": metrics.r_precision(all_counts, relevant),
     }
-    _, recall, precision = curves.precision_recall(all_counts, relevant)
-    precision_at = curves.precision_at_each(all_counts, relevant).precision
+    recall, precision = curves.precision_recall(all_counts, relevant)
+    precision_at = curves.precision_at_each(all_counts, relevant)
     sums = relevant.sum(axis=0), all_counts.sum(axis=0)
     return _Block(per_query, recall, precision, precision_at, *sums)
 

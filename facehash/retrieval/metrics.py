@@ -42,16 +42,11 @@ class AveragePrecision(NamedTuple):
     """Average precision of each query over the full ranking, float64 (q,).
 
     For every query 0 < lower <= expected <= upper <= 1.
-
-    Attributes:
-        lower: All ties in the worst order, relevant items last.
-        expected: The mean over all orders of the ties.
-        upper: All ties in the best order, relevant items first.
     """
 
-    lower: Values
-    expected: Values
-    upper: Values
+    lower: Values  # all ties in the worst order, relevant items last
+    expected: Values  # mean over all orders of the ties
+    upper: Values  # all ties in the best order, relevant items first
 
 
 def average_precision(all_counts: Counts, relevant: Counts) -> AveragePrecision:

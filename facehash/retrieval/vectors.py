@@ -91,7 +91,7 @@ def evaluate_vectors(
             ("R-precision", metrics.r_precision(*histograms)),
         ):
             values.setdefault(name, []).append(found)
-        precision += curves.precision_at_each(*histograms).precision * len(ap.expected)
+        precision += curves.precision_at_each(*histograms) * len(ap.expected)
     points = np.arange(1, len(precision) + 1).tolist()
     return (
         {name: float(np.concatenate(parts).mean()) for name, parts in values.items()},

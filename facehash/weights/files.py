@@ -40,25 +40,14 @@ class VerifiedFile:
 
 
 def entry(name: str) -> Weights:
-    """Look weights up in the table.
-
-    Raises:
-        WeightsError: The name is unknown.
-    """
+    """Return the entry of the table with this name; WeightsError if it is unknown."""
     if name not in WEIGHTS:
         raise WeightsError(f"weights {name!r} are unknown{did_you_mean(name, WEIGHTS)}")
     return WEIGHTS[name]
 
 
 def folders(folder: Path | None = None) -> list[Path]:
-    """List the folders that are searched for weights; new files go to the first.
-
-    Args:
-        folder: The folder named by the user, for example with ``--weights-dir``.
-
-    Raises:
-        WeightsError: `folder` or FACEHASH_WEIGHTS names a file.
-    """
+    """List the folders that are searched for weights, `folder` first; new files go to the first."""
     named = [folder] if folder is not None else []
     if os.environ.get("FACEHASH_WEIGHTS"):
         named.append(Path(os.environ["FACEHASH_WEIGHTS"]))
@@ -96,18 +85,10 @@ def find_weights(name: str, folder: Path | None = None) -> VerifiedFile:
 
 
 def verify(weights: Weights, path: Path, shown: str | None = None) -> str:
-    """Check size and digest of a file against the table.
-
-    Args:
-        weights: The entry of the table.
-        path: The file.
-        shown: What errors call the file; default: its path.
-
-    Returns:
-        The SHA-256 of the file.
+    """Check size and digest of a file against the table, and return its SHA-256.
 
     Raises:
-        WeightsError: Another size or digest.
+        WeightsError: Another size or digest; the message calls the file `shown` (default: `path`).
     """
     wrong = f"{shown or path}: not the weights {weights.name!r}:"
     size = path.stat().st_size
@@ -128,11 +109,7 @@ def verify(weights: Weights, path: Path, shown: str | None = None) -> str:
 
 
 def recognize(path: Path) -> Weights:
-    """Return which entry of the table a file is, by size and digest; its name does not matter.
-
-    Raises:
-        WeightsError: The file is missing or not in the table.
-    """
+    """Return the entry of the table that matches a file by size and digest, else WeightsError."""
     if not path.is_file():
         raise WeightsError(f"{path}: no such file")
     size = path.stat().st_size
@@ -170,14 +147,10 @@ def fetch(name: str, folder: Path | None = None) -> VerifiedFile:
 
 
 def add(path: Path, folder: Path | None = None) -> VerifiedFile:
-    """Copy a file of known weights to the first folder that is searched.
-
-    Args:
-        path: The file, under any name.
-        folder: Target folder; default: FACEHASH_WEIGHTS or the user's cache.
+    """Copy a file of known weights, under any name, to the first folder that is searched.
 
     Raises:
-        WeightsError: As `recognize`.
+        WeightsError: The file is missing or not in the table.
     """
     weights = recognize(path)
     target = folders(folder)[0] / weights.file
@@ -214,17 +187,13 @@ def _pin(weights: Weights, path: Path) -> VerifiedFile:
     sha256 = verify(weights, path)
     if weights.sha256 is None:
         # In the format of sha256sum, so that others can check it too.
-        write_text(_pin_file(path), f"{sha256}  {path.name}\n")
+        write_text(Path(f"{path}.sha256"), f"{sha256}  {path.name}\n")
     return VerifiedFile(path, sha256)
-
-
-def _pin_file(path: Path) -> Path:
-    return path.with_name(f"{path.name}.sha256")
 
 
 def _pinned(path: Path) -> str | None:
     try:
-        return _pin_file(path).read_text(encoding="utf-8").split()[0]
+        return Path(f"{path}.sha256").read_text(encoding="utf-8").split()[0]
     except (OSError, UnicodeDecodeError, IndexError):
         return None
 

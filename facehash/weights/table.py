@@ -14,30 +14,19 @@ _KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"
 
 @dataclass(frozen=True)
 class Weights:
-    """A file of pretrained weights.
+    """A file of pretrained weights."""
 
-    Attributes:
-        name: The name that commands use.
-        file: File name in a folder of weights.
-        size: Bytes.
-        sha256: SHA-256 of the file; None if nobody has published it.
-        md5: The digest that Keras publishes, if there is no SHA-256. When such a file is added or
-            fetched, its SHA-256 is written beside it and is required from then on.
-        licence: License of the weights.
-        url: Source of `facehash weights fetch`; None if a Python package contains the file.
-        package: Module that contains the file, and the folder inside it.
-        install: Command that installs this package.
-    """
-
-    name: str
-    file: str
-    size: int
+    name: str  # as in commands
+    file: str  # file name in a folder of weights
+    size: int  # bytes
+    # None if nobody has published it; then `md5` is the digest that Keras publishes, and the
+    # SHA-256 is written beside the file when it is added or fetched, and required from then on.
     sha256: str | None
     licence: str
-    url: str | None = None
+    url: str | None = None  # source of `facehash weights fetch`; None if a package has the file
     md5: str | None = None
-    package: tuple[str, str] | None = None
-    install: str = ""
+    package: tuple[str, str] | None = None  # module that contains the file, folder inside it
+    install: str = ""  # command that installs this package
 
     @property
     def remedy(self) -> str:

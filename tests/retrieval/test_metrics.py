@@ -141,7 +141,7 @@ def test_precision_and_recall_in_a_ball_are_those_of_a_loop(gallery, radius):
     curve = curves.precision_recall(all_counts, relevant)
     assert curve.precision[radius] == pytest.approx(precision)
     assert curve.recall[radius] == pytest.approx(recall)
-    assert curve.radius.tolist() == list(range(BITS + 1))
+    assert len(curve.recall) == len(curve.precision) == BITS + 1
 
 
 # -- properties -----------------------------------------------------------------------------------
@@ -161,12 +161,12 @@ def test_bounds_bracket_the_expectation_and_lie_within_0_and_1(counts):
 @settings(deadline=None)
 def test_the_precision_curve_is_precision_at_each_n(counts):
     curve = curves.precision_at_each(*counts)
-    assert curve.n.tolist() == list(range(1, counts[0][0].sum() + 1))
-    for n in {1, len(curve.n) // 3 + 1, len(curve.n) // 2 + 1, len(curve.n)}:
+    assert len(curve) == counts[0][0].sum()
+    for n in {1, len(curve) // 3 + 1, len(curve) // 2 + 1, len(curve)}:
         expected = metrics.precision_at(*counts, n).mean()
-        assert curve.precision[n - 1] == pytest.approx(expected, abs=1e-12)
-    assert curve.precision.min() >= 0
-    assert curve.precision.max() <= 1
+        assert curve[n - 1] == pytest.approx(expected, abs=1e-12)
+    assert curve.min() >= 0
+    assert curve.max() <= 1
 
 
 @given(histograms_of_queries(), st.integers(1, 400))
@@ -216,9 +216,9 @@ def test_empty_distances_between_and_beyond_change_nothing(counts, gap):
 def test_the_curve_ends_at_1000_in_a_larger_gallery():
     all_counts = np.array([[0, 600, 900]])
     curve = curves.precision_at_each(all_counts, np.array([[0, 300, 90]]))
-    assert len(curve.n) == 1000
-    assert curve.precision[599] == pytest.approx(0.5)
-    assert curve.precision[-1] == pytest.approx((300 + 40) / 1000)
+    assert len(curve) == 1000
+    assert curve[599] == pytest.approx(0.5)
+    assert curve[-1] == pytest.approx((300 + 40) / 1000)
 
 
 def test_large_ties_lose_no_precision():
