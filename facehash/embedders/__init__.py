@@ -1,1 +1,1 @@
-"""Embedders by name, and those that need Keras."""
+"""Embedders: networks that turn cropped faces into vectors or codes."""

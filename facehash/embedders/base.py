@@ -1,4 +1,4 @@
-"""From aligned faces to vectors or codes: what an embedder offers."""
+"""The interface of an embedder."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from facehash.vectors import Metric
 
 
 class Embedder(Protocol):
-    """Turns faces into rows that can be compared."""
+    """Turns cropped faces into rows that can be compared."""
 
     @property
     def identity(self) -> str:
-        """Name, settings that change the rows, and the SHA-256 of the weights."""
+        """Name, every setting that changes the rows, and the SHA-256 of the weights."""
 
     @property
     def metric(self) -> Metric:
-        """How rows are compared; ``"hamming"`` means that they are packed codes."""
+        """The distance between rows; ``"hamming"`` if they are packed codes."""
 
     @property
     def dimension(self) -> int:
-        """Length of a vector; of a code its bits."""
+        """Length of a vector, or number of bits of a code."""
 
     @property
     def side(self) -> int:
@@ -31,11 +31,11 @@ class Embedder(Protocol):
 
     @property
     def crop(self) -> str:
-        """How faces are to be cropped, a `Crop`."""
+        """How faces must be cropped, a `facehash.images.alignment.Crop`."""
 
     @property
     def light(self) -> bool:
-        """Whether every process that reads photos may have one of its own, on one core."""
+        """Whether each process that reads photos can run its own copy on one core."""
 
     def embed(self, faces: NDArray[np.uint8]) -> NDArray[Any]:
         """Embed uint8 (n, side, side, 3) RGB faces.
@@ -46,10 +46,8 @@ class Embedder(Protocol):
 
 
 def check_faces(faces: NDArray[Any], side: int) -> None:
-    """Refuse anything but uint8 (n, side, side, 3).
-
-    Raises:
-        ValueError: Another shape or dtype.
-    """
+    """Raise a ValueError unless the faces are uint8 (n, side, side, 3)."""
     if faces.dtype != np.uint8 or faces.shape[1:] != (side, side, 3):
-        raise ValueError(f"faces are uint8 (n, {side}, {side}, 3), got {faces.dtype} {faces.shape}")
+        raise ValueError(
+            f"faces must be uint8 (n, {side}, {side}, 3), got {faces.dtype} {faces.shape}"
+        )

@@ -1,4 +1,4 @@
-"""The embedder of dlib and of the face_recognition package; an extra."""
+"""The embedder of dlib and of the face_recognition package. Needs the extra ``dlib``."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from facehash.weights.files import find_weights
 
 
 class DlibResNet:
-    """Embeds faces as 128 numbers by dlib's ResNet; two faces nearer than 0.6 are usually one's.
+    """Embeds faces as 128-dimensional vectors with dlib's ResNet.
 
-    An object may be pickled; the network is loaded at the first face. Faces are aligned by our
-    landmarks, not by dlib's, whose alignment they imitate.
+    Two faces of one person are usually nearer than 0.6. Faces are aligned by YuNet's landmarks,
+    with a template that imitates dlib's alignment. Objects can be pickled; the network is loaded
+    with the first face.
 
     Args:
-        weights_dir: Where the weights are looked for before the package that brings them.
+        weights_dir: Folder searched for the weights before the package that ships them.
 
     Raises:
         InputError: dlib or the weights are missing, or the weights are damaged.
@@ -47,16 +48,11 @@ class DlibResNet:
         return f"dlib:sha256={self._weights.sha256}"
 
     def embed(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Embed uint8 (n, 150, 150, 3) RGB faces as float32 (n, 128).
-
-        Raises:
-            ValueError: Another shape or dtype.
-            InputError: The network returned NaN.
-        """
+        """Embed uint8 (n, 150, 150, 3) RGB faces as float32 (n, 128)."""
         check_faces(faces, self.side)
         if self._network is None:
             self._network = _dlib().face_recognition_model_v1(str(self._weights.path))
-        # One after another, and copied: dlib takes only arrays that it could write to.
+        # Copied one by one: dlib accepts writable arrays only.
         rows = [self._network.compute_face_descriptor(np.array(face)) for face in faces]
         vectors = np.array(rows, np.float32).reshape(len(faces), self.dimension)
         check_finite(vectors, "dlib")
@@ -71,6 +67,6 @@ def _dlib() -> Any:
         import dlib
     except ImportError as error:
         raise InputError(
-            "the embedder 'dlib' needs another package: pip install 'facehash[dlib]'"
+            "the embedder 'dlib' needs an optional package: pip install 'facehash[dlib]'"
         ) from error
     return dlib

@@ -1,4 +1,4 @@
-"""The embedder that a training run of this project is: its network's packed codes."""
+"""A training run of this project as an embedder of packed codes."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ log = logging.getLogger(__name__)
 
 
 class HashRun:
-    """Encodes faces by a DDH or DCBH model.
+    """Encodes faces with a trained model, for example DDH or DCBH.
 
-    Side and crop are those that the model was trained with; a crop that is none of
+    Faces have the side and crop that the model was trained with. A crop that is not in
     `facehash.images.alignment.CROPS` is replaced by ``box``, with a warning.
 
     Args:
         model: A `facehash.learning.hash_model.HashModel`.
         sha256: Digest of its file.
-        name: What warnings call it.
+        name: Name of the model in warnings.
     """
 
     metric: Metric = "hamming"
@@ -45,9 +45,10 @@ class HashRun:
             self.crop = cast(Crop, model.crop)
         else:
             log.warning(
-                "%s was trained on faces cropped as %r, which cannot be repeated here: boxes are "
-                "cropped instead, expect worse codes",
-                *(name, model.crop),
+                "%s was trained on faces cropped as %r, which facehash does not support: faces are "
+                "cropped by their boxes, expect worse codes",
+                name,
+                model.crop,
             )
 
     @property
@@ -59,12 +60,7 @@ class HashRun:
         )
 
     def embed(self, faces: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Encode uint8 (n, side, side, 3) RGB faces as packed codes, uint8 (n, ceil(bits / 8)).
-
-        Raises:
-            ValueError: Another shape or dtype.
-            CodesError: The model returned NaN.
-        """
+        """Encode uint8 (n, side, side, 3) RGB faces as packed codes, uint8 (n, ceil(bits / 8))."""
         from facehash.learning.encoding import encode
 
         check_faces(faces, self.side)
@@ -72,13 +68,13 @@ class HashRun:
 
 
 def load_run(path: Path) -> HashRun:
-    """Make an embedder of a finished run, or of a model file of this project alone.
+    """Make an embedder from a finished run, or from a model file of this project.
 
     Args:
-        path: A run directory or a ``.keras`` file; any Keras backend serves.
+        path: A run directory or a ``.keras`` file, trained on any Keras backend.
 
     Raises:
-        InputError: No such run, not finished, or its model cannot be loaded.
+        InputError: The run does not exist or is not finished, or its model cannot be loaded.
     """
     backend, method, file = None, None, path
     if path.is_dir():
@@ -86,7 +82,7 @@ def load_run(path: Path) -> HashRun:
         config, file = run.read_config(), run.model
         backend, method = config.get("backend"), config["method"]
         if not run.finished:
-            raise RunError(f"{path}: not finished; the train.py command that began it goes on")
+            raise RunError(f"{path}: not finished; the same train.py command resumes it")
     elif not path.exists():
         raise RunError(f"{path}: no such run")
     start_any_backend(backend)

@@ -16,12 +16,12 @@ from facehash.weights.files import find_weights
 
 
 class SFace:
-    """Embeds faces as 128 numbers of length 1, as OpenCV's FaceRecognizerSF does.
+    """Embeds faces as 128-dimensional unit vectors, like OpenCV's FaceRecognizerSF.
 
-    An object may be pickled; the network is loaded at the first face.
+    Objects can be pickled; the network is loaded with the first face.
 
     Args:
-        weights_dir: Where the weights are looked for first.
+        weights_dir: Folder searched first for the weights.
 
     Raises:
         InputError: The weights are missing or damaged.
@@ -46,12 +46,7 @@ class SFace:
         return f"sface:sha256={self._weights.sha256}"
 
     def embed(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Embed uint8 (n, 112, 112, 3) RGB faces as float32 (n, 128) of length 1.
-
-        Raises:
-            ValueError: Another shape or dtype.
-            InputError: The network returned NaN.
-        """
+        """Embed uint8 (n, 112, 112, 3) RGB faces as float32 (n, 128) of length 1."""
         check_faces(faces, self.side)
         vectors = np.empty((len(faces), self.dimension), np.float32)
         for row, face in zip(vectors, faces, strict=True):

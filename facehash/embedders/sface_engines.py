@@ -1,8 +1,8 @@
-"""What computes SFace: OpenVINO where the extra ``fast`` is installed, else OpenCV.
+"""Inference engines for SFace: OpenVINO if the extra ``fast`` is installed, otherwise OpenCV.
 
-Both take the same file of weights and give the same vectors but for rounding; OpenVINO takes less
-than half the time on one core. ``FACEHASH_ENGINE=opencv`` or ``=openvino`` in the environment
-insists on one of them.
+Both use the same weights and return the same vectors up to rounding. On one core OpenVINO takes
+less than half the time. The environment variable ``FACEHASH_ENGINE`` (``opencv`` or ``openvino``)
+selects one of them.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ def load_feature(weights: NDArray[np.uint8]) -> Feature:
     """Load the network.
 
     Args:
-        weights: Bytes of the ONNX file.
+        weights: Content of the ONNX file.
 
     Returns:
-        What computes the vector of one face, on as many threads as OpenCV is set to.
+        A function that computes the vector of one face, with as many threads as OpenCV is set to.
 
     Raises:
-        InputError: ``FACEHASH_ENGINE`` names another engine, or one that is not installed.
+        InputError: ``FACEHASH_ENGINE`` names an unknown engine, or one that is not installed.
     """
-    openvino = _openvino()
-    return _by_opencv(weights) if openvino is None else _by_openvino(weights, openvino)
+    openvino = _import_openvino()
+    return _load_opencv(weights) if openvino is None else _load_openvino(weights, openvino)
 
 
-def _by_opencv(weights: NDArray[np.uint8]) -> Feature:
+def _load_opencv(weights: NDArray[np.uint8]) -> Feature:
     network = cv2.FaceRecognizerSF.create("onnx", weights, np.empty(0, np.uint8))
 
     def feature(face: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -48,13 +48,13 @@ def _by_opencv(weights: NDArray[np.uint8]) -> Feature:
     return feature
 
 
-def _by_openvino(weights: NDArray[np.uint8], openvino: Any) -> Feature:
+def _load_openvino(weights: NDArray[np.uint8], openvino: Any) -> Feature:
     core = openvino.Core()
     options = {
         "INFERENCE_NUM_THREADS": max(1, cv2.getNumThreads()),
-        # Where the processor has it, the default is bfloat16.
+        # The default is bfloat16 on processors that support it.
         "INFERENCE_PRECISION_HINT": "f32",
-        # Each process would bind its thread to a core, and all of them to the same.
+        # Otherwise every process pins its thread, and all of them to the same core.
         "ENABLE_CPU_PINNING": False,
     }
     model = core.compile_model(core.read_model(weights.tobytes()), "CPU", options)
@@ -67,15 +67,15 @@ def _by_openvino(weights: NDArray[np.uint8], openvino: Any) -> Feature:
     return feature
 
 
-def _openvino() -> Any:
-    """Import OpenVINO without the package that would tell its makers; None where it is missing."""
+def _import_openvino() -> Any:
+    """Import OpenVINO without its telemetry; return None if it is not installed."""
     chosen = os.environ.get("FACEHASH_ENGINE", "")
     if chosen not in ("", "opencv", "openvino"):
-        raise InputError(f"FACEHASH_ENGINE={chosen}: opencv or openvino, or leave it unset")
+        raise InputError(f"FACEHASH_ENGINE={chosen}: must be opencv, openvino or unset")
     if chosen == "opencv":
         return None
     if "openvino" not in sys.modules:
-        # None in the table of modules makes an import fail, and OpenVINO then does without.
+        # A module that is None cannot be imported, and OpenVINO then works without it.
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
         return importlib.import_module("openvino")

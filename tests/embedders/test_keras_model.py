@@ -33,7 +33,7 @@ def faces(rng):
     return rng.integers(0, 256, (40, 16, 16, 3), np.uint8)
 
 
-def test_a_file_embeds_as_the_model_that_was_saved(file, faces):
+def test_a_file_embeds_like_the_saved_model(file, faces):
     embedder = make_embedder(f"keras:{file},metric=euclidean")
     expected = tiny_model().predict(faces.astype(np.float32), verbose=0)
     rows = embedder.embed(faces)
@@ -42,20 +42,17 @@ def test_a_file_embeds_as_the_model_that_was_saved(file, faces):
     assert embedder.metric == "euclidean" and embedder.crop == "box"
 
 
-def test_for_the_cosine_rows_have_length_one(file, faces):
-    rows = make_embedder(f"keras:{file}").embed(faces)
-    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, rtol=1e-5)
-
-
 def test_a_face_gets_the_same_row_alone_and_among_others(file, faces):
     embedder = make_embedder(f"keras:{file},normalization=per_image")
     np.testing.assert_allclose(
         embedder.embed(faces)[33], embedder.embed(faces[33:34])[0], atol=1e-5
     )
     assert embedder.embed(faces[:0]).shape == (0, 5)
+    # The metric is cosine.
+    np.testing.assert_allclose(np.linalg.norm(embedder.embed(faces), axis=1), 1, rtol=1e-5)
 
 
-def test_the_identity_changes_with_whatever_changes_the_rows(file):
+def test_the_identity_contains_every_setting_that_changes_the_rows(file):
     identities = {
         make_embedder(f"keras:{file}{options}").identity
         for options in ("", ",normalization=unit", ",metric=euclidean", ",crop=arcface112")
@@ -66,7 +63,7 @@ def test_the_identity_changes_with_whatever_changes_the_rows(file):
     assert not any(str(file.parent) in identity for identity in identities)
 
 
-def test_each_normalization_is_what_it_says():
+def test_each_normalization_equals_its_definition():
     pixels = np.zeros((1, 1, 2, 3), np.float32)
     pixels[0, 0, 1] = [255, 102, 51]
     results = {name: normalize(pixels) for name, normalize in NORMALIZATIONS.items()}
@@ -79,9 +76,7 @@ def test_each_normalization_is_what_it_says():
     assert second["per_image"] == pytest.approx((np.array([255, 102, 51]) - 68) / 8381**0.5)
     assert second["caffe"] == pytest.approx([51 - 103.939, 102 - 116.779, 255 - 123.68])
     assert second["torch"] == pytest.approx([0.515 / 0.229, -0.056 / 0.224, -0.206 / 0.225])
-
-
-def test_an_even_picture_is_not_blown_up():
+    # A uniform picture is not divided by 0.
     assert (NORMALIZATIONS["per_image"](np.full((1, 4, 4, 3), 9, np.float32)) == 0).all()
 
 
@@ -104,28 +99,35 @@ def saved(path, *layers, shape=(16, 16, 3)):
     return f"keras:{path}"
 
 
-def test_models_that_embed_no_faces_are_refused(tmp_path, file, make_model):
+def test_models_that_are_no_embedders_are_refused(tmp_path, file, make_model):
     path = tmp_path / "model.keras"
     pool = keras.layers.GlobalAveragePooling2D()
     assert "takes pictures of 16 x 16 pixels, not size=20" in refusal(f"keras:{file},size=20")
-    assert "say at which" in refusal(saved(path, pool, shape=(None, None, 3)))
+    assert "add one, for example size=160" in refusal(saved(path, pool, shape=(None, None, 3)))
     assert "an embedder takes square RGB" in refusal(saved(path, pool, shape=(16, 16, 1)))
     flat = keras.layers.Flatten()
     assert "an embedder takes square RGB" in refusal(saved(path, flat, shape=(16, 20, 3)))
     conv = keras.layers.Conv2D(4, 3)
     assert "returns (1, 14, 14, 4), an embedder returns one vector" in refusal(saved(path, conv))
+    two = [keras.Input((16, 16, 3)), keras.Input((16, 16, 3))]
+    pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Add()(two))
+    keras.Model(two, pooled).save(path)
+    assert "an embedder takes square RGB" in refusal(f"keras:{path}")
     make_model().save(path)
-    assert f"name it as run:{path}" in refusal(f"keras:{path}")
+    assert f"use run:{path}" in refusal(f"keras:{path}")
 
 
-def test_a_model_of_any_size_is_used_at_the_size_asked(tmp_path, faces):
-    pool = keras.layers.GlobalAveragePooling2D()
-    specification = saved(tmp_path / "model.keras", pool, shape=(None, None, 3))
-    embedder = make_embedder(f"{specification},size=16,metric=euclidean")
+@pytest.mark.parametrize("model", ["any size", "lists"])
+def test_models_of_any_input_size_and_with_lists_are_used(tmp_path, faces, model):
+    picture = keras.Input((None, None, 3) if model == "any size" else (16, 16, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(picture)
+    inputs, outputs = (picture, pooled) if model == "any size" else ([picture], [pooled])
+    keras.Model(inputs, outputs).save(tmp_path / "model.keras")
+    embedder = make_embedder(f"keras:{tmp_path / 'model.keras'},size=16,metric=euclidean")
     np.testing.assert_allclose(embedder.embed(faces), faces.mean(axis=(1, 2)), rtol=1e-4)
 
 
-def test_files_that_are_no_models_are_refused(tmp_path, file):
+def test_files_that_are_not_models_are_refused(tmp_path, file):
     assert "no such model file" in refusal(f"keras:{tmp_path / 'gone.keras'}")
     file.with_suffix(".h5").write_bytes(file.read_bytes())
     assert "not a whole .keras file" in refusal(f"keras:{file.with_suffix('.h5')}")
@@ -134,7 +136,7 @@ def test_files_that_are_no_models_are_refused(tmp_path, file):
     assert "cannot be loaded as a Keras model" in refusal(f"keras:{tmp_path / 'odd.keras'}")
 
 
-def test_a_model_file_that_carries_code_is_not_run(tmp_path):
+def test_code_in_a_model_file_is_not_run(tmp_path):
     ran = tmp_path / "ran"
     layer = keras.layers.Lambda(lambda x, place=str(ran): open(place, "w").close() or x)
     model = keras.Sequential([keras.Input((8, 8, 3)), layer, keras.layers.Flatten()])
@@ -144,21 +146,6 @@ def test_a_model_file_that_carries_code_is_not_run(tmp_path):
     assert not ran.exists()
 
 
-def test_a_model_with_its_input_and_output_in_lists_is_used(tmp_path, faces):
-    picture = keras.Input((16, 16, 3))
-    pooled = keras.layers.GlobalAveragePooling2D()(picture)
-    keras.Model([picture], [pooled]).save(tmp_path / "lists.keras")
-    embedder = make_embedder(f"keras:{tmp_path / 'lists.keras'},metric=euclidean")
-    np.testing.assert_allclose(embedder.embed(faces), faces.mean(axis=(1, 2)), rtol=1e-4)
-
-
-def test_a_model_of_two_pictures_is_refused(tmp_path):
-    two = [keras.Input((16, 16, 3)), keras.Input((16, 16, 3))]
-    pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Add()(two))
-    keras.Model(two, pooled).save(tmp_path / "two.keras")
-    assert "an embedder takes square RGB" in refusal(f"keras:{tmp_path / 'two.keras'}")
-
-
 def test_a_network_that_returns_nan_is_refused(faces):
     model = tiny_model()
     model.layers[-1].bias.assign(np.full(5, np.nan))
@@ -166,8 +153,9 @@ def test_a_network_that_returns_nan_is_refused(faces):
         KerasModel(model, "tiny", "0" * 64).embed(faces)
 
 
+@pytest.mark.full
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX compiles it for half a minute")
-def test_facenet_tells_people_of_lfw_apart():
+def test_facenet_separates_people_of_lfw():
     file = shared_path("weights", "facenet_128.keras")
     facenet = make_embedder(f"keras:{file},size=160,normalization=per_image")
     assert (facenet.dimension, facenet.side, facenet.metric) == (128, 160, "cosine")
@@ -181,7 +169,7 @@ def test_facenet_tells_people_of_lfw_apart():
 
 @pytest.fixture
 def application_weights(tmp_path, monkeypatch):
-    """Random weights in the format and under the name of the published ones of VGG-16."""
+    """Random weights in a file with the format and name of the published weights of VGG-16."""
     import h5py
     from keras.src.legacy.saving import legacy_h5_format
 
@@ -206,7 +194,8 @@ def application_weights(tmp_path, monkeypatch):
     return model, tmp_path, hashlib.sha256(content).hexdigest()
 
 
-def test_vgg16_embeds_by_the_weights_of_the_file(application_weights, rng):
+@pytest.mark.full
+def test_vgg16_uses_the_weights_of_the_file(application_weights, rng):
     model, folder, digest = application_weights
     vgg16 = make_embedder("vgg16,metric=euclidean", folder)
     assert (vgg16.dimension, vgg16.side, vgg16.crop) == (512, 224, "box")

@@ -4,11 +4,9 @@ import sys
 
 import pytest
 
-from facehash.detectors.registry import make_detector
 from facehash.embedders.registry import absolute, make_embedder
 from facehash.embedders.sface import SFace
 from facehash.errors import InputError
-from facehash.pipeline import crop_warning
 from tests.conftest import ROOT
 from tests.helpers.face_data import weights_dir
 
@@ -54,7 +52,7 @@ def test_the_path_of_a_model_or_run_becomes_absolute(tmp_path, monkeypatch):
         assert absolute(name) == expected
 
 
-def test_keras_is_not_imported_for_what_does_without():
+def test_keras_is_imported_only_for_embedders_that_need_it():
     script = (
         "import sys, json; from pathlib import Path\n"
         "from facehash.embedders.registry import make_embedder\n"
@@ -63,31 +61,3 @@ def test_keras_is_not_imported_for_what_does_without():
     command = [sys.executable, "-c", script, str(weights_dir())]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert not {"keras", "tensorflow", "jax", "torch"} & set(json.loads(done.stdout))
-
-
-class Expecting:
-    """An embedder of which only the crop matters."""
-
-    def __init__(self, crop):
-        self.crop = crop
-
-
-@pytest.mark.parametrize(
-    ("crop", "detector", "warned"),
-    [
-        ("none", "whole", False),
-        ("none", "haar", True),
-        ("arcface112", "haar", True),
-        ("dlib150", "haar", True),
-        ("arcface112", "whole", False),
-        ("box", "haar", False),
-    ],
-)
-def test_a_crop_that_the_model_did_not_learn_from_is_warned_of(crop, detector, warned):
-    assert bool(crop_warning(make_detector(detector), Expecting(crop))) == warned
-
-
-def test_yunet_gives_what_aligned_crops_need():
-    yunet = make_detector("yunet", weights_dir())
-    assert crop_warning(yunet, Expecting("arcface112")) is None
-    assert "use --detector whole" in crop_warning(yunet, Expecting("none"))

@@ -1,8 +1,6 @@
 import hashlib
 import json
 import logging
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,6 @@ from facehash.codes import bits_from_packed
 from facehash.embedders.registry import make_embedder
 from facehash.errors import InputError
 from facehash.learning.encoding import encode
-from tests.conftest import ROOT
 from tests.helpers.face_data import weights_dir
 from tests.helpers.facehash_command import facehash
 
@@ -33,7 +30,7 @@ def make_run(tmp_path, make_model):
     return make
 
 
-def test_a_run_gives_the_packed_codes_of_its_model(make_run, faces):
+def test_a_run_produces_the_packed_codes_of_its_model(make_run, faces):
     folder, model = make_run(crop="arcface112")
     run = make_embedder(f"run:{folder}")
     assert (run.metric, run.dimension, run.side, run.crop) == ("hamming", 12, 32, "arcface112")
@@ -43,7 +40,7 @@ def test_a_run_gives_the_packed_codes_of_its_model(make_run, faces):
     assert run.embed(faces.images[:0]).shape == (0, 2)
 
 
-def test_a_directory_or_a_model_file_alone_is_understood(make_run):
+def test_a_directory_or_a_model_file_is_enough(make_run):
     folder, _ = make_run()
     names = (f"run:{folder}", str(folder), f"run:{folder / 'model.keras'}")
     digest = hashlib.sha256((folder / "model.keras").read_bytes()).hexdigest()
@@ -52,37 +49,24 @@ def test_a_directory_or_a_model_file_alone_is_understood(make_run):
         assert run.identity == f"ddh:bits=12,size=32,crop=none,sha256={digest}"
 
 
-def test_a_run_of_a_backend_that_is_not_installed_is_encoded_by_another(make_run, faces):
+def test_a_run_of_a_backend_that_is_not_installed_works_on_another(make_run, faces):
     folder, _ = make_run(CONFIG.replace("tensorflow", "theano"))
     assert make_embedder(f"run:{folder}").embed(faces.images[:2]).shape == (2, 2)
 
 
-def test_a_crop_that_cannot_be_repeated_is_warned_of(make_run, caplog):
+def test_an_unsupported_crop_is_replaced_with_a_warning(make_run, caplog):
     folder, _ = make_run(crop="by hand")
     with caplog.at_level(logging.WARNING, logger="facehash"):
         assert make_embedder(f"run:{folder}").crop == "box"
-    assert "cropped as 'by hand', which cannot be repeated here" in caplog.text
+    assert "cropped as 'by hand', which facehash does not support" in caplog.text
 
 
 def test_faces_of_another_size_are_refused(make_run):
-    with pytest.raises(ValueError, match=r"faces are uint8 \(n, 32, 32, 3\)"):
+    with pytest.raises(ValueError, match=r"faces must be uint8 \(n, 32, 32, 3\)"):
         make_embedder(f"run:{make_run()[0]}").embed(np.zeros((1, 48, 48, 3), np.uint8))
 
 
-def test_encode_prints_the_codes_of_a_run_on_the_command_line(make_run, faces, tmp_path):
-    folder, model = make_run()
-    Image.fromarray(faces.images[0]).save(tmp_path / "face.png")
-    command = [sys.executable, "-m", "facehash", "encode", str(folder), "--detector", "whole"]
-    done = subprocess.run(
-        [*command, str(tmp_path / "face.png")], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0 and done.stderr == ""
-    [code] = encode(model, faces.images[:1])
-    bits = "".join(map(str, bits_from_packed(code[None], 12)[0].tolist()))
-    assert done.stdout == f"{tmp_path / 'face.png'}\t1\t{code.tobytes().hex()}\t{bits}\n"
-
-
-def test_a_library_of_a_runs_codes_is_made_and_searched(make_run, faces, tmp_path, monkeypatch):
+def test_a_library_of_codes_of_a_run_is_searched(make_run, faces, tmp_path, monkeypatch):
     folder, model = make_run()
     for row in range(12):
         person = tmp_path / "photos" / faces.identities[faces.labels[row]]
@@ -93,7 +77,7 @@ def test_a_library_of_a_runs_codes_is_made_and_searched(make_run, faces, tmp_pat
     code, out, _ = facehash("index", "photos", "--library", "lib", "--embedder", "run", *words)
     assert code == 0 and out.startswith("12 new photos with 12 faces")
     codes = bits_from_packed(encode(model, faces.images[:12]), 12)
-    # From another folder: the library knows where the run lies.
+    # From another folder: the library stores the absolute path of the run.
     monkeypatch.chdir(tmp_path / "photos")
     query = tmp_path / "photos" / "a" / "3.png"
     code, out, _ = facehash("search", "a/3.png", "--library", "../lib", "-k", 99, "--json")
@@ -103,9 +87,10 @@ def test_a_library_of_a_runs_codes_is_made_and_searched(make_run, faces, tmp_pat
     for hit in answer["hits"]:
         row = int(Path(hit["path"]).stem)
         assert hit["distance"] == (codes[row] != codes[3]).sum()
-    code, out, _ = facehash("encode", "../lib", query)
-    assert code == 0 and out.split()[-1] == "".join(map(str, codes[3].tolist()))
-    # The same run elsewhere is the same embedder.
+    for words in (["../lib", query], [folder, query, "--detector", "whole"]):
+        code, out, _ = facehash("encode", *words)
+        assert code == 0 and out.split()[-1] == "".join(map(str, codes[3].tolist()))
+    # The run in another folder is the same embedder.
     folder.rename(tmp_path / "moved")
     code, _, err = facehash("search", query, "--library", "../lib")
     assert code == 2 and f"{folder}: no such run" in err
@@ -114,7 +99,7 @@ def test_a_library_of_a_runs_codes_is_made_and_searched(make_run, faces, tmp_pat
     assert facehash("search", query, "--library", "../lib")[0] == 0
 
 
-def test_a_crop_that_the_run_did_not_learn_from_is_told_at_index_and_search(
+def test_index_and_search_warn_of_faces_cropped_unlike_the_training_data(
     make_run, faces, tmp_path, monkeypatch, caplog
 ):
     monkeypatch.setenv("FACEHASH_WEIGHTS", str(weights_dir()))
@@ -122,13 +107,13 @@ def test_a_crop_that_the_run_did_not_learn_from_is_told_at_index_and_search(
     Image.fromarray(faces.images[0]).save(tmp_path / "photos" / "face.png")
     words = ["--embedder", f"run:{make_run()[0]}", "--workers", "1", "--library", tmp_path / "lib"]
     facehash("index", tmp_path / "photos", *words)
-    told = "the embedder learned from pictures as they are, and yunet cuts faces out of them"
-    assert caplog.text.count(told) == 1
+    warning = "this embedder was trained on uncropped pictures, but yunet crops faces from them"
+    assert caplog.text.count(warning) == 1
     facehash("search", tmp_path / "photos" / "face.png", "--library", tmp_path / "lib")
-    assert caplog.text.count(told) == 2
+    assert caplog.text.count(warning) == 2
 
 
-def test_what_is_no_finished_run_is_refused(tmp_path, make_run):
+def test_anything_but_a_finished_run_is_refused(tmp_path, make_run):
     folder, _ = make_run()
     (folder / "model.keras").unlink()
     (tmp_path / "empty").mkdir()

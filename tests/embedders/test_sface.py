@@ -29,7 +29,7 @@ def sface(request):
         yield SFace(weights_dir())
 
 
-def test_the_extra_is_used_where_it_is_installed_and_tells_nobody(monkeypatch):
+def test_openvino_is_preferred_and_loaded_without_telemetry(monkeypatch):
     monkeypatch.delenv("FACEHASH_ENGINE", raising=False)
     feature = engines.load_feature(weights_bytes())
     assert "openvino" in feature.__qualname__
@@ -38,9 +38,9 @@ def test_the_extra_is_used_where_it_is_installed_and_tells_nobody(monkeypatch):
     assert sys.modules["openvino_telemetry"] is None
 
 
-def test_an_engine_that_is_not_there_is_refused(monkeypatch):
+def test_an_engine_that_is_unknown_or_not_installed_is_refused(monkeypatch):
     monkeypatch.setenv("FACEHASH_ENGINE", "OpenCV")
-    with pytest.raises(InputError, match="FACEHASH_ENGINE=OpenCV: opencv or openvino"):
+    with pytest.raises(InputError, match="FACEHASH_ENGINE=OpenCV: must be opencv, openvino"):
         engines.load_feature(weights_bytes())
     monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.setenv("FACEHASH_ENGINE", "openvino")
@@ -50,8 +50,8 @@ def test_an_engine_that_is_not_there_is_refused(monkeypatch):
     assert "opencv" in engines.load_feature(weights_bytes()).__qualname__
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="bound to no core anywhere else")
-def test_no_thread_is_bound_to_a_core_where_those_of_other_processes_are(monkeypatch):
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="needs Linux")
+def test_no_thread_is_pinned_to_a_core_that_other_processes_use(monkeypatch):
     monkeypatch.delenv("FACEHASH_ENGINE", raising=False)
     allowed, threads = os.sched_getaffinity(0), cv2.getNumThreads()
     embedder, faces = SFace(weights_dir()), np.zeros((40, 112, 112, 3), np.uint8)
@@ -60,7 +60,7 @@ def test_no_thread_is_bound_to_a_core_where_those_of_other_processes_are(monkeyp
         embedder.embed(faces[:1])
         seen = set()
         with ThreadPoolExecutor(1) as pool:
-            # A thread is bound only while the network is computed.
+            # Threads are pinned only while the network runs.
             working = pool.submit(embedder.embed, faces)
             while not working.done():
                 for task in Path("/proc/self/task").iterdir():
@@ -72,13 +72,13 @@ def test_no_thread_is_bound_to_a_core_where_those_of_other_processes_are(monkeyp
 
 
 def pairs(count):
-    """Paths of two photos each of `count` people."""
+    """Return pairs of photos, one pair for each of `count` people."""
     people = sorted(path for path in shared_path("faces", "lfw").iterdir() if path.is_dir())
     photos = [sorted(person.glob("*.jpg"))[:2] for person in people]
     return [pair for pair in photos if len(pair) == 2][:: 250 // count][:count]
 
 
-def test_photos_of_one_person_are_nearer_than_those_of_two(sface):
+def test_photos_of_one_person_are_nearer_than_photos_of_two_people(sface):
     crops = [central_crop(path, sface.crop, sface.side) for pair in pairs(24) for path in pair]
     vectors = sface.embed(np.stack(crops))
     assert vectors.shape == (48, 128) and vectors.dtype == np.float32
@@ -90,7 +90,7 @@ def test_photos_of_one_person_are_nearer_than_those_of_two(sface):
     assert (cosines.argmax(axis=1) == np.arange(24)).mean() >= 0.95
 
 
-def test_a_row_is_opencvs_feature_at_length_one(sface):
+def test_a_row_is_the_feature_of_opencv_scaled_to_length_one(sface):
     face = np.random.default_rng(0).integers(0, 256, (112, 112, 3), np.uint8)
     model = str(weights_dir() / "face_recognition_sface_2021dec.onnx")
     feature = cv2.FaceRecognizerSF.create(model, "").feature(np.ascontiguousarray(face[..., ::-1]))
@@ -101,13 +101,10 @@ def test_a_row_is_opencvs_feature_at_length_one(sface):
 def test_a_face_gets_the_same_row_alone_and_among_others(sface):
     faces = np.random.default_rng(1).integers(0, 256, (3, 112, 112, 3), np.uint8)
     np.testing.assert_array_equal(sface.embed(faces)[1:2], sface.embed(faces[1:2]))
+    assert sface.embed(faces[:0]).shape == (0, 128)
 
 
-def test_no_faces_give_no_rows(sface):
-    assert sface.embed(np.empty((0, 112, 112, 3), np.uint8)).shape == (0, 128)
-
-
-def test_it_can_be_pickled_and_is_named_by_its_weights(sface):
+def test_an_embedder_can_be_pickled_and_is_identified_by_its_weights(sface):
     face = np.zeros((1, 112, 112, 3), np.uint8)
     copy = pickle.loads(pickle.dumps(sface))
     np.testing.assert_array_equal(copy.embed(face), sface.embed(face))
@@ -116,11 +113,11 @@ def test_it_can_be_pickled_and_is_named_by_its_weights(sface):
 
 
 def test_faces_of_another_size_are_refused(sface):
-    with pytest.raises(ValueError, match=r"faces are uint8 \(n, 112, 112, 3\)"):
+    with pytest.raises(ValueError, match=r"faces must be uint8 \(n, 112, 112, 3\)"):
         sface.embed(np.zeros((1, 100, 100, 3), np.uint8))
 
 
-def test_without_weights_the_command_is_named(tmp_path, monkeypatch):
+def test_without_weights_the_command_to_fetch_them_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path)
     monkeypatch.delenv("FACEHASH_WEIGHTS", raising=False)
     with pytest.raises(InputError, match="facehash weights fetch sface"):

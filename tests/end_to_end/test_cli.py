@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facehash import cli
+from facehash import cli, pipeline
 from facehash.command_line import run
-from facehash.embedders import registry as by_name
 from facehash.embedders.sface import SFace
 from tests.helpers.face_data import photos, weights_dir
 
@@ -25,7 +24,7 @@ def facehash(capsys, caplog, monkeypatch):
 
     pytest keeps log lines off stderr; they are put back before the error that ends a command.
     """
-    monkeypatch.setattr(by_name, "make_embedder", lambda *_: MeanColours())
+    monkeypatch.setattr(pipeline, "make_embedder", lambda *_: MeanColours())
     monkeypatch.setenv("FACEHASH_WEIGHTS", str(weights_dir()))
 
     def call(*arguments):
@@ -90,7 +89,7 @@ def test_only_unreadable_photos_are_wrong_use(facehash, broken, tmp_path):
 
 
 def test_an_embedder_without_codes_names_the_way_to_codes(facehash, monkeypatch, red):
-    monkeypatch.setattr(by_name, "make_embedder", lambda *_: SFace())
+    monkeypatch.setattr(pipeline, "make_embedder", lambda *_: SFace())
     code, _, err = facehash("encode", "sface", red)
     assert code == 2 and err.count("\n") == 1
     assert "sface: gives vectors of numbers, not codes" in err and "--codes lsh:BITS" in err
@@ -99,7 +98,7 @@ def test_an_embedder_without_codes_names_the_way_to_codes(facehash, monkeypatch,
 def test_a_crop_that_the_model_did_not_learn_from_is_warned_of(facehash, monkeypatch, red):
     monkeypatch.setattr(MeanColours, "crop", "none")
     _, _, err = facehash("encode", "model", red)
-    assert "the embedder learned from pictures as they are" in err
+    assert "this embedder was trained on uncropped pictures" in err
     assert facehash("encode", "model", red, "--detector", "whole")[2] == ""
 
 

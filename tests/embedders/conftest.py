@@ -1,0 +1,3 @@
+"""Small models and faces, as for the learning tests."""
+
+from tests.learning.conftest import faces, make_model, rng  # noqa: F401
