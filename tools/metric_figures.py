@@ -1,4 +1,4 @@
-"""The figures of docs/reading_the_metrics.md: ``python -m tools.metric_figures RUN_DIR``."""
+"""Draw the figures of docs/reading_the_metrics.md: ``python -m tools.metric_figures RUN_DIR``."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ app = make_app("Draw the figures of docs/reading_the_metrics.md.")
 
 
 def first_bits(codes: CodeSet, bits: int) -> CodeSet:
-    """Cut codes to their first bits.
+    """Truncate codes to their first bits.
 
     Args:
         codes: Packed codes and labels.
-        bits: How many to keep, 1 to ``codes.bits``.
+        bits: Number of bits to keep, 1 to ``codes.bits``.
 
     Returns:
         The shorter codes with the same labels.
 
     Raises:
-        CodesError: More bits than there are, or none.
+        CodesError: `bits` is out of range.
     """
     if not 1 <= bits <= codes.bits:
-        raise CodesError(f"codes of {codes.bits} bits have no first {bits}")
+        raise CodesError(f"bits must be 1 to {codes.bits}, got {bits}")
     gallery, query = (
         packed_from_bits(bits_from_packed(part, codes.bits)[:, :bits])
         for part in (codes.gallery_codes, codes.query_codes)
@@ -53,7 +53,7 @@ def first_bits(codes: CodeSet, bits: int) -> CodeSet:
 
 
 def measure(codes: CodeSet) -> dict[str, Any]:
-    """Score the first bits of codes at several lengths, and all of them at each radius.
+    """Score the first bits of codes at several lengths, and all bits at each radius.
 
     Args:
         codes: Packed codes and labels, of at least 48 bits.
@@ -65,14 +65,14 @@ def measure(codes: CodeSet) -> dict[str, Any]:
     scores = [_evaluate(first_bits(codes, bits)) for bits in LENGTHS]
     keys = ("mAP_lower", "mAP", "mAP_upper")
     by_length = {key: [one[key] for one in scores] for key in keys}
-    everyone, relevant = distance_histograms(
+    all_counts, relevant = distance_histograms(
         codes.gallery_codes, codes.query_codes, codes.gallery_labels, codes.query_labels, codes.bits
     )
     radii = range(LAST_RADIUS + 1)
     by_radius = {
-        "precision": [metrics.precision_at_radius(everyone, relevant, r).mean() for r in radii],
+        "precision": [metrics.precision_at_radius(all_counts, relevant, r).mean() for r in radii],
         "recall": [metrics.recall_at_radius(relevant, r).mean() for r in radii],
-        "empty": [metrics.empty_at_radius(everyone, r).mean() for r in radii],
+        "empty": [metrics.empty_at_radius(all_counts, r).mean() for r in radii],
     }
     return {
         "bits": codes.bits,
@@ -84,22 +84,24 @@ def measure(codes: CodeSet) -> dict[str, Any]:
 def draw(numbers: dict[str, Any], folder: Path) -> None:
     """Draw ``metrics-ties.png`` and ``metrics-radius.png`` into a folder."""
     with matplotlib.rc_context(STYLE):
-        figure, axes = _chart("What tie order alone can do to mAP")
+        figure, axes = _chart("mAP depends on the order of ties")
         band = numbers["by_length"]
         axes.fill_between(
             band["bits"], band["mAP_lower"], band["mAP_upper"], color=SKY, alpha=0.4, lw=0,
-            label="from the worst to the best order",
+            label="worst to best order of ties",
         )  # fmt: skip
-        axes.plot(band["bits"], band["mAP"], "-o", color=BLUE, markersize=4, label="expected: mAP")
-        axes.set(xlabel="Bits kept of the code", ylabel="mAP", xticks=band["bits"])
+        line = {"color": BLUE, "markersize": 4, "label": "expectation (mAP)"}
+        axes.plot(band["bits"], band["mAP"], "-o", **line)
+        axes.set(xlabel="Number of bits kept", ylabel="mAP", xticks=band["bits"])
         axes.legend(loc="lower right")
         save(figure, folder / "metrics-ties.png")
 
-        figure, axes = _chart(f"The same {numbers['bits']}-bit codes at every radius")
+        figure, axes = _chart(f"Codes of {numbers['bits']} bits at every radius")
         ball = numbers["by_radius"]
         radius, empty = ball["radius"], ball["empty"]
-        axes.fill_between(radius, empty, color=ORANGE, alpha=0.35, lw=0, label="empty balls")
-        axes.plot(radius, ball["precision"], color=BLUE, label="precision, an empty ball is 0")
+        area = {"color": ORANGE, "alpha": 0.35, "lw": 0, "label": "queries with an empty ball"}
+        axes.fill_between(radius, empty, **area)
+        axes.plot(radius, ball["precision"], color=BLUE, label="precision (0 for an empty ball)")
         axes.plot(radius, ball["recall"], color=GREEN, label="recall")
         axes.axvline(RADIUS, color=QUIET, linewidth=1)
         axes.set(xlabel="Hamming radius", xlim=(0, LAST_RADIUS), ylabel="Share")
@@ -109,11 +111,9 @@ def draw(numbers: dict[str, Any], folder: Path) -> None:
 
 @app.command()
 def main(
-    run_directory: Path = typer.Argument(
-        metavar="RUN_DIR", help="ScoredCodes, with its codes.npz."
-    ),
+    run_directory: Path = typer.Argument(metavar="RUN_DIR", help="A scored run with codes.npz."),
 ) -> int:
-    """Measure the codes of a run, write the numbers, and draw the figures from them.
+    """Measure the codes of a run, write the numbers, and draw the figures.
 
     Example: python -m tools.metric_figures runs/quickstart-48-s0
     """

@@ -1,11 +1,11 @@
-"""The picture of the search page in the README, made of the ORL faces.
+"""Make the search page shown in the README, with the ORL faces.
 
     python -m tools.search_page --output DIR
     chromium --headless --hide-scrollbars --window-size=1320,905 --force-device-scale-factor=1.25 \
         --screenshot=DIR/page.png DIR/page.html
 
-Six pictures of each person are put on album pages of twelve people, the pages are indexed and the
-faces on them named by their places; then somebody is looked for by a picture that is on no page.
+The script puts six photos of each person on album pages of twelve faces, indexes the pages and
+names the faces by their position. Then it searches for a person with a photo that is on no page.
 The photos belong to AT&T Laboratories Cambridge.
 """
 
@@ -32,18 +32,18 @@ _WIDTH, _HEIGHT, _BORDER = 92, 112, 6
 
 
 def write_album(folder: Path, seed: int = 0) -> dict[tuple[str, int, int], int]:
-    """Write album pages of people in an order drawn by lot.
+    """Write album pages with the people in random order.
 
     Args:
-        folder: Where to.
-        seed: Of the order.
+        folder: Folder to create for the pages.
+        seed: Seed of the order.
 
     Returns:
-        (page, column, row) -> the number of the person there.
+        The number of each person by (page, column, row).
     """
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
-    # Whole rounds of all people, so that the same one comes again on another page.
+    # Rounds of all people, so that a person appears again on another page.
     order = [
         (int(person), picture)
         for picture in range(1, _ON_PAGES + 1)
@@ -66,7 +66,7 @@ def write_album(folder: Path, seed: int = 0) -> dict[tuple[str, int, int], int]:
 
 
 def name_by_place(library: Path, people: dict[tuple[str, int, int], int]) -> None:
-    """Name every face of a library after the person whose picture is at its place."""
+    """Name every face of a library after the person at its position."""
     with Store.open(library) as store, writing(library, "people"):
         for face in store.faces():
             x, y, width, height = face.box
@@ -76,10 +76,10 @@ def name_by_place(library: Path, people: dict[tuple[str, int, int], int]) -> Non
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Make the album, the library and the page."""
+    """Create the album, the library and the page."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--output", type=Path, required=True, help="a folder, made anew")
-    parser.add_argument("--person", type=int, default=19, help="who is looked for, 1 to 40")
+    parser.add_argument("--output", type=Path, required=True, help="folder to create")
+    parser.add_argument("--person", type=int, default=19, help="the person to search for, 1 to 40")
     parser.add_argument("-k", type=int, default=8)
     given = parser.parse_args(arguments)
     people = write_album(given.output / "album")

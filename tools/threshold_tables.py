@@ -9,12 +9,9 @@ from experiments.table.layout import markdown_rows
 
 
 def thresholds_table() -> str:
-    """Tabulate what `python -m benchmarks.verification` has measured."""
-    head = [
-        *("embedder", "metric", "threshold", "pairs of one person it misses"),
-        "tried on the others: false matches",
-        "misses",
-    ]
+    """Tabulate the results of `python -m benchmarks.verification`."""
+    head = ["Embedder", "Metric", "Threshold", "False non-match rate"]
+    head += ["Cross-validated false match rate", "Cross-validated false non-match rate"]
     rows = []
     for name, result in json.loads(RESULT.read_text(encoding="utf-8")).items():
         kind, _, rest = name.partition(":")

@@ -1,4 +1,4 @@
-"""The tables of the READMEs, written from committed files: ``python -m tools.update_docs``."""
+"""Write the tables of the documents from committed results: ``python -m tools.update_docs``."""
 
 from __future__ import annotations
 
@@ -23,18 +23,22 @@ SINGLE_REPORTS = ("quickstart-ddh-48-seen-s0.json", "pubfig83_all-ddh-48-seen-s0
 NETWORKS = ("ddh", "dcbh")
 PARTS = ("metrics", "metrics_author")
 
-app = make_app("Write the tables of the READMEs from committed results.")
+app = make_app("Write the tables of the documents from committed results.")
 
 
 def fill(name: str, text: str) -> str:
-    """Put fresh tables between the markers of a document.
+    """Replace the tables of a document.
 
     Args:
         name: A key of `TABLES`.
-        text: With ``<!-- begin TABLE -->`` and ``<!-- end TABLE -->`` around each of its tables.
+        text: The document, with ``<!-- begin TABLE -->`` and ``<!-- end TABLE -->`` around each
+            table.
 
     Returns:
-        The text with every table in its place.
+        The text with the current tables.
+
+    Raises:
+        LookupError: A pair of markers is missing, or there are several.
     """
     for marker, make in TABLES[name].items():
         marked = re.compile(rf"(<!-- begin {marker} -->\n).*(<!-- end {marker} -->)", re.DOTALL)
@@ -45,11 +49,11 @@ def fill(name: str, text: str) -> str:
 
 
 def results_table() -> str:
-    """Tabulate the longest codes of the PubFig83 table, under both protocols."""
+    """Tabulate the longest codes of the PubFig83 table, for both protocols."""
     summary = read_result(ROOT / TABLE)
     longest = max(row["bits"] or 0 for row in summary["rows"])
-    wanted = ("method", "bytes", "seeds", "mAP", "by tie order", "P@r2", "R@r2", "P@50")
-    rows, head = [], ["people", *wanted, "mAP*"]
+    wanted = ("Method", "Bytes", "Seeds", "mAP", "By tie order", "P@r2", "R@r2", "P@50")
+    rows, head = [], ["Identities", *wanted, "mAP*"]
     for protocol in protocols_of(summary):
         chosen = columns(summary, Published(sources={}, entries=[]), protocol)
         texts = {(column.group == AUTHORS, column.name): column.text for column in chosen}
@@ -61,15 +65,15 @@ def results_table() -> str:
 
 
 def reports_table() -> str:
-    """Tabulate the committed reports that are of no table."""
-    head = ["data set", "method", "bits", "protocol", "queries / gallery", "mAP", "by tie order"]
-    head += ["P@r2", "R@r2", "empty@r2", "P@50", "report"]
+    """Tabulate the committed reports that belong to no table."""
+    head = ["Data set", "Method", "Bits", "Protocol", "Queries / gallery", "mAP", "By tie order"]
+    head += ["P@r2", "R@r2", "empty@r2", "P@50", "Report"]
     folder = ROOT / REPORTS
     return markdown_rows(head, [_result(folder / name) for name in SINGLE_REPORTS])
 
 
 def effects_table() -> str:
-    """Tabulate what ties and packing do to the scores of the networks' own codes."""
+    """Tabulate the effect of ties and packing on the scores of the networks' codes."""
     rows = []
     for row in rows_of(read_result(ROOT / TABLE), "seen"):
         if row["row"] not in NETWORKS:
@@ -84,12 +88,12 @@ def effects_table() -> str:
                 *(f"{part[name]:.3f}" for name in ("P@r2", "R@r2") for part in (ours, theirs)),
             ]
         )
-    head = ["method", "bits", "mAP, worst order", "expected", "best order", "mAP*"]
+    head = ["Method", "Bits", "mAP, worst order", "mAP", "mAP, best order", "mAP*"]
     return markdown_rows(head + ["P@r2", "P@r2*", "R@r2", "R@r2*"], rows)
 
 
 def protocols_table() -> str:
-    """Tabulate the mAP of each network's codes beside the classifier's word and the features."""
+    """Tabulate the mAP of each network's codes, its classifier code and its features."""
     summary = read_result(ROOT / TABLE)
     found = {
         (row["row"], row["protocol"], row["bits"]): f"{row['metrics']['mAP']['mean']:.3f}"
@@ -108,8 +112,8 @@ def protocols_table() -> str:
         for name in NETWORKS
         for bits in sorted({row["bits"] for row in summary["rows"] if row["row"] == name})
     ]
-    head = ["mAP of", "bits", "seen", "unseen", "classifier code, seen", "ITQ, seen"]
-    return markdown_rows(head + ["ITQ, unseen", "cosine, seen", "cosine, unseen"], rows)
+    head = ["Method", "Bits", "Seen", "Unseen", "Classifier code, seen", "ITQ, seen"]
+    return markdown_rows(head + ["ITQ, unseen", "Cosine, seen", "Cosine, unseen"], rows)
 
 
 def _result(path: Path) -> list[str]:
@@ -138,12 +142,12 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "experiments/README.md": {"effects": effects_table, "protocols": protocols_table},
     "docs/search.md": {"thresholds": thresholds_table, "steps": steps_table},
 }
-"""What stands between the markers of which document."""
+"""The tables of each document, by the name in their markers."""
 
 
 @app.command()
 def write() -> int:
-    """Write the tables of the READMEs from committed results.
+    """Write the tables of the documents from committed results.
 
     Example: python -m tools.update_docs
     """

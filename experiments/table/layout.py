@@ -31,15 +31,15 @@ class Column:
 def columns(summary: dict[str, Any], published: Published, protocol: str) -> list[Column]:
     """Choose the columns for a protocol; published numbers only where they are comparable."""
     found = [
-        Column("", "method", lambda row: row["label"]),
-        Column("", "bits", lambda row: str(row["bits"] or "float")),
-        Column("", "bytes", lambda row: f"{row['bytes_per_face']:,}"),
-        Column("", "seeds", lambda row: str(len(row["seeds"]))),
+        Column("", "Method", lambda row: row["label"]),
+        Column("", "Bits", lambda row: str(row["bits"] or "float")),
+        Column("", "Bytes", lambda row: f"{row['bytes_per_face']:,}"),
+        Column("", "Seeds", lambda row: str(len(row["seeds"]))),
     ]
     for name in SHOWN:
         found.append(Column("Hamming distance", name, _metric("metrics", name)))
         if name == "mAP":
-            found.append(Column("Hamming distance", "by tie order", _bounds))
+            found.append(Column("Hamming distance", "By tie order", _bounds))
     found += [Column(AUTHORS, name, _metric("metrics_author", name)) for name in AUTHOR]
     if published.why_none(summary, protocol) is None:
         for metric, distance in _published_metrics(published.beside(summary, protocol)):
@@ -165,14 +165,14 @@ def html_table(summary: dict[str, Any], published: Published, protocol: str) -> 
 def _legend() -> str:
     return (
         "Mean over seeds, ± the standard deviation for several seeds. mAP is the expectation over "
-        "all orders of tied items; *by tie order* gives the worst and the best order. An asterisk "
+        "all orders of tied items; *By tie order* gives the worst and the best order. An asterisk "
         "marks the packing of the authors' evaluation: compare these numbers with the papers only. "
         "See `experiments/README.md`."
     )
 
 
 def _starred(column: Column) -> str:
-    before = "published " if column.group.startswith("published") else ""
+    before = "Published " if column.group.startswith("published") else ""
     return f"{before}{column.name}{'*' if column.group.endswith(AUTHORS) else ''}"
 
 

@@ -43,7 +43,7 @@ def cells_of(line):
 def test_a_markdown_table_has_a_line_for_each_row_and_a_cell_for_each_column(summary):
     head, rule, *lines = layout.markdown_table(summary, NOTHING, "seen").splitlines()
     assert cells_of(head) == [
-        *("method", "bits", "bytes", "seeds", "mAP", "by tie order", "P@r2", "R@r2", "empty@r2"),
+        *("Method", "Bits", "Bytes", "Seeds", "mAP", "By tie order", "P@r2", "R@r2", "empty@r2"),
         *("P@50", "R-precision", "mAP*", "P@r2*", "R@r2*"),
     ]
     assert set(cells_of(rule)) == {"---"}
@@ -87,9 +87,9 @@ def test_published_numbers_stand_beside_ours_where_data_and_protocol_match(tmp_p
     summary = make_summary(tmp_path, papers=PAPERS)
     published = published_for("orl")
     head, _, *lines = layout.markdown_table(summary, published, "seen").splitlines()
-    assert cells_of(head)[-1] == "published P@r2"
+    assert cells_of(head)[-1] == "Published P@r2"
     assert [cells_of(line)[-1] for line in lines] == ["0.054", "~0.300", "–", "–", "–"]
-    assert "published" not in layout.markdown_table(summary, published, "unseen")
+    assert "Published" not in layout.markdown_table(summary, published, "unseen")
     note = layout.published_note(summary, published, "seen")
     assert note == "Published: Some et al., table 2, printed there."
     assert "with the protocol unseen" in layout.published_note(summary, published, "unseen")
@@ -99,7 +99,7 @@ def test_a_number_under_the_authors_packing_says_so(tmp_path):
     summary = make_summary(tmp_path, papers=PAPERS)
     published = published_for("orl", metric="mAP", distance="authors")
     head, _, first, *_ = layout.markdown_table(summary, published, "seen").splitlines()
-    assert (cells_of(head)[-1], cells_of(first)[-1]) == ("published mAP*", "0.054")
+    assert (cells_of(head)[-1], cells_of(first)[-1]) == ("Published mAP*", "0.054")
     page = layout.html_table(summary, published, "seen")
     assert '<th colspan="1">published, authors&#x27; packing</th>' in page
 
@@ -120,7 +120,7 @@ def test_the_shipped_numbers_fit_the_papers_data(tmp_path):
     summary = make_summary(tmp_path, name="facescrub", papers=PAPERS)
     shipped = load_published()
     head = layout.markdown_table(summary, shipped, "seen").splitlines()[0]
-    assert cells_of(head)[-2:] == ["published P@r2", "published R@r2"]
+    assert cells_of(head)[-2:] == ["Published P@r2", "Published R@r2"]
     note = layout.published_note(summary, shipped, "seen")
     assert "exp_face_v3" in note
     assert "exp_youtu" not in note
@@ -182,6 +182,6 @@ def test_an_html_table_has_groups_of_columns_above_their_heads(tmp_path):
     assert reader.tags == {"table", "thead", "tbody", "tr", "th", "td"}
     assert [len(row) for row in reader.rows] == [14] * 7
     assert [name for name in reader.rows[0] if name] == ["Hamming distance", "authors' packing"]
-    assert reader.rows[1][:5] == ["method", "bits", "bytes", "seeds", "mAP"]
+    assert reader.rows[1][:5] == ["Method", "Bits", "Bytes", "Seeds", "mAP"]
     assert reader.rows[2][0] == HOSTILE
     assert table.count('<tr class="first">') == 3  # a line above each method

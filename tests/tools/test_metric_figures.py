@@ -87,5 +87,5 @@ def test_the_first_bits_are_the_first():
 
 @pytest.mark.parametrize("bits", [0, 21])
 def test_bits_that_are_not_there_are_refused(bits):
-    with pytest.raises(CodesError, match=f"codes of 20 bits have no first {bits}"):
+    with pytest.raises(CodesError, match=f"bits must be 1 to 20, got {bits}"):
         first_bits(codes(20), bits)
