@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom as they are, and are stored without what a run leaves."""
+"""The notebooks run from top to bottom, and are stored without outputs."""
 
 import re
 
@@ -9,7 +9,6 @@ from nbclient import NotebookClient
 from tests.conftest import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-BY_NAME = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
 def read(path):
@@ -36,7 +35,7 @@ def numbers(text):
 
 @pytest.fixture(scope="module")
 def execute(tmp_path_factory):
-    """Return a function that executes a notebook; all of them share one folder of runs."""
+    """Return a function that executes a notebook; the notebooks share one folder of runs."""
     runs = tmp_path_factory.mktemp("runs")
 
     def run(name):
@@ -53,7 +52,7 @@ def execute(tmp_path_factory):
 
 
 def figures(notebook):
-    """Return the figures that an executed notebook shows, by the id of the cell."""
+    """Return the ids of the cells of an executed notebook that show a figure."""
     return {
         cell.id
         for cell in code_cells(notebook)
@@ -62,38 +61,23 @@ def figures(notebook):
     }
 
 
-def test_there_are_three():
-    assert [path.name[:2] for path in NOTEBOOKS] == ["01", "02", "03"]
-
-
-@BY_NAME
-def test_it_is_stored_without_outputs(path):
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_is_stored_without_outputs_with_named_cells_and_links_to_existing_files(path):
     notebook = read(path)
     nbformat.validate(notebook)
     assert notebook.metadata.kernelspec.name == "python3"
     for cell in code_cells(notebook):
-        assert cell.outputs == []
-        assert cell.execution_count is None
-        assert cell.metadata == {}
-
-
-@BY_NAME
-def test_its_cells_have_names_that_a_diff_can_show(path):
-    names = [cell.id for cell in read(path).cells]
+        assert (cell.outputs, cell.execution_count, cell.metadata) == ([], None, {})
+    names = [cell.id for cell in notebook.cells]
     assert len(set(names)) == len(names)
-    assert all(re.fullmatch(r"[a-z0-9-]+", name) for name in names)
-    # Jupyter draws eight hexadecimal digits for a cell that nobody has named.
-    assert not any(re.fullmatch(r"[0-9a-f]{8}", name) for name in names)
-
-
-@BY_NAME
-def test_every_linked_file_exists(path):
-    for cell in read(path).cells:
+    # Jupyter names a cell with eight hexadecimal digits, which say nothing in a diff.
+    assert all(re.fullmatch(r"(?![0-9a-f]{8}$)[a-z0-9-]+", name) for name in names)
+    for cell in notebook.cells:
         for link in re.findall(r"\]\(([^)#]+)\)", cell.source):
             assert "://" in link or (path.parent / link).exists(), link
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_quickstart_trains_scores_and_shows_neighbours(execute):
     notebook = execute("01")
     assert {"faces-figure", "codes-figure", "distances", "neighbours"} <= figures(notebook)
@@ -106,7 +90,7 @@ def test_the_quickstart_trains_scores_and_shows_neighbours(execute):
     assert turned[0] == 0 and max(turned) > 0
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_metrics_are_shown_on_the_codes_of_that_run(execute):
     notebook = execute("02")
     assert "already trained" in printed(notebook, "run") or "trained 200" in printed(
@@ -116,15 +100,15 @@ def test_the_metrics_are_shown_on_the_codes_of_that_run(execute):
     lowest, highest, mean, expected, lower, upper = numbers(printed(notebook, "usual"))[1:7]
     assert lower < lowest < expected < highest < upper
     assert mean == pytest.approx(expected, abs=0.003)
-    empty, counted, left_out = (numbers(line)[-1] for line in lines(notebook, "radius"))
-    assert left_out == pytest.approx(counted / (1 - empty), abs=0.005)
+    empty, counted, excluded = (numbers(line)[-1] for line in lines(notebook, "radius"))
+    assert excluded == pytest.approx(counted / (1 - empty), abs=0.005)
     for line in lines(notebook, "cap"):
         assert numbers(line)[2] <= 0.14 == numbers(line)[3]
     whole, part = (re.search(r"\[.*\]", line)[0] for line in lines(notebook, "packing"))
     assert (whole, part) == ("[1, 1, 1, 1, 1, 1, 1, 0]", "[1, 1, 1, 4]")
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_failures_are_found_explained_and_repaired(execute):
     notebook = execute("03")
     assert {"map-figure", "look", "reasons-figure", "change-figure"} <= figures(notebook)
