@@ -1,1 +1,1 @@
-"""Timings of training and loading data against rivals."""
+"""Timings of training and of loading data, compared with alternatives."""

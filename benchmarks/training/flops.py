@@ -1,9 +1,9 @@
 """Multiply-adds of a network, counted from its layers.
 
-A layer that multiplies by a kernel uses every weight of it once a position: a convolution once for
-each pixel of its output, a dense, locally connected or divide-and-encode layer once. Nothing else
-is counted (biases, normalisation, activations, pooling, the losses and the optimizer): these take
-time and do no products, so they lower the share of the peak, which is what it is to show.
+A layer uses every weight of its kernel once per position: a convolution once per pixel of its
+output, a dense, locally connected or divide-and-encode layer once. Biases, normalization,
+activations, pooling, losses and the optimizer are not counted. Their time lowers the share of the
+peak, as it should.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 
 FLOPS_A_MULTIPLY_ADD = 2
 TRAINING_STEPS_A_FORWARD = 3
-"""The products of a forward pass, of the gradient by the kernels, and of that by the inputs.
+"""Products of the forward pass, of the gradient of the kernels, and of the gradient of the inputs.
 
-A first layer needs no gradient by its inputs: of DCBH's training step this counts 0.2 % too many,
-of DDH's, whose first convolution weighs more, 9 %.
+The first layer needs no gradient of its inputs, so this counts 0.2 % too many for DCBH, and 9 % for
+DDH, whose first convolution is a larger part.
 """
 
 _ONCE = ("Dense", "LocallyConnected2D", "DivideAndEncode")
 
 
 def multiply_adds(model: keras.Model) -> dict[str, int]:
-    """Count the multiply-adds of one image's forward pass.
+    """Count the multiply-adds of the forward pass of one image.
 
     Args:
-        model: Built; a `HashModel`, or any Keras model that knows the shapes of its outputs.
+        model: A built Keras model, such as a `HashModel`.
 
     Returns:
-        Multiply-adds by layer name, of the layers that have a kernel.
+        Multiply-adds by layer name, for the layers with a kernel.
 
     Raises:
-        ValueError: A layer has a kernel and is none of the kinds known here.
+        ValueError: A layer with a kernel is of an unknown kind.
     """
     counts: dict[str, int] = {}
     for layer in model._flatten_layers(include_self=False, recursive=True):
@@ -48,12 +48,12 @@ def multiply_adds(model: keras.Model) -> dict[str, int]:
         elif kind in _ONCE:
             positions = 1
         else:
-            raise ValueError(f"layer {layer.name!r} is a {kind}, whose products are not counted")
+            raise ValueError(f"layer {layer.name!r} is a {kind}: cannot count its products")
         counts[layer.name] = positions * math.prod(layer.kernel.shape)
     return counts
 
 
 def training_flops(model: keras.Model) -> int:
-    """Return the floating-point operations of one image in a training step, 3 x forward."""
+    """Return the floating-point operations per image of a training step, 3 x forward."""
     forward = FLOPS_A_MULTIPLY_ADD * sum(multiply_adds(model).values())
     return TRAINING_STEPS_A_FORWARD * forward

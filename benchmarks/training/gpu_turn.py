@@ -1,7 +1,7 @@
-"""One turn of `benchmarks.training.gpu_training`, in its own process: a method at a precision.
+"""One turn of `benchmarks.training.gpu_training`: a method at a precision, in its own process.
 
-A card's memory, its compiled kernels and its choice of TF32 belong to the process that first asked
-for them, so no turn may share one with another.
+The memory of a card, its compiled kernels and its choice of TF32 belong to a process, so every turn
+needs its own.
 
     python -m benchmarks.training.gpu_turn probe BACKEND     the card's name, or null
     python -m benchmarks.training.gpu_turn train TURN        a Turn as JSON
@@ -32,32 +32,23 @@ Precision = Literal["float32", "tf32", "bfloat16"]
 class Turn:
     """What to train, and how.
 
-    Attributes:
-        backend: ``jax`` or ``torch``.
-        method: ``ddh`` or ``dcbh``.
-        precision: ``float32`` with every bit; ``tf32``, float32 arrays multiplied with 10 bits of
-            mantissa; or ``bfloat16``, Keras's mixed policy.
-        data: Folder of PubFig83; None for random images.
-        images: Random images.
-        people: Among these.
-        batch: Images a step.
-        epochs: Of which the first is not timed.
-        matrix_side: Of the product that measures the peak.
+    The precision ``tf32`` multiplies float32 arrays with 10 bits of mantissa; ``bfloat16`` is the
+    mixed policy of Keras.
     """
 
-    backend: str
-    method: str
+    backend: str  # "jax" or "torch"
+    method: str  # "ddh" or "dcbh"
     precision: Precision
-    data: str | None
-    images: int
-    people: int
+    data: str | None  # folder of PubFig83; None for random images
+    images: int  # number of random images
+    people: int  # in the random images
     batch: int
-    epochs: int
-    matrix_side: int
+    epochs: int  # the first is not timed
+    matrix_side: int  # of the product that measures the peak
 
 
 def find_card(backend: str) -> str | None:
-    """Name the first GPU that a backend can use."""
+    """Return the name of the first GPU that a backend can use."""
     if backend == "jax":
         import jax
 
@@ -68,12 +59,12 @@ def find_card(backend: str) -> str | None:
 
 
 def load_pubfig83(source: Path) -> FaceDataset:
-    """Load PubFig83 at 32 x 32, split as the configurations of this repository split it."""
+    """Load PubFig83 at 32 x 32 pixels, with the split of the configurations."""
     return data.load(DatasetConfig(name="pubfig83", queries_per_identity=5), source)
 
 
 def allow_tf32(backend: str, allowed: bool) -> None:
-    """Let products and convolutions of float32 arrays use TF32, or forbid it."""
+    """Enable or disable TF32 in products and convolutions of float32 arrays."""
     if backend == "jax":
         import jax
 
@@ -89,7 +80,7 @@ def allow_tf32(backend: str, allowed: bool) -> None:
 
 
 def train(turn: Turn) -> dict[str, Any]:
-    """Train in this process, and measure the peak at the same precision."""
+    """Train in this process, then measure the peak at the same precision."""
     start_backend(turn.backend)
     from benchmarks.clock import EpochClock
     from benchmarks.training.flops import training_flops
@@ -115,7 +106,7 @@ def train(turn: Turn) -> dict[str, Any]:
     history = model.fit(
         batches, epochs=turn.epochs, shuffle=False, verbose=0, callbacks=[clock]
     ).history
-    # Not before: cuBLAS takes the setting that makes a training reproducible at its first use.
+    # After training: cuBLAS reads the setting for reproducible results at its first use.
     peak = matrix_peak(turn.matrix_side, dtype="bfloat16" if half else "float32")
     seconds = np.diff(clock.ends).tolist()
     speed = len(images) / statistics.median(seconds)
@@ -129,13 +120,13 @@ def train(turn: Turn) -> dict[str, Any]:
         "gflops": round(gflops, 3),
         "peak_gflops": round(peak, 3),
         "share_of_peak": round(gflops / peak, 5),
-        # Speed is worth nothing where the numbers went wrong.
+        # Speed is worth nothing if the training diverges.
         "loss_of_each_epoch": [round(float(loss), 4) for loss in history["loss"]],
     }
 
 
 def main() -> None:
-    """Do what the words say, and print JSON on the last line."""
+    """Run the task of the command line, and print JSON on the last line."""
     task, argument = sys.argv[1:]
     done = find_card(argument) if task == "probe" else train(Turn(**json.loads(argument)))
     print(json.dumps(done))

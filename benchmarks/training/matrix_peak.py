@@ -1,8 +1,7 @@
-"""The most a machine does in practice: the speed of one large matrix product.
+"""The highest speed that a machine reaches in practice: one large matrix product.
 
-Measured by the framework, in the number of threads and at the precision of what it is compared
-with. A processor's nominal peak would be a fairer-sounding and a less useful rival: nothing
-reaches it.
+It is measured with the same framework, threads and precision as the training that it is compared
+with. Nothing reaches the nominal peak of a processor.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ def matrix_peak(side: int, repeats: int = 10, dtype: str = "float32") -> float:
     """Measure the product of two square matrices on Keras's backend.
 
     Args:
-        side: Rows and columns of both.
-        repeats: Timed products, of which the median counts; 3 untimed ones go before.
-        dtype: Of both matrices and of the product.
+        side: Number of rows and columns.
+        repeats: Number of timed products, after 3 untimed ones; the median counts.
+        dtype: Type of the matrices and of the product.
 
     Returns:
-        GFLOP/s, at two operations a multiply-add.
+        GFLOP/s, with two operations per multiply-add.
     """
     multiply = _product(side, dtype)
     seconds = []
@@ -34,7 +33,7 @@ def matrix_peak(side: int, repeats: int = 10, dtype: str = "float32") -> float:
 
 
 def _product(side: int, dtype: str) -> Callable[[], Any]:
-    """Return a call that multiplies, and that returns only when the product is there."""
+    """Return a function that multiplies, and returns when the product is complete."""
     import keras
 
     rng = keras.random.SeedGenerator(20171)
@@ -44,7 +43,7 @@ def _product(side: int, dtype: str) -> Callable[[], Any]:
         import tensorflow as tf
 
         compiled = tf.function(tf.matmul)
-        # Of a product on a GPU, one number that depends on all of it must come back to be sure.
+        # Reading a number back waits for the product to be complete on a GPU.
         return lambda: compiled(left, right)[0, 0].numpy()
     if backend == "jax":
         import jax

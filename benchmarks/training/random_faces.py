@@ -1,4 +1,4 @@
-"""Random images to train on: the time of a step does not depend on what they show."""
+"""Random images for timing: the time of a training step does not depend on their content."""
 
 from __future__ import annotations
 
@@ -12,22 +12,17 @@ from facehash.dataset import FaceDataset
 
 BITS = 48
 PEOPLE = 530
-"""As many as FaceScrub has."""
+"""The number of people in FaceScrub."""
 
 
 def configure(method: str, training: dict[str, Any]) -> RunConfig[Any]:
-    """Configure a published network, for images that have no place on disk.
-
-    Args:
-        method: ``ddh`` or ``dcbh``.
-        training: The configuration's section of that name.
-    """
+    """Return the configuration of a published network; `training` is its section of that name."""
     tree = {"method": method, "bits": BITS, "dataset": {"name": "random"}, "training": training}
     return check_config(tree, methods.options_class, "benchmark")
 
 
 def make_faces(images: int, people: int = PEOPLE) -> FaceDataset:
-    """Draw images 32 x 32; each person has as many as the others, give or take one."""
+    """Return random images of 32 x 32 pixels, divided evenly among people."""
     rng = np.random.default_rng(20171)
     rows = np.arange(images)
     return FaceDataset(
