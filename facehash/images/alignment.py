@@ -93,12 +93,13 @@ def align(
     Raises:
         ValueError: All landmarks are the same point.
     """
+    # Imported here: OpenCV loads slowly, and many commands need only the names of the crops.
+    import cv2
+
     template_side, template = TEMPLATES[crop]
     drawn_side = max(side, template_side)
     matrix = similarity(landmarks, template * (drawn_side / template_side))
     image, matrix = _reduce(image, matrix, drawn_side)
-    import cv2  # here, because it loads slowly and every command needs the names of the crops
-
     aligned = cv2.warpAffine(image, matrix, (drawn_side, drawn_side), flags=cv2.INTER_LINEAR)
     return resize(np.asarray(aligned, np.uint8), side)
 
@@ -138,6 +139,8 @@ def _reduce(
     image: NDArray[np.uint8], matrix: NDArray[np.float64], side: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """Average blocks of pixels if the transform would reduce 2 x 2 or more pixels to one."""
+    import cv2
+
     block = int(1 / np.sqrt(np.linalg.det(matrix[:, :2])))
     if block < 2:
         return image, matrix
@@ -151,10 +154,8 @@ def _reduce(
     size = np.maximum((stop - start) // block, 1)
     stop = np.minimum(start + size * block, limit)
     part = image[start[1] : stop[1], start[0] : stop[0]]
-    import cv2  # here, because it loads slowly and every command needs the names of the crops
-
     small = cv2.resize(part, size.tolist(), interpolation=cv2.INTER_AREA)
-    # The centre of the first block lies at start + (block - 1) / 2.
+    # The center of the first block lies at start + (block - 1) / 2.
     linear, offset = matrix[:, :2], matrix[:, 2]
     moved = offset + linear @ (start + (block - 1) / 2)
     return np.asarray(small, np.uint8), np.column_stack([linear * block, moved])

@@ -1,1 +1,1 @@
-"""Ways to search rows of vectors or codes; one file a way."""
+"""Nearest-neighbor search in rows of vectors or codes, one file per method."""

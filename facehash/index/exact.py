@@ -1,4 +1,4 @@
-"""Exact search: every row is compared, vectors by FAISS, codes by our Hamming kernels."""
+"""Exact search: FAISS compares vectors, our Hamming kernels compare codes."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ from facehash.hamming.words import CodeWords
 from facehash.index.base import Found, check_ids, check_k
 from facehash.vectors import Ids, IndexRowsError, Rows, Space, unit_rows
 
-# Numbers of rows whose distances are computed together: they stay in the second-level cache.
-_TOGETHER = 1 << 16
+# Number of values whose distances are computed at a time: they fit into the second-level cache.
+_VALUES_PER_STEP = 1 << 16
 
 
 class ExactIndex:
     """Compares a query with every row.
 
-    FAISS's flat kernel chooses the k nearest vectors; their distances are then computed again in
-    float64 from the differences, so that a photo is at distance 0 from itself whatever the batch
-    it was searched in. A search converts no row but those it returns: what has to be converted is
-    so when the index is built, which makes a copy of codes (in 64-bit words, unless they are 57 to
-    64 bits long) and of vectors that are to be compared by cosine and are not of unit length. All
-    else stays where it is, also mapped from a file.
+    FAISS's flat kernel selects the k nearest vectors. Their distances are then recomputed in
+    float64 from the differences, so that a photo has distance 0 from itself in any batch. A search
+    converts only the rows it returns. Building copies codes into 64-bit words (unless they have 57
+    to 64 bits), and vectors that are compared by cosine and do not have length 1. All other rows
+    stay where they are, for example memory-mapped.
 
-    Attributes:
-        space: How rows are compared.
+    Example:
+        >>> rows = np.array([[1, 0], [0, 1]], np.float32)
+        >>> index = ExactIndex.build(rows, np.array([7, 9]), Space("cosine", 2))
+        >>> index.search(np.array([[2, 0]], np.float32), k=1).ids
+        array([[7]])
     """
 
     def __init__(
@@ -38,17 +40,17 @@ class ExactIndex:
         space: Space,
         before_first_search: Callable[[], None] | None = None,
     ) -> None:
-        """Take rows that were prepared and checked before, without looking at them.
+        """Use rows that are already prepared; `build` prepares them.
 
         Args:
             rows: float32 (n, dimension), finite, and of length 1 or 0 if compared by cosine; or
-                the words of codes. May be mapped from a file.
+                the words of codes. May be memory-mapped.
             ids: int64 (n,), increasing.
-            space: How rows are compared.
+            space: The metric and dimension of the rows.
             before_first_search: Called until it raises nothing: what opening was too short for.
 
         Raises:
-            IndexRowsError: Another dtype or shape, which is all that is seen.
+            IndexRowsError: Another dtype or shape; the values are not checked.
         """
         if isinstance(rows, CodeWords):
             fits = space.metric == "hamming" and rows.bits == space.dimension
@@ -56,7 +58,7 @@ class ExactIndex:
             fits = space.metric != "hamming" and rows.dtype == space.dtype
             fits &= rows.shape == (len(ids), space.dimension)
         if not fits or ids.dtype != np.int64 or ids.shape != (len(rows),):
-            raise IndexRowsError(f"not rows that were prepared for {space}, each with an id")
+            raise IndexRowsError(f"rows and ids are not prepared for {space}")
         self.space = space
         self._rows = rows
         self._ids = ids
@@ -64,7 +66,7 @@ class ExactIndex:
 
     @classmethod
     def build(cls, rows: Rows, ids: Ids, space: Space) -> Self:
-        """Build from rows (n, width) with increasing int64 ids (n,), see `base.Index`.
+        """Prepare rows (n, width) with increasing int64 ids (n,), see `base.Index`.
 
         Raises:
             IndexRowsError: Rows or ids of the wrong dtype or shape, or not finite.
@@ -81,7 +83,7 @@ class ExactIndex:
         return len(self._rows)
 
     def search(self, queries: Rows, k: int) -> Found:
-        """Find the k nearest rows of each query, see `base.Index`.
+        """Find the k nearest rows to each query, see `base.Index`.
 
         Raises:
             IndexRowsError: k below 1, or queries of the wrong dtype or shape, or not finite.
@@ -103,7 +105,7 @@ class ExactIndex:
     def _search_vectors(
         self, rows: NDArray[np.float32], queries: NDArray[np.float32], k: int
     ) -> Found:
-        # FAISS starts its threads when it is imported, which nothing but a search needs.
+        # Imported here, as FAISS starts its threads when it is imported.
         import faiss
 
         cosine = self.space.metric == "cosine"
@@ -111,7 +113,7 @@ class ExactIndex:
             queries = unit_rows(queries)
         metric = faiss.METRIC_INNER_PRODUCT if cosine else faiss.METRIC_L2
         _, indices = faiss.knn(queries, rows, k, metric=metric)
-        # The order by row is the order by id, which the stable sort keeps among equals.
+        # Rows are in the order of their ids, and the stable sort keeps that order among ties.
         indices.sort(axis=1)
         distances = vector_distances(rows, queries, indices, self.space)
         order = np.argsort(distances, axis=1, kind="stable")
@@ -122,19 +124,19 @@ class ExactIndex:
 def vector_distances(
     rows: NDArray[np.float32], queries: NDArray[np.float32], positions: Ids, space: Space
 ) -> NDArray[np.float64]:
-    """Compute how far some rows are from each query, in float64 and from the differences.
+    """Compute distances between queries and selected rows in float64, from the differences.
 
     Args:
         rows: float32 (n, d), of length 1 or 0 if compared by cosine.
         queries: float32 (q, d), likewise.
-        positions: int64 (q, k), which rows for each query.
-        space: How they are compared: cosine or Euclidean.
+        positions: int64 (q, k), the selected rows for each query.
+        space: Cosine or Euclidean.
 
     Returns:
         float64 (q, k).
     """
     found = np.empty(positions.shape, np.float64)
-    step = max(1, _TOGETHER // max(1, positions.shape[1] * space.dimension))
+    step = max(1, _VALUES_PER_STEP // max(1, positions.shape[1] * space.dimension))
     for start in range(0, len(queries), step):
         part = slice(start, start + step)
         found[part] = _distances(queries[part], rows[positions[part]], space)
@@ -144,12 +146,12 @@ def vector_distances(
 def _distances(
     queries: NDArray[np.float32], rows: NDArray[np.float32], space: Space
 ) -> NDArray[np.float64]:
-    """Return how far rows (q, k, d) are from their queries (q, d), float64 (q, k)."""
+    """Return the distances between rows (q, k, d) and their queries (q, d), float64 (q, k)."""
     difference = rows - queries[:, None].astype(np.float64)
     squared = np.square(difference, out=difference).sum(axis=2)
     if space.metric == "euclidean":
         return np.asarray(np.sqrt(squared))
-    # Half the squared difference of unit vectors is 1 - cosine; a vector of length 0 has no
-    # direction and is as far from anything as a perpendicular one.
+    # Half the squared difference of unit vectors is 1 - cosine. A vector of length 0 has no
+    # direction and counts as perpendicular to any other.
     directed = rows.any(axis=2) & queries.any(axis=1, keepdims=True)
     return np.where(directed, squared / 2, 1.0)

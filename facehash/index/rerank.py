@@ -1,4 +1,4 @@
-"""Codes choose a shortlist, vectors put it in order."""
+"""Re-ranking: codes select candidates, vectors rank them."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from facehash.vectors import Ids, IndexRowsError, Rows, Space, unit_rows
 
 
 class RerankIndex:
-    """Finds the rows whose codes are nearest, and of these the k nearest by their vectors.
+    """Selects the rows with the nearest codes and ranks these candidates by their vectors.
 
-    It reads bits / 8 bytes of every row, and vectors of the shortlist only; what is not on the
-    shortlist is not found. Of codes equally far the smaller id comes on the shortlist.
+    A search reads bits / 8 bytes per row, and the vectors of the candidates only. Rows that are not
+    candidates are not found. Ties between codes are sorted by id.
 
     Args:
         rows: float32 (n, dimension).
-        codes: uint8 (n, ceil(bits / 8)), the hasher's of the rows.
+        codes: uint8 (n, ceil(bits / 8)), the hasher's codes of the rows.
         ids: int64 (n,), increasing.
-        space: How vectors are compared: cosine or Euclidean.
-        hasher: Makes the codes of vectors, those of length 1 where they are compared by cosine.
-        length: Rows on a shortlist, at least 1.
+        space: Cosine or Euclidean.
+        hasher: Computes the codes of vectors; these have length 1 if compared by cosine.
+        candidates: Number of candidates per query, at least 1.
 
     Raises:
-        IndexRowsError: A space of codes; rows, codes or ids of another dtype or shape; a length
-            below 1.
+        IndexRowsError: A Hamming space; rows, codes or ids of another dtype or shape; fewer than
+            one candidate.
     """
 
     def __init__(
-        self, rows: Rows, codes: Packed, ids: Ids, space: Space, hasher: LinearHash, length: int
+        self, rows: Rows, codes: Packed, ids: Ids, space: Space, hasher: LinearHash, candidates: int
     ) -> None:
         if space.metric == "hamming":
-            raise IndexRowsError("a shortlist is put in order by vectors, and codes have none")
+            raise IndexRowsError("re-ranking needs vectors, not codes")
         self.space = space
         self._rows = self._prepare(rows, "rows")
         self._ids = check_ids(ids, len(self._rows))
-        self._hasher, self._length = hasher, check_k(length)
+        self._hasher, self._candidates = hasher, check_k(candidates)
         positions = np.arange(len(self._rows))
         self._codes = ExactIndex.build(codes, positions, Space("hamming", hasher.bits))
 
@@ -48,27 +48,27 @@ class RerankIndex:
         return len(self._rows)
 
     def search(self, queries: Rows, k: int) -> Found:
-        """Find the k nearest rows of each query among those on its shortlist.
+        """Find the k nearest rows to each query among its candidates.
 
         Args:
             queries: float32 (q, dimension).
-            k: How many to find, at least 1; a shorter shortlist is returned whole.
+            k: Number of rows to find, at least 1; at most all candidates are returned.
 
         Raises:
             IndexRowsError: k below 1, or queries of the wrong dtype or shape, or not finite.
         """
         check_k(k)
         queries = self._prepare(queries, "queries")
-        chosen = self.choose(queries, self._length).ids
+        chosen = self.choose(queries, self._candidates).ids
         distances, positions = rerank(self._rows, queries, chosen, self.space)
         return Found(distances[:, :k], self._ids[positions[:, :k]])
 
     def choose(self, queries: Rows, k: int) -> Found:
-        """Find the positions of the k rows whose codes are nearest, and the distances of these.
+        """Find the positions of the k rows with the nearest codes, and their Hamming distances.
 
         Args:
             queries: float32 (q, dimension), of length 1 if compared by cosine.
-            k: How many.
+            k: Number of rows to find.
         """
         return self._codes.search(self._hasher.encode(queries), k)
 
@@ -80,17 +80,17 @@ class RerankIndex:
 def rerank(
     rows: NDArray[np.float32], queries: NDArray[np.float32], chosen: Ids, space: Space
 ) -> Found:
-    """Put chosen rows in order by their distance from each query.
+    """Sort candidates by their distance from each query.
 
     Args:
         rows: float32 (n, dimension), of length 1 or 0 if compared by cosine.
         queries: float32 (q, dimension), likewise.
-        chosen: int64 (q, m), positions of rows; a negative one stands for none.
-        space: How they are compared.
+        chosen: int64 (q, m), positions of the candidates; a negative position means none.
+        space: Cosine or Euclidean.
 
     Returns:
-        Distances float64 (q, m), nearest first, infinite for none; positions int64 (q, m), of
-        those equally far the smaller first.
+        Distances float64 (q, m), nearest first, infinite for none; positions int64 (q, m). Ties are
+        sorted by position.
     """
     chosen = np.sort(chosen, axis=1)
     distances = vector_distances(rows, queries, np.maximum(chosen, 0), space)
