@@ -22,7 +22,7 @@ from data.orl import find_orl
 from facehash.library.ingest.update import index_folder
 from facehash.library.people.people import name_faces
 from facehash.library.query.library import open_library
-from facehash.library.storage.lock import writing
+from facehash.library.storage.folder import write_lock
 from facehash.library.storage.store import Store
 from facehash.library.views.html import write_page
 
@@ -67,7 +67,7 @@ def write_album(folder: Path, seed: int = 0) -> dict[tuple[str, int, int], int]:
 
 def name_by_place(library: Path, people: dict[tuple[str, int, int], int]) -> None:
     """Name every face of a library after the person at its position."""
-    with Store.open(library) as store, writing(library, "people"):
+    with Store.open(library) as store, write_lock(library, "people"):
         for face in store.faces():
             x, y, width, height = face.box
             column = int((x + width / 2) // (_WIDTH + _BORDER))

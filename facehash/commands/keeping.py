@@ -10,7 +10,7 @@ import typer
 from facehash.command_line import DONE, PARTLY_FAILED
 from facehash.commands.arguments import LibraryOption, counted, in_words, named
 from facehash.errors import InputError
-from facehash.library.storage.lock import writing
+from facehash.library.storage.folder import write_lock
 from facehash.printing import printable
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def forget(
     if again:
         log.warning("--again is deprecated and will be removed in 0.3.0; use --allow-reindex")
         allow_reindex = True
-    with Store.open(library) as store, writing(library, "forget"):
+    with Store.open(library) as store, write_lock(library, "forget"):
         if person is not None:
             gone = forget_person(store, person, allow_reindex)
         elif photo is not None:
@@ -77,7 +77,7 @@ def check(library: LibraryOption) -> int:
 
     problems = checking.check(library)
     for problem in problems:
-        print(f"{printable(problem.what)}: {checking.FIXES[problem.cure]}")
+        print(f"{printable(problem.what)}: {checking.FIXES[problem.fix]}")
     if problems:
         print(counted(len(problems), "problem"))
         return PARTLY_FAILED
@@ -95,7 +95,7 @@ def rebuild(library: LibraryOption) -> int:
 
     if not library.is_dir():
         Store.open(library).close()  # says what is missing
-    with writing(library, "rebuild"):
+    with write_lock(library, "rebuild"):
         checking.rebuild(library)
     print("rebuilt")
     return DONE

@@ -6,7 +6,7 @@ import typer
 
 from facehash.command_line import DONE, NOTHING_FOUND, make_app
 from facehash.commands.arguments import LibraryOption, counted
-from facehash.library.storage.lock import writing
+from facehash.library.storage.folder import write_lock
 from facehash.printing import printable
 
 app = make_app("List, name, merge and rename the people of a library.")
@@ -52,7 +52,7 @@ def name(
     from facehash.library.people.people import name_faces
     from facehash.library.storage.store import Store
 
-    with Store.open(library) as store, writing(library, "people"):
+    with Store.open(library) as store, write_lock(library, "people"):
         name_faces(store, called, faces)
     print(f"{counted(len(faces), 'face')} named {called}")
     return DONE
@@ -71,7 +71,7 @@ def merge(
     from facehash.library.people.people import merge_people
     from facehash.library.storage.store import Store
 
-    with Store.open(library) as store, writing(library, "people"):
+    with Store.open(library) as store, write_lock(library, "people"):
         moved = merge_people(store, names, into)
     print(f"{counted(moved, 'face')} named {into}")
     return DONE
@@ -90,7 +90,7 @@ def rename(
     from facehash.library.people.people import rename_person
     from facehash.library.storage.store import Store
 
-    with Store.open(library) as store, writing(library, "people"):
+    with Store.open(library) as store, write_lock(library, "people"):
         rename_person(store, old, new)
     print(f"{old} is now {new}")
     return DONE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Self
 
 import numpy as np
@@ -33,13 +32,7 @@ class ExactIndex:
         array([[7]])
     """
 
-    def __init__(
-        self,
-        rows: Rows | CodeWords,
-        ids: Ids,
-        space: Space,
-        before_first_search: Callable[[], None] | None = None,
-    ) -> None:
+    def __init__(self, rows: Rows | CodeWords, ids: Ids, space: Space) -> None:
         """Use rows that are already prepared; `build` prepares them.
 
         Args:
@@ -47,7 +40,6 @@ class ExactIndex:
                 the words of codes. May be memory-mapped.
             ids: int64 (n,), increasing.
             space: The metric and dimension of the rows.
-            before_first_search: Called until it raises nothing: what opening was too short for.
 
         Raises:
             IndexRowsError: Another dtype or shape; the values are not checked.
@@ -62,7 +54,6 @@ class ExactIndex:
         self.space = space
         self._rows = rows
         self._ids = ids
-        self._before_first_search = before_first_search
 
     @classmethod
     def build(cls, rows: Rows, ids: Ids, space: Space) -> Self:
@@ -91,9 +82,6 @@ class ExactIndex:
         """
         queries = self.space.check(queries, "queries")
         k = min(check_k(k), len(self))
-        if self._before_first_search:
-            self._before_first_search()
-            self._before_first_search = None
         if not len(queries) or not k:
             shape = (len(queries), k)
             return Found(np.zeros(shape), np.zeros(shape, np.int64))

@@ -1,1 +1,1 @@
-"""A photo library that can be asked: one directory with a database and what follows from it."""
+"""A photo library: one directory with a database of faces and the files computed from it."""

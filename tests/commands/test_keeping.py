@@ -41,7 +41,7 @@ def test_a_sound_library_is_well_and_a_damaged_one_can_be_rebuilt(facehash, libr
         path.write_bytes(b"broken")
     code, out, _ = facehash("check", "--library", library)
     assert code == 3
-    assert "its index files are damaged" in out and "facehash rebuild cures it\n1 problem" in out
+    assert "its index files are damaged" in out and "facehash rebuild repairs it\n1 problem" in out
     assert facehash("rebuild", "--library", library)[:2] == (0, "rebuilt\n")
     assert facehash("check", "--library", library)[0] == 0
 

@@ -123,26 +123,6 @@ def test_a_search_does_not_convert_the_gallery(tmp_path):
         assert peak < 1_000_000 and found.ids[:, 0].tolist() == [7, 8]
 
 
-def test_what_opening_left_is_done_before_the_first_search_and_until_it_succeeds():
-    answers = iter([ValueError("damaged"), None])
-    asked = []
-
-    def prove():
-        answer = next(answers)
-        asked.append(answer)
-        if answer:
-            raise answer
-
-    rows = unit_rows(vectors(7, 4))
-    index = ExactIndex(rows, np.arange(4), Space("cosine", 7), prove)
-    assert not asked
-    with pytest.raises(ValueError, match="damaged"):
-        index.search(rows, 1)
-    for _ in range(2):
-        assert index.search(rows, 1).ids.tolist() == [[0], [1], [2], [3]]
-    assert len(asked) == 2
-
-
 @pytest.mark.parametrize(
     ("rows", "ids", "space"),
     [

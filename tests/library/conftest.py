@@ -113,9 +113,10 @@ def ask(directory):
 
 
 def alter(directory, *statements):
-    """Change rows as this program would, each digest with them."""
+    """Change rows without any check."""
     with Store.open(directory) as store:
         store.database.run("PRAGMA ignore_check_constraints = ON")
+        store.database.run("PRAGMA foreign_keys = OFF")
         for statement, *values in statements:
             store.database.run(statement, tuple(values))
 

@@ -137,7 +137,7 @@ def _run(begun, output, words, largest_file, stops, states, dies_at):
     if states is not None:
         Database.transaction = _noting(Database.transaction, states)
     if dies_at is not None:
-        Database._telling = _dying(Database._telling, dies_at)
+        Database._translated_errors = _dying(Database._translated_errors, dies_at)
     run(_app, "facehash", words)
 
 

@@ -1,1 +1,1 @@
-"""What a library computes from its rows: codes and index arrays."""
+"""Codes and index files, computed from the vectors of a library."""

@@ -1,10 +1,13 @@
-"""Codes made of a library's vectors: ``--codes lsh:64`` and ``--codes itq:64``.
+"""Codes computed from the vectors of a library: ``--codes lsh:64`` and ``--codes itq:64``.
 
-A hasher is fitted to the library once, after the first photos were indexed, and kept in it; faces
-that come later are encoded by the same one, or codes could not be compared.
+A hasher is fitted once, after the first photos were indexed, and stored in the library. It also
+encodes all later faces, because codes of different hashers are not comparable.
 """
 
 from __future__ import annotations
+
+import io
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +15,6 @@ from numpy.typing import NDArray
 from facehash.codes import Packed, check_length
 from facehash.errors import InputError, did_you_mean
 from facehash.hashing import HASHERS, LinearHash
-from facehash.library.derived.npy import from_npy, to_npy
 from facehash.library.storage.database import DamagedLibraryError, Database
 from facehash.library.storage.settings import Settings
 from facehash.library.storage.store import Store
@@ -20,56 +22,55 @@ from facehash.vectors import unit_rows
 
 
 def parse_codes(codes: str, dimension: int) -> str:
-    """Return what ``--codes`` says in its one spelling, for example ``"itq:64"``.
+    """Return the normalized value of ``--codes``, for example ``"itq:64"``.
 
     Args:
         codes: ``lsh:BITS`` or ``itq:BITS``.
         dimension: Length of the vectors to be hashed.
 
     Raises:
-        InputError: Another hasher than there is, or a length that no code of it has.
+        InputError: An unknown hasher, or a number of bits that it cannot produce.
     """
     name, _, bits = codes.strip().lower().partition(":")
     if name not in HASHERS:
-        raise InputError(f"--codes {codes}: no such codes{did_you_mean(name, HASHERS)}")
+        raise InputError(f"--codes {codes}: unknown codes{did_you_mean(name, HASHERS)}")
     if not bits.isdecimal():
-        raise InputError(f"--codes {codes}: give the bits as well, for example {name}:64")
+        raise InputError(f"--codes {codes}: give the number of bits, for example {name}:64")
     if name == "itq" and int(bits) > dimension:
-        # Told by the fit as well, but that comes after hours of indexing.
+        # The fit checks this too, but only after hours of indexing.
         raise InputError(
-            f"--codes {codes}: itq has at most one bit a dimension, and the embedder's vectors "
-            f"have {dimension} (lsh has no such limit)"
+            f"--codes {codes}: itq produces at most one bit per dimension, and the vectors of the "
+            f"embedder have {dimension} (lsh has no such limit)"
         )
     return f"{name}:{check_length(int(bits))}"
 
 
 def encode(hasher: LinearHash, rows: NDArray[np.float32], settings: Settings) -> Packed:
-    """Hash vectors as the library's were hashed.
+    """Hash vectors; those compared by cosine are scaled to length 1 first.
 
     Args:
-        hasher: Fitted to the library.
+        hasher: The hasher fitted to the library.
         rows: float32 (n, dimension), finite.
-        settings: What the library was made with; vectors compared by cosine are scaled to length 1
-            first, as their length means nothing.
+        settings: The settings of the library.
 
     Returns:
-        uint8 (n, bytes), packed codes.
+        Packed codes, uint8 (n, bytes).
     """
     return hasher.encode(unit_rows(rows) if settings.metric == "cosine" else rows)
 
 
 def fit_codes(store: Store, settings: Settings) -> LinearHash | None:
-    """Fit a hasher to all vectors of the library and give every face its code.
+    """Fit a hasher to all vectors of the library and encode every face.
 
     Args:
-        store: The library, held for writing.
-        settings: What it was made with; says which codes.
+        store: The library, locked for writing.
+        settings: Its settings, with the codes to compute.
 
     Returns:
-        The hasher; None of a library of fewer than two faces, or that wants no codes.
+        The hasher, or None for a library without codes or with fewer than two faces.
 
     Raises:
-        InputError: The vectors cannot be hashed to so many bits.
+        InputError: The vectors cannot be hashed to this number of bits.
     """
     if settings.codes is None or settings.metric == "hamming":
         return None
@@ -85,15 +86,15 @@ def fit_codes(store: Store, settings: Settings) -> LinearHash | None:
         store.database.run("DELETE FROM hasher")
         store.database.run_many(
             "INSERT INTO hasher VALUES (?, ?)",
-            [(key, to_npy(array)) for key, array in hasher.arrays().items()],
+            [(key, _to_npy(array)) for key, array in hasher.arrays().items()],
         )
         encode_all(store, settings, hasher)
     return hasher
 
 
 def encode_all(store: Store, settings: Settings, hasher: LinearHash) -> None:
-    """Give every face that has a vector the code of it, within the caller's transaction."""
-    # Read before written: a query that runs while its rows change may meet them twice.
+    """Store the code of every vector, within the caller's transaction."""
+    # All rows are read first: a query whose rows change while it runs may return them twice.
     for ids, rows in list(store.rows("embedding", settings.space)):
         codes = encode(hasher, rows, settings)
         store.database.run_many(
@@ -103,23 +104,33 @@ def encode_all(store: Store, settings: Settings, hasher: LinearHash) -> None:
 
 
 def read_hasher(database: Database, settings: Settings) -> LinearHash | None:
-    """Return the hasher that was fitted to a library, None before.
+    """Return the hasher that was fitted to a library, or None before that.
 
     Raises:
-        DamagedLibraryError: What is stored of it cannot be read.
+        DamagedLibraryError: The stored hasher cannot be read.
     """
     stored = database.rows("SELECT name, npy FROM hasher")
     if not stored or settings.codes is None:
         return None
     try:
-        arrays = {name: from_npy(npy) for name, npy in stored}
+        arrays = {name: _from_npy(npy) for name, npy in stored}
         hasher = HASHERS[settings.codes.partition(":")[0]].from_arrays(arrays)
         made_for = (settings.dimension, settings.code_space and settings.code_space.dimension)
         if (hasher.dimension, hasher.bits) != made_for:
-            raise ValueError(f"it makes {hasher.bits} bits of {hasher.dimension} numbers")
+            raise ValueError(f"{hasher.bits} bits from {hasher.dimension} dimensions")
         return hasher
-    # Whatever the damage leads NumPy or the hasher to.
+    # Damage can make NumPy or the hasher raise any error.
     except Exception as error:
         raise DamagedLibraryError(
             f"{database.path.parent}: its hasher is damaged ({error})"
         ) from error
+
+
+def _to_npy(array: NDArray[Any]) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=False)
+    return file.getvalue()
+
+
+def _from_npy(content: bytes) -> NDArray[Any]:
+    return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)

@@ -22,13 +22,17 @@ from facehash.library.ingest.batch import Batch
 from facehash.library.ingest.read import ReadOptions, ReadPhoto
 from facehash.library.ingest.report import IndexReport
 from facehash.library.ingest.workers import read_photos
-from facehash.library.people.forget import PendingEraseError, finish_forgetting
+from facehash.library.people.forget import PendingEraseError, finish_pending_erase
 from facehash.library.people.names import Names, apply_names, parse_names, without_face
 from facehash.library.storage.database import LibraryError
-from facehash.library.storage.lock import writing
-from facehash.library.storage.outside import DATABASE
+from facehash.library.storage.folder import DATABASE, write_lock
 from facehash.library.storage.records import UNDER, UnreadFile, bytes_of, path_of, under
-from facehash.library.storage.settings import Settings, agree, read_settings, write_settings
+from facehash.library.storage.settings import (
+    Settings,
+    check_settings,
+    read_settings,
+    write_settings,
+)
 from facehash.library.storage.store import Store
 from facehash.pipeline import FacePipeline, MakePipeline, PipelineSpec, default_pipeline
 from facehash.printing import progress as progress_bar
@@ -98,9 +102,9 @@ def index_folder(
     spec = make_pipeline(*_pipeline_names(directory, detector, embedder))
     pipeline = FacePipeline.create(spec)
     wanted = _settings_of(spec, pipeline, codes, seed)
-    with Store.create(directory) as store, writing(directory, "index"):
+    with Store.create(directory) as store, write_lock(directory, "index"):
         try:
-            finish_forgetting(store)
+            finish_pending_erase(store)
         except PendingEraseError as error:
             log.warning(error)
         settings = _agree_on_settings(store, wanted)
@@ -148,7 +152,7 @@ def _agree_on_settings(store: Store, wanted: Settings) -> Settings:
     """Store and return the settings of the library, or refuse those that contradict it."""
     stored = read_settings(store.database)
     if stored is not None:
-        agree(stored, wanted, store.directory)
+        check_settings(stored, wanted, store.directory)
         new_codes = wanted.codes not in (None, stored.codes)
         if new_codes and read_hasher(store.database, stored) is not None:
             raise LibraryError(

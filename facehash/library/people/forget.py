@@ -1,13 +1,12 @@
-"""Forgetting: rows, crops, names and index entries are gone from the disk, not only from sight.
+"""Forget faces, people and photos, and erase them from the files of the library.
 
-SQLite overwrites what is deleted (``secure_delete``), the file is then written anew without gaps
-(``VACUUM``), its log is cut to nothing, and the index files are made again. What the file system
-or the drive keeps of earlier versions, and backups, are beyond this program's reach. The photos
-themselves are not touched; their digests are kept, unless `allow_reindex` is given, so that the
-next run over the folder does not bring them back.
+SQLite overwrites deleted content (``secure_delete``), ``VACUUM`` rewrites the file without gaps,
+the write-ahead log is truncated, and the index files are written again. Earlier versions that the
+file system, the drive or a backup keeps are out of reach. The photos themselves are not touched.
+Unless `allow_reindex` is given, their digests are kept, so that the next index run skips them.
 
-Out of the database comes first, with a note in it that the disk is not wiped yet: whoever writes
-next makes up for a run that was stopped in between.
+Rows are deleted first, together with an entry in ``pending_erase``. If the process stops before
+the files are erased, the next command that writes to the library completes the work.
 """
 
 from __future__ import annotations
@@ -24,22 +23,23 @@ from facehash.errors import InputError
 from facehash.files import FileInUseError
 from facehash.library.derived.arrays import spaces, write_index
 from facehash.library.derived.codes import read_hasher
-from facehash.library.people.people import person_id
+from facehash.library.people.people import get_person
 from facehash.library.storage.database import DamagedLibraryError, LibraryError
 from facehash.library.storage.records import UNDER, under
 from facehash.library.storage.store import Store
+from facehash.printing import quoted
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What is gone.
+    """Numbers of forgotten faces and photos.
 
     Attributes:
-        faces: How many faces.
-        photos: How many photos, all of whose faces are gone.
-        left: Photos that stay for the sake of other faces on them, with their paths.
+        faces: Forgotten faces.
+        photos: Forgotten photos, none of whose faces remain.
+        left: Photos that remain, with their paths, because of other faces in them.
     """
 
     faces: int
@@ -48,20 +48,20 @@ class Forgotten:
 
 
 def forget_person(store: Store, name: str, allow_reindex: bool = False) -> Forgotten:
-    """Forget somebody: the faces, the name and earlier names, and photos of nobody else.
+    """Forget a person: the faces, all names, and the photos without other faces.
 
     Args:
-        store: The library, held for writing.
-        name: Who.
-        allow_reindex: Let the next run over the folder bring the photos back.
+        store: The library, locked for writing.
+        name: The current name, or an earlier one.
+        allow_reindex: Let the next index run add the photos again.
 
     Raises:
-        LibraryError: There is nobody of that name.
-        PendingEraseError: Gone from sight, but not yet from the disk.
+        LibraryError: Nobody has this name.
+        PendingEraseError: Deleted from the database, but not yet erased from the disk.
     """
 
     def find() -> Deletion:
-        person = person_id(store, name)
+        person = get_person(store, name)
         rows = store.database.rows("SELECT id FROM faces WHERE person_id = ?", (person,))
         return Deletion(faces=[face for (face,) in rows])
 
@@ -69,15 +69,15 @@ def forget_person(store: Store, name: str, allow_reindex: bool = False) -> Forgo
 
 
 def forget_faces(store: Store, face_ids: Sequence[int], allow_reindex: bool = False) -> Forgotten:
-    """Forget some faces, and photos on which there is no other.
+    """Forget faces, and the photos without other faces.
 
     Args:
-        store: The library, held for writing.
-        face_ids: The faces, as a search shows them.
-        allow_reindex: Let the next run over the folder bring the photos back.
+        store: The library, locked for writing.
+        face_ids: The faces, by the ids that a search prints.
+        allow_reindex: Let the next index run add the photos again.
 
     Raises:
-        LibraryError: No such face.
+        LibraryError: A face does not exist.
         PendingEraseError: As `forget_person`.
     """
 
@@ -89,27 +89,27 @@ def forget_faces(store: Store, face_ids: Sequence[int], allow_reindex: bool = Fa
 
 
 def forget_photo(store: Store, path: Path, allow_reindex: bool = False) -> Forgotten:
-    """Forget a photo, or all photos in a folder, with their copies elsewhere.
+    """Forget a photo, or all photos in a folder, and their copies elsewhere.
 
     Args:
-        store: The library, held for writing.
+        store: The library, locked for writing.
         path: A file or folder, which need not exist any more.
-        allow_reindex: Let the next run over the folder bring it back.
+        allow_reindex: Let the next index run add the photos again.
 
     Raises:
         LibraryError: The library has no such photo.
         PendingEraseError: As `forget_person`.
     """
-    # A folder that is gone has no links to resolve, but the part of the path that exists may.
+    # Only the parent is resolved: the path itself may be gone, or a link that was indexed.
     full = Path(os.path.realpath(path.parent), path.name)
 
     def find() -> Deletion:
         rows = store.database.rows(f"SELECT photo_id, path FROM paths WHERE {UNDER}", under(full))  # noqa: S608
         if not rows:
-            raise LibraryError(f"{store.directory}: has no photo {full}")
+            raise LibraryError(f"{store.directory}: it has no photo {full}")
         return Deletion(
             photos=[photo for photo, _ in rows if photo is not None],
-            # Files that could not even be opened have no photo.
+            # Files that could not be opened have no photo.
             paths=[path for photo, path in rows if photo is None],
         )
 
@@ -117,40 +117,40 @@ def forget_photo(store: Store, path: Path, allow_reindex: bool = False) -> Forgo
 
 
 class PendingEraseError(LibraryError):
-    """What was forgotten is out of the library, but the disk still holds it."""
+    """Forgotten content is deleted from the database, but not yet erased from the disk."""
 
 
-def is_wiped(store: Store) -> bool:
-    """Return whether nothing waits to be wiped from the disk."""
-    return not store.database.value("SELECT 1 FROM pending_erase")
+def pending_requests(store: Store) -> set[bytes]:
+    """Return the digests of requests to forget that are not yet erased from the disk."""
+    return {digest for (digest,) in store.database.rows("SELECT request FROM pending_erase")}
 
 
-def finish_forgetting(store: Store) -> set[bytes]:
-    """Wipe what a run that was stopped had left.
+def finish_pending_erase(store: Store) -> set[bytes]:
+    """Erase from the disk what an interrupted run has forgotten.
 
     Args:
-        store: The library, held for writing.
+        store: The library, locked for writing.
 
     Returns:
-        What that run was asked, as digests; nothing where nothing was left.
+        The digests of the requests that were pending.
 
     Raises:
         PendingEraseError: Another process is reading, or the disk is full.
     """
-    unfinished = {digest for (digest,) in store.database.rows("SELECT request FROM pending_erase")}
-    if unfinished:
-        _wipe(store)
-        log.info("wiped from the disk what an earlier facehash forget had left")
-    return unfinished
+    pending = pending_requests(store)
+    if pending:
+        _erase_or_explain(store)
+        log.info("erased from the disk what an interrupted facehash forget had left")
+    return pending
 
 
 def erase(store: Store) -> None:
-    """Leave nothing on the disk of what was deleted from the database.
+    """Erase deleted content from every file of the library.
 
     Raises:
         FileInUseError: Another process is reading.
         LibraryError: The disk is full.
-        OSError: The same, for an index file.
+        OSError: An index file cannot be written.
     """
     settings = store.settings()
     fitted = read_hasher(store.database, settings) is not None
@@ -160,23 +160,22 @@ def erase(store: Store) -> None:
     store.database.run("DELETE FROM pending_erase")
 
 
-def _wipe(store: Store) -> None:
-    """Do as `erase`, and say what it means that it cannot be done."""
+def _erase_or_explain(store: Store) -> None:
     try:
         erase(store)
     except DamagedLibraryError:
         raise
     except (InputError, OSError) as error:
         busy = isinstance(error, FileInUseError)
-        why = "another process is reading" if busy else "its disk is full or cannot be written to"
+        reason = "another process is reading" if busy else "the disk is full or not writable"
         raise PendingEraseError(
-            f"{store.directory}: forgotten, but the disk still holds it ({why}); "
-            f"facehash rebuild --library {store.directory} wipes it then"
+            f"{store.directory}: forgotten, but not yet erased from the disk ({reason}); to erase "
+            f"it later: facehash rebuild --library {quoted(store.directory)}"
         ) from error
 
 
 class Deletion(NamedTuple):
-    """What is to be deleted: faces and photos by their ids, and files that have no photo."""
+    """Ids of faces and photos, and paths of files without a photo, to be deleted."""
 
     faces: Sequence[int] = ()
     photos: Sequence[int] = ()
@@ -186,39 +185,39 @@ class Deletion(NamedTuple):
 def _forget(
     store: Store, request: str, find: Callable[[], Deletion], allow_reindex: bool
 ) -> Forgotten:
-    """Delete what `find` finds; where it is gone already, wipe what the same request had left."""
+    """Delete what `find` returns, and erase it; a repeated interrupted request is completed."""
     database = store.database
     digest = hashlib.sha256(os.fsencode(request)).digest()
-    unfinished = finish_forgetting(store)
+    pending = finish_pending_erase(store)
     try:
-        doomed = find()
+        deletion = find()
     except LibraryError:
-        if digest in unfinished:
+        if digest in pending:  # an earlier run has deleted it
             return Forgotten(0, 0, 0)
         raise
     before = database.value("SELECT count(*) FROM faces")
     with database.transaction():
         touched = {
             photo
-            for face in doomed.faces
+            for face in deletion.faces
             for (photo,) in database.rows("SELECT photo_id FROM faces WHERE id = ?", (face,))
         }
-        database.run_many("DELETE FROM faces WHERE id = ?", _single(doomed.faces))
+        database.run_many("DELETE FROM faces WHERE id = ?", _single(deletion.faces))
         empty = {
             photo
             for photo in touched
             if not database.value("SELECT count(*) FROM faces WHERE photo_id = ?", (photo,))
         }
-        photos = _single(sorted(empty | set(doomed.photos)))
+        photos = _single(sorted(empty | set(deletion.photos)))
         if not allow_reindex:
             database.run_many(
                 "INSERT OR IGNORE INTO excluded SELECT digest FROM photos WHERE id = ?", photos
             )
         database.run_many("DELETE FROM photos WHERE id = ?", photos)
-        database.run_many("DELETE FROM paths WHERE path = ?", _single(doomed.paths))
+        database.run_many("DELETE FROM paths WHERE path = ?", _single(deletion.paths))
         store.prune()
         database.run("INSERT INTO pending_erase VALUES (?)", (digest,))
-    _wipe(store)
+    _erase_or_explain(store)
     after = database.value("SELECT count(*) FROM faces")
     return Forgotten(before - after, len(photos), len(touched - empty))
 

@@ -1,36 +1,35 @@
-"""Who is on the photos, as their folders or a list say.
+"""Names from folders or from a list.
 
-A name of that kind is for the largest face of a photo: a folder of photos of Ann shows others
-beside her. A name that a user gave by hand is never overwritten.
+A folder names the largest face of each photo in it: photos of Ann often show others beside her.
+A name that a user gave by hand is never overwritten.
 """
 
 from __future__ import annotations
 
 import csv
 import os
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from facehash.errors import InputError, did_you_mean
+from facehash.library.people.people import MAX_LENGTH, check_name, get_or_add_person
 from facehash.library.storage.records import UNDER, bytes_of, path_of, under
 from facehash.library.storage.store import Store
 
-MAX_LENGTH = 200
 Kind = Literal["folders", "csv"]
 NamesOf = Mapping[tuple[Path, int], str]
-"""(photo, number of the face) -> name"""
+"""(photo, number of the face) -> name."""
 
 
 @dataclass(frozen=True)
 class Names:
-    """Where names come from.
+    """The source of names.
 
     Attributes:
-        kind: ``"folders"``, ``"csv"``, or None for nowhere.
-        listed: Of a list: the name for a file and the number of a face in it.
+        kind: ``"folders"``, ``"csv"``, or None for no source.
+        listed: The content of the list, for ``"csv"``.
     """
 
     kind: Kind | None
@@ -38,14 +37,14 @@ class Names:
 
 
 def parse_names(names: str, folder: Path) -> Names:
-    """Understand ``--names``, and read the list if it names one.
+    """Parse ``--names``, and read its list if there is one.
 
     Args:
         names: ``folders``, ``csv:FILE`` or ``none``.
-        folder: The folder being indexed, to which the paths in a list are relative.
+        folder: The folder being indexed; paths in a list are relative to it.
 
     Raises:
-        InputError: Anything else, or a list that cannot be read.
+        InputError: Any other value, or a list that cannot be read.
     """
     if names == "none":
         return Names(None)
@@ -59,33 +58,34 @@ def parse_names(names: str, folder: Path) -> Names:
 
 
 def read_list(file: Path, folder: Path) -> NamesOf:
-    """Read a CSV with the columns ``path`` and ``name``, and ``face`` if there is one.
+    """Read a CSV file with the columns ``path``, ``name`` and, optionally, ``face``.
 
     Args:
-        file: UTF-8, one line a face. A path is absolute or relative to `folder`; a face is its
-            number in the photo, by default 1, the largest.
+        file: UTF-8, one line per face. Paths are absolute or relative to `folder`; ``face`` is the
+            number of the face in the photo, by default 1, the largest.
         folder: The folder being indexed.
 
     Raises:
-        InputError: No such file, a missing column, or a line that makes no sense, by its number.
+        InputError: A missing column, or an invalid line; the message has its number.
+        OSError: The file cannot be read.
     """
     found: dict[tuple[Path, int], str] = {}
     root = folder.resolve()
     try:
-        # A byte order mark is what spreadsheets put in front.
+        # utf-8-sig: spreadsheets start the file with a byte order mark.
         with file.open(newline="", encoding="utf-8-sig") as text:
             reader = csv.DictReader(text)
             columns = reader.fieldnames or ()
             for column in ("path", "name"):
                 if column not in columns:
-                    raise InputError(f"{file}: has no column {column!r}; path,name is expected")
+                    raise InputError(f"{file}: no column {column!r} (the columns: path,name,face)")
             for row in reader:
                 where = f"{file}, line {reader.line_num}"
                 path, face = row["path"], (row.get("face") or "1").strip()
                 if not path or row["name"] is None:
                     raise InputError(f"{where}: path or name is missing")
                 if not face.isdecimal() or int(face) < 1:
-                    raise InputError(f"{where}: face is {face!r}, a number from 1 is expected")
+                    raise InputError(f"{where}: face must be a number from 1, got {face!r}")
                 key = (Path(os.path.normpath(root / path)), int(face))
                 name = check_name(row["name"], where)
                 if found.setdefault(key, name) != name:
@@ -97,43 +97,16 @@ def read_list(file: Path, folder: Path) -> NamesOf:
     return found
 
 
-def check_name(name: str, where: str = "name") -> str:
-    """Return a person's name in its one spelling, or refuse it.
-
-    Raises:
-        InputError: Empty, longer than 200 characters, or with a line break or the like.
-    """
-    plain = unicodedata.normalize("NFC", name).strip()
-    if not plain:
-        raise InputError(f"{where}: a name must not be empty")
-    if len(plain) > MAX_LENGTH:
-        raise InputError(f"{where}: a name has at most {MAX_LENGTH} characters, got {len(plain)}")
-    if not plain.isprintable():
-        raise InputError(f"{where}: a name must be printable, got {plain!r}")
-    return plain
-
-
-def person_called(store: Store, name: str) -> int:
-    """Return the id of the person of that name, now or before; a new one where there is none."""
-    database = store.database
-    found = database.value(
-        "SELECT id FROM people WHERE name = ?1 "
-        "UNION ALL SELECT person_id FROM aliases WHERE name = ?1",
-        (name,),
-    )
-    return int(found) if found else database.run("INSERT INTO people (name) VALUES (?)", (name,))
-
-
 def apply_names(store: Store, folder: Path, names: Names) -> int:
-    """Name the faces of the photos in a folder, and take back names whose source is gone.
+    """Name the faces of the photos in a folder, and remove names whose source is gone.
 
     Args:
-        store: The library, held for writing.
+        store: The library, locked for writing.
         folder: The folder that was indexed, absolute.
-        names: Where names come from; without a source nothing changes.
+        names: The source of names; without a source nothing changes.
 
     Returns:
-        How many faces have another name than before.
+        The number of faces whose name changed.
     """
     if names.kind is None:
         return 0
@@ -149,7 +122,7 @@ def apply_names(store: Store, folder: Path, names: Names) -> int:
         before[face_id] = (person, named_by)
         name = _name_for(path_of(stored), number, folder, names)
         if name is not None:
-            # Of several copies in several folders the first names the face.
+            # If copies lie in several folders, the first one names the face.
             wanted.setdefault(face_id, name)
     changes = []
     with store.database.transaction():
@@ -157,7 +130,7 @@ def apply_names(store: Store, folder: Path, names: Names) -> int:
             if named_by == "user" or (face_id not in wanted and named_by != names.kind):
                 continue
             name = wanted.get(face_id)
-            now = person_called(store, name) if name else None
+            now = get_or_add_person(store, name) if name else None
             source = names.kind if name else None
             if (now, source) != (person, named_by):
                 changes.append((now, source, face_id))
@@ -169,7 +142,7 @@ def apply_names(store: Store, folder: Path, names: Names) -> int:
 
 
 def without_face(store: Store, names: Names) -> list[Path]:
-    """Return the files that a list names and in which the library has no such face."""
+    """Return the files of a list for which the library does not have the listed face."""
     known = {
         (path_of(path), number)
         for path, number in store.database.rows(
@@ -184,7 +157,7 @@ def _name_for(path: Path, number: int, folder: Path, names: Names) -> str | None
         return names.listed.get((path, number))
     if number != 1 or path.parent == folder:
         return None
-    # A folder's name need not be text, nor printable; a person's is.
+    # A folder name may contain bytes that are not text or not printable; a person's may not.
     text = bytes_of(path.parent).decode("utf-8", errors="replace").rpartition(os.sep)[2]
     printable = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
     return check_name(printable[:MAX_LENGTH]) if printable.strip() else None

@@ -14,7 +14,7 @@ from facehash.embedders.base import Embedder
 from facehash.hashing import LinearHash
 from facehash.library.derived.codes import encode, read_hasher
 from facehash.library.storage.database import LibraryError
-from facehash.library.storage.outside import DATABASE
+from facehash.library.storage.folder import DATABASE
 from facehash.library.storage.settings import Settings
 from facehash.library.storage.store import Store
 from facehash.pipeline import FacePipeline, MakePipeline, default_pipeline

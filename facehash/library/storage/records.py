@@ -1,4 +1,4 @@
-"""What goes into a library and comes out of it, as plain values."""
+"""Plain values that go into the database and come out of it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from numpy.typing import NDArray
 from facehash.files import FileState
 from facehash.images.face import Box
 from facehash.library.storage.database import DamagedLibraryError, Row
+from facehash.printing import quoted
 from facehash.vectors import Ids, Rows, Space
 
 
 @dataclass(frozen=True)
 class NewFace:
-    """A face as it is stored first.
+    """A face to be stored.
 
     Attributes:
         box: x, y, width, height in pixels of the upright photo.
         landmarks: float32 (5, 2) or None.
         score: The detector's confidence, 0 to 1.
         quality: 0 to 1, see `facehash.library.ingest.read.quality`.
-        jpeg: The crop, encoded.
-        embedding: float32 (dimension,), or None of an embedder that yields codes.
+        jpeg: The encoded crop.
+        embedding: float32 (dimension,), or None if the embedder produces codes.
         code: uint8 (bytes,), or None.
     """
 
@@ -43,16 +44,16 @@ class NewFace:
 
 @dataclass(frozen=True)
 class NewPhoto:
-    """A file that was read, with what was found in it.
+    """A photo to be stored, read from a file.
 
     Attributes:
         path: The file, absolute.
-        state: Its size and time of change.
-        digest: SHA-256 of its content; None of a file that could not be opened.
-        size: Width and height in pixels of the upright photo, None of a bad file.
-        reason: Why it could not be read, a short code; None of a good one.
-        detail: The same in words, without the path.
-        faces: Its faces, largest first.
+        state: Size and modification time of the file.
+        digest: SHA-256 of the content, or None if the file could not be opened.
+        size: Width and height in pixels of the upright photo, or None if unreadable.
+        reason: A short code if the photo could not be read, else None.
+        detail: The reason in words, without the path.
+        faces: The faces, largest first.
     """
 
     path: Path
@@ -66,12 +67,12 @@ class NewPhoto:
 
 @dataclass(frozen=True)
 class UnreadFile:
-    """A picture file that gave the library nothing to be found by.
+    """A picture file without a searchable face.
 
     Attributes:
         path: The file.
-        reason: Why it could not be read, a short code, or ``no_face``.
-        why: More about it in words, one line, or nothing.
+        reason: A short code: why it could not be read, or ``no_face``.
+        why: The reason in words, one line, or empty.
     """
 
     path: Path
@@ -81,16 +82,16 @@ class UnreadFile:
 
 @dataclass(frozen=True)
 class StoredFace:
-    """A face as it is shown.
+    """A stored face.
 
     Attributes:
-        id: Its name in this library, never used again.
-        path: A file that holds its photo, the first by name.
-        number: Which face of the photo, 1 the largest.
+        id: Identifies it in this library; never used again.
+        path: A file with its photo, the first by name.
+        number: Number of the face in the photo, 1 for the largest.
         box: x, y, width, height in pixels of the upright photo.
         name: The person, or None.
         score: The detector's confidence, 0 to 1.
-        quality: 0 to 1.
+        quality: 0 to 1, see `NewFace`.
     """
 
     id: int
@@ -103,7 +104,7 @@ class StoredFace:
 
 
 def bytes_of(path: Path) -> bytes:
-    """Return a path as it is stored; a file name need not be text."""
+    """Return a path as stored bytes; a file name need not be text."""
     return os.fsencode(path)
 
 
@@ -111,22 +112,18 @@ def path_of(stored: object) -> Path:
     """Return a stored path.
 
     Raises:
-        DamagedLibraryError: Something else was stored.
+        DamagedLibraryError: The value is not a path.
     """
     if not isinstance(stored, bytes):
-        raise DamagedLibraryError(f"a path in the library is no path but {stored!r:.60}")
+        raise DamagedLibraryError(f"a stored path is not a path: {stored!r:.60}")
     return Path(os.fsdecode(stored))
 
 
 def stored_face(row: Row, directory: Path) -> StoredFace:
-    """Return a face of a row of the library in that directory.
-
-    Args:
-        row: id, path, number, box, name, score and quality.
-        directory: What errors call it.
+    """Return the face in a row of id, path, number, box, name, score and quality.
 
     Raises:
-        DamagedLibraryError: A value is of another type than was written.
+        DamagedLibraryError: A value has the wrong type.
     """
     face_id, path, number, *box, name, score, quality = row
     path = b"" if path is None else path
@@ -139,8 +136,8 @@ def stored_face(row: Row, directory: Path) -> StoredFace:
         and all(isinstance(one, float) and math.isfinite(one) for one in numbers)
     ):
         raise DamagedLibraryError(
-            f"{directory}: what is stored of face {face_id} makes no sense; "
-            f"facehash check --library {directory} tells more"
+            f"{directory}: the record of face {face_id} is damaged; for details run: "
+            f"facehash check --library {quoted(directory)}"
         )
     x, y, width, height = box
     return StoredFace(face_id, path_of(path), number, (x, y, width, height), name, score, quality)
@@ -152,16 +149,16 @@ def stored_rows(
     """Return ids and rows of stored vectors or codes.
 
     Args:
-        batch: id and bytes of each.
-        column: What errors call them.
-        space: Where they live.
+        batch: Tuples of id and bytes.
+        column: Name of the values in errors.
+        space: The space of the rows.
         directory: The library, for errors.
 
     Returns:
         Ids int64 (n,), and rows (n, width) of the space's dtype.
 
     Raises:
-        DamagedLibraryError: One of another length.
+        DamagedLibraryError: A value has the wrong length.
     """
     length = space.width * space.dtype.itemsize
     for face_id, stored in batch:
@@ -177,11 +174,11 @@ def stored_rows(
 
 
 UNDER = "path = ? OR (path >= ? AND path < ?)"
-"""SQL for a file, or those in a folder, with the values that `under` gives."""
+"""SQL condition for a file, or the files in a folder, with the values of `under`."""
 
 
 def under(folder: Path) -> tuple[bytes, bytes, bytes]:
-    """Return the values for `UNDER`: the path itself, and the bounds of what lies in it."""
+    """Return the values for `UNDER`: the path itself, and the bounds of the paths below it."""
     separator = os.sep.encode()
     name = bytes_of(folder)
     start = name.rstrip(separator) + separator
@@ -189,7 +186,7 @@ def under(folder: Path) -> tuple[bytes, bytes, bytes]:
 
 
 def blob(row: NDArray[Any] | None) -> bytes | None:
-    """Return an array as it is stored: its values in order, little endian."""
+    """Return the values of an array in order, little endian, as they are stored."""
     if row is None:
         return None
     return np.ascontiguousarray(row, row.dtype.newbyteorder("<")).tobytes()

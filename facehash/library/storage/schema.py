@@ -1,4 +1,4 @@
-"""The tables of a library, and how a library of an earlier version becomes one of this."""
+"""The tables of a library, and the migrations from earlier versions."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import functools
 import sqlite3
 from collections.abc import Sequence
 
-from facehash.library.storage import seals
 from facehash.library.storage.database import DamagedLibraryError, Database, LibraryError
 
 APPLICATION_ID = 0x46484C42
-"""``FHLB``: how a library is told from any other SQLite file."""
+"""``FHLB``: marks a library among SQLite files."""
 
 _VERSION_1 = (
     "CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    # What a hasher was fitted to, as .npy files.
+    # The arrays of the fitted hasher, as .npy files.
     "CREATE TABLE hasher (name TEXT PRIMARY KEY, npy BLOB NOT NULL) WITHOUT ROWID",
-    # A photo is its content; `reason` says why it could not be read.
+    # One row per content, not per file; `reason` says why it could not be read.
     """CREATE TABLE photos (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         digest BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),
@@ -25,7 +24,7 @@ _VERSION_1 = (
         reason TEXT,
         detail TEXT
     )""",
-    # Bytes, for a file name need not be text. A file that could not even be opened has no photo.
+    # Bytes: a file name need not be text. A file that could not be opened has no photo.
     """CREATE TABLE paths (
         path BLOB PRIMARY KEY,
         photo_id INTEGER REFERENCES photos (id) ON DELETE CASCADE,
@@ -38,13 +37,13 @@ _VERSION_1 = (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         name TEXT NOT NULL UNIQUE
     )""",
-    # What a person was called before, in a folder or a list that still says so.
+    # Earlier names, which a folder or a list of names may still use.
     """CREATE TABLE aliases (
         name TEXT PRIMARY KEY,
         person_id INTEGER NOT NULL REFERENCES people (id) ON DELETE CASCADE
     ) WITHOUT ROWID""",
     "CREATE INDEX aliases_by_person ON aliases (person_id)",
-    # AUTOINCREMENT: the id of a face that was forgotten never names another one.
+    # AUTOINCREMENT: the id of a forgotten face is never used again.
     """CREATE TABLE faces (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         photo_id INTEGER NOT NULL REFERENCES photos (id) ON DELETE CASCADE,
@@ -63,15 +62,15 @@ _VERSION_1 = (
         UNIQUE (photo_id, number)
     )""",
     "CREATE INDEX faces_by_person ON faces (person_id)",
-    # Apart from the faces, which are read by the thousand and small.
+    # A table of its own, so that reading thousands of faces skips the pictures.
     """CREATE TABLE crops (
         face_id INTEGER PRIMARY KEY REFERENCES faces (id) ON DELETE CASCADE,
         jpeg BLOB NOT NULL
     )""",
-    # Digests of photos that were forgotten and are not to come back with the next run.
+    # Digests of forgotten photos, which the next run must not add again.
     "CREATE TABLE kept_out (digest BLOB PRIMARY KEY) WITHOUT ROWID",
-    # Counted up by the database itself, so that no code can change rows and leave the index files,
-    # which bear this number, looking fresh.
+    # The names of the index files contain this number. Triggers count it up, so that no change of
+    # the faces leaves index files that look current.
     "CREATE TABLE generation (number INTEGER NOT NULL)",
     "INSERT INTO generation VALUES (0)",
     """CREATE TRIGGER face_added AFTER INSERT ON faces
@@ -84,54 +83,53 @@ _VERSION_1 = (
 )
 
 _VERSION_2 = (
-    # Why a file could not even be opened, in words.
+    # Why a file could not be opened, in words.
     "ALTER TABLE paths ADD COLUMN detail TEXT",
-    # Version 1 wrote the path in front, which outlived the file. What has moved says it no more.
+    # Version 1 put the path in front, where it outlived the file. Moved files lose the text.
     """UPDATE photos SET detail = (
         SELECT substr(photos.detail, length(CAST(path AS TEXT)) + 3) FROM paths
         WHERE photo_id = photos.id AND instr(photos.detail, CAST(path AS TEXT) || ': ') = 1
     ) WHERE detail IS NOT NULL""",
-    # What was asked to be forgotten, as a digest: a row says that it is out of the database and
-    # not yet wiped from the disk.
+    # Digests of requests to forget. A row means: deleted from the database, not yet erased from
+    # the disk.
     "CREATE TABLE unwiped (request BLOB NOT NULL)",
 )
 
-_VERSION_3 = (seals.CREATE_TABLE,)
+_VERSION_3 = (
+    # Digests of all rows; only this version used them.
+    "CREATE TABLE seals (place TEXT NOT NULL, key NOT NULL, digest BLOB NOT NULL, "
+    "PRIMARY KEY (place, key)) WITHOUT ROWID",
+)
 
 _VERSION_4 = (
+    "DROP TABLE seals",
     "ALTER TABLE kept_out RENAME TO excluded",
     "ALTER TABLE unwiped RENAME TO pending_erase",
 )
 
 MIGRATIONS: tuple[Sequence[str], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
-"""Statements that lead from version i to i + 1; version 0 is an empty file. Only ever appended."""
+"""Statements from version i to i + 1; version 0 is an empty file. Released ones never change."""
 
 
 def migrate(database: Database, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> None:
-    """Bring a database to the newest version, each step whole or not at all, and seal what follows.
+    """Bring a database to the newest version, in one transaction.
 
     Args:
-        database: A library's database, or an empty one.
+        database: The database of a library, or an empty one.
         migrations: Statements that lead from version i to i + 1.
 
     Raises:
-        LibraryError: It is of a newer version, or not a library's.
-        DamagedLibraryError: It has other tables, triggers or views than a library of its version.
+        LibraryError: Its version is newer, or it does not belong to a library.
+        DamagedLibraryError: Its tables, triggers or views are not those of its version.
     """
-    seals.define_seal(database)
     version = version_of(database)
-    database.keep_log()
+    database.enable_log()
     if version == len(migrations):
         _check_tables(database, migrations)
-    else:
-        _bring_up(database, migrations)
-    seals.watch(database)
-
-
-def _bring_up(database: Database, migrations: Sequence[Sequence[str]]) -> None:
+        return
     library = database.path.parent
     with database.transaction():
-        # Read again: another process may have been faster.
+        # Read again: another process may have migrated it meanwhile.
         version = version_of(database)
         if version > len(migrations):
             raise LibraryError(
@@ -142,21 +140,20 @@ def _bring_up(database: Database, migrations: Sequence[Sequence[str]]) -> None:
         for statements in migrations[version:]:
             for statement in statements:
                 database.run(statement)
-        seals.seal_all(database)
         database.run(f"PRAGMA user_version = {len(migrations)}")
 
 
 def _check_tables(database: Database, migrations: Sequence[Sequence[str]]) -> None:
-    """Refuse what nobody made with these statements: a trigger acts, a view lies."""
-    wanted = _tables_after(tuple(map(tuple, migrations)))
+    """Refuse tables, triggers and views that these statements do not create."""
+    expected = _tables_after(tuple(map(tuple, migrations)))
     found = database.rows(_TABLES)
-    if found != wanted:
-        other = next((one for one in found if one not in wanted), None) or next(
-            one for one in wanted if one not in found
+    if found != expected:
+        kind, name, *_ = next(
+            one for one in (*found, *expected) if one not in found or one not in expected
         )
         raise DamagedLibraryError(
-            f"{database.path.parent}: its database is damaged, or not made by facehash: it has "
-            f"other tables than a library of version {len(migrations)} ({other[0]} {other[1]!r})"
+            f"{database.path.parent}: its database is damaged, or not made by facehash: its tables "
+            f"are not those of a library of version {len(migrations)} ({kind} {name!r})"
         )
 
 
@@ -176,10 +173,10 @@ def _tables_after(migrations: tuple[tuple[str, ...], ...]) -> list[tuple[str, ..
 
 
 def version_of(database: Database) -> int:
-    """Return the version of a library's database, 0 of an empty one.
+    """Return the version of a library's database, 0 for an empty file.
 
     Raises:
-        LibraryError: The tables are not those of a library.
+        LibraryError: The file belongs to another program.
     """
     identifier = database.value("PRAGMA application_id")
     version = database.value("PRAGMA user_version")
@@ -187,4 +184,4 @@ def version_of(database: Database) -> int:
         return int(version)
     if identifier == 0 and version == 0 and not database.value("SELECT 1 FROM sqlite_master"):
         return 0
-    raise LibraryError(f"{database.path}: a SQLite file, but not of a facehash library")
+    raise LibraryError(f"{database.path}: a SQLite file, but not a facehash library")

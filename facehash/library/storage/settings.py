@@ -1,4 +1,4 @@
-"""What a library was made with: rows of two embedders are not comparable, so it keeps to one."""
+"""The settings of a library: rows of two embedders are not comparable, so it keeps to one."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _METRICS: dict[str, Metric] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What a library was made with.
+    """Detector, embedder and codes of a library.
 
     Attributes:
-        detector: What the user called the detector, and by which it is made again.
-        detector_identity: Its identity, see `facehash.detectors.base.Detector`.
-        embedder: What the user called the embedder.
-        embedder_identity: Its identity, see `facehash.embedders.base.Embedder`.
-        metric: How the embedder's rows are compared.
+        detector: The detector as the user named it, for example ``"yunet"``.
+        detector_identity: See `facehash.detectors.base.Detector`.
+        embedder: The embedder as the user named it.
+        embedder_identity: See `facehash.embedders.base.Embedder`.
+        metric: How the rows of the embedder are compared.
         dimension: Length of its vectors, or bits of its codes.
-        crop: How faces were cropped for it.
+        crop: How faces are cropped for it.
         side: Height and width of the crops, in pixels.
-        codes: Codes made of the vectors, for example ``"itq:64"``; None without.
+        codes: Codes computed from the vectors, for example ``"itq:64"``, or None.
         seed: Seed of the codes.
     """
 
@@ -47,29 +47,29 @@ class Settings:
 
     @property
     def space(self) -> Space:
-        """Where the embedder's rows live."""
+        """The space of the embedder's rows."""
         return Space(self.metric, self.dimension)
 
     @property
     def code_space(self) -> Space | None:
-        """Where the codes live: the embedder's own, those made of its vectors, or None."""
+        """The space of the codes: the embedder's own, those of its vectors, or None."""
         if self.metric == "hamming":
             return self.space
         return Space("hamming", int(self.codes.partition(":")[2])) if self.codes else None
 
 
 def read_settings(database: Database) -> Settings | None:
-    """Read what a library was made with, None of one that was never indexed.
+    """Read the settings of a library, None if nothing was ever indexed.
 
     Raises:
-        DamagedLibraryError: A setting is missing or makes no sense.
+        DamagedLibraryError: A setting is missing or invalid.
     """
     found: dict[str, str] = dict(database.rows("SELECT key, value FROM settings"))
     if not found:
         return None
     try:
         if not all(isinstance(value, str) for value in found.values()):
-            raise ValueError("a value is no text")
+            raise ValueError("a value is not text")
         settings = Settings(
             found["detector"],
             found["detector_identity"],
@@ -82,7 +82,7 @@ def read_settings(database: Database) -> Settings | None:
             found.get("codes"),
             int(found["seed"]),
         )
-        # A length that makes no sense is refused here, not in the middle of a search.
+        # An invalid length is an error here, not in the middle of a search.
         lengths = (settings.dimension, settings.side, settings.space.width)
         if min(lengths) < 1 or max(lengths) > _LONGEST:
             raise ValueError(f"dimension {settings.dimension}, side {settings.side}")
@@ -96,7 +96,7 @@ def read_settings(database: Database) -> Settings | None:
 
 
 def write_settings(database: Database, settings: Settings) -> None:
-    """Store what a library is made with."""
+    """Store the settings of a library."""
     plain = dataclasses.asdict(settings)
     database.run("DELETE FROM settings")
     database.run_many(
@@ -105,25 +105,25 @@ def write_settings(database: Database, settings: Settings) -> None:
     )
 
 
-def agree(stored: Settings, wanted: Settings, directory: Path) -> None:
-    """Refuse to go on with a library by other means than it was made with.
+def check_settings(stored: Settings, wanted: Settings, directory: Path) -> None:
+    """Check that a library and a run use the same detector, embedder and crop.
 
-    Codes are not compared: they are made of the vectors and can be added later.
+    Codes are not compared: they are computed from the vectors and can be added later.
 
     Raises:
-        LibraryError: Another detector, embedder or crop; both are named.
+        LibraryError: They differ; the message has both values.
     """
     for what in ("detector", "embedder"):
         old, new = (getattr(one, f"{what}_identity") for one in (stored, wanted))
         if old != new:
             raise LibraryError(
                 f"{directory}: made with the {what} {old}, not {new}; "
-                f"leave --{what} out, or give another --library"
+                f"omit --{what}, or choose another --library"
             )
     for name in ("metric", "dimension", "crop", "side"):
         old, new = getattr(stored, name), getattr(wanted, name)
         if old != new:
             raise LibraryError(
-                f"{directory}: made with {name} {old}, not {new}, of the embedder "
-                f"{stored.embedder_identity}; give another --library"
+                f"{directory}: made with {name} {old}, not {new}, by the embedder "
+                f"{stored.embedder_identity}; choose another --library"
             )

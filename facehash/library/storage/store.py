@@ -1,14 +1,13 @@
-"""The truth of a library: its database, and what is asked of it and written to it.
+"""An open library: reads and writes of its database.
 
 A library is a directory that only its owner can read::
 
     library.db      SQLite: photos, faces, people, settings, crops
-    index/          arrays made of the database, see `facehash.library.derived.arrays`
-    lock            held by the one process that writes
+    index/          arrays computed from the database, see `facehash.library.derived.arrays`
+    lock            held by the process that writes
 
-A library may come from somebody else. Nothing in it is believed to be what it should be before it
-was looked at: no link is followed out of the folder, and no row is of another type than it was
-written in.
+A library may come from somebody else, so its content is checked before use: no link out of the
+folder is followed, and every value read has the expected type.
 """
 
 from __future__ import annotations
@@ -19,8 +18,12 @@ from typing import Literal, Self
 
 from facehash.files import FileState
 from facehash.library.storage.database import DamagedLibraryError, Database, LibraryError
-from facehash.library.storage.folder import make_private_file, make_private_folder
-from facehash.library.storage.outside import DATABASE, check_no_symlinks
+from facehash.library.storage.folder import (
+    DATABASE,
+    check_no_symlinks,
+    make_private_file,
+    make_private_folder,
+)
 from facehash.library.storage.records import (
     UNDER,
     NewFace,
@@ -35,36 +38,32 @@ from facehash.library.storage.records import (
 )
 from facehash.library.storage.schema import migrate
 from facehash.library.storage.settings import Settings, read_settings
+from facehash.printing import quoted
 from facehash.vectors import Ids, Rows, Space
 
 Column = Literal["embedding", "code"]
 
 
 class Store:
-    """An open library.
-
-    Attributes:
-        directory: Where it is.
-        database: The connection, for the rooms of this package.
-    """
+    """An open library: its directory and its database connection."""
 
     def __init__(self, directory: Path, database: Database) -> None:
         self.directory, self.database = directory, database
 
     @classmethod
     def open(cls, directory: Path) -> Self:
-        """Open a library that exists.
+        """Open an existing library; one of an earlier version is migrated.
 
         Raises:
-            LibraryError: There is none, it is of a newer version, or damaged.
-            InputError: Something in it leads outside.
+            LibraryError: There is none, its version is newer, or it is damaged.
+            InputError: A symbolic link in place of one of its files.
         """
         check_no_symlinks(directory)
         path = directory / DATABASE
         if not path.is_file():
             raise LibraryError(
                 f"{directory}: {'not a library' if directory.exists() else 'no such library'} "
-                f"(facehash index FOLDER --library {directory} makes one)"
+                f"(to create one: facehash index FOLDER --library {quoted(directory)})"
             )
         database = Database(path)
         try:
@@ -76,18 +75,18 @@ class Store:
 
     @classmethod
     def create(cls, directory: Path) -> Self:
-        """Open a library, or make one in a folder that is empty or missing.
+        """Open a library, or create one in an empty or missing folder.
 
         Raises:
-            LibraryError: The folder holds something else.
-            OSError: It cannot be made.
+            LibraryError: The folder contains something else.
+            OSError: It cannot be created.
         """
         path = directory / DATABASE
         if not path.exists():
-            # Asked again, as another process may have made it in between.
+            # Checked twice: another process may have created the library meanwhile.
             if directory.is_dir() and any(directory.iterdir()) and not path.exists():
                 raise LibraryError(
-                    f"{directory}: not empty and not a library; give a folder of its own"
+                    f"{directory}: neither empty nor a library; choose an empty folder"
                 )
             make_private_folder(directory)
             make_private_file(path)
@@ -104,24 +103,24 @@ class Store:
         self.database.close()
 
     def settings(self) -> Settings:
-        """Return what the library was made with.
+        """Return the detector, embedder and codes of the library.
 
         Raises:
-            LibraryError: It was never indexed, or its settings are damaged.
+            LibraryError: Nothing was ever indexed, or the settings are damaged.
         """
         settings = read_settings(self.database)
         if settings is None:
             raise LibraryError(
-                f"{self.directory}: an empty library; facehash index FOLDER "
-                f"--library {self.directory} fills it"
+                f"{self.directory}: an empty library; to fill it: facehash index FOLDER "
+                f"--library {quoted(self.directory)}"
             )
         return settings
 
     def generation(self) -> int:
-        """Return a number that grows with every change of the faces.
+        """Return a number that increases with every change of the faces.
 
         Raises:
-            DamagedLibraryError: It is no number.
+            DamagedLibraryError: It is not a number.
         """
         number = self.database.value("SELECT number FROM generation")
         if not isinstance(number, int):
@@ -129,12 +128,12 @@ class Store:
         return number
 
     def digests(self) -> set[bytes]:
-        """Return the SHA-256 of every photo that is known or kept out."""
+        """Return the SHA-256 digests of all known and all excluded photos."""
         rows = self.database.rows("SELECT digest FROM photos UNION SELECT digest FROM excluded")
         return {digest for (digest,) in rows}
 
     def files_under(self, folder: Path) -> dict[Path, tuple[FileState, bool]]:
-        """Return the files known under a folder, each with whether it need not be read again."""
+        """Return the known files under a folder, each with its state and whether to skip it."""
         found = self.database.rows(
             "SELECT path, size, mtime_ns, photo_id IS NOT NULL OR reason = 'too_large_file' "  # noqa: S608
             f"FROM paths WHERE {UNDER}",
@@ -143,9 +142,9 @@ class Store:
         return {path_of(path): (FileState(*state), bool(known)) for path, *state, known in found}
 
     def add(self, photos: Iterable[NewPhoto]) -> None:
-        """Write files that were read, all of them or none.
+        """Store photos, all of them or none.
 
-        A content that is known gets another path; its faces stay as they are.
+        A photo whose content is already known only adds a path; its faces stay unchanged.
         """
         with self.database.transaction():
             for photo in photos:
@@ -183,14 +182,14 @@ class Store:
         self.database.run("INSERT INTO crops VALUES (?, ?)", (face_id, face.jpeg))
 
     def remove_files(self, paths: Collection[Path]) -> None:
-        """Drop files, then what no file shows any more, and people without a face."""
+        """Remove files, then photos without a file and people without a face."""
         with self.database.transaction():
             gone = [(bytes_of(path),) for path in paths]
             self.database.run_many("DELETE FROM paths WHERE path = ?", gone)
             self.prune()
 
     def prune(self) -> None:
-        """Drop photos without a file, with their faces, and people without a face."""
+        """Remove photos without a file, with their faces, and people without a face."""
         self.database.run(
             "DELETE FROM photos WHERE id NOT IN "
             "(SELECT photo_id FROM paths WHERE photo_id IS NOT NULL)"
@@ -201,27 +200,27 @@ class Store:
         )
 
     def rows(self, column: Column, space: Space) -> Iterator[tuple[Ids, Rows]]:
-        """Yield the faces' embeddings or codes in the order of their ids, some thousands at a time.
+        """Yield embeddings or codes in the order of the face ids, in batches.
 
         Args:
-            column: Which of both.
-            space: Where they live.
+            column: ``"embedding"`` or ``"code"``.
+            space: The space of the rows.
 
         Yields:
-            Ids int64 (n,), and rows (n, width) of the space's dtype. Faces without are left out.
+            Ids int64 (n,), and rows (n, width) of the space's dtype. Faces without one are skipped.
 
         Raises:
-            DamagedLibraryError: A row of another length.
+            DamagedLibraryError: A row has the wrong length.
         """
         query = f"SELECT id, {column} FROM faces WHERE {column} IS NOT NULL ORDER BY id"  # noqa: S608
         for batch in self.database.batches(query):
             yield stored_rows(batch, column, space, self.directory)
 
     def faces(self, ids: Sequence[int] | None = None) -> list[StoredFace]:
-        """Return faces as they are shown, by default all, in the order asked for.
+        """Return faces in the order of the given ids, by default all faces by id.
 
         Raises:
-            LibraryError: There is no face with such an id.
+            LibraryError: A face does not exist.
         """
         if ids is None:
             rows = self.database.rows(f"{_FACES} ORDER BY faces.id")
@@ -230,12 +229,12 @@ class Store:
         for face_id in ids:
             rows = self.database.rows(f"{_FACES} WHERE faces.id = ?", (int(face_id),))
             if not rows:
-                raise LibraryError(f"{self.directory}: has no face {face_id}")
+                raise LibraryError(f"{self.directory}: there is no face {face_id}")
             found.append(stored_face(rows[0], self.directory))
         return found
 
     def crop(self, face_id: int) -> bytes | None:
-        """Return the JPEG of a face, None where there is none."""
+        """Return the JPEG crop of a face, or None."""
         jpeg = self.database.value("SELECT jpeg FROM crops WHERE face_id = ?", (face_id,))
         return jpeg if isinstance(jpeg, bytes) else None
 

@@ -1,4 +1,4 @@
-"""A library's faces in a file for other tools: CSV, JSON or HDF5."""
+"""Export the faces of a library to CSV, JSON or HDF5."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from facehash.library.storage.store import Store
 
 COLUMNS = ("face_id", "name", "path", "face", "x", "y", "width", "height", "score", "quality")
 
-# The wide ones are computed too, where spreadsheets speak Chinese, Japanese or Korean.
+# Spreadsheets in Chinese, Japanese or Korean also take the full-width signs for a formula.
 _FORMULA = tuple(
     "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}"
     "\N{FULLWIDTH COMMERCIAL AT}"
@@ -33,17 +33,17 @@ _CONTROL = ("\t", "\r", "\n")
 def export(store: Store, path: Path) -> int:
     """Write all faces to a file that only its owner can read.
 
-    CSV holds a line a face, without vectors. JSON holds them with vectors and codes (in hex).
-    HDF5 holds arrays of n rows: ``face_id``, ``name`` and ``path`` (text), ``face``, ``box``
-    (float64 (n, 4)), ``score``, ``quality``, and ``embedding`` (float32) and ``code`` (packed
-    uint8) where the library has them; what the library was made with is in the attributes.
+    CSV has one line per face, without vectors. JSON adds vectors and codes (in hex). HDF5 has
+    arrays of n rows: ``face_id``, ``name`` and ``path`` (text), ``face``, ``box`` (float64
+    (n, 4)), ``score``, ``quality`` and, if the library has them, ``embedding`` (float32) and
+    ``code`` (packed uint8); its attributes are the settings of the library.
 
     Args:
         store: The library.
-        path: A file ending in .csv, .json, .h5 or .hdf5.
+        path: A file name ending in .csv, .json, .h5 or .hdf5.
 
     Returns:
-        How many faces were written.
+        The number of faces.
 
     Raises:
         InputError: Another ending.
@@ -51,7 +51,7 @@ def export(store: Store, path: Path) -> int:
     """
     suffix = path.suffix.lower()
     if suffix not in (".csv", ".json", ".h5", ".hdf5"):
-        raise InputError(f"{path}: an export ends in .csv, .json, .h5 or .hdf5")
+        raise InputError(f"{path}: the name of an export ends in .csv, .json, .h5 or .hdf5")
     with store.database.snapshot():
         settings, faces = store.settings(), store.faces()
         rows = {} if suffix == ".csv" else _rows(store, settings)
@@ -67,14 +67,12 @@ def export(store: Store, path: Path) -> int:
 
 
 def write_csv(file: TextIO, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """Write a table that a spreadsheet shows as it is and never computes.
-
-    Text that a spreadsheet would take for a formula gets an apostrophe in front, its sign for text.
+    """Write a CSV table in which no spreadsheet finds a formula, see `plain`.
 
     Args:
-        file: Where to write, opened with ``newline=""``.
+        file: A text file opened with ``newline=""``.
         columns: Names of the columns.
-        rows: Values; None becomes empty.
+        rows: Values; None becomes an empty cell.
     """
     writer = csv.writer(file)
     writer.writerow(columns)
@@ -83,7 +81,7 @@ def write_csv(file: TextIO, columns: Iterable[str], rows: Iterable[Iterable[obje
 
 
 def plain(text: str) -> str:
-    """Return text with an apostrophe in front where a spreadsheet would take it for a formula."""
+    """Return text, after an apostrophe if a spreadsheet would evaluate it as a formula."""
     computed = text.lstrip()[:1] in _FORMULA or text[:1] in _CONTROL
     return f"'{text}" if text and computed else text
 
@@ -93,7 +91,7 @@ def _values(face: StoredFace) -> tuple[object, ...]:
 
 
 def _rows(store: Store, settings: Settings) -> dict[str, dict[int, NDArray[Any]]]:
-    """Return embeddings and codes by face."""
+    """Return embeddings and codes by face id."""
     fitted = read_hasher(store.database, settings) is not None
     return {
         column: {
@@ -120,7 +118,7 @@ def _write_json(
                 entry[column] = row.tobytes().hex() if column == "code" else row.tolist()
         listed.append(entry)
     value = {"schema": 1, "settings": dataclasses.asdict(settings), "faces": listed}
-    # A path that is not text must not end the export; JSON's escapes keep such names as they are.
+    # JSON escapes also preserve paths that are not text.
     text = json.dumps(value, indent=1, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 
@@ -150,11 +148,11 @@ def _write_hdf5(
         ):
             file.create_dataset(key, data=np.array(values, object), dtype=text)
         for column, found in rows.items():
-            # Every face has both, or `check` tells of it.
+            # In an undamaged library every face has both, see `check`.
             if len(found) == len(faces) and faces:
                 file[column] = np.stack([found[face.id] for face in faces])
 
 
 def _whole(text: str) -> str:
-    """Return text without the sign at which HDF5 would end it."""
+    """Replace the null character, at which HDF5 would end the text."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -1,4 +1,4 @@
-"""What a library holds, in numbers."""
+"""Count the photos, faces and people of a library."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from facehash.library.storage.store import Store
 
 @dataclass(frozen=True)
 class Statistics:
-    """What a library holds.
+    """Numbers of a library.
 
     Attributes:
-        settings: What it was made with.
-        photos: Contents that could be read.
-        files: Files that show them; copies count.
-        unreadable: How many files could not be read, by reason.
+        settings: Its settings.
+        photos: Readable photos; copies count once.
+        files: Files of these photos; every copy counts.
+        unreadable: Reason -> number of files that could not be read.
         faces: Faces.
-        without_faces: Photos without any.
+        without_faces: Readable photos without a face.
         people: People with a name.
         named: Faces with a name.
-        excluded: Photos that were forgotten and do not come back.
-        bytes: What it takes on the disk.
+        excluded: Forgotten photos that are not indexed again.
+        bytes: Size on the disk.
     """
 
     settings: Settings
@@ -40,7 +40,7 @@ class Statistics:
 
 
 def count(store: Store) -> Statistics:
-    """Count what a library holds.
+    """Count the content of a library.
 
     Raises:
         LibraryError: It is empty or damaged.
@@ -71,7 +71,7 @@ def count(store: Store) -> Statistics:
 
 
 def list_without_faces(store: Store) -> Iterator[UnreadFile]:
-    """Yield the files that no search can find, by path: not read, or without a face."""
+    """Yield, by path, the files without a searchable face: unreadable, or no face found."""
     query = (
         "SELECT path, coalesce(paths.reason, photos.reason), coalesce(paths.detail, photos.detail) "
         "FROM paths LEFT JOIN photos ON photos.id = photo_id "

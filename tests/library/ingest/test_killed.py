@@ -115,7 +115,7 @@ def test_indexing_is_resumed_to_what_a_run_that_nobody_stopped_makes(
     ):
         points += 1
         with contextlib.suppress(LibraryError):  # nothing was stored yet
-            assert {problem.cure for problem in check(tmp_path / "lib")} <= {"rebuild"}
+            assert {problem.fix for problem in check(tmp_path / "lib")} <= {"rebuild"}
             stored.add(len(rows(tmp_path / "lib")["faces"]))
         assert command(tmp_path / "lib", *words).end() == (0, "")
         assert check(tmp_path / "lib") == []
@@ -149,13 +149,13 @@ def test_what_is_killed_is_done_or_not_and_then_done(command, library, tmp_path,
         assert left in (old, new)
         done = left == new and not waiting
         met.add("old" if left == old else "new")
-        assert {problem.cure for problem in check(tmp_path / "lib")} <= {"rebuild"}
+        assert {problem.fix for problem in check(tmp_path / "lib")} <= {"rebuild"}
         code, told = command(tmp_path / "lib", *words).end()
         if words[0] == "forget" and done:
             # Killed when all was done: there is nobody left to be forgotten.
-            assert code == 2 and "knows nobody called 'Cyprian'" in told
+            assert code == 2 and "nobody is called 'Cyprian'" in told
         else:
-            assert (code, "wiped from the disk" in told) == (0, bool(waiting)), told
+            assert (code, "erased from the disk" in told) == (0, bool(waiting)), told
         assert check(tmp_path / "lib") == []
         assert whole(tmp_path / "lib") == expected
         assert traces(tmp_path / "lib", *gone) == []

@@ -67,7 +67,7 @@ def test_of_two_that_start_at_once_each_does_all_or_is_refused(command, album, d
     ended = [one.end() for one in both]
     assert (0, "") in ended, ended
     for code, told in ended:
-        assert code == 0 or (code == 2 and "writes to it; wait until it is done" in told), told
+        assert code == 0 or (code == 2 and "is writing to it; wait until it is done" in told), told
     assert index(album).unchanged == 60 and check(directory) == []
 
 

@@ -1,7 +1,8 @@
 import pytest
 
 from facehash.errors import InputError
-from facehash.library.people.names import check_name, parse_names, read_list
+from facehash.library.people.names import parse_names, read_list
+from facehash.library.people.people import check_name
 
 
 @pytest.fixture
@@ -30,12 +31,12 @@ def test_a_folder_names_the_largest_face_of_its_photos(index, photos, ask):
     assert ask("SELECT count(person_id) FROM faces WHERE number = 2") == [(0,)]
 
 
-def test_photos_directly_in_the_folder_belong_to_nobody(index, ask):
+def test_photos_directly_in_the_folder_get_no_name(index, ask):
     index(names="folders")
     assert ask("SELECT count(*) FROM faces WHERE person_id IS NULL") == [(2,)]
 
 
-def test_a_photo_that_moved_to_another_folder_is_somebody_elses(index, photos, ask):
+def test_a_photo_that_moved_to_another_folder_gets_its_name(index, photos, ask):
     index(names="folders")
     (photos / "Ann" / "0.png").rename(photos / "Bo" / "1.png")
     assert index(names="folders").named == 1
@@ -43,34 +44,34 @@ def test_a_photo_that_moved_to_another_folder_is_somebody_elses(index, photos, a
                "GROUP BY name") == [("Ann", 1), ("Bo", 2), ("Cy", 2)]  # fmt: skip
 
 
-def test_a_list_names_any_face(index, write, ask, photos):
+def test_a_list_can_name_any_face(index, write, ask, photos):
     file = write("path,name,face\nparty.png,Dora,2\nparty.png,Emil,\nAnn/0.png,Ann,1\nno.png,X,1\n")
     report = index(names=f"csv:{file}")
     assert report.named == 3 and report.unnamed == (photos / "no.png",)
     assert ask("SELECT name, number FROM faces JOIN people ON people.id = person_id "
                "ORDER BY name") == [("Ann", 1), ("Dora", 2), ("Emil", 1)]  # fmt: skip
-    # What is no longer in the list is taken back.
+    # Names that are no longer in the list are removed.
     file = write("\ufeffpath,name\nAnn/0.png,Ann\n")
     assert index(names=f"csv:{file}").named == 2
     assert ask("SELECT name FROM people") == [("Ann",)]
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("file,name\n", "no column 'path'"),
         ("path,name\na.png\n", "line 2: path or name is missing"),
         ("path,name\na.png,\n", "line 2: a name must not be empty"),
-        ("path,name,face\na.png,Ann,0\n", "line 2: face is '0'"),
+        ("path,name,face\na.png,Ann,0\n", "line 2: face must be a number from 1, got '0'"),
         ("path,name\na.png,Ann\na.png,Bo\n", "line 3: a.png is 'Ann' in an earlier line"),
     ],
 )
-def test_a_list_that_makes_no_sense_is_refused_by_its_line(write, tmp_path, text, told):
-    with pytest.raises(InputError, match=told):
+def test_an_invalid_list_is_an_error_with_its_line(write, tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
         read_list(write(text), tmp_path)
 
 
-def test_a_list_in_another_encoding_is_refused(write, tmp_path):
+def test_a_list_in_another_encoding_is_an_error(write, tmp_path):
     with pytest.raises(InputError, match="not UTF-8"):
         read_list(write("path,name\na.png,Jörg\n", "latin-1"), tmp_path)
 
@@ -84,5 +85,5 @@ def test_sources_of_names(tmp_path):
         parse_names("csv:nothing.csv", tmp_path)
 
 
-def test_a_name_has_one_spelling():
+def test_names_are_normalized():
     assert check_name(" Zoe\u0308 ") == "Zoë"

@@ -15,7 +15,7 @@ def database(tmp_path):
     database.close()
 
 
-def test_rows_are_read_whole_or_in_batches(database, monkeypatch):
+def test_rows_are_read_at_once_or_in_batches(database, monkeypatch):
     monkeypatch.setattr(module, "_BATCH", 2)
     assert database.run_many("INSERT INTO words VALUES (?)", [("a",), ("b",), ("c",)]) == 3
     assert list(database.batches("SELECT word FROM words")) == [[("a",), ("b",)], [("c",)]]
@@ -24,14 +24,14 @@ def test_rows_are_read_whole_or_in_batches(database, monkeypatch):
     assert database.value("SELECT word FROM words WHERE 0") is None
 
 
-def test_a_transaction_is_whole_or_nothing(database):
+def test_a_transaction_writes_everything_or_nothing(database):
     with pytest.raises(RuntimeError), database.transaction():
-        database.run("INSERT INTO words VALUES ('half')")
+        database.run("INSERT INTO words VALUES ('some')")
         raise RuntimeError
     assert database.rows("SELECT * FROM words") == []
     with database.transaction():
-        database.run("INSERT INTO words VALUES ('whole')")
-    assert database.rows("SELECT * FROM words") == [("whole",)]
+        database.run("INSERT INTO words VALUES ('all')")
+    assert database.rows("SELECT * FROM words") == [("all",)]
 
 
 def test_deleted_content_is_overwritten_and_foreign_keys_hold(database):
@@ -41,7 +41,7 @@ def test_deleted_content_is_overwritten_and_foreign_keys_hold(database):
 
 
 def test_readers_and_the_writer_do_not_wait_for_each_other(database, tmp_path):
-    database.keep_log()
+    database.enable_log()
     reader = Database(tmp_path / "library.db")
     with database.transaction():
         database.run("INSERT INTO words VALUES ('new')")
@@ -50,7 +50,7 @@ def test_readers_and_the_writer_do_not_wait_for_each_other(database, tmp_path):
     reader.close()
 
 
-def test_a_second_writer_is_told_in_a_users_words(database, tmp_path, monkeypatch):
+def test_a_second_writer_gets_an_error(database, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_WAIT_SECONDS", 0.05)
     second = Database(tmp_path / "library.db")
     with (
@@ -61,18 +61,18 @@ def test_a_second_writer_is_told_in_a_users_words(database, tmp_path, monkeypatc
     second.close()
 
 
-def test_what_is_no_database_is_damaged(tmp_path):
+def test_a_file_that_is_no_database_is_damaged(tmp_path):
     path = tmp_path / "library.db"
     path.write_bytes(b"x" * 5000)
     with pytest.raises(DamagedLibraryError, match="its database is damaged .file is not a data"):
         Database(path)
 
 
-def test_a_folder_that_is_missing_is_told(tmp_path):
+def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(LibraryError, match="its database cannot be used .unable to open"):
         Database(tmp_path / "none" / "library.db")
 
 
-def test_a_mistake_of_ours_stays_one(database):
+def test_a_bug_keeps_its_exception(database):
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
         database.rows("SELECT * FROM nowhere")

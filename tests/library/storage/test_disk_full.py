@@ -1,6 +1,6 @@
-"""A disk that is full at one place or another, played by the largest size that a file may have.
+"""A full disk at different moments, simulated by a limit on the size of every file.
 
-The vectors are long, so that the index files are larger than what a small change writes to the
+The vectors are long, so that index files are larger than what a small change writes to the
 database and its log.
 """
 
@@ -15,10 +15,10 @@ from tests.library.forks import CHOICE, Command
 
 LIMITS = [int(limit) for limit in np.geomspace(2_000, 3_000_000, 12)]
 FULL = (
-    "its disk is full or cannot be written to (disk I/O error); what was there is whole, and the "
-    "same command goes on when there is room\n"
+    "its disk is full or not writable (disk I/O error); the library is intact, and the same "
+    "command continues when there is space\n"
 )
-NOT_WIPED = "forgotten, but the disk still holds it (its disk is full or cannot be written to); "
+PENDING = "forgotten, but not yet erased from the disk (the disk is full or not writable); "
 
 
 @pytest.fixture(scope="module")
@@ -52,53 +52,56 @@ def index_of(album):
 
 
 def limited(command, library, words, start):
-    """Run a command under each limit; yield what it told, None where it went through."""
+    """Run a command under each limit; yield its error, or None if it succeeded."""
     for limit in LIMITS:
         shutil.rmtree(library, ignore_errors=True)
         if start is not None:
             shutil.copytree(start, library)
-        code, told = command(library, *words, largest_file=limit)
+        code, message = command(library, *words, largest_file=limit)
         if code:
-            assert (code, told.count("\n")) == (2, 1), told
-            assert told.startswith(f"facehash: {library}")
+            assert (code, message.count("\n")) == (2, 1), message
+            assert message.startswith(f"facehash: {library}")
         else:
-            assert told == ""
-        yield told.removeprefix(f"facehash: {library}") if code else None
+            assert message == ""
+        yield message.removeprefix(f"facehash: {library}") if code else None
 
 
-def test_an_index_run_keeps_what_it_has_and_goes_on_when_there_is_room(
+@pytest.mark.full
+def test_an_index_run_keeps_its_batches_and_continues_when_there_is_space(
     album, command, library, tmp_path
 ):
     stored = set()
-    for told in limited(command, tmp_path / "lib", index_of(album), None):
-        assert told in (f": {FULL}", None)
+    for message in limited(command, tmp_path / "lib", index_of(album), None):
+        assert message in (f": {FULL}", None)
         if (tmp_path / "lib" / "library.db").stat().st_size:
             stored.add(len(rows(tmp_path / "lib").get("faces", [])))
         assert command(tmp_path / "lib", *index_of(album)) == (0, "")
         assert whole(tmp_path / "lib") == whole(library)
-    # Some limits let a part of the batches through.
+    # Some limits allowed a part of the batches.
     assert len(stored) > 3, stored
 
 
-def test_index_files_that_do_not_fit_are_named_and_left_out(album, command, library, tmp_path):
+@pytest.mark.full
+def test_index_files_that_do_not_fit_are_named_and_not_written(album, command, library, tmp_path):
     shutil.copytree(library, tmp_path / "without")
     shutil.rmtree(tmp_path / "without" / "index")
     [path] = (library / "index").glob("embedding-[0-9]*.npy")
     seen = []
-    for told in limited(command, tmp_path / "lib", index_of(album), tmp_path / "without"):
-        seen.append(told)
+    for message in limited(command, tmp_path / "lib", index_of(album), tmp_path / "without"):
+        seen.append(message)
         assert rows(tmp_path / "lib") == rows(library)
-        # A search reads the database instead; no half of a file is in the way.
-        assert {problem.cure for problem in check(tmp_path / "lib")} <= {"rebuild"}
+        # A search reads the database instead; there is no partial file.
+        assert {problem.fix for problem in check(tmp_path / "lib")} <= {"rebuild"}
         assert command(tmp_path / "lib", *index_of(album)) == (0, "")
         assert whole(tmp_path / "lib") == whole(library)
     assert f"/index/{path.name}: File too large\n" in seen and None in seen
 
 
-def test_a_rebuild_that_does_not_fit_leaves_what_it_would_replace(command, library, tmp_path):
+@pytest.mark.full
+def test_a_rebuild_that_does_not_fit_changes_nothing(command, library, tmp_path):
     seen = set()
-    for told in limited(command, tmp_path / "lib", ("rebuild",), library):
-        seen.add(told)
+    for message in limited(command, tmp_path / "lib", ("rebuild",), library):
+        seen.add(message)
         assert check(tmp_path / "lib") == []
         assert whole(tmp_path / "lib") == whole(library)
     assert seen == {f": {FULL}", None}
@@ -106,31 +109,36 @@ def test_a_rebuild_that_does_not_fit_leaves_what_it_would_replace(command, libra
 
 @pytest.mark.parametrize(
     "words",
-    [("forget", "--person", "Annabel"), ("people", "merge", "Annabel", "--into", "Boris")],
+    [
+        ("forget", "--person", "Annabel"),
+        pytest.param(("people", "merge", "Annabel", "--into", "Boris"), marks=pytest.mark.full),
+    ],
     ids=["forget", "merge"],
 )
-def test_what_does_not_fit_is_undone_or_not_wiped_and_told(command, library, tmp_path, words):
+def test_a_change_that_does_not_fit_is_undone_or_its_erasure_pending(
+    command, library, tmp_path, words
+):
     shutil.copytree(library, tmp_path / "after")
     assert command(tmp_path / "after", *words) == (0, "")
     old, new = rows(library), rows(tmp_path / "after")
     gone = set() if words[0] == "people" else set(what_is_stored_of(library, "Annabel"))
     seen = set()
-    for told in limited(command, tmp_path / "lib", words, library):
+    for message in limited(command, tmp_path / "lib", words, library):
         left = rows(tmp_path / "lib")
-        waiting = left["pending_erase"]
-        if told is None:
+        pending = left["pending_erase"]
+        if message is None:
             assert left == new
             seen.add("done")
             continue
-        if waiting:
+        if pending:
             assert left | {"pending_erase": []} == new
-            assert told.startswith(f": {NOT_WIPED}facehash rebuild --library ")
+            assert message.startswith(f": {PENDING}to erase it later: facehash rebuild --library ")
             [*_, problem] = check(tmp_path / "lib")
-            assert problem.cure == "rebuild"
+            assert problem.fix == "rebuild"
         else:
-            assert left == old and told == f": {FULL}"
-        seen.add("not wiped" if waiting else "undone")
+            assert left == old and message == f": {FULL}"
+        seen.add("pending" if pending else "undone")
         assert command(tmp_path / "lib", *words)[0] == 0
         assert check(tmp_path / "lib") == [] == traces(tmp_path / "lib", *gone)
         assert whole(tmp_path / "lib") == whole(tmp_path / "after")
-    assert seen == {"undone", "done"} | ({"not wiped"} if gone else set())
+    assert seen == {"undone", "done"} | ({"pending"} if gone else set())

@@ -5,7 +5,7 @@ import pytest
 from facehash.library.storage.database import Database, LibraryError
 from facehash.library.storage.schema import MIGRATIONS, migrate, version_of
 
-# A made-up version after the newest.
+# An invented version after the newest.
 WITH_NOTES = (
     *MIGRATIONS,
     (
@@ -30,7 +30,7 @@ def test_an_empty_file_gets_all_tables(database):
     assert {"photos", "paths", "faces", "crops", "people", "settings", "excluded"} <= tables
 
 
-def test_a_library_of_an_earlier_version_keeps_what_it_holds(database):
+def test_a_migration_keeps_the_content(database):
     migrate(database)
     database.run("INSERT INTO people (name) VALUES ('Ann')")
     migrate(database, WITH_NOTES)
@@ -39,7 +39,7 @@ def test_a_library_of_an_earlier_version_keeps_what_it_holds(database):
     migrate(database, WITH_NOTES)
 
 
-def test_version_1_loses_the_paths_in_what_it_says_of_bad_photos(database):
+def test_version_1_loses_the_paths_in_its_reasons(database):
     for statement in (*MIGRATIONS[0], "PRAGMA user_version = 1"):
         database.run(statement)
     for number, (path, detail) in enumerate(
@@ -56,14 +56,14 @@ def test_version_1_loses_the_paths_in_what_it_says_of_bad_photos(database):
         database.run("INSERT INTO paths VALUES (?, ?, 1, 1, NULL)", (path, number))
     database.run("INSERT INTO paths VALUES (x'41', NULL, 1, 1, 'unreadable')")
     migrate(database)
-    told = database.rows("SELECT detail FROM photos ORDER BY id")
-    assert told == [("not a picture",), (None,), (None,)]
+    details = database.rows("SELECT detail FROM photos ORDER BY id")
+    assert details == [("not a picture",), (None,), (None,)]
     assert database.rows("SELECT reason, detail FROM paths WHERE photo_id IS NULL") == [
         ("unreadable", None)
     ]
 
 
-def test_a_step_that_fails_leaves_the_earlier_version(database):
+def test_a_migration_that_fails_changes_nothing(database):
     migrate(database)
     broken = (*MIGRATIONS, ("CREATE TABLE extra (x)", "INSERT INTO nothing VALUES (1)"))
     with pytest.raises(sqlite3.OperationalError):
@@ -72,7 +72,7 @@ def test_a_step_that_fails_leaves_the_earlier_version(database):
     assert database.value("SELECT count(*) FROM sqlite_master WHERE name = 'extra'") == 0
 
 
-def test_a_library_of_a_newer_version_is_refused_politely(database):
+def test_a_library_of_a_newer_version_is_an_error(database):
     newest = len(MIGRATIONS)
     migrate(database, WITH_NOTES)
     with pytest.raises(
@@ -82,14 +82,14 @@ def test_a_library_of_a_newer_version_is_refused_politely(database):
         migrate(database)
 
 
-def test_another_programs_database_is_not_touched(database):
+def test_a_database_of_another_program_is_not_changed(database):
     database.run("CREATE TABLE theirs (x)")
-    with pytest.raises(LibraryError, match="not of a facehash library"):
+    with pytest.raises(LibraryError, match="not a facehash library"):
         migrate(database)
     assert database.rows("SELECT name FROM sqlite_master") == [("theirs",)]
 
 
-def test_the_database_itself_counts_changes_of_faces(database):
+def test_triggers_count_the_changes_of_faces(database):
     migrate(database)
 
     def generation():

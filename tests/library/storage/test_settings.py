@@ -5,7 +5,12 @@ import pytest
 
 from facehash.library.storage.database import DamagedLibraryError, Database, LibraryError
 from facehash.library.storage.schema import migrate
-from facehash.library.storage.settings import Settings, agree, read_settings, write_settings
+from facehash.library.storage.settings import (
+    Settings,
+    check_settings,
+    read_settings,
+    write_settings,
+)
 from facehash.vectors import Space
 
 VECTORS = Settings("yunet", "yunet 0.7", "sface", "sface 0ba9", "cosine", 128, "arcface112", 112)
@@ -22,14 +27,14 @@ def database(tmp_path):
 @pytest.mark.parametrize(
     "settings", [VECTORS, dataclasses.replace(VECTORS, codes="itq:64", seed=5)]
 )
-def test_settings_are_read_as_they_were_written(database, settings):
+def test_settings_are_read_as_written(database, settings):
     assert read_settings(database) is None
     write_settings(database, VECTORS)
     write_settings(database, settings)
     assert read_settings(database) == settings
 
 
-def test_rows_and_codes_live_where_the_settings_say():
+def test_settings_give_the_spaces_of_rows_and_codes():
     assert (VECTORS.space, VECTORS.code_space) == (Space("cosine", 128), None)
     assert dataclasses.replace(VECTORS, codes="lsh:20").code_space == Space("hamming", 20)
     codes = dataclasses.replace(VECTORS, metric="hamming", dimension=48)
@@ -48,7 +53,7 @@ def test_rows_and_codes_live_where_the_settings_say():
         ("seed", None),
     ],
 )
-def test_settings_that_make_no_sense_are_damage(database, key, value):
+def test_invalid_settings_are_damage(database, key, value):
     write_settings(database, dataclasses.replace(VECTORS, codes="itq:64"))
     database.run("DELETE FROM settings WHERE key = ?", (key,))
     if value is not None:
@@ -57,13 +62,13 @@ def test_settings_that_make_no_sense_are_damage(database, key, value):
         read_settings(database)
 
 
-def test_other_means_are_refused_naming_both():
+def test_other_settings_are_an_error_with_both_values():
     lib = Path("lib")
-    agree(VECTORS, dataclasses.replace(VECTORS, codes="itq:64", embedder="SFace"), lib)
-    for change, told in [
-        ({"embedder_identity": "facenet 12"}, "embedder sface 0ba9, not facenet 12; leave --emb"),
-        ({"detector_identity": "haar"}, "detector yunet 0.7, not haar; leave --detector out"),
-        ({"side": 160}, "made with side 112, not 160, of the embedder sface 0ba9"),
+    check_settings(VECTORS, dataclasses.replace(VECTORS, codes="itq:64", embedder="SFace"), lib)
+    for change, message in [
+        ({"embedder_identity": "facenet 12"}, "embedder sface 0ba9, not facenet 12; omit --emb"),
+        ({"detector_identity": "haar"}, "detector yunet 0.7, not haar; omit --detector, or"),
+        ({"side": 160}, "made with side 112, not 160, by the embedder sface 0ba9"),
     ]:
-        with pytest.raises(LibraryError, match=told):
-            agree(VECTORS, dataclasses.replace(VECTORS, **change), lib)
+        with pytest.raises(LibraryError, match=message):
+            check_settings(VECTORS, dataclasses.replace(VECTORS, **change), lib)

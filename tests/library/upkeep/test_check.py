@@ -5,109 +5,101 @@ import pytest
 from facehash.library.storage.database import DamagedLibraryError, LibraryError
 from facehash.library.storage.store import Store
 from facehash.library.upkeep.check import check, rebuild
+from tests.library.conftest import alter
 
 
 @pytest.fixture
 def library(index, directory):
     index(names="folders", codes="lsh:16")
+    assert check(directory) == []
     return directory
 
 
-def change(directory, *statements):
-    with Store.open(directory) as store:
-        store.database.run("PRAGMA foreign_keys = OFF")
-        for statement in statements:
-            store.database.run(statement)
+@pytest.fixture
+def database_file(library):
+    """The file of the database, which has everything after its log was emptied."""
+    with Store.open(library) as store:
+        store.database.empty_log()
+    return library / "library.db"
 
 
-def cures(directory):
-    return {problem.cure for problem in check(directory)}
-
-
-def test_a_sound_library_has_no_problems(library):
-    assert check(library) == []
+def fixes(directory):
+    return {problem.fix for problem in check(directory)}
 
 
 @pytest.mark.parametrize(
-    ("statement", "told"),
+    ("statement", "what"),
     [
-        ("UPDATE faces SET code = x'0000' WHERE id = 1", "1 faces have a code that is not that"),
+        ("UPDATE faces SET code = x'0000' WHERE id = 1", "1 faces have a code that does not match"),
         ("UPDATE faces SET code = x'00' WHERE id = 1", "the code of face 1 is damaged"),
         ("UPDATE faces SET code = NULL WHERE id < 3", "2 faces have no code"),
-        ("DELETE FROM people WHERE name = 'Bo'", "1 rows of the database belong to nothing"),
+        ("DELETE FROM people WHERE name = 'Bo'", "1 rows of the database are orphaned"),
         ("UPDATE generation SET number = number + 1", "index files of the embeddings are missing"),
     ],
 )
-def test_what_follows_from_the_vectors_is_cured_by_rebuild(library, statement, told, ask):
-    change(library, statement)
+def test_rebuild_repairs_what_follows_from_the_vectors(library, statement, what, ask):
+    alter(library, (statement,))
     problems = check(library)
-    assert any(told in problem.what for problem in problems), problems
-    assert cures(library) == {"rebuild"}
+    assert any(what in problem.what for problem in problems), problems
+    assert fixes(library) == {"rebuild"}
     rebuild(library)
     assert check(library) == []
     assert ask("SELECT count(DISTINCT code) > 1, count(*) FROM faces") == [(1, 7)]
 
 
 @pytest.mark.parametrize(
-    ("statement", "told"),
+    ("statement", "what"),
     [
         ("UPDATE faces SET embedding = x'00' WHERE id = 2", "the embedding of face 2 is damaged"),
-        (
-            "UPDATE faces SET embedding = CAST(replace(hex(zeroblob(24)), '0', x'ff') AS BLOB)",
-            "not finite",
-        ),
+        ("UPDATE faces SET embedding = CAST(replace(hex(zeroblob(24)), '0', x'ff') AS BLOB)",
+         "not finite"),
         ("DELETE FROM crops WHERE face_id = 1", "1 faces have no picture"),
         ("UPDATE settings SET value = 'x' WHERE key = 'dimension'", "its settings are damaged"),
         ("UPDATE hasher SET npy = x'00' WHERE name = 'mean'", "its hasher is damaged"),
     ],
-)
-def test_what_is_the_truth_itself_is_not(library, statement, told):
-    change(library, statement)
+)  # fmt: skip
+def test_damaged_originals_cannot_be_repaired(library, statement, what):
+    alter(library, (statement,))
     problems = check(library)
-    assert any(told in problem.what for problem in problems), problems
-    assert "restore" in cures(library)
+    assert any(what in problem.what for problem in problems), problems
+    assert problems[0].fix == "restore"
 
 
-def test_damage_in_the_middle_of_the_file_is_found(library):
-    path = library / "library.db"
-    with Store.open(library) as store:
-        store.database.empty_log()
-    content = bytearray(path.read_bytes())
-    page = 4096
-    for start in range(page, len(content), page):
+def test_damaged_pages_of_the_database_are_found(library, database_file):
+    content = bytearray(database_file.read_bytes())
+    for start in range(4096, len(content), 4096):
         content[start : start + 200] = os.urandom(200)
-    path.write_bytes(content)
-    assert cures(library) == {"restore"}
+    database_file.write_bytes(content)
+    assert fixes(library) == {"restore"}
     with pytest.raises(DamagedLibraryError):
         rebuild(library)
 
 
-def test_a_file_that_was_cut_is_found(library):
-    with Store.open(library) as store:
-        store.database.empty_log()
-    path = library / "library.db"
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert "restore" in cures(library)
+def test_a_truncated_database_is_found(library, database_file):
+    os.truncate(database_file, database_file.stat().st_size // 2)
+    assert "restore" in fixes(library)
 
 
-def test_files_open_to_others_are_closed_by_rebuild(library):
+def test_rebuild_closes_files_to_other_users(library):
     (library / "library.db").chmod(0o644)
     [problem] = check(library)
-    assert "others can reach 1 of its files" in problem.what and problem.cure == "rebuild"
+    assert "other users can access 1 of its files" in problem.what and problem.fix == "rebuild"
     rebuild(library)
     assert check(library) == []
 
 
-def test_an_index_of_other_vectors_is_found(library):
-    [path] = (library / "index").glob("embedding-[0-9]*.npy")
+@pytest.mark.parametrize("name", ["embedding", "embedding-ids", "code", "code-ids"])
+def test_a_flipped_bit_in_an_index_file_is_found(library, name):
+    [path] = (library / "index").glob(f"{name}-[0-9]*.npy")
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    [problem] = check(library)
-    assert "are not its embeddings" in problem.what and problem.cure == "rebuild"
+    assert fixes(library) == {"rebuild"}
+    rebuild(library)
+    assert check(library) == []
 
 
-def test_an_empty_library_is_told(tmp_path):
+def test_an_empty_library_is_an_error(tmp_path):
     Store.create(tmp_path / "new").close()
-    with pytest.raises(LibraryError, match="an empty library; facehash index FOLDER"):
+    with pytest.raises(LibraryError, match="an empty library; to fill it: facehash index FOLDER"):
         check(tmp_path / "new")
