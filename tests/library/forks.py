@@ -20,7 +20,7 @@ from facehash.commands import indexing, keeping, people, searching
 
 # What the commands import when they run.
 from facehash.library.ingest import batch  # noqa: F401
-from facehash.library.ingest import index as library_indexing
+from facehash.library.ingest import update as library_indexing
 from facehash.library.people import forget, names  # noqa: F401
 from facehash.library.people import people as library_people  # noqa: F401
 from facehash.library.query.library import open_library

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from facehash.embedders.base import Embedder
 from facehash.errors import InputError, Interrupted
-from facehash.files import FileInUseError
+from facehash.files import FileInUseError, FileState
 from facehash.hashing import LinearHash
-from facehash.images.scan import FileState, Scan, scan
+from facehash.images.scan import Scan, scan
 from facehash.library.derived.arrays import refresh_index, spaces
 from facehash.library.derived.codes import fit_codes, parse_codes, read_hasher
 from facehash.library.ingest.batch import Batch
