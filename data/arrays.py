@@ -19,19 +19,9 @@ from numpy.typing import NDArray
 from data.conversion import Block
 from data.hdf5 import OPTIONAL, REQUIRED, read_faces
 from data.labeled_images import FacesFileError, LabeledImages, make_faces
-from facehash import array_files
-from facehash.array_files import (
-    ArrayFileError,
-    Arrays,
-    is_by_columns,
-    open_hdf5,
-    read_arrays,
-    reporting_damage,
-)
+from facehash.array_files import ArrayFileError, Arrays, read_arrays, reporting_damage
+from facehash.hdf5_matlab import is_by_columns, open_hdf5
 from facehash.images.read import RESIZE_FILTER, resize
-
-SUFFIXES = tuple(array_files.READERS)
-"""Suffixes of files of arrays."""
 
 _ROWS = 1024
 

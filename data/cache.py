@@ -23,9 +23,9 @@ import platformdirs
 from data.conversion import Conversion, collect
 from data.hdf5 import ImageSpool, read_faces, write_faces
 from data.labeled_images import LabeledImages
-from facehash.array_files import open_hdf5
 from facehash.errors import InputError
 from facehash.files import file_lock
+from facehash.hdf5_matlab import open_hdf5
 
 SCHEMA = 3
 """Increased whenever the layout of the file or the meaning of its content changes."""

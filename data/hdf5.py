@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.labeled_images import FacesFileError, LabeledImages, make_faces
-from facehash.array_files import open_hdf5, reporting_damage, select
+from facehash.array_files import reporting_damage, select
 from facehash.dataset import Images, IndexArray
+from facehash.hdf5_matlab import open_hdf5
 
 REQUIRED = ("images", "labels")
 OPTIONAL = ("identities", "is_query", "unreadable")

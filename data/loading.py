@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from data.arrays import SUFFIXES, ResizedArrays, read_faces_file
+from data.arrays import ResizedArrays, read_faces_file
 from data.cache import cache_path, open_or_build
 from data.conversion import Conversion, SourceError, read_into_memory
 from data.ddh_pickles import PickledFaces
@@ -16,6 +16,7 @@ from data.labeled_images import LabeledImages
 from data.lfw import LabeledFacesInTheWild
 from data.orl import OrlFaces, find_orl
 from data.protocols import assign_roles
+from facehash.array_files import SUFFIXES
 from facehash.config import DatasetConfig
 from facehash.dataset import FaceDataset
 from facehash.errors import did_you_mean
@@ -57,7 +58,8 @@ def load(config: DatasetConfig, source: Path, cache: Path | None = None) -> Face
 
     Example:
         >>> import data
-        >>> from facehash.config import DatasetConfig
+        >>> from facehash.array_files import SUFFIXES
+    from facehash.config import DatasetConfig
         >>> config = DatasetConfig(name="orl", side=32, queries_per_identity=3)
         >>> faces = data.load(config, data.find_orl())
         >>> len(faces.train), len(faces.query)

@@ -1,122 +1,120 @@
-"""Named arrays of numbers and text from .npz, HDF5 and MATLAB files, without ever unpickling."""
+"""Named arrays of numbers and text from .npz, HDF5 and MATLAB files, without ever unpickling.
+
+h5py and SciPy follow the lengths in a file without checking them: damage can crash the process,
+let it run forever, or fill the memory. `facehash.hdf5_matlab` therefore runs in a child process,
+and whatever happens to that process is an `ArrayFileError` here.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import mmap
+import json
+import os
+import subprocess
+import sys
+import tempfile
 import zipfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 
 from facehash.errors import InputError, did_you_mean
-from facehash.hdf5_heaps import check_heaps, check_texts
-from facehash.matlab5 import HEAD, is_matlab_5, variables
 
-# Deflate makes a byte of at most so many; what is larger was never written, and would be filled in.
-_DENSEST = 1032
-_SMALL = 1 << 26
-_LONGEST_REASON = 300
+SUFFIXES = (".npz", ".h5", ".hdf5", ".mat")
+"""Suffixes of the files that are read."""
+
+_SECONDS = 60.0
+_BYTES_PER_SECOND = 1e6
+"""A child process may take this time, and the time for the file's bytes at this low rate."""
+
+_CHILD = "import sys; sys.path[:] = {}; from facehash.hdf5_matlab import main; main()"
+_MAX_REASON = 300  # characters of another library's message
 
 Arrays = dict[str, NDArray[Any]]
 Names = Collection[str]
 
 
 class ArrayFileError(InputError):
-    """A file from which the arrays wanted cannot be read."""
+    """A file from which the requested arrays cannot be read."""
 
 
 def read_arrays(path: Path, required: Names, optional: Names = ()) -> Arrays:
-    """Read named arrays from a file; what else it holds is not looked at.
+    """Read named arrays from a file; its other content is ignored.
 
-    What MATLAB wrote into HDF5 by columns is turned back: an array has the shape it had there.
-    What other tools wrote into a .mat by rows is left as it is.
+    Arrays that MATLAB wrote to HDF5 are transposed back to the shape that they have in MATLAB.
+    Arrays that other tools wrote to a .mat file in row-major order are returned as they are.
 
     Args:
         path: A file ending in .npz, .h5, .hdf5 or .mat (MATLAB 4 to 7.3).
-        required: Names that the file must have.
-        optional: Names that it may have.
+        required: Names that the file must contain.
+        optional: Names that it may contain.
 
     Returns:
-        An array for each name that is there, of any dtype but objects; text, also that of a cell
-        array of MATLAB, as NumPy's str.
+        An array for each name found, of any dtype except objects and records. Text, also that of
+        a MATLAB cell array, has NumPy's str dtype.
 
     Raises:
-        ArrayFileError: No such file, another suffix, a damaged file, a name that is missing (the
-            nearest one there is told), or something that is no array of numbers or text.
+        ArrayFileError: A missing file, another suffix, a damaged file, a missing name (the message
+            suggests the most similar one), or something other than an array of numbers or text.
+
+    Example:
+        >>> read_arrays(Path("codes.mat"), ["gallery_codes"])["gallery_codes"].shape
+        (70000, 48)
     """
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
+    if path.suffix.lower() not in SUFFIXES:
         raise ArrayFileError(
-            f"{path}: files of arrays end in {', '.join(READERS)}, got {path.suffix!r}"
+            f"{path}: files of arrays end in {', '.join(SUFFIXES)}, got {path.suffix!r}"
         )
     if not path.is_file():
         raise ArrayFileError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
-    return reader(path, required, optional)
+    if path.suffix.lower() == ".npz":
+        return _read_npz(path, required, optional)
+    return _read_in_child(path, required, optional)
 
 
 @contextlib.contextmanager
 def reporting_damage(path: Path, kind: str) -> Iterator[None]:
-    """Turn whatever goes wrong while a file is read into one line that names the file.
+    """Turn every exception while a file is read into one line that names the file.
 
     Args:
         path: The file.
-        kind: What it is read as.
+        kind: The format as which it is read.
 
     Raises:
-        ArrayFileError: Anything but an `InputError`, which says itself what is wrong, was raised.
+        ArrayFileError: For any exception other than an `InputError`.
     """
     try:
         yield
     except InputError:
         raise
-    # NumPy, zipfile, SciPy and h5py fail in whatever the damage leads them to, MemoryError for
-    # sizes that nobody wrote among it.
+    # Damage makes NumPy, zipfile, SciPy and h5py fail in many ways, with MemoryError among others.
     except Exception as error:
-        # Of what they repeat of the file, the beginning is enough.
-        reason = " ".join(str(error).split())[:_LONGEST_REASON] or type(error).__name__
+        reason = " ".join(str(error).split())[:_MAX_REASON] or type(error).__name__
         raise ArrayFileError(f"{path}: cannot be read as {kind} ({reason})") from error
 
 
-def open_hdf5(path: Path) -> h5py.File:
-    """Open an HDF5 file for reading, without a lock: such a file is replaced, never changed.
-
-    Raises:
-        ArrayFileError: It cannot be opened as HDF5.
-    """
-    with reporting_damage(path, "HDF5"):
-        return h5py.File(path, "r", locking=False)
-
-
 def select(path: Path, present: Collection[Any], required: Names, optional: Names) -> list[str]:
-    """Choose from the names in a file those that are wanted.
+    """Return the requested names that a file contains.
 
     Raises:
-        ArrayFileError: A required one is not there.
+        ArrayFileError: A required name is missing.
     """
     for name in required:
         if name not in present:
-            # A damaged file may name its arrays by lines of noise, which h5py gives as bytes.
+            # Names in a damaged file may be noise, which h5py returns as bytes.
             readable = [other for other in present if isinstance(other, str)]
             readable = [other for other in readable if other.isprintable()]
             raise ArrayFileError(f"{path}: no array {name!r}{did_you_mean(name, readable)}")
     return [*required, *(name for name in optional if name in present)]
 
 
-def is_by_columns(entry: Any) -> bool:
-    """Whether MATLAB wrote this entry of an HDF5 file: what it calls (n, m) is (m, n) there."""
-    return isinstance(entry, h5py.Dataset) and "MATLAB_class" in entry.attrs
-
-
 def _read_npz(path: Path, required: Names, optional: Names) -> Arrays:
     if not zipfile.is_zipfile(path):
         raise ArrayFileError(
-            f"{path}: cannot be read as .npz (no zip archive of arrays, or a truncated one)"
+            f"{path}: cannot be read as .npz (not a zip archive of arrays, or a truncated one)"
         )
     with reporting_damage(path, ".npz"), np.load(path, allow_pickle=False) as archive:
         names = select(path, archive.files, required, optional)
@@ -130,92 +128,36 @@ def _member(path: Path, archive: Any, name: str) -> NDArray[Any]:
         if "allow_pickle" not in str(error):
             raise
         raise ArrayFileError(
-            f"{path}: {name} holds Python objects, which are not read for safety; store numbers, "
-            "or names as np.array(names, dtype=str)"
+            f"{path}: {name} contains Python objects, which are not read for safety; store "
+            "numbers, or names as np.array(names, dtype=str)"
         ) from error
 
 
-def _read_hdf5(path: Path, required: Names, optional: Names) -> Arrays:
-    with reporting_damage(path, "HDF5"), open_hdf5(path) as file:
-        _, width = file.id.get_create_plist().get_sizes()
-        names = select(path, list(file), required, optional)
-        with path.open("rb") as raw, mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            check_heaps(content, width)
-            return {name: _read_dataset(path, file, name, content) for name in names}
-
-
-def _read_dataset(path: Path, file: h5py.File, name: str, content: mmap.mmap) -> NDArray[Any]:
-    entry = file[name]
-    if isinstance(entry, h5py.Dataset):
-        if entry.file.filename != file.filename or entry.external or entry.is_virtual:
-            raise ArrayFileError(f"{path}: {name} lies in another file, which is not read")
-        _check_size(path, name, entry, content)
-        if h5py.check_ref_dtype(entry.dtype) is h5py.Reference:
-            cells = [file[reference] for reference in entry[()].ravel()]
-            return np.array([_cell_text(path, name, cell, content) for cell in cells], np.str_)
-        if h5py.check_string_dtype(entry.dtype) is not None:
-            check_texts(entry, content)
-            texts = entry.asstr("utf-8", "surrogateescape")[()]
-            return np.asarray(texts, np.str_)
-        if entry.dtype.kind not in "OV":
-            values = np.asarray(entry[()])
-            return values.T if is_by_columns(entry) else values
-    raise ArrayFileError(f"{path}: {name} is no array of numbers or text")
-
-
-def _check_size(path: Path, name: str, entry: h5py.Dataset, content: mmap.mmap) -> None:
-    if entry.nbytes > max(_SMALL, _DENSEST * len(content)):
-        raise ArrayFileError(
-            f"{path}: {name} has the shape {entry.shape}, far more than such a file can hold"
-        )
-
-
-def _cell_text(path: Path, name: str, cell: Any, content: mmap.mmap) -> str:
-    if isinstance(cell, h5py.Dataset) and cell.attrs.get("MATLAB_empty"):
-        return ""
-    if not isinstance(cell, h5py.Dataset) or cell.dtype != np.uint16:
-        found = getattr(cell, "dtype", "a structure")
-        raise ArrayFileError(f"{path}: {name} must be text, got a cell of {found}")
-    _check_size(path, name, cell, content)
-    units: bytes = cell[()].ravel().astype("<u2").tobytes()
-    return units.decode("utf-16-le", "replace")
-
-
-def _read_matlab(path: Path, required: Names, optional: Names) -> Arrays:
-    with reporting_damage(path, "MATLAB file"):
-        with path.open("rb") as file:
-            head = file.read(HEAD)
-        if b"MATLAB 7.3" in head[:116] or h5py.is_hdf5(path):
-            return _read_hdf5(path, required, optional)
-        if is_matlab_5(head):
-            return _read_matlab_5(path, required, optional)
-        present = [name for name, _, _ in scipy.io.whosmat(str(path), appendmat=False)]
-        names = select(path, present, required, optional)
-        content = scipy.io.loadmat(str(path), variable_names=names, appendmat=False)
-        return {name: _matrix(path, name, content[name]) for name in names}
-
-
-def _read_matlab_5(path: Path, required: Names, optional: Names) -> Arrays:
-    with path.open("rb") as file:
-        # Closed when the last view of it is gone.
-        content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    present = variables(content)
-    names = select(path, present, required, optional)
-    return {name: _matrix(path, name, present[name].read()) for name in names}
-
-
-def _matrix(path: Path, name: str, value: Any) -> NDArray[Any]:
-    if isinstance(value, list):
-        return np.array(value, np.str_)
-    if isinstance(value, np.ndarray) and value.dtype.kind not in "OV":
-        return value
-    raise ArrayFileError(f"{path}: {name} is no array of numbers or text")
-
-
-READERS: dict[str, Callable[[Path, Names, Names], Arrays]] = {
-    ".npz": _read_npz,
-    ".h5": _read_hdf5,
-    ".hdf5": _read_hdf5,
-    ".mat": _read_matlab,
-}
-"""Readers by the endings of the files."""
+def _read_in_child(path: Path, required: Names, optional: Names) -> Arrays:
+    names = json.dumps([list(required), list(optional)])
+    command = [sys.executable, "-c", _CHILD.format(ascii(sys.path)), os.fspath(path), names]
+    limit = _SECONDS + path.stat().st_size / _BYTES_PER_SECOND
+    with tempfile.TemporaryFile() as output:
+        try:
+            status = subprocess.run(  # noqa: S603  (the command is this package's)
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.DEVNULL,
+                timeout=limit,
+                # More threads would take longer to start than they save.
+                env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+            ).returncode
+            reason = f"ended with status {status}" if status else ""
+        except subprocess.TimeoutExpired:
+            reason = f"took more than {limit:.0f} s"
+        if reason:
+            raise ArrayFileError(
+                f"{path}: cannot be read: the process that reads it {reason}; the file is damaged "
+                "or too large for this machine"
+            )
+        output.seek(0)
+        answer = json.loads(output.readline())
+        if isinstance(answer, str):
+            raise ArrayFileError(answer)
+        return {name: np.lib.format.read_array(output, allow_pickle=False) for name in answer}

@@ -1,4 +1,4 @@
-"""The process that reads mutated files for `tests.helpers.mutations`: one line of answer each."""
+"""The process that reads mutated files for `tests.helpers.mutations`; prints a line for each."""
 
 import contextlib
 import io
@@ -19,8 +19,10 @@ from facehash.codes import check_packed
 from facehash.config import load_config
 from facehash.errors import InputError
 from facehash.images.read import MAX_PIXELS, decode_image
+from facehash.library.people.names import parse_names
 from facehash.methods import options_class
 from facehash.retrieval.codes_file import read_codes
+from facehash.runs.files import read_history
 from facehash.strict_yaml import parse_yaml
 
 MOST_MEGABYTES = 1_430  # of 2^20 bytes
@@ -38,14 +40,14 @@ def main():
 
 
 def _limit_memory():
-    """Let a demand for far more memory fail instead of taking the machine's."""
+    """Make a request for far more memory fail instead of exhausting the machine."""
     in_use = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGESIZE")
     resource.setrlimit(resource.RLIMIT_AS, (in_use + 2 * MOST_MEGABYTES * 2**20,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _forget_peak():
-    """Begin to measure the highest memory anew, where Linux lets a process do so."""
+    """Reset the measurement of peak memory, if Linux permits it."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
@@ -56,10 +58,10 @@ def _answer(name, content, folder):
         READERS[name](content, folder)
         answer = "value"
     except InputError as error:
-        told = str(error)
+        message = str(error)
         answer = "refused"
-        if "\n" in told or not told or len(told) > _LONGEST_ERROR:
-            answer = f"an error of {len(told)} characters: {told[:200]!r}"
+        if "\n" in message or not message or len(message) > _LONGEST_ERROR:
+            answer = f"an error of {len(message)} characters: {message[:200]!r}"
     except BaseException as error:
         answer = f"{type(error).__name__}: {str(error)[:300]!r}"
     most = peak_megabytes()
@@ -72,35 +74,30 @@ def _image(content, folder):
     assert 0 < pixels.shape[0] * pixels.shape[1] <= MAX_PIXELS
 
 
-def _codes(ending):
-    def read(content, folder):
-        path = folder / f"codes{ending}"
-        path.write_bytes(content)
-        found = read_codes(path)
-        for part in ("gallery", "query"):
-            codes, labels = getattr(found, f"{part}_codes"), getattr(found, f"{part}_labels")
-            check_packed(codes, found.bits)
-            assert labels.shape == (len(codes),) and labels.dtype == np.int64
-
-    return read
+def _written(content, folder, name):
+    path = folder / name
+    path.write_bytes(content)
+    return path
 
 
-def _arrays(ending):
-    def read(content, folder):
-        path = folder / f"arrays{ending}"
-        path.write_bytes(content)
-        for array in read_arrays(path, ["matrix"], ["names", "reals", "cube"]).values():
-            assert isinstance(array, np.ndarray) and array.dtype.kind not in "OV"
-            # All of it is there to be looked at.
-            array.copy()
+def _codes(content, folder):
+    found = read_codes(_written(content, folder, "codes.npz"))
+    for part in ("gallery", "query"):
+        codes, labels = getattr(found, f"{part}_codes"), getattr(found, f"{part}_labels")
+        check_packed(codes, found.bits)
+        assert labels.shape == (len(codes),) and labels.dtype == np.int64
 
-    return read
+
+def _arrays(content, folder):
+    path = _written(content, folder, "arrays.npz")
+    for array in read_arrays(path, ["matrix"], ["names", "reals", "cube"]).values():
+        assert isinstance(array, np.ndarray) and array.dtype.kind not in "OV"
+        # Touches every element.
+        array.copy()
 
 
 def _pickle(content, folder):
-    path = folder / "file.pkl"
-    path.write_bytes(content)
-    waiting = [load_pickle(path)]
+    waiting = [load_pickle(_written(content, folder, "file.pkl"))]
     for _ in range(1000):
         if not waiting:
             break
@@ -116,9 +113,16 @@ def _yaml(content, folder):
 
 
 def _config(content, folder):
-    path = folder / "run.yaml"
-    path.write_bytes(content)
-    load_config(path, options_class).to_yaml()
+    load_config(_written(content, folder, "run.yaml"), options_class).to_yaml()
+
+
+def _names(content, folder):
+    path = _written(content, folder, "names.csv")
+    assert parse_names(f"csv:{path}", folder).listed is not None
+
+
+def _history(content, folder):
+    read_history(_written(content, folder, "history.csv"))
 
 
 READERS = {
@@ -126,8 +130,10 @@ READERS = {
     "pickle": _pickle,
     "yaml": _yaml,
     "config": _config,
-    **{f"codes{ending}": _codes(ending) for ending in (".npz", ".h5", ".mat")},
-    **{f"arrays{ending}": _arrays(ending) for ending in (".npz", ".h5", ".mat")},
+    "codes.npz": _codes,
+    "arrays.npz": _arrays,
+    "names": _names,
+    "history": _history,
 }
 
 if __name__ == "__main__":

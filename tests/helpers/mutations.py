@@ -1,7 +1,7 @@
-"""Files that are almost right, and a process of its own that reads them.
+"""Mutated files, and a separate process that reads them.
 
-`fuzz` hands mutations of real files to a reader: some hundred from one seed, the same each time; or
-ever new ones for as long as FACEHASH_FUZZ_SECONDS says, a time that the tests share.
+`fuzz` passes mutations of real files to a reader: some hundred of them, always the same; or new
+ones until the time FACEHASH_FUZZ_SECONDS, which the tests share, is over.
 """
 
 import atexit
@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 from tests.conftest import ROOT
 
 SECONDS = float(os.environ.get("FACEHASH_FUZZ_SECONDS", "0"))
-EXAMPLES = 700
-_PATIENCE = 60  # seconds for one file, on a machine that does other things as well
+EXAMPLES = 500
+_PATIENCE = 60  # seconds per file, generous for a busy machine
 _NUMBERS = (0, 1, 2, 7, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 2**32 - 1,
             2**63 - 1, 2**64 - 1)  # fmt: skip
 _KINDS = ("flip", "number", "bytes", "insert", "remove", "repeat", "splice", "cut")
@@ -32,7 +32,7 @@ _KINDS = ("flip", "number", "bytes", "insert", "remove", "repeat", "splice", "cu
 
 @st.composite
 def mutated(draw, seeds):
-    """Change one of the seeds in one to six places, as damage and as malice do."""
+    """Change one of the seeds in one to six places."""
     content = bytearray(draw(st.sampled_from(seeds)))
     for _ in range(draw(st.integers(1, 6))):
         at = draw(st.integers(0, len(content)))
@@ -62,16 +62,16 @@ def mutated(draw, seeds):
 
 
 def fuzz(reader, seeds, wrap=bytes, share=1.0):
-    """Let a reader of `tests.helpers.mutation_reader` read mutations.
+    """Pass mutations to a reader of `tests.helpers.mutation_reader`.
 
     Args:
         reader: Its name there.
-        seeds: Whole files, or what `wrap` makes such of.
-        wrap: Makes a file of mutated bytes, for formats that have sums over their content.
-        share: Of the seconds of a long run.
+        seeds: Valid files, or what `wrap` turns into valid files.
+        wrap: Makes a file of mutated bytes, for formats with checksums.
+        share: Share of the seconds of a long run.
 
     Raises:
-        AssertionError: Something else was done than to return a value or refuse in one line.
+        AssertionError: The reader did anything but return a value or refuse in one line.
     """
     outcomes = set()
 
@@ -84,7 +84,7 @@ def fuzz(reader, seeds, wrap=bytes, share=1.0):
 
     for seed in seeds:
         outcome = child().read(reader, wrap(seed))
-        assert outcome == "value", f"{reader}: a seed is not read: {outcome}"
+        assert outcome == "value", f"{reader}: refuses a seed: {outcome}"
     end = time.monotonic() + SECONDS * share
     for rounds in itertools.count(1):
         one = settings(
@@ -100,19 +100,19 @@ def fuzz(reader, seeds, wrap=bytes, share=1.0):
             if SECONDS:
                 print(f"{reader}: {rounds * EXAMPLES} files")
             break
-    # A reader that refuses everything, or nothing, was not tested.
+    # Otherwise the mutations do not test the reader.
     assert outcomes == {"value", "refused"}, outcomes
 
 
 class _Child:
-    """A process that reads; another one is started when it has died or hangs."""
+    """A process that reads; it is replaced when it has died or hangs."""
 
     def __init__(self):
         self._process = None
 
     def read(self, reader, content):
         if self._process is None:
-            # Its stderr is full of what libtiff says of each damaged file.
+            # libtiff writes warnings about each damaged file to stderr.
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.helpers.mutation_reader"],
                 cwd=ROOT,
@@ -144,7 +144,7 @@ class _Child:
 
 @functools.cache
 def child():
-    """Return the process of this module's tests."""
+    """Return the process that all tests share."""
     started = _Child()
     atexit.register(started.end)
     return started
