@@ -23,13 +23,22 @@ def open(
 
     Args:
         directory: The library.
-        weights_dir: Where pretrained weights are looked for first.
+        weights_dir: Folder searched first for pretrained weights.
 
     Returns:
-        What can be asked, for example ``.search("aunt.jpg", k=5)``.
+        The library, to be closed after use or used in a ``with`` statement.
 
     Raises:
-        facehash.library.storage.database.LibraryError: No library, or an empty or damaged one.
+        facehash.library.storage.database.LibraryError: The directory is not a library, or is empty
+            or damaged.
+
+    Example:
+        >>> import facehash
+        >>> with facehash.open("lib") as library:
+        ...     for result in library.search("aunt.png", k=1):
+        ...         for hit in result.hits:
+        ...             print(f"{hit.distance:.1f} {hit.name} {hit.path.name}")
+        0.0 Ann holiday.png
     """
     from pathlib import Path
 

@@ -1,9 +1,8 @@
-"""The codes of a library, for faces that are not in it."""
+"""The pipeline that computes the codes of a library for faces outside of it."""
 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,57 +17,34 @@ from facehash.library.storage.folder import DATABASE
 from facehash.library.storage.settings import Settings
 from facehash.library.storage.store import Store
 from facehash.pipeline import FacePipeline, MakePipeline, default_pipeline
+from facehash.printing import quoted
 from facehash.vectors import Metric
 
 
-@dataclass(frozen=True)
 class HashedEmbedder:
-    """An embedder of vectors with a library's hasher on top: an embedder of codes.
+    """An embedder of vectors followed by a library's hasher: an embedder of codes.
 
-    Attributes:
+    Args:
         embedder: Turns faces into vectors.
-        hasher: Fitted to the vectors of a library.
-        settings: What that library was made with.
+        hasher: Fitted to the vectors of the library.
+        settings: Settings of the library.
     """
-
-    embedder: Embedder
-    hasher: LinearHash
-    settings: Settings
 
     metric: Metric = "hamming"
 
-    @property
-    def identity(self) -> str:
-        """That of the embedder, and the codes with their seed."""
-        return f"{self.embedder.identity},{self.settings.codes},seed={self.settings.seed}"
-
-    @property
-    def dimension(self) -> int:
-        """Bits of a code."""
-        return self.hasher.bits
-
-    @property
-    def light(self) -> bool:
-        """Whether every process may have one of its own."""
-        return self.embedder.light
-
-    @property
-    def side(self) -> int:
-        """Height and width in pixels of the faces that `embed` takes."""
-        return self.embedder.side
-
-    @property
-    def crop(self) -> str:
-        """How faces are to be cropped."""
-        return self.embedder.crop
+    def __init__(self, embedder: Embedder, hasher: LinearHash, settings: Settings) -> None:
+        self._embedder, self._hasher, self._settings = embedder, hasher, settings
+        self.identity = f"{embedder.identity},{settings.codes},seed={settings.seed}"
+        self.dimension = hasher.bits
+        self.side, self.crop, self.light = embedder.side, embedder.crop, embedder.light
 
     def embed(self, faces: NDArray[np.uint8]) -> Packed:
-        """Encode uint8 (n, side, side, 3) RGB faces as packed codes, uint8 (n, bytes)."""
-        return encode(self.hasher, self.embedder.embed(faces), self.settings)
+        """Encode uint8 (n, side, side, 3) RGB faces as packed codes, uint8 (n, ceil(bits / 8))."""
+        return encode(self._hasher, self._embedder.embed(faces), self._settings)
 
 
 def is_library(directory: Path) -> bool:
-    """Say whether a folder is a library."""
+    """Return whether a folder is a library."""
     return (directory / DATABASE).is_file()
 
 
@@ -77,40 +53,42 @@ def open_encoder(directory: Path, make_pipeline: MakePipeline = default_pipeline
 
     Args:
         directory: The library.
-        make_pipeline: Makes detector and embedder of their names.
+        make_pipeline: Turns the names of a detector and an embedder into a `PipelineSpec`.
 
     Raises:
-        LibraryError: It has no codes, is damaged, or its embedder is not what it was made with.
+        LibraryError: The library has no codes or is damaged, or its detector or embedder has
+            changed.
     """
     with Store.open(directory) as store:
         settings = store.settings()
         hasher = read_hasher(store.database, settings)
     if settings.metric != "hamming" and hasher is None:
         raise LibraryError(
-            f"{directory}: has no codes; facehash index FOLDER --library {directory} "
-            "--codes lsh:64 makes some of its vectors"
+            f"{directory}: has no codes; to compute some: facehash index FOLDER "
+            f"--library {quoted(directory)} --codes lsh:64"
         )
     pipeline = make_matching(settings, make_pipeline, directory)
     if hasher is None:
         return pipeline
-    embedder = HashedEmbedder(pipeline.embedder, hasher, settings)
-    return dataclasses.replace(pipeline, embedder=embedder)
+    return dataclasses.replace(
+        pipeline, embedder=HashedEmbedder(pipeline.embedder, hasher, settings)
+    )
 
 
 def make_matching(settings: Settings, make_pipeline: MakePipeline, directory: Path) -> FacePipeline:
-    """Make the detector and the embedder that a library was made with.
+    """Make the detector and the embedder of a library.
 
     Raises:
-        LibraryError: Other weights or settings hide behind the same name; both are named.
+        LibraryError: The weights or settings behind a name have changed.
     """
     pipeline = FacePipeline.create(make_pipeline(settings.detector, settings.embedder))
-    for what, now, then in (
+    for role, current, stored in (
         ("detector", pipeline.detector.identity, settings.detector_identity),
         ("embedder", pipeline.embedder.identity, settings.embedder_identity),
     ):
-        if now != then:
+        if current != stored:
             raise LibraryError(
-                f"{directory}: made with the {what} {then}, which is now {now}; "
+                f"{directory}: made with the {role} {stored}, which is now {current}; "
                 "index the photos into a new library"
             )
     return pipeline

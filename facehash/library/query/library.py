@@ -1,4 +1,4 @@
-"""Asking a library: whose face is this, and on which photos?"""
+"""Searching a library for the faces of a photo."""
 
 from __future__ import annotations
 
@@ -27,14 +27,19 @@ from facehash.vectors import Metric
 
 
 class Library:
-    """A library that can be asked.
+    """An open library; made by `facehash.open`.
 
-    Detector and embedder are made at the first photo that is asked for; arrays are mapped into
-    memory at the first question, and again when the library has changed.
+    The first search loads the detector and the embedder and maps the index arrays into memory;
+    they are mapped again when the library has changed.
 
     Attributes:
-        settings: What the library was made with.
-        by: What is compared: ``"code"`` in a library with codes, else ``"embedding"``.
+        settings: Detector, embedder and codes of the library.
+        by: What is compared: ``"code"`` or ``"embedding"``.
+
+    Example:
+        >>> with facehash.open("lib") as library:
+        ...     print(f"{len(library)} faces, compared by {library.by}: {library.metric}")
+        3 faces, compared by embedding: cosine
     """
 
     def __init__(
@@ -64,7 +69,7 @@ class Library:
         self.close()
 
     def __len__(self) -> int:
-        """Return the number of faces that can be found."""
+        """Return the number of searchable faces."""
         return len(self._current_index())
 
     def close(self) -> None:
@@ -73,12 +78,12 @@ class Library:
 
     @property
     def metric(self) -> Metric:
-        """What the distances are."""
+        """The metric of the distances: ``"cosine"``, ``"euclidean"`` or ``"hamming"``."""
         return "hamming" if self.by == "code" else self.settings.metric
 
     @property
     def threshold(self) -> float | None:
-        """Distance beyond which a face is another person's, None where none is known."""
+        """Distance beyond which faces count as different people, or None if there is none."""
         if self.by == "code":
             return None
         found = threshold_of(self.settings.embedder_identity)
@@ -96,17 +101,24 @@ class Library:
 
         Args:
             query: A picture file, or uint8 (height, width, 3) RGB.
-            k: How many to find, at least 1; a smaller library is returned whole.
-            face: Ask for this face of the photo only, 1 the largest.
-            max_distance: Leave out what is farther.
+            k: Number of faces to find, at least 1; at most all faces are returned.
+            face: Search for this face of the photo only; 1 is the largest.
+            max_distance: Exclude faces that are farther.
 
         Returns:
-            One answer a face of the photo, largest first.
+            One result per face of the photo, largest first.
 
         Raises:
-            NoFaceError: No face in the photo.
-            InputError: k below 1, no such face, or a file that cannot be read.
-            LibraryError: The library is damaged, or its embedder is not what it was made with.
+            NoFaceError: The photo has no face.
+            InputError: k is below 1, the photo has no such face, or it cannot be read.
+            LibraryError: The library is damaged, or its detector or embedder has changed.
+
+        Example:
+            >>> [result] = library.search("aunt.png", k=2)
+            >>> [hit.rank for hit in result.hits]
+            [1, 2]
+            >>> result.hits[0].name
+            'Ann'
         """
         check_k(k)
         path = None if isinstance(query, np.ndarray) else Path(query)
@@ -125,19 +137,24 @@ class Library:
     def search_vectors(
         self, vectors: ArrayLike, k: int = 10, *, max_distance: float | None = None
     ) -> tuple[QueryResult, ...]:
-        """Find the k nearest faces of the library for rows of its embedder.
+        """Find the k nearest faces of the library for vectors or codes.
 
         Args:
-            vectors: float32 (n, dimension), or packed codes uint8 (n, bytes) in a library searched
-                by codes, whose vectors are taken as well and hashed.
-            k: How many to find, at least 1; a smaller library is returned whole.
-            max_distance: Leave out what is farther.
+            vectors: Vectors of the library's embedder, float32 (n, dimension). A library that is
+                searched by codes also takes packed codes, uint8 (n, ceil(bits / 8)).
+            k: Number of faces to find, at least 1; at most all faces are returned.
+            max_distance: Exclude faces that are farther.
 
         Returns:
-            One answer a row.
+            One result per row.
 
         Raises:
-            InputError: k below 1, or rows of another dtype or shape.
+            InputError: k is below 1, or the rows have another dtype or shape.
+
+        Example:
+            >>> vectors = np.ones((2, 12), np.float32)
+            >>> [len(result.hits) for result in library.search_vectors(vectors, k=3)]
+            [3, 3]
         """
         check_k(k)
         found = self._find(self._searchable(np.asarray(vectors)), k, max_distance)
@@ -146,7 +163,7 @@ class Library:
         )
 
     def _searchable(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """Return rows as they are, and vectors as codes in a library searched by codes."""
+        """Hash vectors if the library is searched by codes; return other rows unchanged."""
         if self._hasher is None or self.by != "code" or rows.dtype == np.uint8:
             return rows
         return encode(self._hasher, self.settings.space.check(rows, "queries"), self.settings)
@@ -154,18 +171,18 @@ class Library:
     def _find(
         self, rows: NDArray[Any], k: int, max_distance: float | None
     ) -> list[tuple[Hit, ...]]:
-        """Turn what the index finds into hits."""
+        """Search the index and look up the faces found."""
         limit = np.inf if max_distance is None else max_distance
-        # Of one moment, or a face could be forgotten between being found and being told of.
+        # In one snapshot, or a face could be forgotten between the search and the look-up.
         with self.store.database.snapshot():
             found: Found = self._current_index().search(rows, k)
             wanted = np.unique(found.ids[found.distances <= limit])
             faces = {face.id: face for face in self.store.faces(wanted.tolist())}
         threshold = self.threshold
-        answers = []
+        results = []
         for distances, ids in zip(found.distances.tolist(), found.ids.tolist(), strict=True):
             near = [pair for pair in zip(distances, ids, strict=True) if pair[0] <= limit]
-            answers.append(
+            results.append(
                 tuple(
                     Hit(
                         rank,
@@ -180,7 +197,7 @@ class Library:
                     for rank, (distance, i) in enumerate(near, start=1)
                 )
             )
-        return answers
+        return results
 
     def _current_index(self) -> ExactIndex:
         generation = self.store.generation()
@@ -200,11 +217,11 @@ def open_library(
 
     Args:
         directory: The library.
-        by: ``"embedding"`` or ``"code"``; by default codes where there are any.
-        make_pipeline: Makes detector and embedder of their names.
+        by: What to compare: ``"embedding"`` or ``"code"``. Default: codes if the library has any.
+        make_pipeline: Turns the names of a detector and an embedder into a `PipelineSpec`.
 
     Raises:
-        LibraryError: No library, an empty or damaged one, or one without what `by` names.
+        LibraryError: The directory is not a library, is empty or damaged, or has no such rows.
     """
     store = Store.open(Path(directory))
     try:
@@ -215,10 +232,10 @@ def open_library(
 
 
 def _choose(count: int, number: int | None, name: object) -> Sequence[int]:
-    """Return the indices of the faces asked for."""
+    """Return the indices of all faces, or of the face with a number."""
     if number is None:
         return range(count)
     if not 1 <= number <= count:
-        has = "1 face" if count == 1 else f"{count} faces"
-        raise InputError(f"{name}: has {has}, there is no face {number}")
+        faces = "1 face" if count == 1 else f"{count} faces"
+        raise InputError(f"{name}: has {faces}, there is no face {number}")
     return [number - 1]

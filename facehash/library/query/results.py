@@ -1,9 +1,11 @@
-"""What a library answers: plain values, one answer a face of the query."""
+"""The results of a search: one `QueryResult` per face of the query, with its hits."""
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +19,7 @@ UNITS = {
     "hamming": "bits",
     "score": "score 1 / (1 + distance)",
 }
-"""What the numbers of an answer are, by metric, or as scores."""
+"""Label of the numbers of a result, by metric, or for scores."""
 
 
 @dataclass(frozen=True)
@@ -25,15 +27,21 @@ class Hit:
     """A face of the library that is near a face of the query.
 
     Attributes:
-        rank: 1 is the nearest.
-        distance: In the unit of what was searched by: cosine 0 to 2, Euclidean, or bits.
-        name: The person's name, None of a face without.
+        rank: 1 for the nearest face.
+        distance: Cosine distance 0 to 2, Euclidean distance, or number of unequal bits; see
+            `QueryResult.metric`.
+        name: Name of the person, or None for a face without a name.
         path: The photo.
-        face: Which face of the photo, 1 the largest.
-        box: x, y, width, height in pixels of the upright photo.
-        face_id: The face's name in this library.
-        within_threshold: Whether the distance is within the embedder's threshold; None if there
-            is no threshold.
+        face: Number of the face in the photo, 1 for the largest.
+        box: x, y, width and height in pixels of the upright photo.
+        face_id: Id of the face in this library.
+        within_threshold: Whether the distance is at most the embedder's threshold; None if the
+            embedder has no threshold.
+
+    Example:
+        >>> hit = library.search("aunt.png", k=1)[0].hits[0]
+        >>> print(hit.rank, hit.shown_name, hit.path.name, f"{hit.score:.1f}")
+        1 Ann holiday.png 1.0
     """
 
     rank: int
@@ -47,26 +55,38 @@ class Hit:
 
     @property
     def score(self) -> float:
-        """1 / (1 + distance), from 0 to 1: an older way to show a Euclidean distance."""
+        """1 / (1 + distance), from 0 to 1, as older face searches show a Euclidean distance."""
         return 1 / (1 + self.distance)
 
     @property
     def shown_name(self) -> str:
-        """The name, ``unknown`` beyond the threshold, and nothing for a face without a name."""
+        """The name; ``unknown`` beyond the threshold, and empty for a face without a name."""
         return "unknown" if self.within_threshold is False else self.name or ""
+
+    @property
+    def known(self) -> bool | None:
+        """Deprecated, removed in 0.3.0: use `within_threshold`."""
+        _warn_deprecated("Hit.known", "Hit.within_threshold")
+        return self.within_threshold
 
 
 @dataclass(frozen=True)
 class QueryResult:
-    """What was found for one face of a query.
+    """The nearest faces of a library to one face of a query.
 
     Attributes:
-        query: What was asked, None for a picture or vector from memory.
-        face: Which face of the query, 1 the largest.
-        box: Where it is; None of a vector.
-        hits: The nearest faces of the library, nearest first.
-        metric: What a distance is: ``"cosine"``, ``"euclidean"``, or ``"hamming"``: bits.
-        crop: uint8 (side, side, 3), the face as it was embedded; None of a vector.
+        query: The query photo, or None for an array.
+        face: Number of the face in the query, 1 for the largest.
+        box: x, y, width and height of the face in pixels, or None for a vector.
+        hits: The nearest faces, nearest first.
+        metric: The metric of the distances: ``"cosine"``, ``"euclidean"`` or ``"hamming"`` (bits).
+        crop: uint8 (side, side, 3), the face as it was embedded, or None for a vector.
+
+    Example:
+        >>> [result] = library.search("aunt.png", k=1)
+        >>> for hit in result.hits:
+        ...     print(hit.shown_name, result.format_distance(hit), result.metric)
+        Ann 0.000 cosine
     """
 
     query: Path | None
@@ -77,7 +97,24 @@ class QueryResult:
     crop: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
 
     def format_distance(self, hit: Hit, score: bool = False) -> str:
-        """Return the distance of a hit as it is shown, or its score."""
+        """Return the distance of a hit, or its score, as the command line prints it."""
         if score:
             return f"{hit.score:.3f}"
         return f"{hit.distance:.0f}" if self.metric == "hamming" else f"{hit.distance:.3f}"
+
+    def shown_number(self, hit: Hit, score: bool = False) -> str:
+        """Deprecated, removed in 0.3.0: use `format_distance`."""
+        _warn_deprecated("QueryResult.shown_number", "QueryResult.format_distance")
+        return self.format_distance(hit, score)
+
+
+def _warn_deprecated(old: str, new: str) -> None:
+    message = f"{old} is deprecated and will be removed in 0.3.0; use {new}"
+    warnings.warn(message, DeprecationWarning, stacklevel=3)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Answer":
+        _warn_deprecated("Answer", "QueryResult")
+        return QueryResult
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Two photos: do they show one person?"""
+"""Deciding whether two photos show the same person."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from facehash.vectors import Space
 
 @dataclass(frozen=True)
 class Verdict:
-    """How far two faces are from each other, and what that means.
+    """The distance between two faces, and whether it is below the threshold.
 
     Attributes:
-        distance: In the unit of `metric`.
-        metric: ``"cosine"``, ``"euclidean"`` or ``"hamming"``.
-        threshold: Distance beyond which they count as two people; None where none is known.
+        distance: In the unit of `metric`: ``"cosine"``, ``"euclidean"`` or ``"hamming"``.
+        metric: See `distance`.
+        threshold: Distance beyond which faces count as different people; None if there is none.
         source: Where the threshold comes from.
-        faces: How many faces each photo has; the largest of each was compared.
+        faces: Number of faces in each photo; the largest of each was compared.
     """
 
     distance: float
@@ -35,24 +35,29 @@ class Verdict:
 
     @property
     def same(self) -> bool | None:
-        """Whether both are one person, None without a threshold."""
+        """Whether both show the same person, or None without a threshold."""
         return None if self.threshold is None else self.distance <= self.threshold
 
 
 def verify(
     first: Path, second: Path, spec: PipelineSpec, threshold: float | None = None
 ) -> Verdict:
-    """Compare the largest face of each of two photos.
+    """Compare the largest faces of two photos.
 
     Args:
         first: A picture file.
-        second: Another one.
-        spec: How faces are found and embedded.
-        threshold: Distance beyond which they count as two people; by default the embedder's.
+        second: Another picture file.
+        spec: The detector and the embedder.
+        threshold: Distance beyond which faces count as different people. Default: the embedder's.
 
     Raises:
-        NoFaceError: No face in one of them.
-        InputError: A file that cannot be read, or no such detector or embedder.
+        NoFaceError: A photo has no face.
+        InputError: A file cannot be read, or the detector or embedder is unknown.
+
+    Example:
+        >>> spec = default_pipeline("yunet", "sface")
+        >>> verify(Path("aunt.jpg"), Path("wedding.jpg"), spec).same  # doctest: +SKIP
+        True
     """
     pipeline = FacePipeline.create(spec)
     photos = [pipeline.embed(read_image(path), path) for path in (first, second)]
@@ -62,14 +67,15 @@ def verify(
     known = threshold_of(pipeline.embedder.identity)
     limit = threshold if threshold is not None else known.distance if known else None
     source = None if known is None else _source(known, spec.detector)
-    source = source if threshold is None else "given"
+    if threshold is not None:
+        source = "given"
     faces = (len(photos[0].boxes), len(photos[1].boxes))
     return Verdict(distance, space.metric, limit, source, faces)
 
 
 def _source(known: Threshold, detector: str) -> str:
-    """Say where a threshold comes from, and whether it was measured as it is used."""
-    finder, _ = split_specification(detector)
-    if finder == MEASURED_WITH:
+    """Return the source of a threshold, with a warning if it was measured with another detector."""
+    name, _ = split_specification(detector)
+    if name == MEASURED_WITH:
         return known.source
-    return f"measured with the detector {MEASURED_WITH}; how often it errs with {finder} is unknown"
+    return f"measured with the detector {MEASURED_WITH}; its error rate with {name} is unknown"
