@@ -66,7 +66,7 @@ def test_a_failing_cell_does_not_stop_the_others_and_is_named(made):
     assert reports(table) == {f"trial-{name}.json" for name in CELLS}
     [failed] = [line for line in done.stderr.splitlines() if line.startswith("failed: ")]
     assert IMPOSSIBLE in failed
-    assert "asked for 200 bits of vectors of length 64" in failed
+    assert "200 bits need vectors of length 200 or more, got length 64" in failed
     assert f"{len(CELLS)} of {len(CELLS) + 1} cells done, 1 failed" in done.stdout
 
 
