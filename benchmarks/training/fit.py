@@ -1,18 +1,15 @@
-"""Train DDH through our loop, against a bare `model.fit` of the same network on arrays in memory.
+"""Compare the training loop of this project with a plain `model.fit` on arrays in memory.
 
     python -m benchmarks.training
 
-Both train the same DDH on the same random images of FaceScrub's number of people, with the same
-batch and backend, each in a process of its own. Timed are the epochs of `fit` after the first,
-which compiles the graph for both; for ours they hold also the progress bar, history.csv, the seeded
-order of batches, and the copy of the best weights in memory. Backups are timed apart and taken out;
-their share of the time is reported beside the ratio, as is that of writing the model at the end.
+Both train DDH on the same random images, with the number of people of FaceScrub and the same batch
+size and backend, each in its own process. The benchmark times the epochs after the first, which
+compiles the graph. The epochs of our loop include the progress bar, history.csv, the seeded order
+of the batches and the copy of the best weights. Backups and writing the model are reported apart.
 
-A machine that others share is faster in one minute than in the next, so the two ways are compared
-in pairs run back to back, the order turning with each pair; the result is the median of the pairs'
-ratios, with its quartiles. The bar is met only when the lower quartile reaches it.
-
-The result goes to benchmarks/results/training.json and, as a table, to the terminal.
+The speed of a shared machine varies, so the two ways run in pairs, in alternating order. The result
+is the median of the pairs' ratios with its quartiles; the bar is met if the lower quartile reaches
+it. It is written to benchmarks/results/training.json and printed as a table.
 """
 
 from __future__ import annotations
@@ -44,7 +41,7 @@ BAR = 0.95
 
 
 def train_ours(faces: FaceDataset, config: RunConfig[Any]) -> dict[str, float]:
-    """Train as train.py does, and split the time into epochs, backups and the final write."""
+    """Train like train.py, and time the epochs, the backups and writing the model."""
     from benchmarks.clock import EpochClock
     from facehash.learning.hash_model import HashModel
     from facehash.learning.training import train
@@ -54,7 +51,7 @@ def train_ours(faces: FaceDataset, config: RunConfig[Any]) -> dict[str, float]:
     seconds = {}
 
     @functools.wraps(fit)
-    def fit_by_the_clock(self: Any, *arguments: Any, **options: Any) -> Any:
+    def timed_fit(self: Any, *arguments: Any, **options: Any) -> Any:
         options["callbacks"] = [*options["callbacks"], clock]
         return fit(self, *arguments, **options)
 
@@ -64,7 +61,7 @@ def train_ours(faces: FaceDataset, config: RunConfig[Any]) -> dict[str, float]:
         save(*arguments, **options)
         seconds["save_seconds"] = time.perf_counter() - started
 
-    HashModel.fit, HashModel.save = fit_by_the_clock, timed_save
+    HashModel.fit, HashModel.save = timed_fit, timed_save
     with tempfile.TemporaryDirectory() as folder:
         run = RunDirectory(Path(folder) / "run")
         outcome = train(config, faces, run, functools.partial(methods.build, config))
@@ -78,7 +75,7 @@ def train_ours(faces: FaceDataset, config: RunConfig[Any]) -> dict[str, float]:
 
 
 def train_bare(faces: FaceDataset, config: RunConfig[Any]) -> dict[str, float]:
-    """Train the same network by nothing but Keras."""
+    """Train the same network with Keras alone."""
     import keras
 
     from benchmarks.clock import EpochClock
@@ -106,10 +103,11 @@ def measure(way: str, images: int, epochs: int, batch: int) -> dict[str, float]:
     """Train in this process."""
     start_backend(choose_backend())
     config = configure("ddh", {"epochs": epochs, "batch": batch, "patience": None})
-    return (train_ours if way == "ours" else train_bare)(make_faces(images), config)
+    train = train_ours if way == "ours" else train_bare
+    return train(make_faces(images), config)
 
 
-def measure_apart(way: str, options: argparse.Namespace) -> dict[str, float]:
+def measure_in_process(way: str, options: argparse.Namespace) -> dict[str, float]:
     """Train in a new process."""
     command = [sys.executable, "-m", "benchmarks.training", "--way", way]
     for name in ("images", "epochs", "batch"):
@@ -119,19 +117,19 @@ def measure_apart(way: str, options: argparse.Namespace) -> dict[str, float]:
 
 
 def verdict(lower: float, upper: float, bar: float = BAR) -> str:
-    """Say whether quartiles lie at or above a bar, below it, or on both sides of it."""
+    """Compare quartiles with a bar: both above, both below, or one on each side."""
     if lower >= bar:
         return "met"
     return "missed" if upper < bar else "not resolved"
 
 
 def compare(options: argparse.Namespace) -> dict[str, Any]:
-    """Run the pairs, and compare the ways within each."""
+    """Run the pairs, and compute the ratio within each pair."""
     backend = choose_backend()
     turns: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
     for pair in range(options.pairs):
         for way in WAYS if pair % 2 == 0 else WAYS[::-1]:
-            turns[way].append(measure_apart(way, options))
+            turns[way].append(measure_in_process(way, options))
     trained = options.images * (options.epochs - 1)
     speeds = {way: [trained / turn["epoch_seconds"] for turn in turns[way]] for way in WAYS}
     ratios = [ours / bare for ours, bare in zip(*speeds.values(), strict=True)]
@@ -139,7 +137,7 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
     ours = {key: statistics.median(t[key] for t in turns["ours"]) for key in turns["ours"][0]}
     whole = sum(ours.values())
     return {
-        "what": "DDH, images a second of training",
+        "what": "training speed of DDH",
         "size": {
             "images": options.images,
             "epochs_timed": options.epochs - 1,
@@ -170,7 +168,7 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def table(result: dict[str, Any]) -> str:
-    """Lay out a result for the terminal."""
+    """Format a result for the terminal."""
     lines = [f"{'way':<12}{'images/s':>10}  (median; each pair)"]
     for way, speed in result["images_a_second"].items():
         lines.append(f"{way:<12}{speed['median']:>10,}  {speed['all']}")
@@ -186,21 +184,21 @@ def table(result: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Run the whole comparison, or one way of it for the process that compares."""
+    """Run the comparison, or a single way in a process that the comparison started."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.training",
-        description="Train DDH through our loop, against a bare model.fit.",
-        epilog="example: KERAS_BACKEND=jax python -m benchmarks.training --pairs 4",
+        description="Compare our training loop with a plain model.fit.",
+        epilog="Example: KERAS_BACKEND=jax python -m benchmarks.training --pairs 4",
     )
-    parser.add_argument("--images", type=int, default=12_288, help="training images")
+    parser.add_argument("--images", type=int, default=12_288, help="number of training images")
     parser.add_argument("--epochs", type=int, default=5, help="the first is not timed")
     parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--pairs", type=int, default=8, help="of turns, ours and bare")
+    parser.add_argument("--pairs", type=int, default=8, help="number of pairs of ours and bare")
     parser.add_argument("--output", type=Path, default=RESULT, help="default: beside this file")
-    parser.add_argument("--way", choices=WAYS, help="measure only this, print JSON, store nothing")
+    parser.add_argument("--way", choices=WAYS, help="measure only this way and print JSON")
     options = parser.parse_args()
     if options.epochs < 2 or options.pairs < 2:
-        parser.error("quartiles need 2 pairs or more, and a timed epoch comes after a first one")
+        parser.error("--epochs and --pairs must be at least 2")
     if options.way:
         print(json.dumps(measure(options.way, options.images, options.epochs, options.batch)))
         return

@@ -1,13 +1,13 @@
-"""Train DDH and DCBH on a GPU: how fast, and which share of what the card can do.
+"""Train DDH and DCBH on a GPU, and compare the speed with the peak of the card.
 
     python -m benchmarks.gpu_training [--backend jax|torch] [--data DIR]
 
-Random images of FaceScrub's number and people, and the training images of PubFig83 at 32 x 32 when
---data says where they are; float32, TF32 and bfloat16. Timed is `fit` with our batches, from memory
-to the card, without the first epoch, which compiles. The share is that of the speed of a large
-matrix product of the same framework, at the same precision, on the same card.
+The images are random, with the number of images and people of FaceScrub; with --data also the
+training images of PubFig83 at 32 x 32 pixels. Precisions: float32, TF32 and bfloat16. The benchmark
+times `fit` with our batches, from memory to the card, without the first epoch, which compiles. The
+peak is the speed of a large matrix product with the same framework, precision and card.
 
-The result goes to benchmarks/results/gpu_training.json and, as a table, to the terminal.
+The result is written to benchmarks/results/gpu_training.json and printed as a table.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import sys
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn, get_args
 
 import typer
 
 from benchmarks.machine import describe_machine
-from benchmarks.training.gpu_turn import Turn, load_pubfig83
+from benchmarks.training.gpu_turn import Precision, Turn, load_pubfig83
 from benchmarks.training.random_faces import BITS, PEOPLE
 from facehash.command_line import DONE, PARTLY_FAILED, make_app, run
 from facehash.errors import InputError
@@ -33,46 +33,45 @@ from facehash.files import write_json
 
 RESULT = Path(__file__).parents[1] / "results" / "gpu_training.json"
 IMAGES = 67_177
-"""Training images of FaceScrub."""
+"""Number of training images of FaceScrub."""
 
-# Whatever card there is, none of it is seen.
+# Hides every GPU.
 _ON_CPU = {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "", "KERAS_TORCH_DEVICE": "cpu"}
 
-app = make_app("Train DDH and DCBH on a GPU, and compare the speed with what the card can do.")
+app = make_app("Train DDH and DCBH on a GPU, and compare the speed with the peak of the card.")
 
-Backend = Enum("Backend", {"jax": "jax", "torch": "torch"}, type=str)
-Device = Enum("Device", {"gpu": "gpu", "cpu": "cpu"}, type=str)
+Backend = Literal["jax", "torch"]
 MethodName = Enum("MethodName", {"ddh": "ddh", "dcbh": "dcbh"}, type=str)
-PrecisionName = Enum("PrecisionName", {p: p for p in ("float32", "tf32", "bfloat16")}, type=str)
+PrecisionName = Enum("PrecisionName", {name: name for name in get_args(Precision)}, type=str)
 
 
 @app.command(epilog="Example: python -m benchmarks.gpu_training --backend torch --data DIR")
 def measure(
-    backend: Annotated[
-        Backend | None, typer.Option(help="Default: the first of them that sees a GPU.")
-    ] = None,
+    backend: Annotated[Backend | None, typer.Option(help="Default: the first with a GPU.")] = None,
     data: Annotated[Path | None, typer.Option(help="PubFig83: <person>/<image>.jpg")] = None,
-    device: Annotated[Device, typer.Option(help="cpu only shows that this works.")] = Device.gpu,
+    device: Annotated[
+        Literal["gpu", "cpu"], typer.Option(help="cpu: only to try the benchmark.")
+    ] = "gpu",
     method: Annotated[list[MethodName], typer.Option()] = list(MethodName),  # noqa: B006
     precision: Annotated[list[PrecisionName], typer.Option()] = list(PrecisionName),  # noqa: B006
-    images: Annotated[int, typer.Option(min=1, help="Random images.")] = IMAGES,
-    people: Annotated[int, typer.Option(min=2, help="Among the random images.")] = PEOPLE,
+    images: Annotated[int, typer.Option(min=1, help="Number of random images.")] = IMAGES,
+    people: Annotated[int, typer.Option(min=2, help="People in the random images.")] = PEOPLE,
     batch: Annotated[int, typer.Option(min=1)] = 256,
     epochs: Annotated[int, typer.Option(min=2, help="The first is not timed.")] = 4,
-    matrix_side: Annotated[int, typer.Option(min=1, help="Of the peak's matrices.")] = 8192,
+    matrix_side: Annotated[int, typer.Option(min=1, help="Size of the matrices.")] = 8192,
     output: Annotated[
-        Path | None, typer.Option(help="Default: beside this file; for cpu nowhere.")
+        Path | None, typer.Option(help="Default: benchmarks/results; none with --device cpu.")
     ] = None,
 ) -> int:
-    """Measure every method at every precision, each in a process of its own."""
-    if device is Device.cpu:
+    """Measure every method at every precision, each in its own process."""
+    if device == "cpu":
         environment = os.environ | _ON_CPU
-        chosen, card = (backend.value if backend else "jax"), "cpu"
+        chosen, card = backend or "jax", "cpu"
     else:
         environment = dict(os.environ)
-        chosen, card = find_backend(backend.value if backend else None)
+        chosen, card = find_backend(backend)
     if data is not None:
-        load_pubfig83(data)  # wrong data is told once, before anything is measured
+        load_pubfig83(data)  # reports wrong data once, before any measurement
 
     rows = []
     for source in [None, *([str(data)] if data else [])]:
@@ -85,15 +84,15 @@ def measure(
                 print(*label.values(), "...", file=sys.stderr, flush=True)
                 rows.append(label | _take(turn, environment))
     result = {
-        "what": "images a second of training on a GPU",
+        "what": "training speed on a GPU",
         "device": card,
         "backend": chosen,
         "machine": describe_machine("keras", chosen, "numpy"),
         "size": {"batch": batch, "bits": BITS, "side": 32, "epochs_timed": epochs - 1},
-        "peak": f"median product of two {matrix_side} x {matrix_side} matrices",
+        "peak": f"median product of two matrices of {matrix_side} x {matrix_side}",
         "turns": rows,
     }
-    path = output or (RESULT if device is Device.gpu else None)
+    path = output or (RESULT if device == "gpu" else None)
     if path:
         write_json(path, result)
     print(table(result))
@@ -101,33 +100,28 @@ def measure(
 
 
 def find_backend(wanted: str | None) -> tuple[str, str]:
-    """Find a backend that sees a GPU.
-
-    Args:
-        wanted: ``jax`` or ``torch``; None tries them in this order.
+    """Find a backend that can use a GPU: the one wanted, or JAX, or PyTorch.
 
     Returns:
-        The backend, and its card's name.
+        The backend and the name of its card.
 
     Raises:
-        InputError: None does.
+        InputError: No backend can use a GPU.
     """
     tried = [wanted] if wanted else ["jax", "torch"]
     for backend in tried:
         if importlib.util.find_spec(backend) is None:
             continue
-        # Asking takes hold of the card, so another process asks.
+        # Finding out reserves memory of the card, so another process does it.
         done = _start("probe", backend, dict(os.environ))
         card = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
         if card:
             return backend, card
-    raise InputError(
-        f"{' or '.join(tried)} can use no GPU here; --device cpu trains on the processor"
-    )
+    raise InputError(f"{' or '.join(tried)} finds no GPU; --device cpu trains on the processor")
 
 
 def table(result: dict[str, Any]) -> str:
-    """Lay out a result for the terminal."""
+    """Format a result for the terminal."""
     lines = [f"{result['device']}, {result['backend']}"]
     head = f"{'data':<10}{'method':<8}{'precision':<11}{'images/s':>12}{'GFLOP/s':>12}"
     lines.append(f"{head}{'peak':>12}{'share':>9}")
@@ -147,7 +141,7 @@ def _take(turn: Turn, environment: dict[str, str]) -> dict[str, Any]:
         return json.loads(done.stdout.splitlines()[-1])
     lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
     print(done.stderr[-2000:], file=sys.stderr)
-    # The error's kind alone: what follows may hold a path.
+    # Only the kind of the error: its message may contain a path.
     return {"not_measured": lines[-1].split(":")[0][:100]}
 
 

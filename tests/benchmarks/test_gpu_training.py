@@ -54,10 +54,10 @@ def test_without_a_gpu_one_line_says_so():
     done = run_benchmark(JAX_PLATFORMS="cpu", CUDA_VISIBLE_DEVICES="")
     assert done.returncode == 2
     [line] = done.stderr.splitlines()
-    assert "can use no GPU here; --device cpu" in line
+    assert "finds no GPU; --device cpu" in line
 
 
-def test_wrong_data_is_told_before_anything_is_measured(tmp_path):
+def test_wrong_data_is_reported_before_anything_is_measured(tmp_path):
     done = run_benchmark("--device", "cpu", "--data", str(tmp_path / "nowhere"))
     assert done.returncode == 2
     assert "nowhere does not exist" in done.stderr
