@@ -31,14 +31,7 @@ app = make_app("Draw the figures of docs/reading_the_metrics.md.")
 
 
 def first_bits(codes: CodeSet, bits: int) -> CodeSet:
-    """Truncate codes to their first bits.
-
-    Args:
-        codes: Packed codes and labels.
-        bits: Number of bits to keep, 1 to ``codes.bits``.
-
-    Returns:
-        The shorter codes with the same labels.
+    """Return codes truncated to their first bits, with the same labels.
 
     Raises:
         CodesError: `bits` is out of range.

@@ -32,15 +32,7 @@ _WIDTH, _HEIGHT, _BORDER = 92, 112, 6
 
 
 def write_album(folder: Path, seed: int = 0) -> dict[tuple[str, int, int], int]:
-    """Write album pages with the people in random order.
-
-    Args:
-        folder: Folder to create for the pages.
-        seed: Seed of the order.
-
-    Returns:
-        The number of each person by (page, column, row).
-    """
+    """Write album pages with the people in random order; return them by (page, column, row)."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
     # Rounds of all people, so that a person appears again on another page.

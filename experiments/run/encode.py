@@ -56,18 +56,7 @@ def load_run(
 
 
 def encode_run(path: Path, data: Path | None = None) -> tuple[CodeSet, CodeSource]:
-    """Encode gallery and query of a finished run.
-
-    Args:
-        path: The run directory.
-        data: Path of the data set, if it has moved since training.
-
-    Returns:
-        Packed codes with labels, and their source.
-
-    Raises:
-        InputError: See `load_run`.
-    """
+    """Encode gallery and query of a finished run; arguments and errors as for `load_run`."""
     model, faces, config, backend = load_run(path, data)
     return _encode(model, faces, backend, config.seed)
 

@@ -41,18 +41,11 @@ class ScoredCodes:
     codes: CodeSet
     source: CodeSource
     evaluation: Evaluation  # by the true Hamming distance
-    report: dict[str, Any]  # the content of report.json
+    report: dict[str, Any]  # the content of report.json, schema 1
 
 
 def score(codes: CodeSet, source: CodeSource = CodeSource()) -> ScoredCodes:
     """Score codes by the true Hamming distance and with the authors' packing.
-
-    Args:
-        codes: Packed codes and labels.
-        source: Where they come from.
-
-    Returns:
-        The scores; `report` follows schema 1 of report.json.
 
     Raises:
         CodesError: The codes cannot be scored.
@@ -98,10 +91,6 @@ def _describe_code(codes: CodeSet) -> dict[str, Any]:
 
 def write_all(scored: ScoredCodes, folder: Path) -> list[Path]:
     """Write report.json and the figures, and codes.npz unless the codes come from a file.
-
-    Args:
-        scored: From `score`.
-        folder: Created if missing.
 
     Returns:
         The files written, the report first.

@@ -38,13 +38,7 @@ Draw = Callable[[Axes, list[Row]], None]
 def write_all_charts(
     grid: Grid, summary: Mapping[str, Any], reports: Reports, folder: Path
 ) -> list[Path]:
-    """Draw every figure of a table.
-
-    Args:
-        grid: The table.
-        summary: From `experiments.table.summary.summarize`, with at least one row.
-        reports: The reports behind the summary, for the curves.
-        folder: Folder of the figures.
+    """Draw every figure of a table that has results.
 
     Returns:
         The .png files in reading order; an .svg file lies beside each.

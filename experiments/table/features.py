@@ -19,10 +19,7 @@ _ARRAYS = ("train", "gallery", "query", "gallery_labels", "query_labels", "predi
 def features_of(run: Path, cache: Path, data: Path | None = None) -> Features:
     """Return the features of a finished run, from the cache file if it is up to date.
 
-    Args:
-        run: The run directory.
-        cache: .npz file of features; written if missing, damaged, or of another model.
-        data: Path of the data set, if it has moved since training.
+    The cache is an .npz file. It is written if it is missing, damaged, or of another model.
 
     Raises:
         InputError: The run is not finished, or its data is missing or has changed.

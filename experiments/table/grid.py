@@ -57,22 +57,14 @@ class Grid:
         Raises:
             ConfigError: The row's YAML file or one of its overrides is invalid.
         """
-        trained = cell.network or cell
-        row = trained.row
-        own = [
-            f"bits={trained.bits}",
-            f"seed={trained.seed}",
-            f"dataset.protocol={trained.protocol}",
-        ]
-        path = self.path.parent / str(row.config)
-        return load_config(path, methods.options_class, [*row.set, *own])
+        cell = cell.network or cell
+        own = [f"bits={cell.bits}", f"seed={cell.seed}", f"dataset.protocol={cell.protocol}"]
+        path = self.path.parent / str(cell.row.config)
+        return load_config(path, methods.options_class, [*cell.row.set, *own])
 
 
 def load_grid(path: Path) -> Grid:
     """Read a table's YAML file and list its cells.
-
-    Args:
-        path: A file of experiments/tables/, or your own.
 
     Raises:
         GridError: No such file, an unknown key, a wrong value, inconsistent rows, or rows that read

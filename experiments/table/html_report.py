@@ -44,16 +44,10 @@ figcaption { max-width: 52rem; }
 def write_page(
     summary: dict[str, Any], published: Published, charts: Sequence[Path], path: Path
 ) -> str:
-    """Return the page.
+    """Return the page, an HTML document without references to other files.
 
-    Args:
-        summary: From `experiments.table.summary.summarize`.
-        published: Numbers published by others.
-        charts: The .png files of the figures; the page contains the .svg file beside each.
-        path: Path of the page, for its title.
-
-    Returns:
-        An HTML document without references to other files.
+    `charts` are the .png files of the figures; the page contains the .svg file beside each. The
+    name in `path` is a part of the title.
     """
     title = html.escape(summary["title"])
     parts = [f"<h1>{title}</h1>", f"<p>{html.escape(summary['note'])}</p>", _made_with(summary)]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
 from facehash.config import Strict, describe_errors
 from facehash.errors import InputError
 from facehash.strict_yaml import parse_yaml
+
+_Bits = Annotated[str, Field(pattern="^[1-9][0-9]*$")]
 
 PATH = Path(__file__).resolve().parents[1] / "published.yaml"
 
@@ -69,14 +70,7 @@ class Entry(Strict):
     metric: Literal["mAP", "P@r2", "R@r2", "P@50", "R-precision"]
     distance: Literal["hamming", "authors"]
     source: str
-    bits: dict[str, Number] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _lengths(self) -> Entry:
-        for bits in self.bits:
-            if not re.fullmatch("[1-9][0-9]*", bits):
-                raise ValueError(f"{self.method}: bits must be code lengths, got {bits!r}")
-        return self
+    bits: dict[_Bits, Number] = Field(min_length=1)
 
     @property
     def place(self) -> tuple[str | None, str, str, str, str]:
@@ -108,10 +102,6 @@ class Published(Strict):
         """Return the entries for the rows, the data and a protocol of a table.
 
         They are comparable with the table only where `why_none` returns None.
-
-        Args:
-            summary: From `experiments.table.summary.summarize`.
-            protocol: ``seen`` or ``unseen``.
         """
         ours = {
             (row["row"], row["dataset"]["name"])
@@ -125,12 +115,7 @@ class Published(Strict):
         ]
 
     def why_none(self, summary: dict[str, Any], protocol: str) -> str | None:
-        """Explain why a table shows no published numbers; None if it shows some.
-
-        Args:
-            summary: From `experiments.table.summary.summarize`.
-            protocol: ``seen`` or ``unseen``.
-        """
+        """Explain why a table shows no published numbers; None if it shows some."""
         rows = [row for row in summary["rows"] if row["protocol"] == protocol]
         if not rows:
             return "no results for this protocol"

@@ -56,15 +56,7 @@ class Paths:
 
 
 def measure(grid: Grid, cell: Cell, paths: Paths) -> dict[str, Any]:
-    """Measure a cell and write its report.
-
-    Args:
-        grid: The table.
-        cell: One of its cells.
-        paths: Files to read and write.
-
-    Returns:
-        The report.
+    """Measure a cell, write its report and return it.
 
     Raises:
         InputError: The data, the configuration, or a file of an earlier run cannot be used.
@@ -73,14 +65,13 @@ def measure(grid: Grid, cell: Cell, paths: Paths) -> dict[str, Any]:
     source = find_data(grid, cell, paths.data)
     directory = paths.run(cell)
     train_or_repair(settings, source, directory)
+    parts = (cell, settings, directory, paths, source)
     try:
-        report = _score(cell, settings, directory, paths, source)
-        report |= _provenance(grid, cell, directory)
+        report = _score(*parts) | _provenance(grid, cell, directory)
     except (ModelFileError, DamagedRunError) as error:
         log.warning("%s: training from the start", error)
         train_network(settings, source, directory, overwrite=True)
-        report = _score(cell, settings, directory, paths, source)
-        report |= _provenance(grid, cell, directory)
+        report = _score(*parts) | _provenance(grid, cell, directory)
     report["curves"] = _rounded(report["curves"])
     write_result(paths.report(cell), report)
     return report

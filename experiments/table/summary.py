@@ -22,11 +22,7 @@ Reports = dict[str, dict[str, Any]]
 
 
 def read_reports(grid: Grid, folder: Path) -> Reports:
-    """Read the reports of the cells that have one.
-
-    Args:
-        grid: The table.
-        folder: Folder of the reports.
+    """Read the reports in a folder, of the cells that have one.
 
     Raises:
         ResultError: A report is not readable, has another schema, or was measured with another
@@ -61,10 +57,6 @@ def _checked(grid: Grid, cell: Cell, path: Path) -> dict[str, Any]:
 
 def summarize(grid: Grid, reports: Reports) -> dict[str, Any]:
     """Summarize the results of a table.
-
-    Args:
-        grid: The table.
-        reports: Reports of the finished cells.
 
     Returns:
         Plain values: title and note, ``"cells"`` with every number and its environment, ``"rows"``
@@ -109,10 +101,7 @@ def _cell(cell: Cell, report: Mapping[str, Any]) -> dict[str, Any]:
         "epochs": report["cell"]["epochs"],
         "train_seconds": report["cell"]["train_seconds"],
         "commit": environment["git_commit"],
-        "backend": environment["backend"],
-        "device": environment["device"],
-        "python": environment["python"],
-        "packages": environment["packages"],
+        **{key: environment[key] for key in ("backend", "device", "python", "packages")},
         "report": cell.report_name,
     }
 
