@@ -1,4 +1,4 @@
-"""The multiply-adds that the benchmarks divide by, against a sum by hand."""
+"""The multiply-adds of the benchmarks, compared with sums by hand."""
 
 import keras
 import pytest
@@ -42,7 +42,7 @@ def test_the_order_of_channels_does_not_change_the_products():
     assert last == first == 8 * 6 * (3 * 3 * 2) * 5
 
 
-def test_a_kernel_of_an_unknown_kind_is_refused_rather_than_left_out():
+def test_a_kernel_of_an_unknown_kind_is_refused():
     model = keras.Sequential([keras.Input((8, 2)), keras.layers.Conv1D(5, 3)])
     with pytest.raises(ValueError, match="is a Conv1D"):
         multiply_adds(model)

@@ -22,7 +22,7 @@ def run_benchmark(*arguments, **environment):
     )
 
 
-@pytest.mark.slow  # two processes each, one of which starts a backend
+@pytest.mark.full  # two processes each, one of which starts a backend
 @pytest.mark.parametrize(
     ("backend", "method", "precision"),
     [("jax", "ddh", "tf32"), ("torch", "dcbh", "bfloat16")],
@@ -50,14 +50,10 @@ def test_a_turn_reports_speed_and_its_share_of_the_peak(tmp_path, backend, metho
     assert f"{method:<8}{precision:<11}" in done.stdout
 
 
-def test_without_a_gpu_one_line_says_so():
-    done = run_benchmark(JAX_PLATFORMS="cpu", CUDA_VISIBLE_DEVICES="")
-    assert done.returncode == 2
-    [line] = done.stderr.splitlines()
-    assert "finds no GPU; --device cpu" in line
-
-
-def test_wrong_data_is_reported_before_anything_is_measured(tmp_path):
-    done = run_benchmark("--device", "cpu", "--data", str(tmp_path / "nowhere"))
-    assert done.returncode == 2
-    assert "nowhere does not exist" in done.stderr
+def test_no_gpu_and_wrong_data_are_reported_before_anything_is_measured(tmp_path):
+    nowhere = ("--device", "cpu", "--data", str(tmp_path / "nowhere"))
+    for words, message in (((), "finds no GPU; --device cpu"), (nowhere, "nowhere does not exist")):
+        done = run_benchmark(*words, JAX_PLATFORMS="cpu", CUDA_VISIBLE_DEVICES="")
+        assert done.returncode == 2
+        [line] = done.stderr.splitlines()
+        assert message in line

@@ -99,12 +99,10 @@ def odd(tmp_path_factory):
         return draw(folder / "figures", make_grid(folder, **changes))
 
 
-def test_networks_have_colours_of_their_own_and_their_baselines_share_them(odd, drawn):
+def test_each_network_has_its_color_and_its_baselines_share_it(odd, drawn):
     two, one = (paths[0].with_suffix(".svg").read_text() for paths in (odd, drawn))
-    assert BLUE.lower() in two
-    assert BLUE.lower() in one
-    assert RED.lower() in two
-    assert RED.lower() not in one  # a network with two baselines
+    assert BLUE.lower() in two and RED.lower() in two
+    assert BLUE.lower() in one and RED.lower() not in one  # a network with two baselines
 
 
 def test_lengths_are_joined_in_their_order_whatever_that_of_the_table(odd):

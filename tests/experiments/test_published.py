@@ -30,51 +30,8 @@ def write(tmp_path):
     return write_file
 
 
-@pytest.fixture(scope="module")
-def ours():
-    return load_published()
-
-
-def number(published, dataset, method, metric, bits):
-    [entry] = [
-        entry
-        for entry in published.entries
-        if (entry.dataset, entry.method, entry.metric) == (dataset, method, metric)
-    ]
-    return entry.bits[str(bits)]
-
-
-@pytest.mark.parametrize(
-    "dataset, method, metric, values",
-    [
-        ("facescrub", "DDQH", "P@r2", ".054 .423 ~.30 ~.14"),
-        ("facescrub", "DDQH", "R@r2", ".631 .243 .067 .008"),
-        ("facescrub", "DDAH", "P@r2", "~.07 .599 .637 .565"),
-        ("facescrub", "DDAH", "R@r2", "~.70 .582 .628 .437"),
-        ("facescrub", "DCWH", "P@r2", ".072 .710 .686 .684"),
-        ("facescrub", "DCWH", "R@r2", ".642 .707 .685 .680"),
-        ("facescrub", "DCDH", "P@r2", ".087 .759 .818 .841"),
-        ("facescrub", "DCDH", "R@r2", ".734 .773 .819 .841"),
-        ("youtube_faces", "DDQH", "P@r2", "~.03 ~.97 ~.96 ~.95"),
-        ("youtube_faces", "DDQH", "R@r2", "~.99 ~.98 .960 .942"),
-        ("youtube_faces", "DDAH", "P@r2", "~.03 ~.97 ~.97 .947"),
-        ("youtube_faces", "DDAH", "R@r2", "~.99 ~.98 .947 .865"),
-        ("youtube_faces", "DCWH", "P@r2", "~.03 .981 .968 .958"),
-        ("youtube_faces", "DCWH", "R@r2", "~.99 .981 .971 .960"),
-        ("youtube_faces", "DCDH", "P@r2", ".038 .990 .990 .994"),
-        ("youtube_faces", "DCDH", "R@r2", ".989 .992 .992 .994"),
-    ],
-)
-def test_the_numbers_are_those_read_off_the_figures(ours, dataset, method, metric, values):
-    for bits, text in zip((12, 24, 36, 48), values.split(), strict=True):
-        found = number(ours, dataset, method, metric, bits)
-        assert found.value == float(text.lstrip("~"))
-        # a partly hidden marker has no known precision
-        assert found.within == (None if text.startswith("~") else 0.005)
-        assert (found.note is not None) == text.startswith("~")
-
-
-def test_every_number_has_a_source_and_none_is_of_a_table_that_we_have_not_read(ours):
+def test_our_numbers_have_a_source_and_none_is_of_a_table_that_we_have_not_read():
+    ours = load_published()
     for entry in ours.entries:
         source = ours.sources[entry.source]
         assert "commit 0cb84d3" in source.work
@@ -82,6 +39,8 @@ def test_every_number_has_a_source_and_none_is_of_a_table_that_we_have_not_read(
         assert "read off the figure" in source.how
     assert {entry.metric for entry in ours.entries} == {"P@r2", "R@r2"}
     assert {entry.row for entry in ours.entries} == {"ddh", None}
+    assert ours.entries[0].bits["12"].value == 0.054
+    assert ours.entries[0].bits["36"].within is None  # its marker is partly hidden
 
 
 def test_a_number_without_a_source_is_refused(write):
@@ -107,7 +66,6 @@ def test_a_source_says_where_and_how(write, key):
         ({"bits": {"12": {"value": 0.5}}}, "missing key .entries.0.bits.12.within"),
         ({"bits": {}}, "entries.0.bits: "),
         ({"bits": {"twelve": {"value": 0.5, "within": None}}}, "entries.0.bits.*match pattern"),
-        ({"bits": {"0": {"value": 0.5, "within": None}}}, "entries.0.bits.*match pattern"),
         ({"metric": "map"}, "entries.0.metric: .*'mAP'"),
         ({"distance": "hammnig"}, "entries.0.distance: "),
         ({"protocol": "open"}, "entries.0.protocol: "),
@@ -139,17 +97,12 @@ def test_a_missing_file_and_one_of_something_else_are_named(tmp_path, text):
     assert "\n" not in str(caught.value)
 
 
-def test_numbers_stand_beside_ours_where_data_and_protocol_are_the_same(write, tmp_path):
+def test_numbers_are_shown_for_equal_data_and_protocol_else_the_reason_is_given(write, tmp_path):
     published = load_published(write(ENTRY))
     summary = make_summary(tmp_path, papers=PAPERS)
     assert published.why_none(summary, "seen") is None
     assert [entry.method for entry in published.beside(summary, "seen")] == ["Theirs"]
     assert published.beside(summary, "unseen") == []
-
-
-def test_without_published_numbers_the_reason_is_said(write, tmp_path):
-    published = load_published(write(ENTRY))
-    summary = make_summary(tmp_path, papers=PAPERS)
     assert published.why_none(summary, "unseen") == (
         "published.yaml has no numbers for orl with the protocol unseen"
     )

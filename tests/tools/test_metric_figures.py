@@ -28,19 +28,13 @@ def codes(bits=48):
     return CodeSet(gallery, query, labels, labels, bits)
 
 
-def test_every_metric_of_a_report_is_explained_with_its_value():
+def test_every_key_of_a_report_is_explained_and_every_metric_with_its_value():
     for name, value in REPORT["metrics"].items():
         row = re.search(rf"^\| `{re.escape(name)}` \|.*\| ([\d.]+) \|$", TEXT, re.MULTILINE)
         assert row[1] == f"{value:.3f}", name
-
-
-def test_the_authors_columns_are_quoted_as_they_are():
     authors = REPORT["metrics_author"]
     words = (f"{name} {authors[name]:.3f}" for name in ("mAP", "P@r2", "R@r2"))
     assert all(word in " ".join(TEXT.split()) for word in words)
-
-
-def test_every_other_key_of_a_report_is_named():
     for section in ("curves", "code"):
         for name in REPORT[section]:
             assert f"`{section}.{name}`" in TEXT
@@ -76,16 +70,13 @@ def test_both_figures_are_drawn(tmp_path):
             assert drawn.size == kept.size
 
 
-def test_the_first_bits_are_the_first():
+def test_the_first_bits_are_the_first_and_a_wrong_number_of_them_is_refused():
     whole = codes(20)
     part = first_bits(whole, 11)
     assert part.bits == 11
     bits = bits_from_packed(whole.query_codes, 20)[:, :11]
     assert np.array_equal(bits_from_packed(part.query_codes, 11), bits)
     assert np.array_equal(part.gallery_labels, whole.gallery_labels)
-
-
-@pytest.mark.parametrize("bits", [0, 21])
-def test_bits_that_are_not_there_are_refused(bits):
-    with pytest.raises(CodesError, match=f"bits must be 1 to 20, got {bits}"):
-        first_bits(codes(20), bits)
+    for wrong in (0, 21):
+        with pytest.raises(CodesError, match=f"bits must be 1 to 20, got {wrong}"):
+            first_bits(whole, wrong)
