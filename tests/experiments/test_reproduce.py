@@ -18,7 +18,7 @@ ROWS = [
     {"id": "ddh", "label": "DDH", "config": str(ROOT / "configs/quickstart.yaml")},
     {"id": "ddh_lsh", "label": "LSH", "baseline": "lsh", "of": "ddh", "bits": [8]},
     {"id": "ddh_itq", "label": "ITQ", "baseline": "itq", "of": "ddh", "bits": [16, 200]},
-    {"id": "ddh_classifier", "label": "classes", "baseline": "classifier", "of": "ddh", "bits": [16]},
+    {"id": "ddh_classifier", "label": "class", "baseline": "classifier", "of": "ddh", "bits": [16]},
     {"id": "ddh_cosine", "label": "cosine", "baseline": "cosine", "of": "ddh"},
 ]
 CELLS = [
