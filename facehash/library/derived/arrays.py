@@ -36,12 +36,7 @@ Arrays = tuple[Ids, NDArray[Any]]
 
 
 def spaces(settings: Settings, fitted: bool) -> dict[Column, Space]:
-    """Return what a library can be searched by.
-
-    Args:
-        settings: The settings of the library.
-        fitted: Whether codes have been computed from its vectors.
-    """
+    """Return what a library can be searched by: its vectors, its codes (if `fitted`), or both."""
     if settings.metric == "hamming":
         return {"code": settings.space}
     found: dict[Column, Space] = {"embedding": settings.space}
@@ -51,12 +46,7 @@ def spaces(settings: Settings, fitted: bool) -> dict[Column, Space]:
 
 
 def refresh_index(store: Store, wanted: dict[Column, Space]) -> None:
-    """Write the index files if they are missing, stale or damaged, and remove all others.
-
-    Args:
-        store: The library, locked for writing.
-        wanted: What it can be searched by, see `spaces`.
-    """
+    """Write the index files if they are missing, stale or damaged, and remove all others."""
     try:
         fresh = all(_open(store, column, space) for column, space in wanted.items())
     except LibraryError:
@@ -87,11 +77,6 @@ def write_index(store: Store, wanted: dict[Column, Space]) -> None:
 
 def open_index(store: Store, column: Column, space: Space) -> ExactIndex:
     """Map the index files into memory, or read the database if they are missing or stale.
-
-    Args:
-        store: The library.
-        column: What to search by.
-        space: The space of its rows.
 
     Raises:
         LibraryError: The index files or the database are damaged.

@@ -22,14 +22,10 @@ from facehash.vectors import unit_rows
 
 
 def parse_codes(codes: str, dimension: int) -> str:
-    """Return the normalized value of ``--codes``, for example ``"itq:64"``.
-
-    Args:
-        codes: ``lsh:BITS`` or ``itq:BITS``.
-        dimension: Length of the vectors to be hashed.
+    """Return the normalized value of ``--codes``, ``lsh:BITS`` or ``itq:BITS``.
 
     Raises:
-        InputError: An unknown hasher, or a number of bits that it cannot produce.
+        InputError: An unknown hasher, or more bits than it computes from vectors of this dimension.
     """
     name, _, bits = codes.strip().lower().partition(":")
     if name not in HASHERS:
@@ -46,25 +42,15 @@ def parse_codes(codes: str, dimension: int) -> str:
 
 
 def encode(hasher: LinearHash, rows: NDArray[np.float32], settings: Settings) -> Packed:
-    """Hash vectors; those compared by cosine are scaled to length 1 first.
+    """Hash finite vectors, float32 (n, dimension), to packed codes, uint8 (n, bytes).
 
-    Args:
-        hasher: The hasher fitted to the library.
-        rows: float32 (n, dimension), finite.
-        settings: The settings of the library.
-
-    Returns:
-        Packed codes, uint8 (n, bytes).
+    Vectors compared by cosine are scaled to length 1 first.
     """
     return hasher.encode(unit_rows(rows) if settings.metric == "cosine" else rows)
 
 
 def fit_codes(store: Store, settings: Settings) -> LinearHash | None:
     """Fit a hasher to all vectors of the library and encode every face.
-
-    Args:
-        store: The library, locked for writing.
-        settings: Its settings, with the codes to compute.
 
     Returns:
         The hasher, or None for a library without codes or with fewer than two faces.

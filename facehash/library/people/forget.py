@@ -32,19 +32,17 @@ from facehash.printing import quoted
 log = logging.getLogger(__name__)
 
 
+class PendingEraseError(LibraryError):
+    """Forgotten content is deleted from the database, but not yet erased from the disk."""
+
+
 @dataclass(frozen=True)
 class Forgotten:
-    """Numbers of forgotten faces and photos.
-
-    Attributes:
-        faces: Forgotten faces.
-        photos: Forgotten photos, none of whose faces remain.
-        left: Photos that remain, with their paths, because of other faces in them.
-    """
+    """Numbers of forgotten faces and photos."""
 
     faces: int
-    photos: int
-    left: int
+    photos: int  # none of whose faces remain
+    left: int  # photos that remain, with their paths, because of other faces in them
 
 
 def forget_person(store: Store, name: str, allow_reindex: bool = False) -> Forgotten:
@@ -69,20 +67,13 @@ def forget_person(store: Store, name: str, allow_reindex: bool = False) -> Forgo
 
 
 def forget_faces(store: Store, face_ids: Sequence[int], allow_reindex: bool = False) -> Forgotten:
-    """Forget faces, and the photos without other faces.
+    """Forget faces, by the ids that a search prints, and the photos without other faces.
 
-    Args:
-        store: The library, locked for writing.
-        face_ids: The faces, by the ids that a search prints.
-        allow_reindex: Let the next index run add the photos again.
-
-    Raises:
-        LibraryError: A face does not exist.
-        PendingEraseError: As `forget_person`.
+    Arguments and errors are those of `forget_person`.
     """
 
     def find() -> Deletion:
-        store.faces(face_ids)
+        store.faces(face_ids)  # raises for an unknown face
         return Deletion(faces=[int(face) for face in face_ids])
 
     return _forget(store, f"faces {sorted(face_ids)}", find, allow_reindex)
@@ -91,14 +82,7 @@ def forget_faces(store: Store, face_ids: Sequence[int], allow_reindex: bool = Fa
 def forget_photo(store: Store, path: Path, allow_reindex: bool = False) -> Forgotten:
     """Forget a photo, or all photos in a folder, and their copies elsewhere.
 
-    Args:
-        store: The library, locked for writing.
-        path: A file or folder, which need not exist any more.
-        allow_reindex: Let the next index run add the photos again.
-
-    Raises:
-        LibraryError: The library has no such photo.
-        PendingEraseError: As `forget_person`.
+    The file or folder need not exist any more. Arguments and errors are those of `forget_person`.
     """
     # Only the parent is resolved: the path itself may be gone, or a link that was indexed.
     full = Path(os.path.realpath(path.parent), path.name)
@@ -116,10 +100,6 @@ def forget_photo(store: Store, path: Path, allow_reindex: bool = False) -> Forgo
     return _forget(store, f"photo {full}", find, allow_reindex)
 
 
-class PendingEraseError(LibraryError):
-    """Forgotten content is deleted from the database, but not yet erased from the disk."""
-
-
 def pending_requests(store: Store) -> set[bytes]:
     """Return the digests of requests to forget that are not yet erased from the disk."""
     return {digest for (digest,) in store.database.rows("SELECT request FROM pending_erase")}
@@ -127,9 +107,6 @@ def pending_requests(store: Store) -> set[bytes]:
 
 def finish_pending_erase(store: Store) -> set[bytes]:
     """Erase from the disk what an interrupted run has forgotten.
-
-    Args:
-        store: The library, locked for writing.
 
     Returns:
         The digests of the requests that were pending.

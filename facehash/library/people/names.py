@@ -25,23 +25,16 @@ NamesOf = Mapping[tuple[Path, int], str]
 
 @dataclass(frozen=True)
 class Names:
-    """The source of names.
+    """The source of names."""
 
-    Attributes:
-        kind: ``"folders"``, ``"csv"``, or None for no source.
-        listed: The content of the list, for ``"csv"``.
-    """
-
-    kind: Kind | None
-    listed: NamesOf | None = None
+    kind: Kind | None  # None: no source
+    listed: NamesOf | None = None  # the content of the list, for "csv"
 
 
 def parse_names(names: str, folder: Path) -> Names:
-    """Parse ``--names``, and read its list if there is one.
+    """Parse ``--names`` (``folders``, ``csv:FILE`` or ``none``), and read its list if there is one.
 
-    Args:
-        names: ``folders``, ``csv:FILE`` or ``none``.
-        folder: The folder being indexed; paths in a list are relative to it.
+    Paths in a list are relative to the folder being indexed.
 
     Raises:
         InputError: Any other value, or a list that cannot be read.
@@ -100,10 +93,7 @@ def read_list(file: Path, folder: Path) -> NamesOf:
 def apply_names(store: Store, folder: Path, names: Names) -> int:
     """Name the faces of the photos in a folder, and remove names whose source is gone.
 
-    Args:
-        store: The library, locked for writing.
-        folder: The folder that was indexed, absolute.
-        names: The source of names; without a source nothing changes.
+    The folder is an absolute path. Without a source nothing changes.
 
     Returns:
         The number of faces whose name changed.

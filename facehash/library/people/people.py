@@ -15,30 +15,19 @@ MAX_LENGTH = 200
 
 @dataclass(frozen=True)
 class Person:
-    """A person with a name.
-
-    Attributes:
-        name: The name.
-        faces: Number of faces with this name.
-        photos: Number of photos with such a face.
-        face_id: The face of the highest quality.
-    """
+    """A person with a name."""
 
     name: str
     faces: int
     photos: int
-    face_id: int
+    face_id: int  # the face of the highest quality
 
 
 def check_name(name: str, where: str = "name") -> str:
     """Return a person's name in Unicode form NFC, without surrounding spaces.
 
-    Args:
-        name: The name.
-        where: What the name belongs to, for errors.
-
     Raises:
-        InputError: Empty, longer than 200 characters, or not printable.
+        InputError: Empty, longer than 200 characters, or not printable; starts with `where`.
     """
     plain = unicodedata.normalize("NFC", name).strip()
     if not plain:
@@ -109,7 +98,7 @@ def name_faces(store: Store, name: str, face_ids: Sequence[int]) -> None:
         face_ids: The faces, by the ids that a search prints.
 
     Raises:
-        InputError: A face does not exist, or the name is not valid.
+        InputError: A face does not exist, or the name is invalid.
     """
     check_name(name)
     store.faces(face_ids)
@@ -157,11 +146,6 @@ def merge_people(store: Store, names: Sequence[str], into: str) -> int:
 
 def rename_person(store: Store, old: str, new: str) -> None:
     """Change a person's name; folders and lists with the old name still mean this person.
-
-    Args:
-        store: The library, locked for writing.
-        old: The current name, or an earlier one.
-        new: The new name.
 
     Raises:
         LibraryError: Nobody has the old name, or somebody else has the new one.

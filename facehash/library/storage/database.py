@@ -15,14 +15,9 @@ from facehash.printing import quoted
 Row = tuple[Any, ...]
 Values = tuple[Any, ...]
 
+_WRITE_ERRORS = ("WRITE", "FSYNC", "SHMSIZE", "TRUNCATE")
 # A file size limit or a quota raises an I/O error, not SQLITE_FULL.
-_NO_SPACE = (
-    "SQLITE_FULL",
-    "SQLITE_IOERR_WRITE",
-    "SQLITE_IOERR_FSYNC",
-    "SQLITE_IOERR_SHMSIZE",
-    "SQLITE_IOERR_TRUNCATE",
-)
+_NO_SPACE = ("SQLITE_FULL", *(f"SQLITE_IOERR_{one}" for one in _WRITE_ERRORS))
 _WAIT_SECONDS = 30.0
 _BATCH = 4096
 _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT")
@@ -72,11 +67,7 @@ class Database:
                 raise
 
     def enable_log(self) -> None:
-        """Switch to a write-ahead log, so that readers and the writer never wait for each other.
-
-        Raises:
-            LibraryError: The file is not writable.
-        """
+        """Switch to a write-ahead log, so that readers and the writer never wait for each other."""
         self.run("PRAGMA journal_mode = WAL")
 
     def close(self) -> None:
@@ -128,11 +119,7 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """Write everything in the block or, after an error, nothing.
-
-        Raises:
-            LibraryError: As `run`.
-        """
+        """Write everything in the block or, after an error, nothing; raises like `run`."""
         self.run("BEGIN IMMEDIATE")
         try:
             yield
@@ -145,11 +132,7 @@ class Database:
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Read everything in the block from one moment, regardless of other writers.
-
-        Raises:
-            LibraryError: As `rows`.
-        """
+        """Read everything in the block from one moment, regardless of other writers."""
         self.run("BEGIN")
         try:
             yield

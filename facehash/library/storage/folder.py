@@ -29,22 +29,13 @@ _NAMES_ANOTHER_FILE = bytes.fromhex("d9d505f920a163d7")
 
 
 def make_private_folder(path: Path) -> None:
-    """Create a folder and its parents, or close an existing folder to other users.
-
-    Raises:
-        OSError: It cannot be created, or is a file.
-    """
+    """Create a folder and its parents, or close an existing folder to other users."""
     path.mkdir(parents=True, exist_ok=True)
     path.chmod(FOLDER_MODE)
 
 
 def make_private_file(path: Path) -> None:
-    """Create an empty file; an existing file is kept.
-
-    Raises:
-        InputError: The path is a link, or anything else but a file.
-        OSError: It cannot be created.
-    """
+    """Create an empty file, or keep an existing one; anything else is an `InputError`."""
     check_file(path)
     # The mode is given at creation: before a later chmod somebody could open the file.
     os.close(os.open(path, os.O_CREAT | os.O_WRONLY, FILE_MODE))

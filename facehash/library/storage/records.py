@@ -21,86 +21,50 @@ from facehash.vectors import Ids, Rows, Space
 
 @dataclass(frozen=True)
 class NewFace:
-    """A face to be stored.
+    """A face to be stored."""
 
-    Attributes:
-        box: x, y, width, height in pixels of the upright photo.
-        landmarks: float32 (5, 2) or None.
-        score: The detector's confidence, 0 to 1.
-        quality: 0 to 1, see `facehash.library.ingest.read.quality`.
-        jpeg: The encoded crop.
-        embedding: float32 (dimension,), or None if the embedder produces codes.
-        code: uint8 (bytes,), or None.
-    """
-
-    box: Box
-    landmarks: NDArray[np.float32] | None
-    score: float
-    quality: float
-    jpeg: bytes
-    embedding: NDArray[np.float32] | None
-    code: NDArray[np.uint8] | None
+    box: Box  # x, y, width, height in pixels of the upright photo
+    landmarks: NDArray[np.float32] | None  # (5, 2)
+    score: float  # the detector's confidence, 0 to 1
+    quality: float  # 0 to 1, see `facehash.library.ingest.read.quality`
+    jpeg: bytes  # the encoded crop
+    embedding: NDArray[np.float32] | None  # (dimension,), None if the embedder produces codes
+    code: NDArray[np.uint8] | None  # (bytes per code,)
 
 
 @dataclass(frozen=True)
 class NewPhoto:
-    """A photo to be stored, read from a file.
+    """A photo to be stored, read from a file."""
 
-    Attributes:
-        path: The file, absolute.
-        state: Size and modification time of the file.
-        digest: SHA-256 of the content, or None if the file could not be opened.
-        size: Width and height in pixels of the upright photo, or None if unreadable.
-        reason: A short code if the photo could not be read, else None.
-        detail: The reason in words, without the path.
-        faces: The faces, largest first.
-    """
-
-    path: Path
-    state: FileState
-    digest: bytes | None
-    size: tuple[int, int] | None = None
-    reason: str | None = None
-    detail: str | None = None
-    faces: tuple[NewFace, ...] = ()
+    path: Path  # absolute
+    state: FileState  # size and modification time of the file
+    digest: bytes | None  # SHA-256 of the content, None if the file could not be opened
+    size: tuple[int, int] | None = None  # width and height in pixels of the upright photo
+    reason: str | None = None  # a short code if the photo could not be read
+    detail: str | None = None  # the reason in words, without the path
+    faces: tuple[NewFace, ...] = ()  # largest first
 
 
 @dataclass(frozen=True)
 class UnreadFile:
-    """A picture file without a searchable face.
-
-    Attributes:
-        path: The file.
-        reason: A short code: why it could not be read, or ``no_face``.
-        why: The reason in words, one line, or empty.
-    """
+    """A picture file without a searchable face."""
 
     path: Path
-    reason: str
-    why: str
+    reason: str  # a short code: why it could not be read, or "no_face"
+    why: str  # the reason in words, one line, or empty
 
 
 @dataclass(frozen=True)
 class StoredFace:
-    """A stored face.
+    """A stored face."""
 
-    Attributes:
-        id: Identifies it in this library; never used again.
-        path: A file with its photo, the first by name.
-        number: Number of the face in the photo, 1 for the largest.
-        box: x, y, width, height in pixels of the upright photo.
-        name: The person, or None.
-        score: The detector's confidence, 0 to 1.
-        quality: 0 to 1, see `NewFace`.
-    """
-
-    id: int
-    path: Path
-    number: int
-    box: Box
+    id: int  # never used again in this library
+    path: Path  # a file with its photo, the first by name
+    number: int  # of the face in the photo, 1 for the largest
+    box: Box  # x, y, width, height in pixels of the upright photo
     name: str | None
-    score: float
-    quality: float
+    score: float  # the detector's confidence, 0 to 1
+    quality: float  # 0 to 1
 
 
 def bytes_of(path: Path) -> bytes:
@@ -146,19 +110,10 @@ def stored_face(row: Row, directory: Path) -> StoredFace:
 def stored_rows(
     batch: Sequence[Row], column: str, space: Space, directory: Path
 ) -> tuple[Ids, Rows]:
-    """Return ids and rows of stored vectors or codes.
-
-    Args:
-        batch: Tuples of id and bytes.
-        column: Name of the values in errors.
-        space: The space of the rows.
-        directory: The library, for errors.
-
-    Returns:
-        Ids int64 (n,), and rows (n, width) of the space's dtype.
+    """Convert tuples of id and bytes to ids int64 (n,) and rows (n, width) of the space's dtype.
 
     Raises:
-        DamagedLibraryError: A value has the wrong length.
+        DamagedLibraryError: A value has the wrong length; names the column and the directory.
     """
     length = space.width * space.dtype.itemsize
     for face_id, stored in batch:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from facehash.library.storage.database import DamagedLibraryError, Database, LibraryError
 from facehash.vectors import Metric, Space
 
 _LONGEST = 1 << 20
-_METRICS: dict[str, Metric] = {
-    "cosine": "cosine",
-    "euclidean": "euclidean",
-    "hamming": "hamming",
-}
+_METRICS: dict[str, Metric] = {metric: metric for metric in get_args(Metric)}
 
 
 @dataclass(frozen=True)
@@ -26,12 +23,10 @@ class Settings:
         detector_identity: See `facehash.detectors.base.Detector`.
         embedder: The embedder as the user named it.
         embedder_identity: See `facehash.embedders.base.Embedder`.
-        metric: How the rows of the embedder are compared.
-        dimension: Length of its vectors, or bits of its codes.
-        crop: How faces are cropped for it.
-        side: Height and width of the crops, in pixels.
+        dimension: Length of the embedder's vectors, or bits of its codes.
+        crop: How faces are cropped for the embedder, to `side` x `side` pixels.
         codes: Codes computed from the vectors, for example ``"itq:64"``, or None.
-        seed: Seed of the codes.
+        seed: Seed of these codes.
     """
 
     detector: str

@@ -79,7 +79,6 @@ class Store:
 
         Raises:
             LibraryError: The folder contains something else.
-            OSError: It cannot be created.
         """
         path = directory / DATABASE
         if not path.exists():
@@ -117,11 +116,7 @@ class Store:
         return settings
 
     def generation(self) -> int:
-        """Return a number that increases with every change of the faces.
-
-        Raises:
-            DamagedLibraryError: It is not a number.
-        """
+        """Return a number that increases with every change of the faces."""
         number = self.database.value("SELECT number FROM generation")
         if not isinstance(number, int):
             raise DamagedLibraryError(f"{self.directory}: its generation is {number!r:.60}")
@@ -200,11 +195,7 @@ class Store:
         )
 
     def rows(self, column: Column, space: Space) -> Iterator[tuple[Ids, Rows]]:
-        """Yield embeddings or codes in the order of the face ids, in batches.
-
-        Args:
-            column: ``"embedding"`` or ``"code"``.
-            space: The space of the rows.
+        """Yield batches of embeddings or codes in the order of the face ids.
 
         Yields:
             Ids int64 (n,), and rows (n, width) of the space's dtype. Faces without one are skipped.

@@ -30,15 +30,10 @@ FIXES: dict[Fix, str] = {
 
 @dataclass(frozen=True)
 class Problem:
-    """Damage in a library.
+    """Damage in a library."""
 
-    Attributes:
-        what: A description in one line.
-        fix: A key of `FIXES`.
-    """
-
-    what: str
-    fix: Fix
+    what: str  # a description in one line
+    fix: Fix  # a key of `FIXES`
 
 
 def check(directory: Path) -> list[Problem]:
@@ -81,9 +76,6 @@ def rebuild(directory: Path) -> None:
 
     This covers the indexes of SQLite, orphaned rows, codes computed from vectors, index files and
     file modes.
-
-    Args:
-        directory: The library, locked for writing.
 
     Raises:
         DamagedLibraryError: The database itself is damaged.

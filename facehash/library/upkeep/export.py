@@ -38,15 +38,11 @@ def export(store: Store, path: Path) -> int:
     (n, 4)), ``score``, ``quality`` and, if the library has them, ``embedding`` (float32) and
     ``code`` (packed uint8); its attributes are the settings of the library.
 
-    Args:
-        store: The library.
-        path: A file name ending in .csv, .json, .h5 or .hdf5.
-
     Returns:
         The number of faces.
 
     Raises:
-        InputError: Another ending.
+        InputError: The name does not end in .csv, .json, .h5 or .hdf5.
         LibraryError: The library is empty or damaged.
     """
     suffix = path.suffix.lower()
@@ -69,10 +65,7 @@ def export(store: Store, path: Path) -> int:
 def write_csv(file: TextIO, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     """Write a CSV table in which no spreadsheet finds a formula, see `plain`.
 
-    Args:
-        file: A text file opened with ``newline=""``.
-        columns: Names of the columns.
-        rows: Values; None becomes an empty cell.
+    The file is opened with ``newline=""``; None becomes an empty cell.
     """
     writer = csv.writer(file)
     writer.writerow(columns)

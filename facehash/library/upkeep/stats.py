@@ -12,31 +12,18 @@ from facehash.library.storage.store import Store
 
 @dataclass(frozen=True)
 class Statistics:
-    """Numbers of a library.
-
-    Attributes:
-        settings: Its settings.
-        photos: Readable photos; copies count once.
-        files: Files of these photos; every copy counts.
-        unreadable: Reason -> number of files that could not be read.
-        faces: Faces.
-        without_faces: Readable photos without a face.
-        people: People with a name.
-        named: Faces with a name.
-        excluded: Forgotten photos that are not indexed again.
-        bytes: Size on the disk.
-    """
+    """Numbers of a library."""
 
     settings: Settings
-    photos: int
-    files: int
-    unreadable: dict[str, int]
+    photos: int  # readable ones; copies count once
+    files: int  # of these photos; every copy counts
+    unreadable: dict[str, int]  # reason -> number of files that could not be read
     faces: int
-    without_faces: int
-    people: int
-    named: int
-    excluded: int
-    bytes: int
+    without_faces: int  # readable photos without a face
+    people: int  # with a name
+    named: int  # faces with a name
+    excluded: int  # forgotten photos that are not indexed again
+    bytes: int  # on the disk
 
 
 def count(store: Store) -> Statistics:
