@@ -34,30 +34,23 @@ def test_a_transaction_writes_everything_or_nothing(database):
     assert database.rows("SELECT * FROM words") == [("all",)]
 
 
-def test_deleted_content_is_overwritten_and_foreign_keys_hold(database):
-    assert database.value("PRAGMA secure_delete") == 1
-    assert database.value("PRAGMA foreign_keys") == 1
-    assert database.value("PRAGMA trusted_schema") == 0
+@pytest.mark.parametrize(
+    ("pragma", "value"), [("secure_delete", 1), ("foreign_keys", 1), ("trusted_schema", 0)]
+)
+def test_deleted_content_is_overwritten_and_stored_sql_is_not_trusted(database, pragma, value):
+    assert database.value(f"PRAGMA {pragma}") == value
 
 
-def test_readers_and_the_writer_do_not_wait_for_each_other(database, tmp_path):
+def test_a_reader_does_not_wait_but_a_second_writer_gets_an_error(database, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_WAIT_SECONDS", 0.05)
     database.enable_log()
-    reader = Database(tmp_path / "library.db")
+    second = Database(tmp_path / "library.db")
     with database.transaction():
         database.run("INSERT INTO words VALUES ('new')")
-        assert reader.rows("SELECT word FROM words") == []
-    assert reader.rows("SELECT word FROM words") == [("new",)]
-    reader.close()
-
-
-def test_a_second_writer_gets_an_error(database, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_WAIT_SECONDS", 0.05)
-    second = Database(tmp_path / "library.db")
-    with (
-        database.transaction(),
-        pytest.raises(FileInUseError, match="another process is writing to it"),
-    ):
-        second.run("INSERT INTO words VALUES ('x')")
+        assert second.rows("SELECT word FROM words") == []
+        with pytest.raises(FileInUseError, match="another process is writing to it"):
+            second.run("INSERT INTO words VALUES ('x')")
+    assert second.rows("SELECT word FROM words") == [("new",)]
     second.close()
 
 
