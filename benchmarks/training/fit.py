@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import describe_machine
+from benchmarks.pairs import ratio, verdict
 from benchmarks.training.random_faces import BITS, PEOPLE, configure, make_faces
 from facehash import methods
 from facehash.config import RunConfig
@@ -116,13 +117,6 @@ def measure_in_process(way: str, options: argparse.Namespace) -> dict[str, float
     return json.loads(done.stdout)
 
 
-def verdict(lower: float, upper: float, bar: float = BAR) -> str:
-    """Compare quartiles with a bar: both above, both below, or one on each side."""
-    if lower >= bar:
-        return "met"
-    return "missed" if upper < bar else "not resolved"
-
-
 def compare(options: argparse.Namespace) -> dict[str, Any]:
     """Run the pairs, and compute the ratio within each pair."""
     backend = choose_backend()
@@ -131,9 +125,10 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
         for way in WAYS if pair % 2 == 0 else WAYS[::-1]:
             turns[way].append(measure_in_process(way, options))
     trained = options.images * (options.epochs - 1)
-    speeds = {way: [trained / turn["epoch_seconds"] for turn in turns[way]] for way in WAYS}
+    seconds = {way: [turn["epoch_seconds"] for turn in turns[way]] for way in WAYS}
+    speeds = {way: [trained / second for second in seconds[way]] for way in WAYS}
     ratios = [ours / bare for ours, bare in zip(*speeds.values(), strict=True)]
-    lower, middle, upper = statistics.quantiles(ratios, n=4, method="inclusive")
+    found = ratio(seconds, "ours", ("bare fit",))
     ours = {key: statistics.median(t[key] for t in turns["ours"]) for key in turns["ours"][0]}
     whole = sum(ours.values())
     return {
@@ -158,12 +153,12 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
             way: round(statistics.median(turn["first_epoch_seconds"] for turn in turns[way]), 2)
             for way in WAYS
         },
-        "ratio_ours_to_bare_fit": round(middle, 3),
-        "ratio_quartiles": [round(lower, 3), round(upper, 3)],
+        "ratio_ours_to_bare_fit": found["median"],
+        "ratio_quartiles": found["quartiles"],
         "ratio_of_each_pair": [round(ratio, 3) for ratio in ratios],
         "share_of_time_in_backups": round(ours["backup_seconds"] / whole, 4),
         "share_of_time_writing_the_model": round(ours["save_seconds"] / whole, 4),
-        "bars": {f"at least {BAR} of a bare fit": verdict(lower, upper)},
+        "bars": {f"at least {BAR} of a bare fit": verdict(found, BAR)},
     }
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import keras
 
-FLOPS_A_MULTIPLY_ADD = 2
-TRAINING_STEPS_A_FORWARD = 3
+FLOPS_PER_MULTIPLY_ADD = 2
+FORWARDS_PER_TRAINING_STEP = 3
 """Products of the forward pass, of the gradient of the kernels, and of the gradient of the inputs.
 
 The first layer needs no gradient of its inputs, so this counts 0.2 % too many for DCBH, and 9 % for
@@ -55,5 +55,5 @@ def multiply_adds(model: keras.Model) -> dict[str, int]:
 
 def training_flops(model: keras.Model) -> int:
     """Return the floating-point operations per image of a training step, 3 x forward."""
-    forward = FLOPS_A_MULTIPLY_ADD * sum(multiply_adds(model).values())
-    return TRAINING_STEPS_A_FORWARD * forward
+    products = sum(multiply_adds(model).values())
+    return FORWARDS_PER_TRAINING_STEP * FLOPS_PER_MULTIPLY_ADD * products

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +10,10 @@ from data.loading import load
 from facehash import methods
 from facehash.config import RunConfig
 from facehash.learning.backend import choose_backend, start_backend
-from facehash.runs.directory import DamagedRunError, RunDirectory
+from facehash.runs.directory import RunDirectory
 
 if TYPE_CHECKING:
     from facehash.learning.training import Outcome
-
-log = logging.getLogger(__name__)
 
 
 def train_network(
@@ -48,18 +45,3 @@ def train_network(
 
     build = functools.partial(methods.build, settings)
     return train(settings, faces, directory, build, overwrite)
-
-
-def train_or_repair(settings: RunConfig[Any], source: Path, directory: RunDirectory) -> None:
-    """Train a network of a table, from the start if an earlier run is damaged.
-
-    A run of another configuration is refused, never replaced.
-
-    Raises:
-        InputError: See `train_network`.
-    """
-    try:
-        train_network(settings, source, directory)
-    except DamagedRunError as error:
-        log.warning("%s: training from the start", error)
-        train_network(settings, source, directory, overwrite=True)

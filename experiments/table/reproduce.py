@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -55,10 +54,16 @@ def reproduce(
         _check_data(grid, missing, data)
         folder = runs / grid.name
         folder.mkdir(parents=True, exist_ok=True)
-        command = _command(table, data, runs, results)
+        program = [sys.executable, "-m", "experiments.table.run_cell", str(table)]
+        options = ["--runs", str(runs), "--reports", str(results / "reports"), "--end-with-parent"]
+        options += ["--data", str(data)] if data else []
         show = functools.partial(print, flush=True)
         with file_lock(folder / ".lock", str(folder)):
-            failed = run_cells(missing, command, folder / "logs", jobs, show)
+            failed = run_cells(
+                missing,
+                lambda cell: [*program, cell.name, *options],
+                *(folder / "logs", jobs, show),
+            )
         reports = read_reports(grid, results / "reports")
     written = write_results(grid, reports, results, published)
     counts = f"{len(reports)} of {len(grid.cells)} cells done"
@@ -101,20 +106,6 @@ def _check_data(grid: Grid, missing: list[Cell], data: Path | None) -> None:
     """Report a missing data set once, rather than in every cell."""
     faces = grid.settings(missing[0]).dataset
     choose_loader(faces.name, faces.loader, find_data(grid, missing[0], data))
-
-
-def _command(
-    table: Path, data: Path | None, runs: Path, results: Path
-) -> Callable[[Cell], list[str]]:
-    """Return a function that returns the command line for a cell."""
-    options = ["--runs", str(runs), "--reports", str(results / "reports"), "--end-with-parent"]
-    if data is not None:
-        options += ["--data", str(data)]
-
-    def command(cell: Cell) -> list[str]:
-        return [sys.executable, "-m", "experiments.table.run_cell", str(table), cell.name, *options]
-
-    return command
 
 
 def main() -> NoReturn:

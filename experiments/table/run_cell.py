@@ -18,7 +18,7 @@ import typer
 from data.loading import find_source
 from experiments.run.encode import encode_run
 from experiments.run.score import SCHEMA, CodeSource, score
-from experiments.run.train import train_network, train_or_repair
+from experiments.run.train import train_network
 from experiments.table import baselines
 from experiments.table.features import features_of
 from experiments.table.grid import Cell, Grid, load_grid
@@ -64,14 +64,16 @@ def measure(grid: Grid, cell: Cell, paths: Paths) -> dict[str, Any]:
     settings = grid.settings(cell)
     source = find_data(grid, cell, paths.data)
     directory = paths.run(cell)
-    train_or_repair(settings, source, directory)
-    parts = (cell, settings, directory, paths, source)
-    try:
-        report = _score(*parts) | _provenance(grid, cell, directory)
-    except (ModelFileError, DamagedRunError) as error:
-        log.warning("%s: training from the start", error)
-        train_network(settings, source, directory, overwrite=True)
-        report = _score(*parts) | _provenance(grid, cell, directory)
+    for overwrite in (False, True):
+        try:
+            train_network(settings, source, directory, overwrite)
+            report = _score(cell, settings, directory, paths, source)
+            report |= _provenance(grid, cell, directory)
+            break
+        except (ModelFileError, DamagedRunError) as error:
+            if overwrite:
+                raise
+            log.warning("%s: training from the start", error)
     report["curves"] = _rounded(report["curves"])
     write_result(paths.report(cell), report)
     return report
@@ -150,21 +152,17 @@ def _score_vectors(features: baselines.Features) -> dict[str, Any]:
     metrics, precision_at = evaluate_vectors(
         features.gallery, features.query, features.gallery_labels, features.query_labels
     )
-    return {
+    not_applicable = dict.fromkeys(("bits", "seed", "backend", "metrics_author", "code"))
+    return not_applicable | {
         "schema": SCHEMA,
         "method": "cosine",
-        "bits": None,
-        "seed": None,
-        "backend": None,
         "dataset": {
             "identities": len(set(features.gallery_labels.tolist())),
             "gallery": len(features.gallery),
             "query": len(features.query),
         },
         "metrics": metrics,
-        "metrics_author": None,
         "curves": {"precision_recall": None, "precision_at": precision_at},
-        "code": None,
         "seconds": {"encode": None, "score": None},
         "bytes_per_face": features.gallery.shape[1] * 4,
     }

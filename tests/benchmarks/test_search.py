@@ -9,16 +9,7 @@ from benchmarks import pairs
 from benchmarks.search import hamming as search
 from benchmarks.search import verification
 from benchmarks.search.opening import time_opening
-from benchmarks.training.fit import verdict
 from facehash.vectors import Space
-
-
-@pytest.mark.parametrize(
-    ("quartiles", "said"),
-    [((0.95, 1.1), "met"), ((0.9, 1.1), "not resolved"), ((0.8, 0.949), "missed")],
-)
-def test_a_bar_is_met_only_when_the_lower_quartile_reaches_it(quartiles, said):
-    assert verdict(*quartiles) == said
 
 
 def test_a_threshold_keeps_to_the_false_match_rate():
