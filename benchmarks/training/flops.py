@@ -28,9 +28,6 @@ _ONCE = ("Dense", "LocallyConnected2D", "DivideAndEncode")
 def multiply_adds(model: keras.Model) -> dict[str, int]:
     """Count the multiply-adds of the forward pass of one image.
 
-    Args:
-        model: A built Keras model, such as a `HashModel`.
-
     Returns:
         Multiply-adds by layer name, for the layers with a kernel.
 

@@ -26,11 +26,7 @@ _CELLS = 2**22
 def bit_weights(bits: int) -> NDArray[np.int64]:
     """Return the weight of each bit in the authors' distance, int64 (bits,).
 
-    Args:
-        bits: Length of a code, 1 to 1,024.
-
-    Returns:
-        Weights that add up to 7 per byte, also in a partial last byte.
+    The weights add up to 7 per byte, also in a partial last byte.
     """
     weights = np.ones(check_length(bits), dtype=np.int64)
     weights[7::8] = 0
@@ -40,11 +36,7 @@ def bit_weights(bits: int) -> NDArray[np.int64]:
 
 
 def expand(packed: Packed, bits: int) -> tuple[Packed, int]:
-    """Repeat each bit as often as the authors' packing counts it.
-
-    Args:
-        packed: uint8 (n, ceil(bits / 8)), packed codes.
-        bits: Length of a code, 1 to 1,024.
+    """Repeat each bit of packed codes (n, ceil(bits / 8)) as often as the authors count it.
 
     Returns:
         Packed codes whose plain Hamming distances equal the authors', and their length in bits.

@@ -19,13 +19,7 @@ if TYPE_CHECKING:
 def train_network(
     settings: RunConfig[Any], source: Path, directory: RunDirectory, overwrite: bool = False
 ) -> Outcome | None:
-    """Train a network, or continue an interrupted training.
-
-    Args:
-        settings: The validated configuration.
-        source: Path of the data set.
-        directory: The run directory.
-        overwrite: Replace an earlier run.
+    """Train a network on the data set at `source`, or continue an interrupted training.
 
     Returns:
         How the training ended; None if the run was already finished.

@@ -76,13 +76,8 @@ def spread_codes(count: int, bits: int, seed: int) -> Packed:
 
     Each is the best of `CANDIDATES` random codes: the one whose nearest earlier code is farthest.
 
-    Args:
-        count: Number of codes, at least 1.
-        bits: Code length.
-        seed: At least 0.
-
     Returns:
-        uint8 (count, ceil(bits / 8)), packed.
+        Packed codes, uint8 (count, ceil(bits / 8)).
 
     Raises:
         CodesError: `count` exceeds the number of codes.

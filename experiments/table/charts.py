@@ -19,7 +19,7 @@ from experiments.table.summary import Reports
 from facehash.figures.charts import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, RED, STYLE
 from facehash.files import atomic_write
 
-_COLOURS = (BLUE, RED, GREEN, PURPLE, ORANGE)
+_COLORS = (BLUE, RED, GREEN, PURPLE, ORANGE)
 _STYLES = {
     None: ("-", "o"),
     "itq": ("--", "s"),
@@ -86,8 +86,8 @@ class _Charts:
             if row.id in lengths and (row.of or row.id in used or len(lengths[row.id]) == most)
         ]
         networks = list(dict.fromkeys(row.of or row.id for row in rows))
-        self.colours = {
-            row.id: _COLOURS[networks.index(row.of or row.id) % len(_COLOURS)] for row in rows
+        self.colors = {
+            row.id: _COLORS[networks.index(row.of or row.id) % len(_COLORS)] for row in rows
         }
         self.kinds = {row.id: row.baseline for row in rows}
 
@@ -100,7 +100,7 @@ class _Charts:
             figure = Figure(figsize=(width + 1.2, 3.7), dpi=_DPI, layout=layout)
             panels = figure.subplots(1, len(protocols), sharey=True, squeeze=False)[0]
             for axes, protocol in zip(panels, protocols, strict=True):
-                rows = [r for r in rows_of(self.summary, protocol) if r["row"] in self.colours]
+                rows = [r for r in rows_of(self.summary, protocol) if r["row"] in self.colors]
                 draw(axes, rows)
                 axes.set_title(f"{protocol} identities", loc="left", fontsize=9, color=QUIET)
             handles: dict[str, Any] = {}
@@ -206,7 +206,7 @@ class _Charts:
             "linestyle": style,
             "marker": marker or "None",
             "markersize": 4,
-            "color": self.colours[name],
+            "color": self.colors[name],
             "label": label,
             "linewidth": {None: 2.0, "cosine": 0.9}.get(self.kinds[name], 1.2),
         }

@@ -138,11 +138,7 @@ class TableConfig(Strict):
 
 
 def check_table(tree: Any, source: str) -> TableConfig:
-    """Validate the content of a table's YAML file.
-
-    Args:
-        tree: The parsed file.
-        source: Its path, for error messages.
+    """Validate the content of a table's YAML file; `source` is its path, for error messages.
 
     Raises:
         GridError: An unknown or missing key, a wrong value, or inconsistent rows.

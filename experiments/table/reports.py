@@ -18,11 +18,7 @@ class ResultError(InputError):
 
 
 def write_result(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a result file atomically.
-
-    Args:
-        path: Replaced if it exists.
-        content: Plain values with the key ``"schema"``.
+    """Write a result file atomically; `content` has the key ``"schema"``.
 
     Raises:
         ValueError: A value is NaN or infinite.

@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,36 +37,19 @@ log = logging.getLogger(__name__)
 app = make_app("Measure one cell of a table.")
 
 
-@dataclass(frozen=True)
-class Paths:
-    """The files of a table."""
-
-    data: Path | None  # the data set; None for the path in the configuration
-    runs: Path  # folder of the table's run directories
-    reports: Path  # folder of the cells' reports
-
-    def run(self, cell: Cell) -> RunDirectory:
-        """Return the run directory of the network behind a cell."""
-        return RunDirectory(self.runs / (cell.network or cell).name)
-
-    def report(self, cell: Cell) -> Path:
-        """Return the path of a cell's report."""
-        return self.reports / cell.report_name
-
-
-def measure(grid: Grid, cell: Cell, paths: Paths) -> dict[str, Any]:
+def measure(grid: Grid, cell: Cell, data: Path | None, runs: Path, reports: Path) -> dict[str, Any]:
     """Measure a cell, write its report and return it.
 
     Raises:
         InputError: The data, the configuration, or a file of an earlier run cannot be used.
     """
     settings = grid.settings(cell)
-    source = find_data(grid, cell, paths.data)
-    directory = paths.run(cell)
+    source = find_data(grid, cell, data)
+    directory = RunDirectory(runs / (cell.network or cell).name)
     for overwrite in (False, True):
         try:
             train_network(settings, source, directory, overwrite)
-            report = _score(cell, settings, directory, paths, source)
+            report = _score(cell, settings, directory, source)
             report |= _provenance(grid, cell, directory)
             break
         except (ModelFileError, DamagedRunError) as error:
@@ -75,7 +57,7 @@ def measure(grid: Grid, cell: Cell, paths: Paths) -> dict[str, Any]:
                 raise
             log.warning("%s: training from the start", error)
     report["curves"] = _rounded(report["curves"])
-    write_result(paths.report(cell), report)
+    write_result(reports / cell.report_name, report)
     return report
 
 
@@ -119,7 +101,7 @@ def comparable(grid: Grid, cell: Cell) -> dict[str, Any]:
 
 
 def _score(
-    cell: Cell, settings: RunConfig[Any], directory: RunDirectory, paths: Paths, source: Path
+    cell: Cell, settings: RunConfig[Any], directory: RunDirectory, source: Path
 ) -> dict[str, Any]:
     if cell.network is None:
         codes, of_run = encode_run(directory.path, source)
@@ -127,7 +109,7 @@ def _score(
         report = score(codes, of_run).report
         report["bytes_per_face"] = packed_width(codes.bits)
         return report
-    cache = paths.runs / "features" / f"{directory.path.name}.npz"
+    cache = directory.path.parent / "features" / f"{directory.path.name}.npz"
     features = features_of(directory.path, cache, source)
     if cell.row.baseline == "cosine":
         report = _score_vectors(features)
@@ -199,7 +181,7 @@ def cell(
     cells = {cell.name: cell for cell in grid.cells}
     if name not in cells:
         raise InputError(f"{table}: no cell {name!r}{did_you_mean(name, cells)}")
-    report = measure(grid, cells[name], Paths(data, runs / grid.name, reports))
+    report = measure(grid, cells[name], data, runs / grid.name, reports)
     print(f"{name}: mAP {report['metrics']['mAP']:.4f}")
     return DONE
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from experiments.table.grid import Cell
@@ -82,27 +83,20 @@ def thread_share(jobs: int) -> dict[str, str]:
     return dict.fromkeys(_THREADS, share) | {"TF_NUM_INTEROP_THREADS": "1"}
 
 
+@dataclass
 class _Runner:
-    """What the threads of `run_cells` share: running processes, and the count of the ended ones."""
+    """What the threads of `run_cells` share."""
 
-    def __init__(
-        self,
-        total: int,
-        command: Callable[[Cell], Sequence[str]],
-        logs: Path,
-        environment: dict[str, str],
-        show: Callable[[str], None],
-    ) -> None:
-        self.total = total
-        self.command = command
-        self.logs = logs
-        self.environment = environment
-        self.show = show
-        self.done = 0
-        self.failed: dict[str, str] = {}
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.stopping = False
-        self.lock = threading.Lock()
+    total: int
+    command: Callable[[Cell], Sequence[str]]
+    logs: Path
+    environment: dict[str, str]
+    show: Callable[[str], None]
+    done: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    stopping: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, chain: Sequence[Cell]) -> None:
         """Run the cells of one network, in its thread."""
