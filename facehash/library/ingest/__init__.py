@@ -1,1 +1,1 @@
-"""From a folder of photos to rows of a library."""
+"""Reading a folder of photos into a library."""

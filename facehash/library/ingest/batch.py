@@ -1,4 +1,4 @@
-"""Photos on their way into a library: embedded and stored some dozens of faces at a time."""
+"""Batches of photos that are embedded and stored together."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from facehash.library.storage.store import Store
 
 FACES = 64
 PHOTOS = 64
-"""A batch is stored when it has so many faces or photos: what a kill may cost."""
+"""A batch is stored when it has this many faces or photos; a killed run loses at most a batch."""
 
 
 class Batch:
-    """Photos that were read and are not yet stored.
+    """Photos that have been read but not stored, and counts of the whole run.
 
     Attributes:
-        photos: New contents that could be read, so far.
-        faces: Faces in them.
-        stored: How many of the photos are in the library already.
-        without_faces: Photos without any, so far.
+        photos: New contents so far.
+        faces: Faces in the new contents.
+        stored: How many of `photos` are stored.
+        without_faces: How many of `photos` have no face.
         failed: Photos that could not be embedded.
     """
 
@@ -36,66 +36,67 @@ class Batch:
     ) -> None:
         self._store, self._embedder = store, embedder
         self._settings, self._hasher = settings, hasher
-        self._waiting: list[ReadPhoto] = []
+        self._pending: list[ReadPhoto] = []
         self.photos = self.faces = self.without_faces = self.stored = 0
         self.failed: list[UnreadFile] = []
 
     def add(self, photo: ReadPhoto) -> None:
-        """Take a photo, and store the batch when it is full."""
-        self._waiting.append(photo)
+        """Add a photo, and store the batch when it is full."""
+        self._pending.append(photo)
         if photo.reason is None and not photo.known:
             self.photos += 1
             self.faces += len(photo.faces)
             self.without_faces += not photo.faces
-        faces = sum(len(one.faces) for one in self._waiting)
-        if faces >= FACES or len(self._waiting) >= PHOTOS:
+        faces = sum(len(pending.faces) for pending in self._pending)
+        if faces >= FACES or len(self._pending) >= PHOTOS:
             self.flush()
 
     def flush(self) -> None:
-        """Embed and store what is waiting."""
-        shown = [photo for photo in self._waiting if photo.faces and photo.crops is not None]
-        rows, codes = self._rows_of(shown) if shown else (None, None)
-        ready, start = [], 0
-        for photo in self._waiting:
-            own = slice(start, start + len(photo.faces))
-            ready.append(
-                self._make(
+        """Embed and store the pending photos."""
+        with_faces = [photo for photo in self._pending if photo.faces and photo.crops is not None]
+        # Rows of all faces of the batch, in the order of the photos.
+        vectors, codes = self._rows_of(with_faces) if with_faces else (None, None)
+        new_photos, start = [], 0
+        for photo in self._pending:
+            part = slice(start, start + len(photo.faces))
+            new_photos.append(
+                self._new_photo(
                     photo,
-                    None if rows is None else rows[own],
-                    None if codes is None else codes[own],
+                    None if vectors is None else vectors[part],
+                    None if codes is None else codes[part],
                 )
             )
-            start = own.stop
-        self._store.add(ready)
+            start = part.stop
+        self._store.add(new_photos)
         self.stored = self.photos
-        self._waiting.clear()
+        self._pending.clear()
 
     def _rows_of(
         self, photos: list[ReadPhoto]
     ) -> tuple[NDArray[np.float32] | None, NDArray[np.uint8] | None]:
-        """Return vectors and codes of all faces, whichever the library keeps."""
+        """Return vectors and codes of all faces; None for those that the library does not store."""
         rows = self._embed(photos)
         if self._settings.metric == "hamming":
             return None, self._settings.space.check(rows, "the embedder's codes")
-        # What is not finite is told photo by photo; a hasher would refuse the whole batch.
-        sound = np.nan_to_num(rows, nan=0, posinf=0, neginf=0)
-        self._settings.space.check(sound, "the embedder's vectors")
+        # Vectors that are not finite are reported per photo; a hasher would refuse the whole batch.
+        finite = np.nan_to_num(rows, nan=0, posinf=0, neginf=0)
+        self._settings.space.check(finite, "the embedder's vectors")
         if self._hasher is None:
             return rows, None
-        return rows, encode(self._hasher, sound, self._settings)
+        return rows, encode(self._hasher, finite, self._settings)
 
     def _embed(self, photos: list[ReadPhoto]) -> NDArray[Any]:
-        """Embed what was not embedded where it was read."""
-        found = [photo.rows for photo in photos if photo.rows is not None]
-        if len(found) == len(photos):
-            return np.concatenate(found)
+        """Embed faces, unless the processes that read the photos have done it."""
+        rows = [photo.rows for photo in photos if photo.rows is not None]
+        if len(rows) == len(photos):
+            return np.concatenate(rows)
         crops = [photo.crops for photo in photos if photo.crops is not None]
         return self._embedder.embed(np.concatenate(crops))
 
-    def _make(self, photo: ReadPhoto, rows: Any, codes: Any) -> NewPhoto:
+    def _new_photo(self, photo: ReadPhoto, vectors: Any, codes: Any) -> NewPhoto:
         reason, detail = photo.reason, photo.detail
         faces: tuple[NewFace, ...] = ()
-        if rows is not None and not np.isfinite(rows).all():
+        if vectors is not None and not np.isfinite(vectors).all():
             reason, detail = "embedder", "the embedder's vector is not finite"
             self.failed.append(UnreadFile(photo.path, reason, detail))
             self.photos -= 1
@@ -108,7 +109,7 @@ class Batch:
                     face.score,
                     quality(face, self._settings.side),
                     encode_jpeg(photo.crops[i]),
-                    None if rows is None else rows[i],
+                    None if vectors is None else vectors[i],
                     None if codes is None else codes[i],
                 )
                 for i, face in enumerate(photo.faces)

@@ -1,4 +1,4 @@
-"""What a run of ``facehash index`` did."""
+"""The report of a run of ``facehash index``."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from facehash.library.storage.records import UnreadFile
 
 @dataclass(frozen=True)
 class IndexReport:
-    """What a run did.
+    """What a run did; counts are files unless stated otherwise.
 
     Attributes:
         files: Picture files in the folder.
-        unchanged: Of these, not read again: size and time of change are the same.
-        same_content: Read, but known: moved, copied or touched.
-        excluded: Read, but forgotten earlier and not to come back.
+        unchanged: Not read again, as size and time of change are the same.
+        same_content: Read, but the content was known: moved, copied or touched files.
+        excluded: Read, but forgotten earlier.
         photos: New contents.
-        faces: Faces in them.
-        without_faces: How many of them show no face.
-        removed: Files that are in the library no more.
-        named: Faces whose name was set or taken back.
+        faces: Faces in the new contents.
+        without_faces: New contents without a face.
+        removed: Files removed from the library.
+        named: Faces whose name was set or removed.
         unread: Files that could not be read.
-        still_unread: Further files of the folder that earlier runs could not read.
-        codes_made: Codes that the library has had since this run only.
+        still_unread: Other files of the folder that could not be read in earlier runs.
+        codes_made: Codes that this run has added to the library, for example ``"lsh:64"``.
         links: Symbolic links that were not followed.
         closed: Folders that could not be listed.
-        unnamed: Files in the list of names without such a face in the library.
-        seconds: How long it took.
+        unnamed: Files in the list of names for which the library has no face.
+        seconds: Duration of the run.
     """
 
     files: int
@@ -51,5 +51,5 @@ class IndexReport:
 
     @property
     def failed(self) -> dict[str, int]:
-        """How many files could not be read, by reason."""
+        """Number of files that could not be read, by reason."""
         return dict(Counter(file.reason for file in self.unread))

@@ -157,7 +157,7 @@ def _agree_on_settings(store: Store, wanted: Settings) -> Settings:
         if new_codes and read_hasher(store.database, stored) is not None:
             raise LibraryError(
                 f"{store.directory}: made with the codes {stored.codes} (seed {stored.seed}), not "
-                f"{wanted.codes}; omit --codes, or give another --library"
+                f"{wanted.codes}; omit --codes, or choose another --library"
             )
         # Detector and embedder may have new names: a model file of the same content that moved.
         chosen = wanted if new_codes else stored

@@ -1,4 +1,4 @@
-"""Reading photos in several processes, which a file that crashes one of them does not stop."""
+"""Reading photos in several processes; a file that crashes a process does not stop the others."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from facehash.errors import InputError
 from facehash.files import FileState
 from facehash.library.ingest.read import PhotoReader, ReadOptions, ReadPhoto
 
-# Enough waiting jobs that no worker idles while the parent embeds a batch.
-_JOBS_A_WORKER = 4
+# Enough queued jobs that no worker idles while the parent embeds a batch.
+_JOBS_PER_WORKER = 4
 
 Job = tuple[Path, FileState]
 _Result = TypeVar("_Result")
@@ -29,20 +29,20 @@ _Result = TypeVar("_Result")
 def read_photos(
     jobs: Iterable[Job], options: ReadOptions, known: Collection[bytes], workers: int
 ) -> Generator[ReadPhoto, None, None]:
-    """Read files, in their order: a library does not depend on which worker was faster.
+    """Read files and yield the results in the order of the files.
 
-    A worker that dies, of a decoder's bug or for want of memory, is replaced; the files that were
-    being read are then read one at a time, and the one that kills its worker again is reported as
-    ``crashed``.
+    A worker that dies, because of a bug in a decoder or too little memory, is replaced. The files
+    being read at that time are then read one at a time, and a file whose worker dies again is
+    reported as ``crashed``.
 
     Args:
         jobs: Files with their size and time of change.
-        options: How they are read.
-        known: Digests of contents that need not be decoded.
-        workers: Processes; 1 reads in this one.
+        options: How to read them.
+        known: Digests of contents that are not decoded again.
+        workers: Number of processes; 1 reads in this process.
 
     Yields:
-        One result a file.
+        One result per file.
 
     Raises:
         InputError: No worker can be started.
@@ -67,12 +67,12 @@ def _read_together(
     known: Collection[bytes],
     workers: int,
 ) -> Iterator[ReadPhoto]:
-    """Read until all is done or a worker dies; then leave what was being read in `suspects`."""
+    """Read until all files are read or a worker dies; `suspects` are then the unfinished files."""
     running: deque[tuple[Job, Future[ReadPhoto]]] = deque()
     pool = _start(workers, options, known)
     try:
         while waiting or running:
-            while waiting and len(running) < _JOBS_A_WORKER * workers:
+            while waiting and len(running) < _JOBS_PER_WORKER * workers:
                 future = _submit(pool, _read, *waiting[0])
                 running.append((waiting.popleft(), future))
             result = running[0][1].result()
@@ -87,7 +87,7 @@ def _read_together(
 def _read_alone(
     suspects: deque[Job], options: ReadOptions, known: Collection[bytes]
 ) -> Iterator[ReadPhoto]:
-    """Read one at a time until all are done or the worker dies, whose file is then known."""
+    """Read one file at a time until all are read or the worker dies, and report its file."""
     pool = _start(1, options, known)
     try:
         while suspects:
@@ -104,7 +104,7 @@ def _read_alone(
 
 
 def _start(workers: int, options: ReadOptions, known: Collection[bytes]) -> ProcessPoolExecutor:
-    # Spawned, not forked: a fork copies the locks of OpenCV's and FAISS's threads as they stand.
+    # Spawned, not forked: a fork would copy locks held by threads of OpenCV and FAISS.
     pool = ProcessPoolExecutor(
         workers,
         mp_context=multiprocessing.get_context("spawn"),
@@ -112,22 +112,22 @@ def _start(workers: int, options: ReadOptions, known: Collection[bytes]) -> Proc
         initargs=(options, frozenset(known)),
     )
     try:
-        _submit(pool, _greet).result()
+        _submit(pool, _do_nothing).result()
     except BrokenProcessPool as error:
         pool.shutdown()
-        # Without this, every photo would seem to crash its worker.
+        # Otherwise every photo would be reported as crashed.
         raise InputError(
-            "worker processes cannot be started; use one worker, or begin the script with "
+            "worker processes cannot be started; use --workers 1, or protect the script with "
             "if __name__ == '__main__':"
         ) from error
     return pool
 
 
 def _submit(pool: ProcessPoolExecutor, task: Callable[..., _Result], *args: Any) -> Future[_Result]:
-    """Hand a task on; a worker that is started for it never hears of Ctrl-C.
+    """Submit a task while SIGINT is blocked, so that a worker started for it ignores Ctrl-C.
 
-    Ctrl-C reaches the whole group, and a worker that has only just begun would print a traceback:
-    it inherits that the signal is held back, which here lasts for the blink of the call.
+    Ctrl-C reaches the whole process group, and a worker that is still starting would print a
+    traceback. It inherits the blocked signal from this process.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         return pool.submit(task, *args)
@@ -142,24 +142,24 @@ _reader: PhotoReader | None = None
 
 
 def _prepare(options: ReadOptions, known: frozenset[bytes]) -> None:
-    """Set a worker up."""
+    """Initialize a worker process."""
     global _reader
-    # The parent alone decides what Ctrl-C means.
+    # Only the parent handles Ctrl-C.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     _reader = PhotoReader(options, known)
     opencv = sys.modules.get("cv2")
     if opencv is not None:
-        # As many workers as processors are busy already.
+        # There is already one worker per processor.
         opencv.setNumThreads(1)
 
 
-def _greet() -> None:
-    """Do nothing: the worker that answers is able to work."""
+def _do_nothing() -> None:
+    """Return, which shows that the worker has started."""
 
 
-def _leave_with_parent() -> None:
-    """End this worker when its parent is gone, also by kill -9; the queue would wait forever."""
+def _exit_with_parent() -> None:
+    """Exit when the parent is gone, even after kill -9; the queue would wait forever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         multiprocessing.connection.wait([parent.sentinel])
@@ -168,5 +168,5 @@ def _leave_with_parent() -> None:
 
 def _read(path: Path, state: FileState) -> ReadPhoto:
     if _reader is None:
-        raise RuntimeError("this worker was not prepared")
+        raise RuntimeError("this worker is not initialized")
     return _reader.read(path, state)

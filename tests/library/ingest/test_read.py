@@ -27,22 +27,20 @@ def test_a_photo_is_read_with_digest_size_faces_and_crops(tmp_path):
     assert photo.crops.shape == (2, 16, 16, 3) and photo.reason is None
 
 
-def test_what_is_wrong_with_a_file_is_told_not_raised(tmp_path):
+def test_problems_with_a_file_are_returned_and_not_raised(tmp_path):
     (tmp_path / "bad.png").write_bytes(b"bad")
     assert read(tmp_path / "bad.png").reason == "not_a_picture"
     assert read(tmp_path / "none.png").reason == "missing"
     assert read(tmp_path).reason == "not_a_file"
     large = PhotoReader(OPTIONS, []).read(tmp_path / "bad.png", FileState(10**12, 0))
     assert large.reason == "too_large_file" and large.digest is None
-
-
-def test_a_file_that_became_a_pipe_is_not_waited_for(tmp_path):
+    # A file that has become a pipe since the scan does not block.
     os.mkfifo(tmp_path / "pipe.png")
     assert read(tmp_path / "pipe.png").reason == "not_a_file"
 
 
-def test_what_is_told_is_one_line_of_text_without_the_path(tmp_path):
-    class Talkative:
+def test_the_message_is_one_line_of_text_without_the_path(tmp_path):
+    class Failing:
         def detect(self, image):
             raise RuntimeError(f"two\nlines about {name}")
 
@@ -50,12 +48,12 @@ def test_what_is_told_is_one_line_of_text_without_the_path(tmp_path):
     reader = PhotoReader(OPTIONS, [])
     (tmp_path / name).write_bytes(b"bad")
     assert reader.read(tmp_path / name, FileState(3, 0)).detail == "not a picture in a known format"
-    reader._cropper = dataclasses.replace(reader._cropper, detector=Talkative())
-    told = reader.read(save(tmp_path / "a.png", draw(1)), FileState(100, 0)).detail
-    assert told == "RuntimeError: two lines about caf?.png"
+    reader._cropper = dataclasses.replace(reader._cropper, detector=Failing())
+    message = reader.read(save(tmp_path / "a.png", draw(1)), FileState(100, 0)).detail
+    assert message == "RuntimeError: two lines about caf?.png"
 
 
-def test_faces_are_embedded_where_they_are_read_if_the_recipe_says_so(tmp_path):
+def test_faces_are_embedded_where_they_are_read_on_request(tmp_path):
     path = save(tmp_path / "a.png", draw(1, width=80))
     reader = PhotoReader(dataclasses.replace(OPTIONS, embed=True), [])
     photo = reader.read(path, FileState(100, 0))
@@ -65,13 +63,13 @@ def test_faces_are_embedded_where_they_are_read_if_the_recipe_says_so(tmp_path):
     assert reader.read(black, FileState(100, 0)).rows is None
 
 
-def test_an_embedder_that_chokes_costs_one_photo(tmp_path):
-    class Choking:
+def test_an_embedder_that_fails_costs_one_photo(tmp_path):
+    class Failing:
         def embed(self, faces):
             raise RuntimeError("no memory")
 
     reader = PhotoReader(dataclasses.replace(OPTIONS, embed=True), [])
-    reader._embedder = Choking()
+    reader._embedder = Failing()
     photo = reader.read(save(tmp_path / "a.png", draw(1)), FileState(100, 0))
     assert (photo.reason, photo.detail) == ("embedder", "RuntimeError: no memory")
     assert not photo.faces and photo.crops is None
@@ -81,11 +79,11 @@ def test_an_embedder_that_chokes_costs_one_photo(tmp_path):
     ("box", "score", "expected"),
     [((0, 0, 112, 200), 0.9, 0.9), ((0, 0, 56, 200), 0.8, 0.4), ((0, 0, 500, 500), 1, 1)],
 )
-def test_quality_is_the_score_less_where_the_face_is_small(box, score, expected):
+def test_quality_is_the_score_reduced_for_small_faces(box, score, expected):
     assert quality(Face(box, None, score), 112) == pytest.approx(expected)
 
 
-def test_pictures_to_be_shown_are_small_and_not_stretched(tmp_path):
+def test_stored_pictures_are_small_and_not_stretched(tmp_path):
     path = tmp_path / "a.jpg"
     path.write_bytes(encode_jpeg(np.zeros((300, 600, 3), np.uint8), 100))
     assert Image.open(path).size == (100, 50)

@@ -1,4 +1,4 @@
-"""A run that is killed, or stopped by Ctrl-C, and the one after it."""
+"""Runs that are killed or interrupted, and the runs that resume them."""
 
 import os
 import signal
@@ -13,33 +13,32 @@ from facehash.library.upkeep.check import check
 from tests.conftest import ROOT
 from tests.library.conftest import draw, save
 
-# Stops for good before one call of one function: there the test comes upon it.
+# Sleeps before one call of one function, so that the test can kill it there.
 STOPPING = """
 import os, sys, time
 from facehash.command_line import make_app, run
 from facehash.commands import indexing, keeping
-from facehash.library.ingest import batch as batches
 from facehash import pipeline
-from facehash.library.ingest import update as updating
+from facehash.library.ingest import batch, update
 from facehash.library.storage.store import Store
 from tests.library import fakes
 
-batches.PHOTOS = 4
+batch.PHOTOS = 4
 PLACES = {
     "embed": (fakes.Projection, "embed"),
     "face": (Store, "_add_face"),
-    "names": (updating, "apply_names"),
-    "index": (updating, "refresh_index"),
+    "names": (update, "apply_names"),
+    "index": (update, "refresh_index"),
 }
-place, _, left = os.environ["STOP_AT"].partition(":")
-left = int(left)
+place, _, calls = os.environ["STOP_AT"].partition(":")
+calls = int(calls)
 owner, name = PLACES[place]
 function = getattr(owner, name)
 
 def stopping(*arguments):
-    global left
-    left -= 1
-    if not left:
+    global calls
+    calls -= 1
+    if not calls:
         print("there", flush=True)
         time.sleep(600)
     return function(*arguments)
@@ -64,7 +63,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def start(tmp_path, folder, directory):
-    """Index 24 photos in another process, in batches of four, until it stops at some place."""
+    """Index 24 photos in another process, in batches of four, until it reaches some place."""
     script = tmp_path / "stopping.py"
     script.write_text(STOPPING)
     started = []
@@ -99,7 +98,7 @@ def start(tmp_path, folder, directory):
         ("index:1", 1, 24),
     ],
 )
-def test_a_killed_run_is_resumed_with_at_most_a_batch_lost(
+def test_a_killed_run_loses_at_most_a_batch_and_is_resumed(
     index, ask, folder, directory, start, tmp_path, place, workers, kept
 ):
     process = start(place, workers)
@@ -109,7 +108,7 @@ def test_a_killed_run_is_resumed_with_at_most_a_batch_lost(
     report = index(folder, embedder="cosine:12")
     assert (report.unchanged, report.photos) == (kept, 24 - kept)
     assert check(directory) == []
-    # The library is that of a run that nobody stopped.
+    # The library equals that of an uninterrupted run.
     assert ask("SELECT count(*) FROM faces") == [(24,)]
     index(folder, tmp_path / "whole", embedder="cosine:12")
     for name in ("embedding-ids", "embedding"):
@@ -118,20 +117,20 @@ def test_a_killed_run_is_resumed_with_at_most_a_batch_lost(
             for library in (directory, tmp_path / "whole")
         )
         assert np.array_equal(one, other)
-    # No worker outlives the run that was killed.
+    # No worker outlives the killed run.
     deadline = time.monotonic() + 20
     while _alive(process.pid):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
-def test_ctrl_c_keeps_what_was_stored_and_says_how_to_go_on(index, ask, folder, start):
+def test_ctrl_c_keeps_stored_photos_and_names_the_command_to_continue(index, ask, folder, start):
     process = start("embed:3", 2)
     os.killpg(process.pid, signal.SIGINT)
-    _, told = process.communicate(timeout=300)
+    _, error = process.communicate(timeout=300)
     assert process.returncode == 130
-    assert told.startswith("facehash: interrupted; 8 new photos are in ")
-    assert told.endswith("and the same command continues from there\n") and told.count("\n") == 1
+    assert error.startswith("facehash: interrupted; 8 new photos are in ")
+    assert error.endswith("and the same command continues from there\n") and error.count("\n") == 1
     assert ask("SELECT count(*) FROM faces") == [(8,)]
     assert index(folder).photos == 16
 

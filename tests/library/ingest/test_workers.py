@@ -22,7 +22,7 @@ def deadly(path):
     return save(path, image)
 
 
-def test_results_come_in_order_around_the_files_that_kill(tmp_path):
+def test_results_are_in_order_despite_files_that_kill_workers(tmp_path):
     paths = [save(tmp_path / f"{seed}.png", draw(seed)) for seed in range(6)]
     paths[2:2] = [deadly(tmp_path / "x.png")]
     found = list(workers.read_photos(jobs_of(paths), OPTIONS, [], 2))
@@ -31,22 +31,22 @@ def test_results_come_in_order_around_the_files_that_kill(tmp_path):
     assert all(photo.crops.shape == (1, 16, 16, 3) for photo in found if photo.reason is None)
 
 
-def test_workers_that_cannot_start_are_told_once(tmp_path, monkeypatch):
+def test_workers_that_cannot_start_are_reported_once(tmp_path, monkeypatch):
     broken = ReadOptions(fakes.make_pipeline("eagle", "cosine:4"), "box", 16)
-    with pytest.raises(InputError, match="worker processes cannot be started; use one worker"):
+    with pytest.raises(InputError, match="worker processes cannot be started; use --workers 1"):
         list(workers.read_photos(jobs_of([save(tmp_path / "a.png", draw(1))]), broken, [], 2))
 
 
 def test_known_contents_are_not_decoded(tmp_path):
     paths = [save(tmp_path / "a.png", draw(1)), save(tmp_path / "b.png", draw(1))]
-    [first, again] = workers.read_photos(jobs_of(paths), OPTIONS, [], 1)
-    assert not first.known and again.known and first.digest == again.digest
+    [first, copy] = workers.read_photos(jobs_of(paths), OPTIONS, [], 1)
+    assert not first.known and copy.known and first.digest == copy.digest
     [photo] = workers.read_photos(jobs_of(paths[:1]), OPTIONS, [first.digest], 1)
     assert photo.known and photo.crops is None
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_light_embedders_work_where_photos_are_read(index, ask, photos, workers):
+def test_light_embedders_run_in_the_worker_processes(index, ask, photos, workers):
     report = index(embedder="euclidean:12", workers=workers)
     assert (report.photos, report.faces, report.failed) == (7, 7, {})
     stored = ask(
