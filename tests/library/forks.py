@@ -1,7 +1,7 @@
-"""Commands in processes that are forked from one that has imported everything: cheap to kill.
+"""Commands in processes that can be killed, forked from one that has imported everything.
 
-Only that process forks, never pytest's, whose threads a fork would leave with locks that nobody
-frees. A batch is four photos, so that a run has many.
+Only that server process forks, never pytest itself: a fork of pytest would inherit locks of its
+threads that nobody releases. A batch is four photos, so that a run has many batches.
 """
 
 import contextlib
@@ -18,9 +18,8 @@ from facehash import pipeline
 from facehash.command_line import make_app, run
 from facehash.commands import indexing, keeping, people, searching
 
-# What the commands import when they run.
-from facehash.library.ingest import batch  # noqa: F401
-from facehash.library.ingest import update as library_indexing
+# Imported by the commands when they run.
+from facehash.library.ingest import batch, update
 from facehash.library.people import forget, names  # noqa: F401
 from facehash.library.people import people as library_people  # noqa: F401
 from facehash.library.query.library import open_library
@@ -33,44 +32,44 @@ CHOICE = ("--detector", "halves", "--embedder", "cosine:12", "--workers", "1")
 STATE = "SELECT faces.id, embedding, path FROM faces JOIN paths USING (photo_id)"
 
 _context = multiprocessing.get_context("forkserver")
-# What pytest's main module and Typer's first argument would import in each fork anew.
+# Otherwise every fork would import pytest's main module and Typer's dependencies again.
 _context.set_forkserver_preload(["pytest", "pydantic.fields", "pydantic.types", __name__])
-_app = make_app("The commands about a library, on the fakes.")
+_app = make_app("The commands about a library, with fake models.")
 for _room in (indexing, searching, people, keeping):
     _room.add_to(_app)
 
 
 class Command:
-    """A command that runs in a process of its own."""
+    """A command in a process of its own.
+
+    Args:
+        output: A file for its stderr.
+        words: The command line.
+        largest_file: The size in bytes that no file may exceed, to simulate a full disk.
+        stops: Stop forever where faces are embedded; the constructor returns then.
+        states: A file to which the faces are appended after each transaction.
+        dies_at: The number of the database statement before which it kills itself by SIGKILL.
+    """
 
     def __init__(self, output, *words, largest_file=None, stops=False, states=None, dies_at=None):
-        """Start it, and return when it comes to its photos or its library.
-
-        Args:
-            output: A file for what it prints on stderr.
-            words: The command line.
-            largest_file: Beyond so many bytes nothing can be written to a file, as on a full disk.
-            stops: Stop for good where faces are embedded, and return only then.
-            states: A file to which the faces are appended after each transaction.
-            dies_at: Kill itself by SIGKILL before so many-th statement of the database.
-        """
+        """Start it, and return when it starts to read photos or opens its library."""
         self._output = output
         ready, begun = _context.Pipe(duplex=False)
         given = (begun, output, [str(word) for word in words], largest_file, stops, states, dies_at)
         self.process = _context.Process(target=_run, args=given)
         self.process.start()
         begun.close()
-        with contextlib.suppress(EOFError):  # it ended before
+        with contextlib.suppress(EOFError):  # it has already ended
             ready.recv()
         ready.close()
 
     def end(self):
-        """Wait, and return the exit code and what was printed on stderr."""
+        """Wait, and return the exit code and its stderr."""
         self.process.join(60)
         return self.process.exitcode, self._output.read_text("utf-8")
 
     def kill(self, after=0):
-        """Kill it by SIGKILL after some seconds; return whether it still ran."""
+        """Kill it by SIGKILL after some seconds; return whether it was still running."""
         self.process.join(after)
         self.process.kill()
         self.process.join()
@@ -78,33 +77,32 @@ class Command:
 
 
 class Reader:
-    """A process that asks a library over and over."""
+    """A process that searches a library again and again.
+
+    Args:
+        directory: The library.
+        vector: float32 (1, dimension), the query.
+        options: Arguments of `open_library`; with ``once=False`` each search opens it anew.
+    """
 
     def __init__(self, directory, vector, **options):
-        """Start it, and return when it has its first answer.
-
-        Args:
-            directory: The library.
-            vector: float32 (1, dimension), what is asked.
-            options: How `open_library` opens the library; it is opened anew for each question
-                where ``once`` is false.
-        """
-        self._answers, theirs = _context.Pipe()
-        self.process = _context.Process(target=_ask, args=(theirs, directory, vector, options))
+        """Start it, and return after its first search."""
+        self._results, theirs = _context.Pipe()
+        self.process = _context.Process(target=_search, args=(theirs, directory, vector, options))
         self.process.start()
         theirs.close()
-        self._answers.recv()
+        self._results.recv()
 
     def end(self):
-        """Stop it; return how often it asked, its distinct answers, and an error if there was one.
+        """Stop it; return the number of searches, the distinct results and the error, if any.
 
-        An answer is (id, distance, path) of each hit, in order.
+        A result is (id, distance, path) of each hit, in order.
         """
-        with contextlib.suppress(BrokenPipeError):  # it has met an error
-            self._answers.send(None)
-        answer = self._answers.recv()
+        with contextlib.suppress(BrokenPipeError):  # an error has ended it
+            self._results.send(None)
+        result = self._results.recv()
         self.process.join(60)
-        return answer
+        return result
 
 
 def _run(begun, output, words, largest_file, stops, states, dies_at):
@@ -118,8 +116,8 @@ def _run(begun, output, words, largest_file, stops, states, dies_at):
     if largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
 
-    def telling(function):
-        def told(*arguments, **options):
+    def reporting(function):
+        def reported(*arguments, **options):
             if not begun.closed:
                 begun.send(None)
                 begun.close()
@@ -127,44 +125,44 @@ def _run(begun, output, words, largest_file, stops, states, dies_at):
                     time.sleep(600)
             return function(*arguments, **options)
 
-        return told
+        return reported
 
     if stops:
-        fakes.Projection.embed = telling(fakes.Projection.embed)
+        fakes.Projection.embed = reporting(fakes.Projection.embed)
     else:
-        library_indexing.scan = telling(library_indexing.scan)
-        Store.open = telling(Store.open)
+        update.scan = reporting(update.scan)
+        Store.open = reporting(Store.open)
     if states is not None:
-        Database.transaction = _noting(Database.transaction, states)
+        Database.transaction = _recording(Database.transaction, states)
     if dies_at is not None:
         Database._translated_errors = _dying(Database._translated_errors, dies_at)
     run(_app, "facehash", words)
 
 
-def _noting(transaction, states):
+def _recording(transaction, states):
     @contextlib.contextmanager
-    def noted(self):
+    def recorded(self):
         with transaction(self):
             yield
         with states.open("ab") as file:
             pickle.dump(self.rows(STATE), file)
 
-    return noted
+    return recorded
 
 
-def _dying(telling, left):
-    def told(self):
+def _dying(method, left):
+    def counted(self):
         nonlocal left
         left -= 1
         if not left:
             os.kill(os.getpid(), signal.SIGKILL)
-        return telling(self)
+        return method(self)
 
-    return told
+    return counted
 
 
-def _ask(pipe, directory, vector, options):
-    count, answers, told = 0, set(), None
+def _search(pipe, directory, vector, options):
+    count, results, error = 0, set(), None
     once = options.pop("once")
     faces = Store.faces
 
@@ -172,7 +170,7 @@ def _ask(pipe, directory, vector, options):
         time.sleep(0.01)
         return faces(*arguments)
 
-    # A writer has time between what the index finds and what is told of it.
+    # Gives a writer time between the search in the index and the look-up of the faces.
     Store.faces = late
     try:
         with contextlib.ExitStack() as stack:
@@ -182,13 +180,13 @@ def _ask(pipe, directory, vector, options):
                     stack.close()
                     library = open_library(directory, make_pipeline=fakes.make_pipeline, **options)
                     stack.enter_context(library)
-                [answer] = library.search_vectors(vector, k=1000)
-                answers.add(tuple((hit.face_id, hit.distance, hit.path) for hit in answer.hits))
+                [result] = library.search_vectors(vector, k=1000)
+                results.add(tuple((hit.face_id, hit.distance, hit.path) for hit in result.hits))
                 count += 1
                 if count == 1:
                     pipe.send(None)
     except Exception:
-        told = traceback.format_exc()
+        error = traceback.format_exc()
         if not count:
             pipe.send(None)
-    pipe.send((count, answers, told))
+    pipe.send((count, results, error))
