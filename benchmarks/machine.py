@@ -23,13 +23,13 @@ def describe_machine(*packages: str) -> dict[str, Any]:
 
 
 def peak_megabytes() -> float:
-    """Return the largest memory that this process has had, in megabytes."""
+    """Return the peak memory of this process in megabytes."""
     status = Path("/proc/self/status")
     lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
     for line in lines:
         if line.startswith("VmHWM"):
             return int(line.split()[1]) / 1024
-    # Elsewhere the next best, which on Linux would count the process that started this one too.
+    # On other systems. On Linux this would include the memory of the parent process.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 

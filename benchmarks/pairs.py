@@ -1,4 +1,4 @@
-"""Ways that are compared turn by turn, because a machine that others share is never the same."""
+"""Comparisons in turns, because the speed of a shared machine changes over time."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ Turns = dict[str, list[float]]
 def take_turns(
     ways: dict[str, Callable[[], object]], turns: int, clocks: dict[str, Callable[[], float]]
 ) -> dict[str, Turns]:
-    """Time every way in every turn, forth in one turn and back in the next.
+    """Time every method in every turn, in alternating order.
 
     Args:
-        ways: What is timed, by name; each is called once untimed before.
-        turns: How often.
-        clocks: What is read before and after, by name.
+        ways: The methods by name; each is called once before, without timing.
+        turns: Number of turns.
+        clocks: The clocks to read, by name.
 
     Returns:
-        Of each clock, of each way, the seconds of every turn.
+        The seconds of every turn, by clock and method.
     """
     for way in ways.values():
         way()
@@ -36,15 +36,15 @@ def take_turns(
     return found
 
 
-# Wall time is what a user waits; processor time is what is left of it when others stay away.
+# Wall time is what a user waits for; processor time hardly depends on other processes.
 CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 
 
 def ratio(seconds: Turns, one: str, others: tuple[str, ...]) -> dict[str, Any]:
-    """Relate the fastest of the others to one way, turn by turn.
+    """Compare the fastest of the others with one method, turn by turn.
 
     Returns:
-        Median and quartiles of how many times the seconds of `one` the others took.
+        Median and quartiles of (seconds of the fastest other) / (seconds of `one`).
     """
     best = [min(times) for times in zip(*(seconds[name] for name in others), strict=True)]
     ratios = [other / mine for other, mine in zip(best, seconds[one], strict=True)]
@@ -53,12 +53,12 @@ def ratio(seconds: Turns, one: str, others: tuple[str, ...]) -> dict[str, Any]:
 
 
 def verdict(found: dict[str, Any], bar: float, most: bool = False) -> str:
-    """Say whether a ratio's quartiles reach a bar, miss it, or lie on both sides.
+    """Return whether the quartiles of a ratio reach a bar, miss it, or lie on both sides.
 
     Args:
-        found: What `ratio` returned.
-        bar: What it must be at least; with `most`, at most.
-        most: As said.
+        found: The result of `ratio`.
+        bar: The required minimum.
+        most: `bar` is a maximum instead.
     """
     lower, upper = found["quartiles"]
     if most:

@@ -1,27 +1,26 @@
-"""Score codes at the full size of the YouTube Faces protocol, against the ways the field scores.
+"""Score codes at the full size of the YouTube Faces protocol, and compare with the usual code.
 
     python -m benchmarks.evaluation
 
-63,800 gallery and 7,975 query codes of 48 bits of 1,595 identities, drawn around one random code an
-identity. Compared in time and peak memory, each in a process of its own:
+The data: 63,800 gallery and 7,975 query codes of 48 bits for 1,595 identities, drawn around one
+random code per identity. Time and peak memory of four methods, each in its own process:
 
-* numba: ours, every metric and curve of a report;
-* numpy: the same on our NumPy kernels;
-* one-hot argsort: per query, relevance by the product of one-hot labels, Hamming distances by the
-  product of {-1, +1} codes, an argsort, and AP, P@50 and precision and recall within radius 2 from
-  it. So goes the evaluation that the field's repositories hand on to each other (DeepHash-pytorch,
-  orthohash and many more). Written fairly: everything in float32 and contiguous, the fastest that
-  NumPy has for these products;
-* lean argsort: the same with labels compared instead of multiplied, and with the curves and
-  R-precision of a report as well: the best that one argsort a query can do.
+* numba: facehash, with every metric and curve of a report;
+* numpy: the same with the NumPy kernels;
+* one-hot argsort: for each query, relevance by the product of one-hot labels, Hamming distances by
+  the product of {-1, +1} codes, an argsort, and from it AP, P@50, and precision and recall within
+  radius 2. Many repositories share this code (DeepHash-pytorch, orthohash and others). For a fair
+  comparison everything is float32 and contiguous, the fastest form of these products in NumPy;
+* lean argsort: the same, but comparing labels instead of multiplying them, and with the curves and
+  R-precision of a report: the best that one argsort per query can do.
 
-Both argsorts are loops of Python, so only their products use the threads; each is run with one
-thread of BLAS and with all, and the faster counts. They are timed on a sample of queries and
-extrapolated linearly, for queries are independent.
+The argsort methods are Python loops, so only their products use several threads. Each runs with one
+BLAS thread and with all of them, and the faster run counts. They are timed on a sample of the
+queries and extrapolated linearly, as queries are independent.
 
-The first call of a process loads Numba and its cached kernels, and is given beside the median of
-the later ones. The result goes to benchmarks/results/evaluation.json and, as a table, to the
-terminal. Run it on a machine that does nothing else.
+The first call in a process loads Numba and its cached kernels; its time is reported beside the
+median of the later calls. The result is written to benchmarks/results/evaluation.json and printed
+as a table. Run this on an otherwise idle machine.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ from facehash.retrieval.evaluation import evaluate
 RESULT = Path(__file__).parents[1] / "results" / "evaluation.json"
 IDENTITIES, GALLERY_EACH, QUERY_EACH, BITS, FLIPS = 1595, 40, 5, 48, 0.12
 RADII = np.arange(BITS + 1)
-# Way -> (queries timed, repeats).
+# Method -> (queries timed, repeats).
 WAYS = {
     "numba": (IDENTITIES * QUERY_EACH, 9),
     "numpy": (IDENTITIES * QUERY_EACH, 5),
@@ -75,7 +74,7 @@ def make_codes() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 def score_by_one_hot_argsort(
     gallery: np.ndarray, query: np.ndarray, of_gallery: np.ndarray, of_query: np.ndarray
 ) -> Scores:
-    """Score signs float32 (n, bits) with one-hot labels float32 (n, identities), a query a turn."""
+    """Score signs float32 (n, bits) with one-hot labels float32 (n, identities), query by query."""
     ap, precision, recall, first = np.zeros((4, len(query)))
     for q in range(len(query)):
         relevant = of_gallery @ of_query[q] > 0
@@ -93,7 +92,7 @@ def score_by_one_hot_argsort(
 def score_by_lean_argsort(
     gallery: np.ndarray, query: np.ndarray, of_gallery: np.ndarray, of_query: np.ndarray
 ) -> Scores:
-    """Score signs float32 (n, bits) with integer labels (n,), a query a turn, curves included."""
+    """Score signs float32 (n, bits) with integer labels (n,), query by query, with the curves."""
     ap, r_precision = np.zeros((2, len(query)))
     precision, recall = np.zeros((2, BITS + 1))
     at = np.zeros(1000)
@@ -122,7 +121,7 @@ def score_by_lean_argsort(
 
 
 def prepare(way: str, threads: int) -> Callable[[], Scores]:
-    """Bring the codes into the form that a way wants; what is returned is what is timed."""
+    """Convert the codes to the form that a method needs; return the function to time."""
     gallery, query, of_gallery, of_query = make_codes()
     if way in ("numba", "numpy"):
         return lambda: (
@@ -131,7 +130,7 @@ def prepare(way: str, threads: int) -> Callable[[], Scores]:
             ).metrics
         )
     sample = slice(0, WAYS[way][0])
-    # float32 products of signs are exact, and the fastest that NumPy has.
+    # float32 products of signs are exact, and the fastest in NumPy.
     items, asked = (
         signs_from_packed(part, BITS).astype(np.float32) for part in (gallery, query[sample])
     )
@@ -144,7 +143,7 @@ def prepare(way: str, threads: int) -> Callable[[], Scores]:
 
 
 def measure(way: str, threads: int) -> dict[str, Any]:
-    """Time one way in this process, and the most memory that the process held."""
+    """Measure the time of one method and the peak memory of this process."""
     run = prepare(way, threads)
     before = peak_megabytes()
     queries, repeats = WAYS[way]
@@ -167,7 +166,7 @@ def measure(way: str, threads: int) -> dict[str, Any]:
 
 
 def measure_apart(way: str, threads: int, blas_threads: int = 1) -> dict[str, Any]:
-    """Call `measure` in a process of its own."""
+    """Call `measure` in a new process."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     limits = {name: str(blas_threads) for name in names}
     done = subprocess.run(
@@ -182,15 +181,15 @@ def measure_apart(way: str, threads: int, blas_threads: int = 1) -> dict[str, An
 
 
 def measure_best(way: str, threads: int) -> dict[str, Any]:
-    """Measure a way with the number of BLAS threads that suits it; ours does not use BLAS."""
+    """Measure a method with its best number of BLAS threads; facehash does not use BLAS."""
     counts = sorted({1, threads}) if way.endswith("argsort") else [1]
     runs = [measure_apart(way, threads, count) for count in counts]
     return min(runs, key=lambda run: run["median_seconds"])
 
 
 def compare(threads: int) -> dict[str, Any]:
-    """Measure all ways and put them into relation."""
-    # The first process compiles where that was not done before; the second finds the cache.
+    """Measure all methods and compare them."""
+    # This process compiles the kernels if needed; the next one finds them in the cache.
     measure_apart("numba", threads)
     ways = {way: measure_best(way, threads) for way in WAYS}
     ours = ways["numba"]["median_seconds"]
@@ -216,7 +215,7 @@ def compare(threads: int) -> dict[str, Any]:
 
 
 def table(result: dict[str, Any]) -> str:
-    """Lay out a result for the terminal."""
+    """Format a result for the terminal."""
     lines = [f"{'way':<16}{'median s':>10}{'first s':>10}{'peak MB':>10}{'times ours':>12}"]
     for name, way in result["ways"].items():
         ratio = result["times_faster_than"].get(name, 1.0)
@@ -229,14 +228,14 @@ def table(result: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Run the whole comparison, or one way of it for the process that compares."""
+    """Run the whole comparison, or a single method as its subprocess."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.evaluation",
-        description="Score 63,800 x 7,975 codes of 48 bits, ours against an argsort a query.",
+        description="Score 7,975 queries in 63,800 codes of 48 bits; compare with argsort.",
         epilog="example: python -m benchmarks.evaluation --threads 2",
     )
-    parser.add_argument("--threads", type=int, default=2, help="threads for every way (default 2)")
-    parser.add_argument("--way", choices=WAYS, help="measure only this, print JSON, store nothing")
+    parser.add_argument("--threads", type=int, default=2, help="threads per method (default 2)")
+    parser.add_argument("--way", choices=WAYS, help="measure one method, and print JSON")
     options = parser.parse_args()
     if options.way:
         print(json.dumps(measure(options.way, options.threads)))

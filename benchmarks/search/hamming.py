@@ -1,20 +1,21 @@
-"""Search codes and vectors, against FAISS's exact indexes with the same threads in the same run.
+"""Search codes and vectors, and compare with the exact indexes of FAISS in the same run.
 
     python -m benchmarks.search
 
-The 100 nearest among 10^4 to 10^7 codes of 64 and 128 bits (rival: IndexBinaryFlat, by its heap and
-by its counting, of which the faster counts in every turn) and among 10^4 to 10^6 vectors of 128
-dimensions (rival: IndexFlatIP), in batches and one query a call. Codes are random, queries are
-codes of the gallery with an eighth of their bits flipped. The process is pinned to as many cores as
-it has threads, by default one.
+Finds the 100 nearest among 10^4 to 10^7 codes of 64 and 128 bits (rival: IndexBinaryFlat, by heap
+or by counting, whichever is faster in each turn) and among 10^4 to 10^6 vectors of 128 dimensions
+(rival: IndexFlatIP), in batches and one query per call. Codes are random; queries are gallery codes
+with an eighth of their bits flipped. Both sides use the same number of threads, and the process is
+pinned to that many cores, by default one.
 
-Then one query over 10^7 codes, in memory and mapped from a file, against a plain read of the same
-bytes, by NumPy's sum or exclusive or, whichever is faster; and opening a library of 10^6 codes.
-NumPy asks the system for large pages and FAISS does not: part of what one query a call gains.
+Then times one query over 10^7 codes, in memory and mapped from a file, against only reading the
+same bytes (NumPy's sum or exclusive or, whichever is faster), and the opening of a library of 10^6
+codes. NumPy requests large memory pages and FAISS does not; this explains part of the difference
+for one query per call.
 
-Ways are timed turn by turn, forth and back. Ratios are given with their quartiles, in wall time,
-which is what the bars are about, and in processor time, which hardly depends on what else runs on
-the machine. The result goes to benchmarks/results/search.json and, as a table, to the terminal.
+All methods are timed in turns, in alternating order. Ratios have quartiles and are given in wall
+time, to which the bars apply, and in processor time, which hardly depends on other processes. The
+result is written to benchmarks/results/search.json and printed as a table.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from facehash.vectors import Space
 RESULT = Path(__file__).parents[1] / "results" / "search.json"
 K, DIMENSION = 100, 128
 CODES, VECTORS = (10**4, 10**5, 10**6, 10**7), (10**4, 10**5, 10**6)
-# Queries of a turn: so many that it takes some tenths of a second.
+# Queries per turn: enough for some tenths of a second.
 BATCH = {10**4: 2048, 10**5: 512, 10**6: 64, 10**7: 32}
 SINGLES = {10**4: 256, 10**5: 128, 10**6: 16, 10**7: 4}
 FASTER, READS, OPENS = 3.0, 1.3, 0.2
@@ -50,17 +51,17 @@ Search = Callable[[np.ndarray], np.ndarray]
 
 
 def draw_codes(rows: int, bits: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw packed codes uint8 (rows, bytes), and queries near some of them."""
+    """Draw packed codes uint8 (rows, bytes), and queries close to some of them."""
     rng = np.random.default_rng(rows + bits)
     gallery = rng.integers(0, 256, (rows, bits // 8), np.uint8)
     some = gallery[rng.integers(0, rows, BATCH[rows])]
-    # Three fair coins in a row flip an eighth.
+    # The conjunction of three random bits flips an eighth of the bits.
     flips = np.bitwise_and.reduce(rng.integers(0, 256, (3, *some.shape), np.uint8))
     return gallery, some ^ flips
 
 
 def code_searches(gallery: np.ndarray, bits: int, threads: int) -> dict[str, Search]:
-    """Prepare ours and both ways of the rival; each returns distances."""
+    """Prepare facehash and both modes of FAISS; each search returns distances."""
     words = CodeWords.of(gallery, bits)
     searches: dict[str, Search] = {
         "ours": lambda asked: top_k(words, asked, bits, K, threads=threads).distances
@@ -78,7 +79,7 @@ def code_searches(gallery: np.ndarray, bits: int, threads: int) -> dict[str, Sea
 
 
 def vector_searches(rows: int) -> tuple[np.ndarray, dict[str, Search]]:
-    """Draw vectors of length 1, and prepare ours and the rival; both return cosine distances."""
+    """Draw vectors of length 1, and prepare both searches, which return cosine distances."""
     rng = np.random.default_rng(rows)
     gallery = rng.standard_normal((rows, DIMENSION), np.float32)
     gallery /= np.linalg.norm(gallery, axis=1, keepdims=True)
@@ -98,7 +99,7 @@ def vector_searches(rows: int) -> tuple[np.ndarray, dict[str, Search]]:
 def compare(
     searches: dict[str, Search], queries: np.ndarray, one_by_one: int, turns: int
 ) -> dict[str, Any]:
-    """Time searches of all queries at once and of some one by one, after seeing that they agree."""
+    """Check that the searches agree; time them for all queries at once and for single queries."""
     answers = [search(queries[:8]) for search in searches.values()]
     agree = all(np.allclose(one, answers[0], atol=1e-5) for one in answers)
     found: dict[str, Any] = {"same_distances": agree}
@@ -113,7 +114,7 @@ def compare(
 
 
 def relate(seconds: dict[str, Turns], count: int) -> dict[str, Any]:
-    """Turn seconds into queries a second, and ours into a multiple of the rival's best."""
+    """Convert seconds to queries/s, and compare with the best rival."""
     rivals = tuple(name for name in seconds["wall"] if name != "ours")
     return {
         "queries": count,
@@ -126,7 +127,7 @@ def relate(seconds: dict[str, Turns], count: int) -> dict[str, Any]:
 
 
 def compare_with_reading(words: CodeWords, query: np.ndarray, options: argparse.Namespace) -> Any:
-    """Time one query over codes of 64 bits, and plain reads of the same bytes."""
+    """Time one query over codes of 64 bits, and only reading the same bytes."""
     memory = words.words[0]
     ways = {
         "one query": lambda: top_k(words, query, 64, K, threads=options.threads),
@@ -144,7 +145,7 @@ def compare_with_reading(words: CodeWords, query: np.ndarray, options: argparse.
 
 
 def read_both_ways(options: argparse.Namespace) -> dict[str, Any]:
-    """Compare with reading what is in memory, and what is mapped from a file as by a library."""
+    """Compare with reading, for codes in memory and for codes mapped from a file."""
     gallery, queries = draw_codes(options.largest, 64)
     words = CodeWords.of(gallery, 64)
     with tempfile.TemporaryDirectory() as folder:
@@ -158,13 +159,13 @@ def read_both_ways(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def invert(seconds: Turns) -> dict[str, Any]:
-    """Relate one query to the read that is faster in the median."""
+    """Compare one query with the read that has the lower median time."""
     read = min(("sum", "exclusive or"), key=lambda name: statistics.median(seconds[name]))
     return ratio(seconds, read, ("one query",)) | {"read": read}
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Run everything that fits below the largest size."""
+    """Run all sizes up to the largest one."""
     faiss.omp_set_num_threads(options.threads)
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
     load, cases = os.getloadavg()[0], []
@@ -193,7 +194,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def judge(result: dict[str, Any]) -> dict[str, dict[str, str]]:
-    """Say of every bar whether it was met, by the wall clock and by the processor's."""
+    """Return for every bar whether it is met, in wall time and in processor time."""
     bars: dict[str, dict[str, str]] = {}
     for case in result["cases"]:
         if case["kind"] == "codes" and case["rows"] >= 10**6:
@@ -212,7 +213,7 @@ def judge(result: dict[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def line(case: dict[str, Any]) -> str:
-    """Lay out a case for the terminal."""
+    """Format a case for the terminal."""
     size = f"{case['bits']} bits" if "bits" in case else f"{case['dimension']} floats"
     parts = [f"{size:>10} {case['rows']:>10,}"]
     for mode in ("batched", "one by one"):
@@ -227,13 +228,13 @@ def main() -> None:
     """Measure, store and print."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.search",
-        description="Search codes and vectors, against FAISS's exact indexes.",
+        description="Search codes and vectors; compare with the exact indexes of FAISS.",
         epilog="example: python -m benchmarks.search --largest 100000 --turns 3 --no-store",
     )
-    parser.add_argument("--threads", type=int, default=1, help="threads and cores (default 1)")
-    parser.add_argument("--turns", type=int, default=9, help="turns of each way (default 9)")
-    parser.add_argument("--largest", type=int, default=10**7, choices=CODES, help="rows at most")
-    parser.add_argument("--no-store", action="store_true", help="print only")
+    parser.add_argument("--threads", type=int, default=1, help="threads, and cores (default 1)")
+    parser.add_argument("--turns", type=int, default=9, help="turns per method (default 9)")
+    parser.add_argument("--largest", type=int, default=10**7, choices=CODES, help="largest size")
+    parser.add_argument("--no-store", action="store_true", help="do not write the result")
     options = parser.parse_args()
     if options.turns < 2:
         parser.error("quartiles need 2 turns or more")

@@ -1,19 +1,19 @@
-"""Index a folder of photos, against plain scripts that do it one photo after another.
+"""Index a folder of photos, and compare with plain scripts that process one photo after another.
 
     python -m benchmarks.indexing --data DIR
 
-DIR holds photos at any depth. Each way is a process of its own, timed from its start to its end,
-turn by turn, forth and back:
+DIR contains photos, also in subfolders. Each method runs in its own process, timed from start to
+end, in turns of alternating order:
 
-* `facehash index`, with OpenVINO (the extra ``fast``) and with OpenCV for SFace;
-* the plain script of OpenCV's samples, which uses all cores within each network;
-* the same script with the detector and embedder of this project, by OpenVINO.
+* `facehash index`, running SFace with OpenVINO (the extra ``fast``) and with OpenCV;
+* a plain script as in the samples of OpenCV, which uses all cores within each network;
+* the same script with the detector and embedder of this project, on OpenVINO.
 
-Then where the time of a photo goes, step by step on one core; and the memory of all processes
-together while 10,000 photos are indexed, which are the set over and over, each copy with a few
-bytes at its end so that none is known by its content.
+Then measures the time of each step per photo on one core, and the memory of all processes together
+while 10,000 photos are indexed: repeated copies of the folder, each with a few bytes appended so
+that no content is already known.
 
-The result goes to benchmarks/results/indexing.json.
+The result is written to benchmarks/results/indexing.json.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ from facehash.library.storage.store import Store
 RESULT = Path(__file__).parents[1] / "results" / "indexing.json"
 FASTER = 1.6
 FLAT = 1.1
-"""What memory may grow to after the second tenth of the photos."""
+"""Allowed growth of the memory after the second tenth of the photos."""
 _SAMPLE = 0.5
 
 
 def commands(data: Path, folder: Path) -> dict[str, tuple[list[str], dict[str, str]]]:
-    """Return what is timed, by name: a command, and what is set in its environment."""
+    """Return the commands to time, by name, each with its environment variables."""
     index = [sys.executable, "-m", "facehash", "index", str(data), "--library"]
     script = [sys.executable, "-m", "benchmarks.search.sequential_indexing", str(data)]
     return {
@@ -60,7 +60,7 @@ def commands(data: Path, folder: Path) -> dict[str, tuple[list[str], dict[str, s
 
 
 def time_command(command: Sequence[str], settings: dict[str, str], folder: Path) -> float:
-    """Run a command in an empty folder, and return its seconds."""
+    """Run a command with an empty folder, and return the seconds it takes."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     start = time.perf_counter()
@@ -69,7 +69,7 @@ def time_command(command: Sequence[str], settings: dict[str, str], folder: Path)
 
 
 def compare(data: Path, photos: int, turns: int) -> dict[str, Any]:
-    """Time every way in every turn, forth in one turn and back in the next."""
+    """Time every method in every turn, in alternating order."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "made"
         ways = commands(data, folder)
@@ -99,17 +99,17 @@ def repeat(data: Path, folder: Path, count: int) -> None:
     files = sorted(scan(data).files)
     for number in range(count):
         source = files[number % len(files)]
-        # What follows the end of a picture is not read.
+        # Decoders ignore bytes after the end of a picture.
         content = source.read_bytes() + number.to_bytes(4, "little")
         (folder / f"{number:06d}{source.suffix}").write_bytes(content)
 
 
 def watch_memory(data: Path, count: int) -> dict[str, Any]:
-    """Index so many photos, and sample the memory of all processes together.
+    """Index `count` photos, and sample the memory of all processes together.
 
     Returns:
-        Megabytes at each tenth of the photos, the largest of its samples: what no other process
-        has (proportional set size), of the command and its workers.
+        The peak in megabytes during each tenth of the photos: the proportional set size of the
+        command and its workers.
     """
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -138,19 +138,19 @@ def watch_memory(data: Path, count: int) -> dict[str, Any]:
 
 
 def growth(peaks: Sequence[float | None]) -> float:
-    """Relate the most memory of the third to the last tenth to that of the second.
+    """Return the peak memory after the second tenth, relative to that of the second tenth.
 
     Raises:
-        RuntimeError: A tenth went by without a sample.
+        RuntimeError: There is a tenth without a sample.
     """
     if None in peaks:
-        raise RuntimeError("too few photos: they were indexed between two samples of the memory")
+        raise RuntimeError("too few photos: no sample of the memory during one of the tenths")
     _, early, *late = (peak for peak in peaks if peak is not None)
     return round(max(late) / early, 3)
 
 
 def bars(result: dict[str, Any]) -> dict[str, str]:
-    """Say which bars a result reaches."""
+    """Return which bars a result reaches."""
     flat = result["memory"]["growth"] <= FLAT
     return {
         f"{FASTER} times the plain script": verdict(
@@ -198,9 +198,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.indexing", description=__doc__.partition("\n")[0]
     )
-    parser.add_argument("--data", type=Path, required=True, help="photos, at any depth")
-    parser.add_argument("--turns", type=int, default=5, help="turns of each way (default 5)")
-    parser.add_argument("--repeat", type=int, default=10_000, help="photos for the memory")
+    parser.add_argument("--data", type=Path, required=True, help="folder of photos")
+    parser.add_argument("--turns", type=int, default=5, help="turns per method (default 5)")
+    parser.add_argument("--repeat", type=int, default=10_000, help="photos to index for the memory")
     parser.add_argument("--output", type=Path, default=RESULT)
     given = parser.parse_args()
     if given.turns < 2:

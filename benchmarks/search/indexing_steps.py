@@ -1,4 +1,4 @@
-"""Where the time of a photo goes while it is indexed, on one core."""
+"""The time of each step of indexing a photo, on one core."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 
 
 def time_steps(data: Path) -> dict[str, float]:
-    """Time each step of some photos by the processor's clock, in milliseconds a photo."""
+    """Return the processor time of each step in milliseconds per photo, for a sample of photos."""
     cv2.setNumThreads(1)
     pipeline = FacePipeline.create(default_pipeline("yunet", "sface"))
     files = sorted(scan(data).files)
@@ -41,7 +41,7 @@ def time_steps(data: Path) -> dict[str, float]:
 
     with tempfile.TemporaryDirectory() as folder, Store.create(Path(folder) / "library") as store:
         for number, path in enumerate([files[-1], *files]):
-            if number == 1:  # the first one has only loaded the networks
+            if number == 1:  # the first photo only loads the networks
                 seconds.clear()
             content = step("read", path.read_bytes)
             digest = step("digest", _digest, content)

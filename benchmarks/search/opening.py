@@ -1,4 +1,4 @@
-"""Opening a library of so many codes as no folder of photos here would give."""
+"""Opening a large library, made of codes without photos."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ FACES_OF_A_PHOTO = 1000
 
 
 def make_library(directory: Path, codes: np.ndarray) -> None:
-    """Make a library of an embedder that yields codes, without people and pictures.
+    """Make a library of codes, without people and pictures.
 
     Args:
-        directory: A folder that is empty or missing.
+        directory: An empty or missing folder.
         codes: uint8 (n, bytes), packed, all bits used.
     """
     bits = 8 * codes.shape[1]
@@ -52,15 +52,15 @@ def make_library(directory: Path, codes: np.ndarray) -> None:
 
 
 def time_opening(codes: np.ndarray, queries: np.ndarray, turns: int) -> dict[str, Any]:
-    """Time opening a library in the page cache, its first search, which proves it, and the second.
+    """Time opening a library that is in the page cache, its first search and its second.
 
     Args:
         codes: uint8 (n, bytes), packed, all bits used.
         queries: uint8 (q, bytes).
-        turns: How often.
+        turns: Number of repetitions.
 
     Returns:
-        Medians in milliseconds; searches include what is asked of the database about the hits.
+        Medians in milliseconds; searches include the database queries for the hits.
     """
     seconds: dict[str, list[float]] = {"open": [], "first search": [], "second search": []}
     with tempfile.TemporaryDirectory() as folder:

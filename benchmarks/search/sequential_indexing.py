@@ -1,10 +1,10 @@
-"""The rival of `benchmarks.search.indexing`: a plain script that indexes photos one by one.
+"""A plain script that indexes photos one by one, to compare with `facehash index`.
 
     python -m benchmarks.search.sequential_indexing FOLDER FILE.npz [--engine facehash]
 
-By itself it is what OpenCV's own samples show: read a photo, find its faces by FaceDetectorYN,
-align and describe each by FaceRecognizerSF, keep the vectors. OpenCV uses all cores by itself.
-With ``--engine facehash`` it calls the detector and the embedder of this project instead.
+By default it follows the samples of OpenCV: read a photo, find its faces with FaceDetectorYN, align
+and embed each with FaceRecognizerSF, and keep the vectors. OpenCV uses all cores. With ``--engine
+facehash`` it uses the detector and the embedder of this project.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Describe = Callable[[Path], Iterator[np.ndarray]]
 
 
 def by_opencv() -> Describe:
-    """Describe the faces of a photo with nothing but OpenCV."""
+    """Return a function that embeds the faces of a photo with OpenCV only."""
     detector = cv2.FaceDetectorYN.create(
         str(find_weights("yunet").path), "", (320, 320), SCORE, OVERLAP, CANDIDATES
     )
@@ -42,7 +42,7 @@ def by_opencv() -> Describe:
 
 
 def by_facehash() -> Describe:
-    """Describe the faces of a photo by this project's own functions, one photo at a time."""
+    """Return a function that embeds the faces of a photo with the functions of this project."""
     from facehash.images.read import read_image
     from facehash.pipeline import FacePipeline, NoFaceError, default_pipeline
 
@@ -56,7 +56,7 @@ def by_facehash() -> Describe:
 
 
 def main() -> None:
-    """Index a folder, and write vectors and the photos that they are of."""
+    """Index a folder, and write the vectors with the paths of their photos."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("output", type=Path)
