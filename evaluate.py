@@ -20,20 +20,20 @@ def evaluate(
     model: Path | None = typer.Argument(
         None, metavar="[RUN_DIR | FILE.keras]", help="A run directory or a checkpoint."
     ),
-    codes: Path | None = typer.Option(None, help="Score this file (.npz, .h5, .mat) instead."),
-    config: Path | None = typer.Option(None, help="YAML file that names a checkpoint's data."),
-    data: Path | None = typer.Option(None, help="Where the data set is; wins over FACEHASH_DATA."),
+    codes: Path | None = typer.Option(None, help="Score a file of codes (.npz, .h5, .mat)."),
+    config: Path | None = typer.Option(None, help="YAML file with the data set of a checkpoint."),
+    data: Path | None = typer.Option(None, help="Data set; default: FACEHASH_DATA or the YAML."),
     output: Path | None = typer.Option(
-        None, help="Folder for report.json and figures/; default: the run, or beside the file."
+        None, help="Folder for report.json and figures/. Default: the run, or beside the file."
     ),
 ) -> int:
-    """Score codes: mAP with its tie bounds, radius 2, precision at 50; write report and figures.
+    """Score codes by mAP, radius 2 and precision at 50; write report.json and figures.
 
     Example: python evaluate.py runs/quickstart-48-s0, or: python evaluate.py --codes codes.npz
     """
     folder = output or _default_folder(model, codes)
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file; the report needs a folder")
+        raise InputError(f"{folder}: is a file; --output must be a folder")
     scored = _score(model, codes, config, data)
     written = write_all(scored, folder)
     print(table(scored.report), "", "written:", *(f"  {path}" for path in written), sep="\n")
@@ -41,7 +41,7 @@ def evaluate(
 
 
 def _default_folder(model: Path | None, codes: Path | None) -> Path:
-    """Return the run itself, or a folder beside the file; refuse anything but one of both."""
+    """Return the run directory, or a folder beside the file; exactly one must be given."""
     if (model is None) == (codes is None):
         raise InputError("give either a run directory or a checkpoint, or --codes FILE")
     given = model if codes is None else codes
@@ -55,17 +55,17 @@ def _default_folder(model: Path | None, codes: Path | None) -> Path:
 def _score(
     model: Path | None, codes: Path | None, config: Path | None, data: Path | None
 ) -> ScoredCodes:
-    """Score what was asked for, once its options have been found to go together."""
+    """Check that the options fit together, and score."""
     if codes is not None:
         if config is not None or data is not None:
-            raise InputError("--codes goes without --config and --data: the file holds its labels")
+            raise InputError("--codes cannot be used with --config or --data")
         return score(read_codes(codes))
     if model.is_dir():
         if config is not None:
-            raise InputError(f"{model}: a run directory has its own configuration; drop --config")
+            raise InputError(f"{model}: a run directory has its own configuration; omit --config")
         return score(*encode_run(model, data))
     if config is None:
-        raise InputError(f"{model}: a checkpoint needs --config YAML, which names its data")
+        raise InputError(f"{model}: a checkpoint needs --config YAML, which names its data set")
     return score(*encode_checkpoint(model, config, data))
 
 

@@ -11,6 +11,7 @@ from experiments.run.train import train_network
 from facehash import methods
 from facehash.command_line import DONE, make_app, run
 from facehash.config import load_config
+from facehash.printing import quoted
 from facehash.runs.directory import RunDirectory
 
 app = make_app("Train a hashing network from a YAML file.")
@@ -19,18 +20,18 @@ app = make_app("Train a hashing network from a YAML file.")
 @app.command()
 def train(
     config: Path = typer.Argument(help="YAML file, such as configs/quickstart.yaml."),
-    data: Path | None = typer.Option(None, help="Where the data set is; wins over FACEHASH_DATA."),
+    data: Path | None = typer.Option(None, help="Data set; default: FACEHASH_DATA or the YAML."),
     overrides: list[str] = typer.Option(
-        [], "--set", metavar="a.b=value", help="Override a key; may be given several times."
+        [], "--set", metavar="a.b=value", help="Override a key of CONFIG. May be repeated."
     ),
-    runs: Path = typer.Option(Path("runs"), help="Folder of run directories."),
-    name: str | None = typer.Option(None, help="Of the run; default: CONFIG stem-bits-sSEED."),
+    runs: Path = typer.Option(Path("runs"), help="Folder of the run directories."),
+    name: str | None = typer.Option(None, help="Name of the run. Default: CONFIG stem-bits-sSEED."),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace a run of this name."),
     print_config: bool = typer.Option(
-        False, "--print-config", help="Print the configuration with all defaults, and stop."
+        False, "--print-config", help="Print the configuration with all defaults and exit."
     ),
 ) -> int:
-    """Train a hashing network; the same command goes on with an interrupted run.
+    """Train a hashing network. The same command resumes an interrupted run.
 
     Example: python train.py configs/ddh/pubfig83.yaml --data DIR --set bits=24
     """
@@ -42,12 +43,12 @@ def train(
     directory = RunDirectory(runs / (name or f"{config.stem}-{settings.bits}-s{settings.seed}"))
     outcome = train_network(settings, source, directory, overwrite)
     if outcome is None:
-        print(f"already trained: {directory.path} (--overwrite trains it again)")
+        print(f"already trained: {directory.path} (use --overwrite to train it again)")
         return DONE
     print(
         f"trained {outcome.epochs} epochs, kept epoch {outcome.best_epoch} "
         f"(lowest {settings.training.monitor})\n"
-        f"score it with: python evaluate.py {directory.path}"
+        f"score it with: python evaluate.py {quoted(directory.path)}"
     )
     return DONE
 

@@ -1,4 +1,4 @@
-"""The layer that hashes blocks of features into bits."""
+"""The layer that hashes blocks of features to bits."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("facehash")
 class BlockHash(layers.Layer):
-    """Turn each block of features into one relaxed bit: is any feature of the block dominant?
+    """Turns each block of features into one relaxed bit: does one feature dominate the block?
 
     ``out[b, j] = tanh(max over i of softmax(features[b, j * block : (j + 1) * block])[i] - 0.5)``
 
-    It has no weights. The largest share of a block lies between 1 / block, when all are equal, and
-    1, so the output lies between ``tanh(1 / block - 0.5)`` and ``tanh(0.5)``: for blocks of 6 from
-    -0.322 to 0.462. The bit is its sign: 1 when one feature outweighs all the others together.
+    The layer has no weights. The largest share in a block is between 1 / block (all are equal) and
+    1, so the output is between ``tanh(1 / block - 0.5)`` and ``tanh(0.5)``: for blocks of 6 from
+    -0.322 to 0.462. Its sign is the bit: 1 if one feature outweighs all others together.
 
     Args:
-        bits: Outputs, 1 or more; must divide the number of features into blocks of at least 3
-            (of two shares the larger is never below one half, so the bit would always be 1).
+        bits: Number of outputs, 1 or more; must divide the features into blocks of at least 3 (the
+            larger of two shares is never below 1/2, so the bit would always be 1).
 
-    Input: (batch, bits * block). Output: (batch, bits).
+    Input shape: (batch, bits * block). Output shape: (batch, bits).
+
+    Example:
+        >>> BlockHash(bits=48)(keras.random.normal((10, 288))).shape
+        TensorShape([10, 48])
 
     Reference:
         Jang, Jeong, Lee, Cho. Deep Clustering and Block Hashing Network for Face Image Retrieval.
@@ -44,6 +48,7 @@ class BlockHash(layers.Layer):
 
     def call(self, features):
         """Hash (batch, bits * block) into (batch, bits)."""
+        # (batch, bits, block)
         blocks = ops.reshape(features, (-1, self.bits, features.shape[-1] // self.bits))
         return ops.tanh(ops.max(ops.softmax(blocks, axis=-1), axis=-1) - 0.5)
 
@@ -52,5 +57,5 @@ class BlockHash(layers.Layer):
         return (*input_shape[:-1], self.bits)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
+        """Return the arguments of the constructor."""
         return {**super().get_config(), "bits": self.bits}

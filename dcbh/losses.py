@@ -1,4 +1,4 @@
-"""The center loss: features of a person gather around a center of that person."""
+"""The center loss, which draws the features of an identity to a common center."""
 
 from __future__ import annotations
 
@@ -12,21 +12,27 @@ CENTER_UPDATES = ("moving", "gradient", "both")
 
 @keras.saving.register_keras_serializable("facehash")
 class CenterLoss(layers.Layer):
-    """Half the squared distance of features from their identity's center, summed over the batch.
+    """Computes half the squared distances of features from the centers of their identities.
 
-    ``loss = 1/2 * sum over b of || f_b - c_{y_b} ||^2`` with the centers from before the update.
-    The layer owns the centers. In training, once a step, they move towards the batch's features:
+    ``loss = 1/2 * sum over b of || f_b - c_{y_b} ||^2`` with the centers before their update.
+
+    The layer owns the centers. Each training step moves them towards the features of the batch:
 
     ``c_y -= sum over rows b with y_b = y of (c_y - f_b) / (1 + n_y)``
 
-    with n_y the number of those rows; identities not in the batch stay put, and so does everything
-    in evaluation.
+    where n_y is the number of those rows. Centers of identities that are not in the batch do not
+    move, and no center moves in evaluation.
 
     Args:
         classes: Number of identities, 1 or more.
-        centers: ``"moving"``: only this update, no gradient; ``"gradient"``: only the optimizer,
-            as any weight; ``"both"``: what the released code does, where the optimizer moves the
-            centers too. For the last, the centers are a sum of two weights, one moved by each.
+        centers: How centers move. ``"moving"`` (default): by this update, without gradient;
+            ``"gradient"``: by the optimizer, as other weights; ``"both"``: by both, as in the
+            released code. In the last case the centers are a sum of two weights, one moved by
+            each.
+
+    Example:
+        >>> loss = CenterLoss(classes=530)
+        >>> loss(features, labels, training=True)  # (batch, d) and (batch,) -> scalar
 
     Reference:
         Wen, Zhang, Li, Qiao. A Discriminative Feature Learning Approach for Deep Face Recognition.
@@ -41,11 +47,10 @@ class CenterLoss(layers.Layer):
         self.centers = centers
 
     def build(self, features_shape: tuple[int | None, ...]) -> None:
-        """Create the centers (classes, features), drawn as Glorot and Bengio's."""
-        parts = {"moved": "moving", "learned": "gradient"}
+        """Create the centers (classes, features)."""
         self.parts = {}
-        for part, way in parts.items():
-            if self.centers in (way, "both"):
+        for part, update in {"moved": "moving", "learned": "gradient"}.items():
+            if self.centers in (update, "both"):
                 first = not self.parts
                 self.parts[part] = self.add_weight(
                     shape=(self.classes, features_shape[-1]),
@@ -75,5 +80,5 @@ class CenterLoss(layers.Layer):
         self.parts["moved"].assign(self.parts["moved"] - step)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
+        """Return the arguments of the constructor."""
         return {**super().get_config(), "classes": self.classes, "centers": self.centers}

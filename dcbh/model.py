@@ -14,33 +14,40 @@ from facehash.learning.hash_model import HashModel
 from facehash.learning.losses import cross_entropy, quantization_loss
 
 GROUPS = ((64, 2), (128, 2), (256, 3), (512, 3))
-"""Filters and convolutions of each group; a group ends with a pooling that halves the sides."""
+"""Number of filters and of convolutions in each group; pooling after a group halves the sides."""
 
 
 @keras.saving.register_keras_serializable("facehash")
 class DCBH(HashModel):
-    """Deep Clustering and Block Hashing: a VGG read at two scales, hashed block by block.
+    """Deep Clustering and Block Hashing: a VGG network at two scales, hashed block by block.
 
-    The loss is the cross-entropy of the relaxed code, plus that of the feature, plus
-    `quantization_weight` * mean | target - |h| |, plus `center_weight` * center loss, plus
-    `weight_decay` * half the sum of squares of all kernels. The target is 0.5 with block hashing,
-    1 with divide-and-encode.
+    ``loss = CE(logits) + CE(feature logits) + quantization_weight * mean(| |h| - target |) +
+    center_weight * center loss + weight_decay * 1/2 * sum of w^2`` over all kernels w, where CE is
+    the cross-entropy and the target is 0.5 with block hashing, 1 with divide-and-encode.
 
     Args:
-        block: Features that become one bit.
-        hashing: ``"block"``, or ``"divide_and_encode"``.
-        two_scales: Whether the features of group 3 join those of group 4.
-        feature_classifier: Whether the feature is classified too.
-        quantization_weight: Weight of the quantisation term, 0 or larger.
-        center_weight: Weight of the center loss, 0 to leave it out.
-        centers: How centers move, see `dcbh.losses.CenterLoss`.
-        weight_decay: Weight of half the squared kernels, 0 or larger.
-        **kwargs: Those of `HashModel`.
+        block: Number of features that become one bit, 3 or more for block hashing. Defaults to 6.
+        hashing: ``"block"`` (default), or ``"divide_and_encode"`` as in DDH.
+        two_scales: Whether to use the features of group 3 in addition to group 4. Defaults to
+            True.
+        feature_classifier: Whether to classify the feature as well. Defaults to True.
+        quantization_weight: Weight of the quantization term, 0 or larger. Defaults to 0.1.
+        center_weight: Weight of the center loss; 0 turns it off. Defaults to 1e-4.
+        centers: How centers move: ``"moving"`` (default), ``"gradient"`` or ``"both"``, see
+            `dcbh.losses.CenterLoss`.
+        weight_decay: Weight of half the squared kernels, 0 or larger. Defaults to 0: the released
+            code intended 2e-4, but squares the penalty once more, so in effect it has about 0.
+        **kwargs: Arguments of `HashModel`.
+
+    Example:
+        >>> model = DCBH(bits=48, identities=["ann", "bob"], pixel_mean=120.0, pixel_std=60.0)
+        >>> model(images)["relaxed"].shape
+        TensorShape([10, 48])
 
     Reference:
         Jang, Jeong, Lee, Cho. Deep Clustering and Block Hashing Network for Face Image Retrieval.
-        ACCV 2018. Sizes, initialisers and weights are those of the released code; README.md beside
-        this file lists where it, the paper and this class differ.
+        ACCV 2018. Sizes, initializers and weights are those of the released code; dcbh/README.md
+        lists the differences between the paper, that code and this class.
     """
 
     def __init__(
@@ -70,20 +77,20 @@ class DCBH(HashModel):
 
     @property
     def term_names(self) -> tuple[str, ...]:
-        """The terms of the loss that are switched on, apart from weight decay."""
+        """The terms of the loss that are switched on, without weight decay."""
         switched = {"feature_cross_entropy": self.feature_classifier, "center": self.center_weight}
         on = [name for name, value in switched.items() if value]
         return ("cross_entropy", "quantization", *on)
 
     def build_network(self) -> keras.Model:
-        """Make the network of the released code; shapes are for 32 x 32 images."""
+        """Return the network of the released code; shapes are for 32 x 32 images."""
         image = x = keras.Input((self.side, self.side, 3), name="image")
         scales = []
         for filters, convolutions in GROUPS:
             for _ in range(convolutions):
                 x = self._convolution(filters)(x)
                 x = layers.ReLU()(_batch_norm()(x))
-            x = layers.MaxPooling2D(data_format="channels_last")(x)  # 16, 8, 4, 2
+            x = layers.MaxPooling2D(data_format="channels_last")(x)  # sides 16, 8, 4, 2
             scales.append(layers.GlobalAveragePooling2D(data_format="channels_last")(x))
         merged = layers.Concatenate()(scales[2:]) if self.two_scales else scales[3]  # 256 + 512
         feature = _batch_norm()(self._dense(self.bits * self.block)(merged))
@@ -100,14 +107,14 @@ class DCBH(HashModel):
         return keras.Model(image, outputs, name="network")
 
     def build(self, input_shape: Any = None) -> None:
-        """Create the weights, those of the centers included."""
+        """Create the weights, including the centers."""
         if not self.built and self.center_weight:
             self.center_loss = CenterLoss(len(self.identities), self.centers, dtype="float32")
             self.center_loss.build((None, self.bits * self.block))
         super().build(input_shape)
 
     def loss_terms(self, labels, outputs, training: bool) -> dict[str, Any]:
-        """Return the weighted terms; in training the centers move, once."""
+        """Return the weighted terms; a training step moves the centers once."""
         target = 0.5 if self.hashing == "block" else 1.0
         quantization = quantization_loss(outputs["relaxed"], target)
         terms = {
@@ -138,7 +145,7 @@ class DCBH(HashModel):
         return regularizers.L2(self.weight_decay / 2) if self.weight_decay else None
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
+        """Return the arguments of the constructor."""
         return {
             **super().get_config(),
             "block": self.block,

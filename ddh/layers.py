@@ -1,4 +1,4 @@
-"""The layer of DDH that Keras does not have."""
+"""The locally connected layer, which Keras 3 lacks."""
 
 from __future__ import annotations
 
@@ -12,20 +12,27 @@ from facehash.learning.initializers import independent_kernels
 
 @keras.saving.register_keras_serializable("facehash")
 class LocallyConnected2D(layers.Layer):
-    """Convolution whose weights are not shared across positions; stride 1, no padding.
+    """Convolution without weight sharing across positions; stride 1, no padding.
 
     ``out[b, i, j, f] = bias[i, j, f] + sum over u, v, c of
     image[b, i + u, j + v, c] * kernel[i, j, u, v, c, f]``
 
     Args:
-        filters: Output channels, 1 or more.
+        filters: Number of output channels, 1 or more.
         kernel_size: Height and width of the window, 1 or more.
-        kernel_initializer: Applied to each position's (window * channels, filters) kernel by
-            itself, so that the fan-in is that of one position.
-        kernel_regularizer: Applied to all kernels together.
+        kernel_initializer: Applied to the (window * channels, filters) kernel of each position
+            separately, so that the fan-in is that of one position. Defaults to ``"he_uniform"``.
+        kernel_regularizer: Applied to all kernels together. Defaults to None.
 
-    Input: (batch, height, width, channels).
-    Output: (batch, height - kernel_size + 1, width - kernel_size + 1, filters).
+    Input shape: (batch, height, width, channels).
+    Output shape: (batch, height - kernel_size + 1, width - kernel_size + 1, filters).
+
+    Example:
+        >>> LocallyConnected2D(80, 2)(keras.random.normal((10, 3, 3, 60))).shape
+        TensorShape([10, 2, 2, 80])
+
+    Reference:
+        Lin, Li, Tang. Discriminative Deep Hashing for Scalable Face Image Retrieval. IJCAI 2017.
     """
 
     def __init__(
@@ -43,7 +50,7 @@ class LocallyConnected2D(layers.Layer):
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create the kernel (positions, window * channels, filters) and a bias a position."""
+        """Create the kernel (positions, window * channels, filters) and a bias per position."""
         _, rows, columns, filters = self.compute_output_shape(input_shape)
         window = self.kernel_size**2 * input_shape[-1]
         self.kernel = self.add_weight(
@@ -57,7 +64,7 @@ class LocallyConnected2D(layers.Layer):
         )
 
     def call(self, images):
-        """Apply each position's own kernel."""
+        """Apply the kernel of each position."""
         _, rows, columns, _ = self.compute_output_shape(images.shape)
         size = range(self.kernel_size)
         shifted = [images[:, u : u + rows, v : v + columns, :] for u in size for v in size]
@@ -67,7 +74,7 @@ class LocallyConnected2D(layers.Layer):
         return ops.reshape(outputs, (-1, rows, columns, self.filters)) + self.bias
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[Any, ...]:
-        """Return the shape of the outputs, for a known height and width."""
+        """Return the shape of the outputs; height and width must be known."""
         batch, rows, columns, _ = input_shape
         shrink = self.kernel_size - 1
         if rows is None or columns is None or min(rows, columns) <= shrink:
@@ -78,7 +85,7 @@ class LocallyConnected2D(layers.Layer):
         return batch, rows - shrink, columns - shrink, self.filters
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
+        """Return the arguments of the constructor."""
         return {
             **super().get_config(),
             "filters": self.filters,

@@ -14,32 +14,38 @@ from facehash.learning.hash_model import HashModel
 from facehash.learning.losses import cross_entropy, quantization_loss
 
 SMALLEST_SIDE = 24
-"""Three rounds of convolution and pooling leave 2 x 2, on which the local layer just fits."""
+"""Three rounds of convolution and pooling leave 2 x 2, the window of the local layer."""
 
 
 @keras.saving.register_keras_serializable("facehash")
 class DDH(HashModel):
-    """Discriminative Deep Hashing: a small CNN on two scales, then divide-and-encode.
+    """Discriminative Deep Hashing: a small CNN at two scales, then divide-and-encode.
 
-    The loss is cross-entropy + `quantization_weight` * mean(| |h| - 1 |) + `weight_decay` * sum of
-    squares of all kernels.
+    ``loss = cross-entropy + quantization_weight * mean(| |h| - 1 |) + weight_decay * sum of w^2``
+    over all kernels w.
 
     Args:
-        block: Features that become one bit.
-        hashing: ``"divide_and_encode"``, or ``"dense"``, in which each bit sees all features.
-        code_batch_norm: Batch normalisation before the tanh. The released code has it (the
-            "batch normalization quantization" of the follow-up DDQH, whose name its file bears);
-            the figure of the paper has not.
-        quantization_weight: Weight of the quantisation term, 0 or larger.
-        weight_decay: Weight of the squared kernels, 0 or larger.
-        **kwargs: Those of `HashModel`.
+        block: Number of features that become one bit, 1 or more. Defaults to 4.
+        hashing: ``"divide_and_encode"`` (default), or ``"dense"``: each bit depends on all
+            features.
+        code_batch_norm: Whether to normalize before the tanh, as the released code does. (It is
+            the "batch normalization quantization" of the follow-up DDQH.) False follows the
+            figure in the paper. Defaults to True.
+        quantization_weight: Weight of the quantization term, 0 or larger. Defaults to 0.01.
+        weight_decay: Weight of the squared kernels, 0 or larger. Defaults to 1e-4.
+        **kwargs: Arguments of `HashModel`.
 
     Raises:
         InputError: `side` is below `SMALLEST_SIDE`.
 
+    Example:
+        >>> model = DDH(bits=48, identities=["ann", "bob"], pixel_mean=120.0, pixel_std=60.0)
+        >>> model(images)["relaxed"].shape
+        TensorShape([10, 48])
+
     Reference:
         Lin, Li, Tang. Discriminative Deep Hashing for Scalable Face Image Retrieval. IJCAI 2017,
-        sections 3.1 to 3.3. Sizes, initialisers and weights are those of the released code.
+        sections 3.1 to 3.3. Sizes, initializers and weights are those of the released code.
     """
 
     def __init__(
@@ -67,11 +73,11 @@ class DDH(HashModel):
 
     @property
     def term_names(self) -> tuple[str, ...]:
-        """The terms of the loss, apart from weight decay."""
+        """The terms of the loss without weight decay."""
         return ("cross_entropy", "quantization")
 
     def build_network(self) -> keras.Model:
-        """Make the network of the released code; shapes are for 32 x 32 images."""
+        """Return the network of the released code; shapes are for 32 x 32 images."""
         decay = regularizers.L2(self.weight_decay) if self.weight_decay else None
 
         def convolution(filters, kernel_size, kind=layers.Conv2D):
@@ -86,7 +92,7 @@ class DDH(HashModel):
         for filters, kernel_size in ((20, 3), (40, 2), (60, 2)):
             x = convolution(filters, kernel_size)(x)
             x = layers.ReLU()(layers.BatchNormalization()(x))
-            x = layers.MaxPooling2D()(x)  # 15, 7, 3
+            x = layers.MaxPooling2D()(x)  # sides 15, 7, 3
         local = convolution(80, 2, kind=LocallyConnected2D)(x)  # 2 x 2 x 80
         local = layers.ReLU()(layers.BatchNormalization()(local))
         scales = layers.Concatenate()([layers.Flatten()(x), layers.Flatten()(local)])  # 540 + 320
@@ -103,7 +109,7 @@ class DDH(HashModel):
         return keras.Model(image, {"relaxed": relaxed, "logits": logits}, name="network")
 
     def loss_terms(self, labels, outputs, training: bool) -> dict[str, Any]:
-        """Return cross-entropy and the weighted quantisation term."""
+        """Return cross-entropy and the weighted quantization term."""
         quantization = quantization_loss(outputs["relaxed"])
         return {
             "cross_entropy": cross_entropy(labels, outputs["logits"]),
@@ -111,7 +117,7 @@ class DDH(HashModel):
         }
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
+        """Return the arguments of the constructor."""
         return {
             **super().get_config(),
             "block": self.block,

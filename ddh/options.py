@@ -1,4 +1,4 @@
-"""What a configuration may set on DDH, with the published values as defaults."""
+"""The options of DDH, with the published values as defaults."""
 
 from __future__ import annotations
 
@@ -10,16 +10,7 @@ from facehash.config import Strict
 
 
 class Options(Strict):
-    """The ``model:`` section of a DDH configuration.
-
-    Attributes:
-        block: Features that divide-and-encode turns into one bit.
-        hashing: ``divide_and_encode``, or ``dense``: each bit sees all features, for comparison.
-        code_batch_norm: Batch normalisation before the tanh, as the released code does; off
-            follows the paper's figure.
-        quantization_weight: Weight of ``mean(| |h| - 1 |)``.
-        weight_decay: Weight of the sum of squares of all kernels.
-    """
+    """The ``model:`` section of a DDH configuration; `ddh.model.DDH` explains the keys."""
 
     block: int = Field(default=4, ge=1)
     hashing: Literal["divide_and_encode", "dense"] = "divide_and_encode"

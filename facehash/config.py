@@ -18,51 +18,32 @@ Share = Field(default=0.0, ge=0.0, le=1.0)
 
 
 class ConfigError(InputError):
-    """A configuration that cannot be used: which key, what is wrong, what would be right."""
+    """An invalid configuration; the message names the key, the problem and valid values."""
 
 
 class Strict(BaseModel):
-    """A section of the configuration: unknown keys and values of another type are errors."""
+    """A section of a configuration; unknown keys and values of another type are errors."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class DatasetConfig(Strict):
-    """Which faces, at what size, and who trains, answers and asks.
+    """The faces, their size, and the split into training set, gallery and queries."""
 
-    Attributes:
-        name: Name in reports, and the folder looked for under FACEHASH_DATA.
-        loader: A loader of `data/`; None derives it from the name or the path.
-        path: Where the data is, relative to the YAML file; ``--data`` and FACEHASH_DATA win.
-        side: Height and width in pixels to which images are resized.
-        crop: How the faces were cropped, for the record of the model.
-        protocol: ``seen``: queries show people trained on; ``unseen``: people held out.
-        queries_per_identity: Query images drawn from each person where the data has no split.
-        max_per_identity: Cap on the training (and gallery) images of a person.
-        split_seed: Seed of the split; apart from the run's seed, so that runs share a split.
-    """
-
-    name: str = Field(min_length=1)
-    loader: str | None = None
-    path: str | None = None
-    side: int = Field(default=32, ge=8, le=1024)
-    crop: str = "none"
+    name: str = Field(min_length=1)  # in reports, and of the folder in FACEHASH_DATA
+    loader: str | None = None  # of data/; None chooses it by the name or the path
+    path: str | None = None  # relative to the YAML file; --data and FACEHASH_DATA take precedence
+    side: int = Field(default=32, ge=8, le=1024)  # images are resized to side x side pixels
+    crop: str = "none"  # how the faces were cropped; stored in the model
+    # seen: queries show identities of the training set; unseen: identities held out of training.
     protocol: Literal["seen", "unseen"] = "seen"
-    queries_per_identity: int = Field(default=5, ge=1)
-    max_per_identity: int | None = Field(default=None, ge=1)
-    split_seed: int = Field(default=0, ge=0)
+    queries_per_identity: int = Field(default=5, ge=1)  # used if the data has no split
+    max_per_identity: int | None = Field(default=None, ge=1)  # in training set and gallery
+    split_seed: int = Field(default=0, ge=0)  # apart from `seed`, so that runs share a split
 
 
 class AugmentationConfig(Strict):
-    """Random changes of training images; see `facehash.learning.augmentation`.
-
-    Attributes:
-        flip: Mirror left and right with probability one half.
-        shift: Largest move in pixels, in each direction.
-        brightness: Largest change as a share of the whole range.
-        contrast: Largest relative change of contrast.
-        erase: Share of images with an erased rectangle.
-    """
+    """Random changes of training images; `facehash.learning.augmentation` explains the keys."""
 
     flip: bool = False
     shift: int = Field(default=0, ge=0)
@@ -72,38 +53,24 @@ class AugmentationConfig(Strict):
 
 
 class TrainingConfig(Strict):
-    """How the weights are found; the defaults are those published for DDH and DCBH.
+    """Optimization; the defaults are the published settings of DDH and DCBH."""
 
-    Attributes:
-        epochs: At most this many passes over the training images.
-        batch: Images a step.
-        optimizer: ``adam``, or ``sgd`` with Nesterov momentum 0.9.
-        learning_rate: Of the first step.
-        schedule: ``constant``, or ``cosine`` from `learning_rate` to zero over all epochs.
-        patience: Epochs without improvement of `monitor` before stopping; None never stops.
-        monitor: The quantity that selects the best epoch: ``loss``, or ``val_loss``.
-        validation: Share of the training images set aside, drawn by image with the seed.
-        precision: Keras dtype policy.
-        jit: Compile with XLA; ``auto`` does so on JAX only. On TensorFlow ``true`` gives up the
-            promise that the same seed gives the same codes.
-        devices: ``one``, or ``all`` to share each batch among them (backend JAX).
-        backup_seconds: Least time between two backups, which happen at ends of epochs.
-        tensorboard: Also write TensorBoard logs into the run directory.
-    """
-
-    epochs: int = Field(default=200, ge=1)
-    batch: int = Field(default=256, ge=1)
-    optimizer: Literal["adam", "sgd"] = "adam"
-    learning_rate: float = Field(default=1e-3, gt=0)
-    schedule: Literal["constant", "cosine"] = "constant"
+    epochs: int = Field(default=200, ge=1)  # maximum number of passes over the training images
+    batch: int = Field(default=256, ge=1)  # images per step
+    optimizer: Literal["adam", "sgd"] = "adam"  # sgd with Nesterov momentum 0.9
+    learning_rate: float = Field(default=1e-3, gt=0)  # of the first step
+    schedule: Literal["constant", "cosine"] = "constant"  # cosine: to zero over all epochs
+    # Epochs without improvement of `monitor` before training stops; None never stops.
     patience: int | None = Field(default=50, ge=1)
-    monitor: Literal["loss", "val_loss"] = "loss"
-    validation: float = Field(default=0.0, ge=0.0, lt=1.0)
+    monitor: Literal["loss", "val_loss"] = "loss"  # its minimum selects the best epoch
+    validation: float = Field(default=0.0, ge=0.0, lt=1.0)  # share of training images held out
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    # Compile with XLA; auto: on JAX only. With true on TensorFlow, the same seed may give different
+    # codes.
     jit: Literal[True, False, "auto"] = "auto"
-    devices: Literal["one", "all"] = "one"
-    backup_seconds: float = Field(default=30.0, ge=0)
-    tensorboard: bool = False
+    devices: Literal["one", "all"] = "one"  # all: each batch is split among them, on JAX only
+    backup_seconds: float = Field(default=30.0, ge=0)  # minimum time between two backups
+    tensorboard: bool = False  # also write TensorBoard logs into the run directory
 
     @model_validator(mode="after")
     def _monitor_is_measured(self) -> TrainingConfig:
@@ -113,22 +80,12 @@ class TrainingConfig(Strict):
 
 
 class RunConfig(Strict, Generic[OptionsT]):
-    """Everything that decides a run; `OptionsT` is the method's own options class.
+    """The configuration of a run; `OptionsT` is the class of the method's own options."""
 
-    Attributes:
-        method: Name of a method known to `facehash.methods`.
-        bits: Code length.
-        seed: Of weights, order of batches, augmentation and the validation split.
-        backend: Keras backend; None takes KERAS_BACKEND, else TensorFlow.
-        dataset: The faces.
-        model: The method's own options.
-        augmentation: Random changes in training.
-        training: How the weights are found.
-    """
-
-    method: str
+    method: str  # a name that `facehash.methods` knows
     bits: int = Field(default=48, ge=1, le=1024)
-    seed: int = Field(default=0, ge=0, lt=2**32)
+    seed: int = Field(default=0, ge=0, lt=2**32)  # weights, batch order, augmentation, validation
+    # None: KERAS_BACKEND, or TensorFlow if that is not set.
     backend: Literal["tensorflow", "jax", "torch"] | None = None
     dataset: DatasetConfig
     model: OptionsT
@@ -145,12 +102,12 @@ class RunConfig(Strict, Generic[OptionsT]):
         return self
 
     def with_resolved(self, backend: str, data_path: str) -> RunConfig[OptionsT]:
-        """Return a copy that names the backend and the place of the data actually used."""
+        """Return a copy with the backend and the data path that are actually used."""
         dataset = self.dataset.model_copy(update={"path": data_path})
         return self.model_copy(update={"backend": backend, "dataset": dataset})
 
     def to_yaml(self) -> str:
-        """Write the configuration with every default filled in."""
+        """Return the configuration as YAML, including all defaults."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
 
 
@@ -163,14 +120,19 @@ def load_config(
 
     Args:
         path: A YAML file.
-        options_class: Returns the options class of a method's name, or raises an InputError.
-        overrides: Texts ``section.key=value`` that win over the file; the value is YAML.
+        options_class: Returns the options class of a method, as `facehash.methods.options_class`.
+        overrides: ``section.key=value``, taking precedence over the file; the value is YAML.
 
     Returns:
         The checked configuration.
 
     Raises:
-        ConfigError: No such file, no YAML, a duplicate or unknown key, or a wrong value.
+        ConfigError: The file cannot be read, or a key or value in it is wrong.
+        YamlError: The file or an override is not valid YAML.
+
+    Example:
+        >>> load_config(Path("configs/quickstart.yaml"), methods.options_class, ["bits=24"]).bits
+        24
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -190,7 +152,7 @@ def load_config(
 def check_config(
     tree: Mapping[str, Any], options_class: Callable[[str], type[OptionsT]], source: str
 ) -> RunConfig[OptionsT]:
-    """Turn a tree of plain values into a checked configuration; errors begin with `source`."""
+    """Check a configuration given as plain values; error messages start with `source`."""
     method = tree.get("method")
     if not isinstance(method, str):
         raise ConfigError(f"{source}: key 'method' must name a method, got {brief(method)}")

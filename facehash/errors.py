@@ -1,4 +1,4 @@
-"""The error that a user can cause, and the words in which it is told."""
+"""Errors that a user can cause."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from collections.abc import Iterable
 
 
 class InputError(ValueError):
-    """Something the user gave is wrong: a path, a file's content, a key, a value.
+    """A path, a file's content, a key or a value given by the user is wrong.
 
     The message is one line that names the thing, what is wrong with it, and what would be right.
-    Commands print that line and exit with code 2; any other exception is a bug and keeps its
-    traceback.
+    Commands print this line and exit with code 2. Any other exception is a bug and is printed
+    with its traceback.
     """
 
 
 class Interrupted(Exception):
-    """Ctrl-C, with a sentence on what was kept and how to go on."""
+    """Ctrl-C was pressed; the message names what was kept and how to resume."""
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """Name the nearest valid choice, to be appended to an error message.
+    """Suggest the nearest valid choice, as the end of an error message.
 
     Args:
-        name: What was received.
-        choices: What would have been valid.
+        name: The received name.
+        choices: The valid names.
 
     Returns:
-        ``" (did you mean 'epochs'?)"``, or all choices when none is near, or ``""`` without any.
+        Such as ``" (did you mean 'epochs'?)"``; all choices if none is near; ``""`` if there are
+        no choices.
     """
     known = sorted(choices)
     near = difflib.get_close_matches(name, known, n=1)

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and files that one process holds at a time."""
+"""Writing files atomically, and locks between processes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ except ImportError:  # Windows
 
 
 class FileInUseError(InputError):
-    """Another process holds what this one needs."""
+    """Another process holds a lock."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,15 @@ class FileState:
 
 @contextlib.contextmanager
 def with_filename(path: Path) -> Iterator[None]:
-    """Let an error of the operating system say which file it is about.
+    """Add the name of a file to the errors of the operating system that a block raises.
 
-    A full disk is told by what writes, which knows no name, and by some libraries without a number.
+    The error of a full disk does not name the file, and some libraries omit its number as well.
 
     Args:
         path: The file that the block writes.
 
     Raises:
-        OSError: The block's, with the name of the file.
+        OSError: The error of the block, with the name of the file.
     """
     try:
         yield
@@ -55,18 +55,22 @@ def with_filename(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a temporary path that takes the place of `path` when the block ends without error.
+    """Provide a temporary path that replaces `path` if the block ends without an error.
 
-    A reader sees the old file or the new one, never half of one; a killed writer leaves the old.
+    Readers see either the old file or the new one; a killed writer leaves the old one.
 
     Args:
-        path: The file to be written; its folder is made when missing.
+        path: The file to write; its folder is created if it is missing.
 
     Yields:
-        A path in the same folder, with the same suffix, not yet existing.
+        A path with the same suffix on the same disk; no such file exists yet.
 
     Raises:
-        OSError: It cannot be written; names the file.
+        OSError: The file cannot be written; the error names it.
+
+    Example:
+        >>> with atomic_write(Path("codes.npz")) as temporary:
+        ...     np.savez(temporary, codes=codes)
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -82,13 +86,13 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file, whole or not at all."""
+    """Write a UTF-8 text file atomically."""
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write plain values as indented JSON, whole or not at all; NaN is refused."""
+    """Write plain values as indented JSON, atomically; NaN raises ValueError."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -96,18 +100,18 @@ def write_json(path: Path, value: Any) -> None:
 def file_lock(
     path: Path, subject: str, on_wait: Callable[[], None] | None = None
 ) -> Iterator[None]:
-    """Hold a lock file while the block runs; it is free again however the process ends.
+    """Hold a lock while the block runs; it is released however the process ends.
 
-    Without locks, as on Windows and some network drives, every process is let through.
+    Where the system has no locks, as on Windows and some network drives, this does nothing.
 
     Args:
-        path: The lock file; made when missing, in a folder that exists, and left behind.
-        subject: What the lock stands for, to be named in the error.
-        on_wait: Called before waiting for another holder; None refuses instead of waiting.
+        path: The lock file in an existing folder; created if missing, and not deleted.
+        subject: Name of the locked thing in the error message.
+        on_wait: Called once before waiting for another process; None raises an error instead.
 
     Raises:
-        FileInUseError: Another process holds it and `on_wait` is None.
-        OSError: The file cannot be made.
+        FileInUseError: Another process holds the lock, and `on_wait` is None.
+        OSError: The lock file cannot be created.
     """
     with path.open("a") as file:
         if fcntl:
@@ -115,9 +119,9 @@ def file_lock(
                 fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 if on_wait is None:
-                    raise FileInUseError(f"{subject}: another process works here") from error
+                    raise FileInUseError(f"{subject}: in use by another process") from error
                 on_wait()
                 fcntl.flock(file.fileno(), fcntl.LOCK_EX)
             except OSError:
-                pass  # no locks on this drive
+                pass  # this drive has no locks
         yield

@@ -1,4 +1,4 @@
-"""YAML as people mean it: ``1e-4`` is a number, and a key given twice is an error."""
+"""Strict YAML: ``1e-4`` is a number, and a duplicate key is an error."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from facehash.printing import brief
 
 
 class YamlError(InputError):
-    """Text that is not the YAML we accept, with the line."""
+    """Text that is not valid YAML; the message names the line."""
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader with duplicate keys refused and the numbers of YAML 1.2."""
+    """SafeLoader that refuses duplicate keys and reads the numbers of YAML 1.2."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -24,7 +24,7 @@ class _StrictLoader(yaml.SafeLoader):
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"key {brief(key)} is not a text", key_node.start_mark
+                    None, None, f"key {brief(key)} is not a string", key_node.start_mark
                 )
             if key in seen:
                 raise yaml.constructor.ConstructorError(
@@ -34,7 +34,7 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-# YAML 1.1, which PyYAML reads, takes 1e-4 for a text because it has no dot.
+# PyYAML follows YAML 1.1, in which 1e-4 is a string because it has no dot.
 _StrictLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?(\d+\.\d*|\.\d+|\d+)[eE][-+]?\d+$"),
@@ -47,14 +47,14 @@ def parse_yaml(text: str, source: str) -> Any:
 
     Args:
         text: The document.
-        source: What error messages call it.
+        source: Name of the document in error messages.
 
     Returns:
         None, bool, int, float, str, list or dict, nested.
 
     Raises:
-        YamlError: Not YAML, a key given twice, a key that is not a text, or a tag that asks for
-            more than plain values.
+        YamlError: Not YAML, a duplicate key, a key that is not a string, or a tag for anything
+            but plain values.
     """
     try:
         loader = _StrictLoader(text)

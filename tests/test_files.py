@@ -79,7 +79,7 @@ def held(tmp_path):
 def test_what_another_process_holds_is_refused_until_it_is_killed(held):
     path, process = held
     with (
-        pytest.raises(FileInUseError, match="the run: another process works here"),
+        pytest.raises(FileInUseError, match="the run: in use by another process"),
         file_lock(path, "the run"),
     ):
         pass

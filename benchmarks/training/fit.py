@@ -65,7 +65,8 @@ def train_ours(faces: FaceDataset, config: RunConfig[Any]) -> dict[str, float]:
     HashModel.fit, HashModel.save = timed_fit, timed_save
     with tempfile.TemporaryDirectory() as folder:
         run = RunDirectory(Path(folder) / "run")
-        outcome = train(config, faces, run, functools.partial(methods.build, config))
+        with run.begin(config.to_yaml()):
+            outcome = train(config, faces, run, functools.partial(methods.build, config))
     backups = outcome.backup_seconds
     return {
         "first_epoch_seconds": clock.ends[0] - clock.started,

@@ -23,7 +23,7 @@ from benchmarks.training.random_faces import configure, make_faces
 from facehash import methods
 from facehash.config import DatasetConfig
 from facehash.dataset import FaceDataset
-from facehash.learning.backend import set_seed, start_backend
+from facehash.learning.backend import start_backend
 
 Precision = Literal["float32", "tf32", "bfloat16"]
 
@@ -82,6 +82,8 @@ def allow_tf32(backend: str, allowed: bool) -> None:
 def train(turn: Turn) -> dict[str, Any]:
     """Train in this process, then measure the peak at the same precision."""
     start_backend(turn.backend)
+    import keras
+
     from benchmarks.clock import EpochClock
     from benchmarks.training.flops import training_flops
     from benchmarks.training.matrix_peak import matrix_peak
@@ -98,7 +100,7 @@ def train(turn: Turn) -> dict[str, Any]:
     training = {"batch": turn.batch, "epochs": turn.epochs}
     precision = "mixed_bfloat16" if half else "float32"
     config = configure(turn.method, training | {"precision": precision})
-    set_seed(config.seed)
+    keras.utils.set_random_seed(config.seed)
     model = methods.build(config, [str(person) for person in people], *pixel_statistics(images))
     compile_model(model, config.training, len(images))
     batches = ShuffledBatches(images, classes.astype(np.int32), turn.batch, config.seed)

@@ -29,13 +29,13 @@ def train_network(
         Interrupted: Ctrl-C; the last backup is kept.
     """
     settings = settings.with_resolved(choose_backend(settings.backend), str(source.resolve()))
-    directory.check(settings.to_yaml(), overwrite)
-    if directory.finished and not overwrite:
-        directory.tidy()
-        return None
-    faces = load(settings.dataset, source)
-    start_backend(str(settings.backend))
-    from facehash.learning.training import train  # imports Keras, so not earlier
+    with directory.begin(settings.to_yaml(), overwrite):
+        if directory.finished and not overwrite:
+            directory.tidy()
+            return None
+        faces = load(settings.dataset, source)
+        start_backend(str(settings.backend))
+        from facehash.learning.training import train  # imports Keras, so not earlier
 
-    build = functools.partial(methods.build, settings)
-    return train(settings, faces, directory, build, overwrite)
+        build = functools.partial(methods.build, settings)
+        return train(settings, faces, directory, build, overwrite)

@@ -1,4 +1,4 @@
-"""Random changes of training images, as Keras layers that do nothing outside training."""
+"""Augmentation of training images by Keras layers that do nothing outside training."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ def augmentation_layers(
     contrast: float = 0.0,
     erase: float = 0.0,
 ) -> list[layers.Layer]:
-    """List the layers that a model applies, in order, to images of pixels 0 to 255 in training.
+    """Return the layers that a model applies in training, in order, to pixels from 0 to 255.
 
     Args:
         side: Height and width of the images in pixels.
-        flip: Mirror left and right with probability one half.
-        shift: Move by up to this many pixels in each direction, edge pixels repeated.
-        brightness: Add up to this share of 255 to, or take it from, all pixels of an image, 0..1.
-        contrast: Scale the distance from an image's mean by ``1 - contrast`` to ``1 + contrast``.
-        erase: Share of images of which a random rectangle is erased, 0..1.
+        flip: Mirror left and right with probability 1/2.
+        shift: Maximum shift in pixels in each direction, 0 to side / 2; edge pixels are repeated.
+        brightness: Maximum amount added to all pixels or subtracted, as a share of 255, 0 to 1.
+        contrast: Maximum relative change of contrast, 0 to 1: distances from the image's mean are
+            multiplied by ``1 - contrast`` to ``1 + contrast``.
+        erase: Share of images in which a random rectangle is erased, 0 to 1.
 
     Returns:
-        Keras layers; an empty list when everything is off.
+        A list of Keras layers, empty if everything is off.
     """
-    # In float32 whatever the network computes in: a bfloat16 pixel has 8 bits of precision at best.
+    # Always float32: bfloat16 would round pixels.
     common = {"dtype": "float32", "data_format": "channels_last"}
     reach = shift / side
-    # Keras takes one number for a range from 0: contrast would only rise, and `erase` be halved.
+    # Keras reads one number as a range from 0: contrast would only rise, and `erase` be halved.
     contrasts, erased = (contrast, contrast), (erase, erase)
     chosen: list[layers.Layer] = []
     if flip:

@@ -17,17 +17,17 @@ BACKENDS: tuple[str, ...] = get_args(BackendName)
 
 
 def choose_backend(configured: str | None = None) -> str:
-    """Decide on a backend without importing it.
+    """Choose a backend without importing it.
 
     Args:
-        configured: A name from the configuration; it wins over the environment variable
-            KERAS_BACKEND, which wins over TensorFlow.
+        configured: The name in the configuration. It takes precedence over the environment
+            variable KERAS_BACKEND, which takes precedence over the default, TensorFlow.
 
     Returns:
-        The chosen name.
+        ``"tensorflow"``, ``"jax"`` or ``"torch"``.
 
     Raises:
-        InputError: An unknown backend, or one that is not installed.
+        InputError: The backend is unknown or not installed.
     """
     name = configured or os.environ.get("KERAS_BACKEND") or "tensorflow"
     if name not in BACKENDS:
@@ -38,7 +38,7 @@ def choose_backend(configured: str | None = None) -> str:
 
 
 def start_backend(name: str) -> None:
-    """Make Keras use a backend in this process; takes seconds the first time.
+    """Import Keras with a backend; takes seconds the first time in a process.
 
     Args:
         name: From `choose_backend`.
@@ -51,14 +51,14 @@ def start_backend(name: str) -> None:
 
         if keras.backend.backend() != name:
             raise InputError(
-                f"Keras already runs on {keras.backend.backend()!r} in this process, "
-                f"{name!r} needs a new one"
+                f"Keras already runs on {keras.backend.backend()!r} in this process; "
+                f"start a new process to use {name!r}"
             )
     os.environ["KERAS_BACKEND"] = name
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _native_stderr_held_back():
         import keras
-    # A user's keras.json may say otherwise; the networks are written for these.
+    # The networks need these settings, whatever a user's keras.json contains.
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")
 
@@ -88,11 +88,10 @@ def start_any_backend(preferred: str | None = None) -> None:
 
 @contextlib.contextmanager
 def _native_stderr_held_back() -> Iterator[None]:
-    """Keep what native code writes to stderr off the terminal, unless something fails.
+    """Hide what native code writes to stderr, unless the block fails.
 
-    TensorFlow, which Keras imports whatever its backend, greets with half a dozen lines on CPU
-    features and missing GPUs before its log level counts; they would bury our own first lines and
-    every one-line error.
+    TensorFlow, which Keras imports with any backend, prints lines about CPU features and missing
+    GPUs before its log level takes effect.
     """
     sys.stderr.flush()
     terminal = os.dup(2)
@@ -109,22 +108,11 @@ def _native_stderr_held_back() -> Iterator[None]:
             os.close(terminal)
 
 
-def set_seed(seed: int) -> None:
-    """Seed every generator that Keras draws from.
-
-    Args:
-        seed: 0 to 2**32 - 1.
-    """
-    import keras
-
-    keras.utils.set_random_seed(seed)
-
-
 def enable_determinism() -> None:
-    """Make the backend add up in a fixed order, where it would not by itself.
+    """Make the backend compute sums in a fixed order.
 
-    With it the same seed on the same machine gives the same weights, and a resumed run the same
-    history as an unbroken one. TensorFlow then has no XLA.
+    The same seed on the same machine then gives the same weights, and a resumed run the same
+    history as an uninterrupted one. On TensorFlow this excludes XLA.
     """
     import keras
 
@@ -133,10 +121,10 @@ def enable_determinism() -> None:
 
         tensorflow.config.experimental.enable_op_determinism()
     elif keras.backend.backend() == "torch":
-        # cuBLAS reads it when it is first used; without it PyTorch has no fixed order to offer.
+        # PyTorch needs this for a fixed order; cuBLAS reads it at its first use.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         import torch
 
-        # On a CPU these networks race nowhere, and would have their convolutions ten times slower.
-        # Where an operation has no fixed order, a warning names it; training is not refused.
+        # On a CPU the order is fixed anyway, and this would make convolutions ten times slower.
+        # An operation without a fixed order causes a warning, not an error.
         torch.use_deterministic_algorithms(torch.cuda.is_available(), warn_only=True)

@@ -18,18 +18,11 @@ Arrays = list[NDArray[Any]]
 
 @dataclass(frozen=True)
 class Backup:
-    """The state at the end of an epoch from which training goes on as if never interrupted.
+    """The state at the end of an epoch, from which training resumes as if never interrupted."""
 
-    Attributes:
-        epoch: Epochs done.
-        state: Values of `training_variables`: weights, moving statistics, the state of every
-            random generator of the model, and the optimizer's.
-        best: Weights of the best epoch so far.
-    """
-
-    epoch: int
-    state: Arrays
-    best: Arrays
+    epoch: int  # epochs done
+    state: Arrays  # values of `training_variables`
+    best: Arrays  # weights of the best epoch so far
 
     def write(self, path: Path) -> None:
         """Replace the backup at `path`."""
@@ -40,14 +33,14 @@ class Backup:
 
     @classmethod
     def read(cls, path: Path) -> Backup | None:
-        """Read a backup, None when there is none.
+        """Read a backup; None if there is none.
 
         Raises:
             DamagedRunError: The file is damaged.
         """
         if not path.is_file():
             return None
-        arrays = read_npz(path, ["epoch"], "--overwrite begins anew")
+        arrays = read_npz(path, ["epoch"], "--overwrite starts again")
         names = sorted(arrays)
         return cls(
             epoch=int(arrays["epoch"]),
@@ -57,23 +50,26 @@ class Backup:
 
 
 def training_variables(model: Any) -> list[Any]:
-    """List everything that training changes and that a backup must hold, in a fixed order."""
+    """List all variables that training changes, in a fixed order.
+
+    Weights, moving statistics, states of random generators, and those of the optimizer.
+    """
     return [*model.variables, *model.optimizer.variables]
 
 
 def restore(model: Any, backup: Backup, path: Path) -> None:
-    """Give a compiled model the state of a backup.
+    """Load a backup into a model.
 
     Args:
-        model: Built and compiled as it was when the backup was written.
-        backup: What `Backup.read` returned.
-        path: Where it came from, for error messages.
+        model: Built and compiled as when the backup was written.
+        backup: From `Backup.read`.
+        path: The file it was read from, for error messages.
 
     Raises:
         DamagedRunError: The backup is of another model.
     """
     variables = training_variables(model)
     if [tuple(v.shape) for v in variables] != [value.shape for value in backup.state]:
-        raise DamagedRunError(f"{path}: the backup is of another model; --overwrite begins anew")
+        raise DamagedRunError(f"{path}: the backup is of another model; --overwrite starts again")
     for variable, value in zip(variables, backup.state, strict=True):
         variable.assign(value)

@@ -1,4 +1,4 @@
-"""Training batches whose order follows from the seed and the epoch alone."""
+"""Training batches, shuffled by the seed and the number of the epoch."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from numpy.typing import NDArray
 
 
 class ShuffledBatches(keras.utils.PyDataset):
-    """Batches of images and classes, in a new order each epoch.
+    """Batches of images and classes, in a new order every epoch.
 
-    The order of epoch e is a function of (seed, e), so that a resumed run sees the batches that
-    an unbroken one would have seen. Images stay uint8 until the model casts them.
+    The order is a function of seed and epoch, so a resumed run sees the same batches as an
+    uninterrupted one. Images stay uint8 until the model casts them.
 
     Args:
         images: uint8 (n, side, side, 3).
         classes: int (n,).
-        batch: Images a batch; the last one of an epoch may be smaller.
-        seed: Of the order.
-        epoch: The epoch to begin with, from 0.
-        multiple: The last batch is cut to a multiple of this many images, so that devices can
-            share it evenly. Which images an epoch leaves out follows from its order.
+        batch: Images per batch; the last batch of an epoch may be smaller.
+        seed: Seed of the order.
+        epoch: The first epoch, counted from 0.
+        multiple: The last batch is cut to a multiple of this number of images, so that devices
+            can share it evenly. An epoch then omits a few images, other ones each time.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ShuffledBatches(keras.utils.PyDataset):
         return self.images[rows], self.classes[rows]
 
     def on_epoch_end(self) -> None:
-        """Go on to the order of the next epoch."""
+        """Shuffle for the next epoch."""
         self.epoch += 1
         self._order = self._shuffled()
 

@@ -1,4 +1,4 @@
-"""What happens at the end of an epoch: select, record, back up, show."""
+"""Keras callbacks of a training: history, best weights, backups and progress."""
 
 from __future__ import annotations
 
@@ -10,32 +10,35 @@ from pathlib import Path
 
 import keras
 from keras import ops
-from tqdm import tqdm
 
 from facehash.errors import InputError
 from facehash.learning.backup import Backup, training_variables
+from facehash.printing import progress
 from facehash.runs.directory import DamagedRunError
 from facehash.runs.files import write_history
 
 
 class TrainingDiverged(InputError):
-    """The loss is no longer a number."""
+    """A loss term became NaN or infinite."""
 
 
 class History(keras.callbacks.Callback):
-    """Writes history.csv: a row an epoch, every loss term, and the seconds the epoch took.
+    """Writes history.csv: one row per epoch with every loss term and the seconds it took.
 
     Args:
-        path: Where; replaced whole at each epoch, so that it is never half a row.
-        rows: What the file holds already, when training is resumed.
-        done: Epochs that the backup has seen; later rows will be made anew.
+        path: The file, replaced as a whole after each epoch.
+        rows: The rows that the file already has when training resumes.
+        done: Epochs in the backup; later rows are dropped, because those epochs run again.
+
+    Raises:
+        DamagedRunError: There are fewer rows than epochs in the backup.
     """
 
     def __init__(self, path: Path, rows: list[dict[str, float]], done: int) -> None:
         super().__init__()
         if len(rows) < done:
             raise DamagedRunError(
-                f"{path}: holds {len(rows)} epochs, the backup {done}; --overwrite begins anew"
+                f"{path}: has {len(rows)} epochs, the backup {done}; --overwrite starts again"
             )
         self.path = path
         self.rows = rows[:done]
@@ -59,15 +62,15 @@ class History(keras.callbacks.Callback):
 
 
 class BestWeights(keras.callbacks.Callback):
-    """Keeps the weights of the best epoch in memory, and stops when none better comes.
+    """Keeps the weights of the best epoch in memory, and stops training without improvement.
 
-    Writing them to disk is left to the backup and to the end of training: a checkpoint an epoch
-    would cost more than the epoch.
+    The weights go to disk with the backup and at the end: writing a checkpoint in every epoch
+    would take longer than the epoch.
 
     Args:
         monitor: A column of the history; smaller is better.
-        patience: Epochs without improvement after which training stops; None for never.
-        history: The rows so far decide where a resumed run stands.
+        patience: Epochs without improvement after which training stops; None never stops.
+        history: Its rows tell which epoch is the best, also when training resumes.
         weights: Weights of the best of those rows.
     """
 
@@ -93,19 +96,19 @@ class BestWeights(keras.callbacks.Callback):
         return self.patience is not None and waited >= self.patience
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Copy the weights when this epoch is the best so far."""
+        """Copy the weights if this epoch is the best so far."""
         if self.epoch == epoch + 1:
             self.weights = self.model.get_weights()
         self.model.stop_training = self.exhausted
 
 
 class BackupWriter(keras.callbacks.Callback):
-    """Writes a backup at the end of an epoch, when the last one is old enough.
+    """Writes a backup at the end of an epoch if the last one is old enough.
 
     Args:
         path: The backup file.
-        best: Holds the weights to be kept beside the current ones.
-        interval: Least seconds between two backups.
+        best: Provides the best weights, which the backup holds beside the current ones.
+        interval: Minimum time between two backups, in seconds.
     """
 
     def __init__(self, path: Path, best: BestWeights, interval: float) -> None:
@@ -118,7 +121,7 @@ class BackupWriter(keras.callbacks.Callback):
         self._last = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Write, at most once an interval."""
+        """Write a backup, at most once per interval."""
         started = time.monotonic()
         if started - self._last < self.interval:
             return
@@ -130,13 +133,13 @@ class BackupWriter(keras.callbacks.Callback):
 
 
 class Progress(keras.callbacks.Callback):
-    """One bar over the whole training: images, speed, time left, and the terms of the last epoch.
+    """One progress bar for the whole training: images/s, time left, terms of the last epoch.
 
     Args:
-        images: Training images an epoch.
-        batch: Images a step.
-        epochs: Epochs in all.
-        done: Epochs already done, when training is resumed.
+        images: Training images per epoch.
+        batch: Images per step.
+        epochs: Total number of epochs.
+        done: Epochs already done when training resumes.
     """
 
     def __init__(self, images: int, batch: int, epochs: int, done: int) -> None:
@@ -147,8 +150,8 @@ class Progress(keras.callbacks.Callback):
         self.done = done
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        """Draw the bar."""
-        self.bar = tqdm(
+        """Open the bar."""
+        self.bar = progress(
             total=self.images * self.epochs,
             initial=self.images * self.done,
             unit="img",
@@ -158,32 +161,29 @@ class Progress(keras.callbacks.Callback):
         )
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Name the epoch."""
+        """Show the number of the epoch."""
         self.bar.set_description(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
-        self._left = self.images
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Move on by a batch."""
-        step = min(self.batch, self._left)
-        self._left -= step
-        self.bar.update(step)
+        """Advance by one batch."""
+        self.bar.update(min(self.batch, self.images - batch * self.batch))
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Show the epoch's terms."""
+        """Show the loss terms of the epoch."""
         shown = {name: f"{float(value):.4g}" for name, value in sorted((logs or {}).items())}
         self.bar.set_postfix(shown, refresh=False)
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Close the bar, if training opened it."""
         if hasattr(self, "bar"):
             self.bar.close()
 
 
 def tensorboard_callbacks(run: Path) -> list[keras.callbacks.Callback]:
-    """Return a callback that writes TensorBoard logs into the run directory.
+    """Return the callbacks that write TensorBoard logs into the run directory.
 
     Raises:
-        InputError: TensorBoard, or the TensorFlow that writes its files, is not installed.
+        InputError: TensorBoard is not installed, or TensorFlow, which writes its files.
     """
     for package in ("tensorflow", "tensorboard"):
         if importlib.util.find_spec(package) is None:

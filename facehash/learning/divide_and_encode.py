@@ -1,4 +1,4 @@
-"""Divide-and-encode, the hash layer of DDH, and of DCBH when block hashing is switched off."""
+"""Divide-and-encode, the hash layer of DDH, and of DCBH without block hashing."""
 
 from __future__ import annotations
 
@@ -12,18 +12,22 @@ from facehash.learning.initializers import independent_kernels
 
 @keras.saving.register_keras_serializable("facehash")
 class DivideAndEncode(layers.Layer):
-    """Encode each block of features into one real number of its own, to become a bit.
+    """Encodes each block of features as one number, whose sign becomes a bit.
 
-    ``out[b, j] = bias[j] + sum over i of features[b, j * block + i] * kernel[j, i]``, block being
-    the number of features divided by `bits`. One reshaped product stands for `bits` dense layers
-    of one unit.
+    ``out[b, j] = bias[j] + sum over i of features[b, j * block + i] * kernel[j, i]``, where
+    ``block`` is the number of features divided by `bits`.
 
     Args:
-        bits: Outputs, 1 or more; must divide the number of features.
-        kernel_initializer: Applied to each bit's (block, 1) kernel by itself.
-        kernel_regularizer: Applied to all kernels together.
+        bits: Number of outputs, 1 or more; must divide the number of features.
+        kernel_initializer: Applied to the (block, 1) kernel of each bit separately. Defaults to
+            ``"glorot_uniform"``.
+        kernel_regularizer: Applied to all kernels together. Defaults to None.
 
-    Input: (batch, bits * block). Output: (batch, bits).
+    Input shape: (batch, bits * block). Output shape: (batch, bits).
+
+    Example:
+        >>> DivideAndEncode(bits=48)(keras.random.normal((10, 192))).shape
+        TensorShape([10, 48])
 
     Reference:
         Lai, Pan, Liu, Yan. Simultaneous Feature Learning and Hash Coding with Deep Neural
@@ -43,7 +47,7 @@ class DivideAndEncode(layers.Layer):
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create the kernel (bits, block, 1) and a bias a bit."""
+        """Create the kernel (bits, block, 1) and the bias (bits,)."""
         features = input_shape[-1]
         if features % self.bits:
             raise ValueError(
@@ -59,7 +63,7 @@ class DivideAndEncode(layers.Layer):
 
     def call(self, features):
         """Encode (batch, bits * block) into (batch, bits)."""
-        blocks = ops.reshape(features, (-1, *self.kernel.shape[:2]))
+        blocks = ops.reshape(features, (-1, *self.kernel.shape[:2]))  # (batch, bits, block)
         return ops.sum(blocks * self.kernel[:, :, 0], axis=-1) + self.bias
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[Any, ...]:
@@ -67,7 +71,7 @@ class DivideAndEncode(layers.Layer):
         return (*input_shape[:-1], self.bits)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
+        """Return the arguments of the constructor."""
         return {
             **super().get_config(),
             "bits": self.bits,

@@ -1,4 +1,4 @@
-"""From images to packed codes with a trained model."""
+"""Encoding images with a trained model."""
 
 from __future__ import annotations
 
@@ -16,18 +16,23 @@ _ROWS_IN_MEMORY = 8192
 
 
 def encode(model: HashModel, images: NDArray[np.uint8], batch: int = 256) -> NDArray[np.uint8]:
-    """Encode face images.
+    """Encode face images as binary codes.
 
     Args:
-        model: A trained model; its preprocessing is part of it.
-        images: uint8 (n, height, width, 3), RGB; resized to the model's side when of another.
-        batch: Images a step.
+        model: A trained model, which includes the preprocessing.
+        images: uint8 (n, height, width, 3), RGB; resized to the model's side if necessary.
+        batch: Images per step.
 
     Returns:
-        uint8 (n, ceil(bits / 8)), packed codes as `facehash.codes` defines them.
+        uint8 (n, ceil(bits / 8)), packed codes as defined in `facehash.codes`.
 
     Raises:
         CodesError: The model returned NaN.
+
+    Example:
+        >>> model = methods.load(Path("runs/quickstart-48-s0/model.keras"))
+        >>> encode(model, images).shape
+        (10, 6)
     """
     return packed_from_signs(sign(relaxed_codes(model, images, batch)))
 
@@ -35,12 +40,12 @@ def encode(model: HashModel, images: NDArray[np.uint8], batch: int = 256) -> NDA
 def relaxed_codes(
     model: HashModel, images: NDArray[np.uint8], batch: int = 256
 ) -> NDArray[np.float32]:
-    """Compute the values whose signs are the code.
+    """Compute relaxed codes, the values whose signs are the code.
 
     Args:
         model: A trained model.
         images: As for `encode`.
-        batch: Images a step.
+        batch: Images per step.
 
     Returns:
         float32 (n, bits) in (-1, 1).
@@ -55,25 +60,25 @@ def relaxed_codes(
 def features_and_logits(
     model: HashModel, dataset: FaceDataset, rows: IndexArray, batch: int = 256
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Compute what a model's hash layer is given, and what its classifier says.
+    """Compute the input of the hash layer, and the outputs of the classifier.
 
     Args:
-        model: A trained model, whose network has a layer named ``"feature"``.
-        dataset: Read a few thousand rows at a time.
-        rows: int64 (n,), which images; at least one.
-        batch: Images a step.
+        model: A trained model whose network has a layer named ``"feature"``.
+        dataset: Images are read a few thousand at a time.
+        rows: int64 (n,), indices of at least one image.
+        batch: Images per step.
 
     Returns:
         Features float32 (n, d) and logits float32 (n, len(model.identities)).
 
     Raises:
-        InputError: No layer has that name.
+        InputError: The network has no layer named ``"feature"``.
     """
     names = [layer.name for layer in model.network.layers]
     if "feature" not in names:
         raise InputError(
             f"{type(model).__name__} has no layer named 'feature'; give this name to the layer "
-            "before the hash layer, whose output is to be hashed in other ways"
+            "before the hash layer, whose output the baselines hash"
         )
     image = keras.Input((model.side, model.side, 3))
     inner = keras.Model(
@@ -90,15 +95,15 @@ def features_and_logits(
 
 
 def encode_rows(model: HashModel, dataset: FaceDataset, rows: IndexArray) -> NDArray[np.uint8]:
-    """Encode images of a data set that need not fit into memory.
+    """Encode images of a data set, which need not fit into memory.
 
     Args:
         model: A trained model.
-        dataset: Read a few thousand rows at a time.
-        rows: int64 (n,), which images.
+        dataset: Images are read a few thousand at a time.
+        rows: int64 (n,), indices of images.
 
     Returns:
-        uint8 (n, ceil(bits / 8)), packed.
+        uint8 (n, ceil(bits / 8)), packed codes.
     """
     blocks = range(0, len(rows), _ROWS_IN_MEMORY)
     return np.concatenate(

@@ -1,4 +1,4 @@
-"""HashModel: the one contract between a hashing network and everything that uses it."""
+"""HashModel: the contract between a hashing network and everything that uses it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ from facehash.learning.losses import cross_entropy
 
 @keras.saving.register_keras_serializable("facehash")
 class Standardize(keras.layers.Layer):
-    """Bring pixels to the range that the networks train on, by stored training statistics.
+    """Standardizes pixels by the statistics of the training images, stored in the model.
 
-    ``clip((x - mean) / (std + 1e-5) * 0.1, -1, 1)`` with one scalar mean and deviation over all
-    training pixels.
+    ``out = clip((x - mean) / (std + 1e-5) * 0.1, -1, 1)``
+
+    The released code of DDH and DCBH standardizes test images by the statistics of the test set;
+    it could not encode a single photo.
 
     Args:
         mean: Mean of all training pixels, 0 to 255.
         std: Standard deviation of all training pixels, larger than 0.
 
-    Deviation: the released code of DDH and DCBH standardises the test set by the statistics of
-    the test set, so that no single photo could be encoded; ours are stored with the model.
+    Input shape: (batch, side, side, 3), pixels 0 to 255. Output shape: the same, -1 to 1.
+
+    Example:
+        >>> Standardize(mean=100.0, std=50.0)(ops.array([100.0, 150.0]))  # [0.0, 0.1]
     """
 
     def __init__(self, mean: float, std: float, **kwargs: Any) -> None:
@@ -34,17 +38,17 @@ class Standardize(keras.layers.Layer):
         self.std = float(std)
 
     def call(self, images):
-        """Map (batch, side, side, 3) pixels 0 to 255 to -1 to 1, same shape."""
+        """Map pixels 0 to 255 to -1 to 1."""
         return ops.clip((images - self.mean) / (self.std + 1e-5) * 0.1, -1.0, 1.0)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
+        """Return the arguments of the constructor."""
         return {**super().get_config(), "mean": self.mean, "std": self.std}
 
 
 @contextlib.contextmanager
 def _dtype_policy(policy: keras.DTypePolicy) -> Iterator[None]:
-    """Make layers with a dtype policy, without leaving it behind for other models."""
+    """Use a dtype policy for layers built inside the block only."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
@@ -54,26 +58,26 @@ def _dtype_policy(policy: keras.DTypePolicy) -> Iterator[None]:
 
 
 class HashModel(keras.Model):
-    """A Keras model whose signs are a binary code; every method of this project is one.
+    """A Keras model whose outputs have the signs of a binary code; the base of every method.
 
-    ``model(images)`` takes RGB pixels 0 to 255, any real dtype, (batch, side, side, 3), and
+    ``model(images)`` takes RGB pixels 0 to 255 of any real dtype, (batch, side, side, 3), and
     returns ``{"relaxed": (batch, bits) in (-1, 1), "logits": (batch, len(identities))}``, float32.
-    Preprocessing is part of the model, so one photo is encoded exactly as a batch is. It saves
-    as ``.keras`` and loads with safe mode on, in a fresh process, on any backend.
+    Preprocessing is part of the model, so a single photo gets the same code as in a batch. The
+    model saves as ``.keras`` and loads in safe mode, in a new process, on any backend.
 
-    A method subclasses it, names itself with `keras.saving.register_keras_serializable`, and
-    writes two methods: `build_network` and `loss_terms`.
+    A method is a subclass, registered with `keras.saving.register_keras_serializable`, that
+    defines `build_network` and `loss_terms`.
 
     Args:
         bits: Code length, 1 to 1024.
-        identities: Name of the person behind each class output, in order.
+        identities: Name of the identity of each class output, in order.
         pixel_mean: Mean of all training pixels, 0 to 255.
         pixel_std: Standard deviation of all training pixels.
-        side: Height and width of an input image in pixels.
-        crop: How the training faces were cropped; a search that crops otherwise is warned.
-        augmentation: Options of `augmentation_layers`; None for none.
-        **kwargs: Those of `keras.Model`; `dtype` is the policy of the network's layers, which is
-            saved with the model, so that it encodes as it was trained.
+        side: Height and width of an input image in pixels. Defaults to 32.
+        crop: How the training faces were cropped; a search with another crop prints a warning.
+        augmentation: Arguments of `augmentation_layers`; None for no augmentation.
+        **kwargs: Arguments of `keras.Model`. `dtype` is the policy of the network's layers; it is
+            saved with the model.
     """
 
     def __init__(
@@ -88,7 +92,7 @@ class HashModel(keras.Model):
         augmentation: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        # Pixels given as floats must not be cast to a network's half precision on their way in.
+        # Float pixels must not be cast to the half precision of the network.
         super().__init__(autocast=False, **kwargs)
         self.bits = bits
         self.identities = list(identities)
@@ -103,13 +107,13 @@ class HashModel(keras.Model):
 
     @property
     def term_names(self) -> tuple[str, ...]:
-        """Names of the terms that `loss_terms` returns; a method lists its own."""
+        """Names of the terms that `loss_terms` returns."""
         return ("cross_entropy",)
 
     def build_network(self) -> keras.Model:
-        """Make the network from standardised images to a dict with "relaxed" and "logits".
+        """Return the network from standardized images to a dict with "relaxed" and "logits".
 
-        The layer whose output is hashed is named ``"feature"``: baselines hash it in other ways.
+        Name the layer before the hash layer ``"feature"``: the baselines hash its output.
         """
         raise NotImplementedError(f"{type(self).__name__} must define build_network")
 
@@ -118,17 +122,17 @@ class HashModel(keras.Model):
 
         Args:
             labels: Integer tensor (batch,), classes 0 to ``len(identities) - 1``.
-            outputs: What `call` returned.
-            training: Whether this is a step of training; else nothing may change.
+            outputs: The outputs of `call`.
+            training: Whether this is a training step; otherwise no variable may change.
 
         Returns:
-            Scalar tensors by name. Weight decay comes from the kernels' regularisers and is
-            added by `compute_loss`.
+            Scalar tensors by name. `compute_loss` adds the weight decay of the kernels'
+            regularizers.
         """
         return {"cross_entropy": cross_entropy(labels, outputs["logits"])}
 
     def build(self, input_shape: Any = None) -> None:
-        """Create the weights; a method calls it at the end of its constructor."""
+        """Create the weights; call this at the end of the constructor of a method."""
         if not self.built:
             with _dtype_policy(self.dtype_policy):
                 self.network = self.build_network()
@@ -147,10 +151,10 @@ class HashModel(keras.Model):
         return {name: ops.cast(tensor, "float32") for name, tensor in outputs.items()}
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Sum the loss terms and track each by its name."""
+        """Return the sum of the loss terms, and track each under its name."""
         terms = self.loss_terms(y, y_pred, training)
         terms["weight_decay"] = ops.sum(ops.stack(self.losses)) if self.losses else ops.zeros(())
-        # Weighted by the batch, as Keras weights the loss, so that the means add up to it.
+        # Keras weights the loss by the batch size; the means of the terms must add up to it.
         size = ops.shape(y)[0]
         for name, term in terms.items():
             self.term_means[name].update_state(term, sample_weight=size)
@@ -158,7 +162,7 @@ class HashModel(keras.Model):
         return sum(terms.values())
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments, which with the weights are the whole model."""
+        """Return the arguments of the constructor."""
         return {
             **super().get_config(),
             "bits": self.bits,

@@ -1,4 +1,4 @@
-"""Initialising a stack of small kernels, each by its own fan-in."""
+"""Initializing a stack of small kernels, each by its own fan-in."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from keras import initializers, ops
 
 
 def independent_kernels(initializer: initializers.Initializer):
-    """Initialise every slice along the first axis as a kernel of its own.
+    """Return an initializer that draws every slice along the first axis separately.
 
-    Keras takes the fan-in from a whole weight's shape. A stack of small kernels would be drawn as
-    one large kernel, with too small a spread: (4, 240, 80) as fan-in 960 where each has 240.
+    Keras computes the fan-in from the shape of the whole weight: for four kernels of fan-in 240,
+    stored as (4, 240, 80), it would be 960, and the weights half as large.
     """
     seed = getattr(initializer, "seed", None)
 
@@ -22,7 +22,7 @@ def independent_kernels(initializer: initializers.Initializer):
                 type(initializer).from_config({**config, "seed": int(one)})
                 for one in seeds.generate_state(count)
             ]
-        else:  # not random, or drawing from a generator that moves on by itself
+        else:  # not random, or its generator moves on by itself
             draws = [initializer] * count
         return ops.stack([draw(block, dtype=dtype) for draw in draws])
 

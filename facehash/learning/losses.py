@@ -1,4 +1,4 @@
-"""Loss terms that more than one hashing method uses, as pure functions of tensors."""
+"""Loss terms that several methods share, as pure functions of tensors."""
 
 from __future__ import annotations
 
@@ -6,30 +6,34 @@ from keras import ops
 
 
 def quantization_loss(relaxed, target: float = 1.0):
-    """Distance of relaxed codes from the values that binarisation would give them.
+    """Compute the quantization loss: how far relaxed codes are from binary ones.
 
-    ``mean(| |h| - target |)`` over batch and bits: 0 when every output sits on +-target, so that
-    taking its sign loses nothing.
+    ``loss = mean(| |h| - target |)`` over batch and bits. It is 0 if every output is +-target, so
+    that taking the sign loses nothing.
 
     Args:
         relaxed: Float tensor (batch, bits), h in (-1, 1).
-        target: The magnitude that is no quantisation error, 1 for tanh outputs.
+        target: The magnitude without quantization error, in (0, 1]. Defaults to 1, for tanh.
 
     Returns:
         A scalar tensor, 0 or larger.
 
+    Example:
+        >>> float(quantization_loss(ops.array([[0.5, -1.0], [-0.25, 1.0]])))
+        0.3125
+
     Reference:
         Lin, Li, Tang. Discriminative Deep Hashing for Scalable Face Image Retrieval. IJCAI 2017,
-        section 3.3, as the released code computes it: the mean over bits, not the sum.
+        section 3.3. As in the released code, the mean over bits, not the sum.
     """
     return ops.mean(ops.abs(ops.abs(relaxed) - target))
 
 
 def cross_entropy(labels, logits):
-    """Mean softmax cross-entropy of integer labels.
+    """Compute the mean softmax cross-entropy of integer labels.
 
     Args:
-        labels: Integer tensor (batch,), each in 0..classes-1.
+        labels: Integer tensor (batch,), each from 0 to classes - 1.
         logits: Float tensor (batch, classes), before the softmax.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Loading a Keras model from a file that somebody else may have made."""
+"""Loading a Keras model from a file that may come from somebody else."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from facehash.errors import InputError
 
 
 class ModelFileError(InputError):
-    """A model file that is missing, damaged, or of something else."""
+    """A model file that is missing, damaged, or holds something else."""
 
 
 def load_model_file(path: Path) -> Any:
-    """Load a ``.keras`` file with Keras's safe mode on, so that none of its code is run.
+    """Load a ``.keras`` file in Keras's safe mode, so that no code in it runs.
 
     Args:
         path: The file.
@@ -23,18 +23,18 @@ def load_model_file(path: Path) -> Any:
         A `keras.Model`, not compiled.
 
     Raises:
-        ModelFileError: No such file, not a Keras file, or one that needs what is not there.
+        ModelFileError: No such file, not a .keras file, or Keras cannot load it.
     """
     import keras
 
     if not path.is_file():
         raise ModelFileError(f"{path}: no such model file")
-    # Only this format has a safe mode that can be relied on.
+    # Only this format has a reliable safe mode.
     if path.suffix != ".keras" or not zipfile.is_zipfile(path):
-        raise ModelFileError(f"{path}: not a whole .keras file")
+        raise ModelFileError(f"{path}: not a complete .keras file")
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
-        # Keras raises anything from ValueError to KeyError, often over many lines.
+        # Keras raises all kinds of exceptions, often with many lines.
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelFileError(f"{path}: cannot be loaded as a Keras model: {reason}") from error

@@ -1,4 +1,4 @@
-"""What training needs from a data set: images in memory, classes 0 to C-1, pixel statistics."""
+"""Training data from a data set: images in memory, classes 0 to C-1, pixel statistics."""
 
 from __future__ import annotations
 
@@ -10,43 +10,33 @@ from numpy.typing import NDArray
 from facehash.dataset import FaceDataset, IndexArray
 from facehash.errors import InputError
 
-_VALIDATION_STREAM = 0x5A11D  # keeps this draw apart from the order of batches
+_PIXELS_AT_A_TIME = 2**24
+_VALIDATION_STREAM = 0x5A11D  # another random stream than that of the batches
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The training role of a data set, ready for a network.
+    """The training role of a data set, ready for a network."""
 
-    Attributes:
-        images: uint8 (n, side, side, 3).
-        classes: int32 (n,), 0 to ``len(identities) - 1``.
-        validation_images: uint8 (m, side, side, 3), m may be 0.
-        validation_classes: int32 (m,).
-        identities: Name of each class; only people in the training role have one.
-        pixel_mean: Mean of all pixels of `images`.
-        pixel_std: Their standard deviation.
-    """
-
-    images: NDArray[np.uint8]
-    classes: NDArray[np.int32]
-    validation_images: NDArray[np.uint8]
-    validation_classes: NDArray[np.int32]
-    identities: tuple[str, ...]
-    pixel_mean: float
+    images: NDArray[np.uint8]  # (n, side, side, 3)
+    classes: NDArray[np.int32]  # (n,), 0 to len(identities) - 1
+    validation_images: NDArray[np.uint8]  # (m, side, side, 3), m may be 0
+    validation_classes: NDArray[np.int32]  # (m,)
+    identities: tuple[str, ...]  # the name of each class
+    pixel_mean: float  # of `images`
     pixel_std: float
 
 
 def prepare(dataset: FaceDataset, validation: IndexArray, devices: int = 1) -> TrainingData:
-    """Read the training images and number their people from 0.
+    """Read the training images and number their identities from 0.
 
     Args:
         dataset: A checked data set.
-        validation: Indices, part of ``dataset.train``, that are not to be fitted.
-        devices: The last validation images, fewer than this, that so many devices could not
-            share evenly are left out.
+        validation: int64 (m,), the part of ``dataset.train`` held out for validation.
+        devices: Number of devices; validation images are dropped until it divides their number.
 
     Returns:
-        Images in memory: 206 MB for the 67,177 faces of FaceScrub at 32 x 32.
+        The data in memory, 206 MB for the 67,177 faces of FaceScrub at 32 x 32.
 
     Raises:
         InputError: All training pixels are equal, or there are fewer images than devices.
@@ -60,7 +50,7 @@ def prepare(dataset: FaceDataset, validation: IndexArray, devices: int = 1) -> T
     images = dataset.read(fitted)
     mean, std = pixel_statistics(images)
     if std == 0:
-        raise InputError(f"{dataset.name}: every training pixel is {mean:g}; these are no photos")
+        raise InputError(f"{dataset.name}: every training pixel is {mean:g}; expected photos")
     return TrainingData(
         images=images,
         classes=np.searchsorted(people, dataset.labels[fitted]).astype(np.int32),
@@ -73,48 +63,42 @@ def prepare(dataset: FaceDataset, validation: IndexArray, devices: int = 1) -> T
 
 
 def draw_validation(train: IndexArray, share: float, seed: int) -> IndexArray:
-    """Draw a validation split at random by image; it stays in the gallery.
+    """Draw a validation split at random by image; its images stay in the gallery.
 
     Args:
-        train: Indices of the training images.
-        share: Of them, 0 to less than 1.
-        seed: Of the draw.
+        train: int64 (n,), indices of the training images.
+        share: Share of them to draw, at least 0 and less than 1.
+        seed: Seed of the draw.
 
     Returns:
-        Sorted indices; at least one image when `share` is above 0, and never all.
+        int64 (m,), sorted indices; at least one if `share` is above 0.
 
     Raises:
-        InputError: Too few images for both.
+        InputError: No images would be left for training.
     """
     if share == 0:
         return np.empty(0, dtype=np.int64)
     count = max(1, round(share * len(train)))
     if count >= len(train):
         raise InputError(
-            f"training.validation {share} of {len(train)} training images leaves none to fit"
+            f"training.validation {share} of {len(train)} training images leaves none for training"
         )
     rng = np.random.default_rng([seed, _VALIDATION_STREAM])
     return np.sort(rng.choice(train, size=count, replace=False)).astype(np.int64)
 
 
 def pixel_statistics(images: NDArray[np.uint8]) -> tuple[float, float]:
-    """Mean and standard deviation over all pixels and channels, exact.
+    """Compute the exact mean and standard deviation over all pixels and channels.
 
     Args:
         images: uint8, any shape, not empty.
 
     Returns:
-        Two scalars between 0 and 255.
+        Mean and standard deviation, 0 to 255.
     """
-    # 256 counts hold all there is to know of uint8 pixels, without a float copy of the images.
-    counts = (
-        np.bincount(images.reshape(-1), minlength=256)
-        if images.size < 2**24
-        else sum(
-            np.bincount(block.reshape(-1), minlength=256)
-            for block in np.array_split(images, -(-images.size // 2**24))
-        )
-    )
+    # Counting the 256 possible values needs no float copy of the images.
+    blocks = np.array_split(images, -(-images.size // _PIXELS_AT_A_TIME))
+    counts = sum(np.bincount(block.reshape(-1), minlength=256) for block in blocks)
     values = np.arange(256)
     mean = float(counts @ values / counts.sum())
     return mean, float(np.sqrt(counts @ (values - mean) ** 2 / counts.sum()))

@@ -1,4 +1,4 @@
-"""Training a hashing network: from a data set and a configuration to a finished run directory."""
+"""Training a hashing network from a data set and a configuration to a finished run directory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from facehash.config import RunConfig, TrainingConfig
 from facehash.dataset import FaceDataset
 from facehash.errors import Interrupted
 from facehash.files import atomic_write, write_json
-from facehash.learning.backend import enable_determinism, set_seed
+from facehash.learning.backend import enable_determinism
 from facehash.learning.backup import Backup, restore
 from facehash.learning.batches import ShuffledBatches
 from facehash.learning.callbacks import (
@@ -27,7 +27,7 @@ from facehash.learning.callbacks import (
 from facehash.learning.devices import data_parallel, device_name
 from facehash.learning.hash_model import HashModel
 from facehash.learning.preparation import TrainingData, draw_validation, prepare
-from facehash.runs.directory import RunDirectory, RunError
+from facehash.runs.directory import RunDirectory
 from facehash.runs.environment import describe_environment
 from facehash.runs.files import apply_split, read_history, write_split
 
@@ -38,19 +38,12 @@ ModelBuilder = Callable[[Sequence[str], float, float], HashModel]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended.
+    """The result of a training."""
 
-    Attributes:
-        model: The model with the weights of the best epoch.
-        epochs: Epochs done in all.
-        best_epoch: The selected one, counted from 1.
-        backup_seconds: Time spent writing backups, in this process.
-    """
-
-    model: HashModel
-    epochs: int
-    best_epoch: int
-    backup_seconds: float
+    model: HashModel  # with the weights of the best epoch
+    epochs: int  # done in total
+    best_epoch: int  # counted from 1
+    backup_seconds: float  # that this process spent writing backups
 
 
 def train(
@@ -60,41 +53,41 @@ def train(
     build: ModelBuilder,
     overwrite: bool = False,
 ) -> Outcome:
-    """Train a model, or go on with a training that was interrupted.
+    """Train a model, or resume a training that was interrupted.
 
-    The order of batches follows from seed and epoch, and a backup holds everything else that
-    training changes; so an interrupted run ends with the history of an unbroken one.
+    The order of batches depends only on seed and epoch, and a backup holds everything else that
+    training changes, so an interrupted run ends with the same history as an uninterrupted one.
 
     Args:
         config: The checked configuration.
-        dataset: Its ``train`` role is trained on; nothing else is looked at.
-        run: Receives configuration, environment, split, history, backups and the model.
-        build: Makes the untrained model from the identities' names, and the mean and deviation
-            of the training pixels.
-        overwrite: Delete what an earlier run left in `run`, once this one is ready to begin.
+        dataset: Only its ``train`` role is used.
+        run: Receives configuration, environment, split, history, backups and the model. Call
+            this function inside ``run.begin``.
+        build: Builds the untrained model from the names of the identities and the mean and
+            standard deviation of the training pixels.
+        overwrite: Delete an earlier run, once this one is ready to start.
 
     Returns:
-        The model and how it was reached.
+        The model, with the weights of its best epoch.
 
     Raises:
-        TrainingDiverged: The loss is no longer a number.
-        InputError: The devices asked for cannot be had, or cannot share the images.
-        RunError: The run is finished, or has another configuration, or its backup is damaged, of
-            another model, or of other data.
-        FileInUseError: Another process trains in this run directory.
-        Interrupted: Ctrl-C; what was backed up is kept.
+        TrainingDiverged: A loss term became NaN or infinite.
+        InputError: The devices are not available, or cannot share the images evenly.
+        RunError: The backup is damaged, or belongs to another model or other data.
+        Interrupted: Ctrl-C was pressed; the backup is kept.
+
+    Example:
+        >>> with run.begin(config.to_yaml()):
+        ...     outcome = train(config, faces, run, functools.partial(methods.build, config))
     """
     training = config.training
-    with run.held(), data_parallel(training.devices, training.batch) as devices:
-        run.check(config.to_yaml(), overwrite)
-        if run.finished and not overwrite:
-            raise RunError(f"{run.path}: another process has just finished this run")
+    with data_parallel(training.devices, training.batch) as devices:
         backup = None if overwrite else Backup.read(run.backup)
         if backup:
             dataset = apply_split(run.split, dataset)
         validation = draw_validation(dataset.train, training.validation, config.seed)
         data = prepare(dataset, validation, devices)
-        set_seed(config.seed)
+        keras.utils.set_random_seed(config.seed)
         model = build(data.identities, data.pixel_mean, data.pixel_std)
         done = backup.epoch if backup else 0
         batches = ShuffledBatches(
@@ -103,8 +96,8 @@ def train(
         compile_model(model, training, batches.used)
         extra = tensorboard_callbacks(run.path) if training.tensorboard else []
 
-        # Nothing of an earlier run is touched before everything that can fail has been tried.
-        run.begin(config.to_yaml(), overwrite)
+        # An earlier run is kept until everything that can fail has succeeded.
+        run.prepare(config.to_yaml(), overwrite)
         write_split(run.split, dataset, validation)
         environment = describe_environment(keras.backend.backend(), device_name(), config.seed)
         write_json(run.environment, environment)
@@ -116,14 +109,14 @@ def train(
 
 
 def compile_model(model: HashModel, training: TrainingConfig, images: int) -> None:
-    """Give a model its optimizer and learning rate.
+    """Compile a model with the configured optimizer and learning rate.
+
+    Unless it is compiled with XLA, the same seed then gives the same weights.
 
     Args:
-        model: Built; compiled in place, with the optimizer's variables made.
-        training: The configuration's section.
-        images: Training images an epoch, which with the batch decide the length of a schedule.
-
-    The same seed gives the same weights from here on, except where XLA was asked for and is had.
+        model: A built model; also gets the variables of the optimizer.
+        training: The ``training:`` section of the configuration.
+        images: Training images per epoch, which decide the length of a schedule.
     """
     steps = -(-images // training.batch) * training.epochs
     rate: Any = training.learning_rate
@@ -136,10 +129,10 @@ def compile_model(model: HashModel, training: TrainingConfig, images: int) -> No
     if training.jit is not True:
         enable_determinism()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # our own words follow
+        warnings.simplefilter("ignore")  # a message of our own follows
         model.compile(optimizer=optimizer, jit_compile=training.jit)
     if training.jit is True and not model.jit_compile:
-        log.warning("XLA cannot compile these layers (shift is one of them): training without it")
+        log.warning("XLA cannot compile these layers (such as shift): training without XLA")
         enable_determinism()
     model.optimizer.build(model.trainable_variables)
 
@@ -153,7 +146,7 @@ def _fit(
     backup: Backup | None,
     extra: list[keras.callbacks.Callback],
 ) -> Outcome:
-    """Run the epochs that are left, and leave the model with its best weights."""
+    """Run the remaining epochs, and give the model its best weights."""
     done = backup.epoch if backup else 0
     if backup:
         restore(model, backup, run.backup)
@@ -170,7 +163,7 @@ def _fit(
                 initial_epoch=done,
                 validation_data=validation if len(data.validation_images) else None,
                 validation_batch_size=training.batch,
-                shuffle=False,  # the batches come shuffled
+                shuffle=False,  # the batches are shuffled already
                 verbose=0,
                 callbacks=[history, best, writer, progress, *extra],
             )
@@ -178,7 +171,7 @@ def _fit(
         raise Interrupted(
             f"interrupted after {len(history.rows)} of {training.epochs} epochs, "
             f"{writer.epoch or done} of them backed up in {run.path}; "
-            "the same command goes on from there"
+            "run the same command to resume"
         ) from stop
     finally:
         progress.close()

@@ -1,10 +1,10 @@
-"""Methods by name: the only room that knows every hashing network, those of a user included."""
+"""The registry of hashing methods by name, including those of users."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,104 +21,90 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Method:
-    """Where a method's two classes are.
+    """A method: its options and its model."""
 
-    Attributes:
-        options: The class of its ``model:`` section; importing it imports no Keras.
-        model: Returns the class of its model; calling it imports Keras.
-    """
+    options: type[Strict]  # the class of the model: section, which imports no Keras
+    module: str  # that defines the model
 
-    options: type[Strict]
-    model: Callable[[], type[HashModel]]
+    def model(self) -> type[HashModel]:
+        """Return the class of the model; imports Keras.
 
+        Raises:
+            InputError: The module does not define exactly one `HashModel`.
+        """
+        from facehash.learning.hash_model import HashModel
 
-def _ddh() -> type[HashModel]:
-    from ddh.model import DDH
-
-    return DDH
-
-
-def _dcbh() -> type[HashModel]:
-    from dcbh.model import DCBH
-
-    return DCBH
+        found = [
+            value
+            for value in vars(importlib.import_module(self.module)).values()
+            if isinstance(value, type)
+            and issubclass(value, HashModel)
+            and value.__module__ == self.module
+        ]
+        if len(found) != 1:
+            names = ", ".join(value.__name__ for value in found) or "none"
+            path = f"{self.module.replace('.', '/')}.py"
+            raise InputError(f"{path} must define exactly one HashModel, found {names}")
+        return found[0]
 
 
 METHODS = {
-    "ddh": Method(ddh.options.Options, _ddh),
-    "dcbh": Method(dcbh.options.Options, _dcbh),
+    "ddh": Method(ddh.options.Options, "ddh.model"),
+    "dcbh": Method(dcbh.options.Options, "dcbh.model"),
 }
 
 
 def find_method(name: str) -> Method:
-    """Look a method up: one of `METHODS`, or a folder of your own.
+    """Find a method: one of `METHODS`, or a package of the user.
 
-    A folder is a package that Python can import from where it runs, with a class ``Options`` in
-    ``options.py`` and one `HashModel` in ``model.py``; CONTRIBUTING.md has an example.
+    Such a package must be importable, with a class ``Options`` in ``options.py`` and one
+    `HashModel` in ``model.py``; CONTRIBUTING.md has an example.
 
     Raises:
-        InputError: No such method, or a folder that does not hold one.
+        InputError: There is no such method, or the package does not define one.
     """
     if name in METHODS:
         return METHODS[name]
     if not name.isidentifier() or not all(map(_exists, (f"{name}.options", f"{name}.model"))):
         raise InputError(
             f"method {name!r} is unknown{did_you_mean(name, METHODS)}, and there is no folder "
-            f"{name}/ with options.py and model.py here"
+            f"{name}/ with options.py and model.py on the Python path"
         )
     options = getattr(importlib.import_module(f"{name}.options"), "Options", None)
     if not (isinstance(options, type) and issubclass(options, Strict)):
         raise InputError(f"{name}/options.py has no class Options that is a facehash.config.Strict")
-    return Method(options, lambda: _own_model(name))
+    return Method(options, f"{name}.model")
 
 
 def _exists(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
-    except ImportError:  # its package is none, or is not there
+    except ImportError:  # not a package, or missing
         return False
 
 
-def _own_model(name: str) -> type[HashModel]:
-    """Find the one model class that a folder of a user's own defines."""
-    from facehash.learning.hash_model import HashModel
-
-    module = importlib.import_module(f"{name}.model")
-    found = [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type)
-        and issubclass(value, HashModel)
-        and value.__module__ == module.__name__
-    ]
-    if len(found) != 1:
-        names = ", ".join(value.__name__ for value in found) or "none"
-        raise InputError(f"{name}/model.py must define one HashModel, found {names}")
-    return found[0]
-
-
 def options_class(name: str) -> type[Strict]:
-    """Return the class of a method's ``model:`` section, without importing Keras.
-
-    Raises:
-        InputError: No such method.
-    """
+    """Return the class of a method's ``model:`` section, as `find_method` does."""
     return find_method(name).options
 
 
 def build(
     config: RunConfig[Any], identities: Sequence[str], pixel_mean: float, pixel_std: float
 ) -> HashModel:
-    """Make an untrained model.
+    """Build an untrained model.
 
     Args:
-        config: A checked configuration; its method decides the class.
-        identities: Names of the people to be classified in training.
+        config: A checked configuration, which names the method.
+        identities: Names of the identities in the training set.
         pixel_mean: Mean of all training pixels, 0 to 255.
         pixel_std: Standard deviation of all training pixels.
 
     Returns:
         A model with weights, not yet compiled.
+
+    Example:
+        >>> config = load_config(Path("configs/quickstart.yaml"), methods.options_class)
+        >>> model = methods.build(config, ["ann", "bob"], pixel_mean=120.0, pixel_std=60.0)
     """
     return find_method(config.method).model()(
         bits=config.bits,
@@ -138,13 +124,16 @@ def load(path: Path, method: str | None = None) -> HashModel:
 
     Args:
         path: A ``.keras`` file.
-        method: Its method, needed where that is a folder of your own.
+        method: The name of its method; required only for a user's own.
 
     Returns:
-        The model, with Keras's safe mode on.
+        The model. Keras's safe mode is on, so no code in the file runs.
 
     Raises:
-        ModelFileError: No such file, not a Keras file, or not one of this project's models.
+        ModelFileError: No such file, not a Keras file, or not a model of this project.
+
+    Example:
+        >>> model = methods.load(Path("runs/quickstart-48-s0/model.keras"))
     """
     from facehash.learning.hash_model import HashModel
 
@@ -156,15 +145,15 @@ def load(path: Path, method: str | None = None) -> HashModel:
 
 
 def register(method: str | None = None) -> None:
-    """Let Keras know our models by name, so that their files can be loaded.
+    """Register the model classes with Keras, so that it can load their files.
 
     Args:
-        method: One more, that is a folder of your own.
+        method: The name of a user's own method, if any.
     """
     for name in {*METHODS, *([method] if method else [])}:
         find_method(name).model()  # importing the class registers it
 
 
 def method_of(model: HashModel) -> str:
-    """Return the name of the method that a model is an instance of: that of its package."""
+    """Return the name of a model's method, which is the name of its package."""
     return type(model).__module__.partition(".")[0]

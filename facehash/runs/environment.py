@@ -1,4 +1,4 @@
-"""What a run was made with: versions, backend, device, commit."""
+"""The environment of a run: versions, backend, device, commit."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _RECORDED_PACKAGES = ("facehash", "keras", "tensorflow", "jax", "torch", "numpy"
 
 
 def describe_environment(backend: str, device: str, seed: int) -> dict[str, Any]:
-    """Collect what another person needs to judge or repeat a run.
+    """Describe the environment, so that others can judge or repeat a run.
 
     Args:
         backend: The Keras backend in use.
-        device: What it computes on.
+        device: Name of the device, such as ``"cpu:0"``.
         seed: The run's seed.
 
     Returns:
-        Plain values, without paths or host names.
+        A dict that JSON can hold, without paths or host names.
     """
     return {
         "python": platform.python_version(),
@@ -34,7 +34,7 @@ def describe_environment(backend: str, device: str, seed: int) -> dict[str, Any]
 
 
 def git_commit() -> str | None:
-    """Return the commit of the checkout this package runs from, ``-dirty`` with local changes."""
+    """Return the commit of this checkout, with ``-dirty`` for local changes; None outside git."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--match="]
     try:
         done = subprocess.run(  # noqa: S603 (fixed words)

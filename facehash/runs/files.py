@@ -19,12 +19,12 @@ _SPLIT = ("train", "gallery", "query", "validation", "labels", "identities", "di
 
 
 def write_split(path: Path, dataset: FaceDataset, validation: IndexArray) -> None:
-    """Store who trains, answers, asks and validates, and what tells the data set from others.
+    """Store the roles of a data set and what identifies it: labels, names and a digest.
 
     Args:
         path: split.npz of a run.
-        dataset: With the roles to be stored.
-        validation: Indices, part of ``dataset.train``, that are not fitted.
+        dataset: The data set with the roles to store.
+        validation: int64 (m,), the part of ``dataset.train`` held out for validation.
     """
     with atomic_write(path) as temporary:
         np.savez_compressed(
@@ -45,7 +45,7 @@ def read_split(path: Path) -> dict[str, NDArray[Any]]:
     Raises:
         DamagedRunError: Missing or damaged.
     """
-    return read_npz(path, _SPLIT, "train the run again")
+    return read_npz(path, _SPLIT, "train it again (--overwrite)")
 
 
 def apply_split(path: Path, dataset: FaceDataset) -> FaceDataset:
@@ -59,7 +59,7 @@ def apply_split(path: Path, dataset: FaceDataset) -> FaceDataset:
         The data set with the stored roles, checked.
 
     Raises:
-        RunError: The data has changed since: other images, people, pixels or order.
+        RunError: The data has changed since: images, people, pixels or their order.
     """
     split = read_split(path)
     if not np.array_equal(split["labels"], dataset.labels) or (
@@ -76,16 +76,16 @@ def apply_split(path: Path, dataset: FaceDataset) -> FaceDataset:
     if restored.digest() != str(split["digest"]):
         raise RunError(
             f"{path.parent}: the data set {dataset.name} is not the one of this run: "
-            "the same people and counts, but other pictures"
+            "the same people and counts, but other images"
         )
     return restored
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
-    """Read the rows of a history.csv, oldest first; none when there is no file.
+    """Read the rows of a history.csv, oldest first; empty if there is no file.
 
     Raises:
-        DamagedRunError: Something in it is no number.
+        DamagedRunError: A value is not a number.
     """
     if not path.is_file():
         return []
@@ -94,11 +94,11 @@ def read_history(path: Path) -> list[dict[str, float]]:
             rows = csv.DictReader(file)
             return [{key: float(value) for key, value in row.items()} for row in rows]
     except (ValueError, TypeError, csv.Error) as error:
-        raise DamagedRunError(f"{path}: damaged ({error}); --overwrite begins anew") from error
+        raise DamagedRunError(f"{path}: damaged ({error}); --overwrite starts again") from error
 
 
 def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
-    """Write all rows of a history.csv; floats keep every digit."""
+    """Write all rows of a history.csv; floats keep all digits."""
     with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         if rows:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]))
@@ -111,8 +111,8 @@ def read_npz(path: Path, required: Sequence[str], remedy: str) -> dict[str, NDAr
 
     Args:
         path: The file.
-        required: Names that must be there.
-        remedy: What the user can do when it is damaged.
+        required: Names of arrays that must be present.
+        remedy: Advice for the user if the file is damaged.
 
     Raises:
         DamagedRunError: Missing, damaged, or without a required array.
@@ -124,6 +124,6 @@ def read_npz(path: Path, required: Sequence[str], remedy: str) -> dict[str, NDAr
         if missing:
             raise KeyError(f"no array {missing[0]!r}")
     except Exception as error:
-        # NumPy lets the errors of zipfile, zlib and its own header parser through.
+        # NumPy passes on the errors of zipfile, zlib and its own header parser.
         raise DamagedRunError(f"{path}: missing or damaged ({error}); {remedy}") from error
     return arrays

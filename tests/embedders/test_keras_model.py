@@ -130,7 +130,7 @@ def test_models_of_any_input_size_and_with_lists_are_used(tmp_path, faces, model
 def test_files_that_are_not_models_are_refused(tmp_path, file):
     assert "no such model file" in refusal(f"keras:{tmp_path / 'gone.keras'}")
     file.with_suffix(".h5").write_bytes(file.read_bytes())
-    assert "not a whole .keras file" in refusal(f"keras:{file.with_suffix('.h5')}")
+    assert "not a complete .keras file" in refusal(f"keras:{file.with_suffix('.h5')}")
     with zipfile.ZipFile(tmp_path / "odd.keras", "w") as archive:
         archive.writestr("metadata.json", "{}")
     assert "cannot be loaded as a Keras model" in refusal(f"keras:{tmp_path / 'odd.keras'}")

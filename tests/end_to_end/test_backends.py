@@ -1,6 +1,6 @@
-"""What needs processes of several backends: models that move between them, and many devices.
+"""Models that move between backends, and training on many devices.
 
-Each backend's own learning tests are `make test-backends`.
+`make test-backends` runs the tests of learning on each backend.
 """
 
 import importlib.util
@@ -15,13 +15,11 @@ import pytest
 from tests.conftest import ROOT
 from tests.helpers.other_backend import METHODS
 
-pytestmark = pytest.mark.slow
-
 
 def run(backend, *arguments, **environment):
-    """Run `tests.helpers.other_backend` on a backend, or skip the test where that is not installed.
+    """Run `tests.helpers.other_backend` on a backend; skip the test if it is not installed.
 
-    Where FACEHASH_REQUIRE_SHARED is set, as in continuous integration, it fails instead.
+    With FACEHASH_REQUIRE_SHARED, as in continuous integration, the test fails instead.
     """
     if importlib.util.find_spec(backend) is None:
         reason = f"{backend} is not installed: pip install -e '.[backends]'"
@@ -41,7 +39,7 @@ def run(backend, *arguments, **environment):
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """Return a function that gives the folder of what a backend has trained, once each."""
+    """Return a function that trains on a backend, once, and returns the folder."""
     folders = {}
 
     def folder_of(backend):
@@ -58,9 +56,9 @@ def written(tmp_path_factory):
     "writer, reader",
     [
         ("tensorflow", "jax"),
-        ("jax", "tensorflow"),
-        ("tensorflow", "torch"),
-        ("torch", "tensorflow"),
+        pytest.param("jax", "tensorflow", marks=pytest.mark.full),
+        pytest.param("tensorflow", "torch", marks=pytest.mark.full),
+        pytest.param("torch", "tensorflow", marks=pytest.mark.full),
     ],
 )
 def test_a_model_gives_the_same_codes_on_another_backend(writer, reader, written, tmp_path):
@@ -78,12 +76,8 @@ def test_a_model_gives_the_same_codes_on_another_backend(writer, reader, written
             np.testing.assert_array_equal(bits[decided], others[decided])
             assert 0 < bits.mean() < 1  # and the codes are not all alike
             assert len(np.unique(bits, axis=0)) > 1
-
-
-@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-def test_a_run_records_the_backend_it_was_trained_on(backend, written):
-    environment = json.loads((written(backend) / "ddh" / "environment.json").read_text())
-    assert environment["backend"] == backend
+    environment = json.loads((folder / "ddh" / "environment.json").read_text())
+    assert environment["backend"] == writer
     assert environment["device"].split(":")[0] in ("cpu", "gpu", "cuda")
 
 
@@ -95,28 +89,27 @@ def on_four_devices(tmp_path_factory):
     return folder, json.loads(run("jax", "devices", folder, **flags).splitlines()[-1])
 
 
+@pytest.mark.full
 def test_several_devices_learn_what_one_does(on_four_devices):
-    folder, told = on_four_devices
-    assert told["device"] == {"one": "cpu:0", "all": "cpu:0, cpu:1, cpu:2, cpu:3"}
-    losses = told["history"]
+    folder, found = on_four_devices
+    assert found["device"] == {"one": "cpu:0", "all": "cpu:0, cpu:1, cpu:2, cpu:3"}
+    losses = found["history"]
     assert losses["all"][-1] < losses["all"][0]
     assert losses["all"] == pytest.approx(losses["one"], rel=1e-4)
     with np.load(folder / "relaxed.npz") as relaxed:
         np.testing.assert_allclose(relaxed["all"], relaxed["one"], atol=1e-3)
-
-
-def test_centers_move_by_the_batch_of_all_devices(on_four_devices):
-    with np.load(on_four_devices[0] / "centers.npz") as centers:
+    with np.load(folder / "centers.npz") as centers:
         one, several = centers["one"], centers["all"]
-    # A sixth of the batch each: by n / (1 + n) = 6/7 of the way to the mean of its features. Were
-    # it by what one device sees, they would stop well short of that.
+    # A sixth of the batch each: centers move n / (1 + n) = 6/7 of the way to the mean of their
+    # features. With the images of one device only, they would stop well short of that.
     np.testing.assert_allclose(several, one, atol=1e-3)
-    assert np.abs(one).mean() > 0.1  # from about 0.1 at most, evenly around 0
+    assert np.abs(one).mean() > 0.1  # they start at 0.1 at most, evenly around 0
 
 
-def test_images_that_devices_cannot_share_are_left_out_or_refused(on_four_devices):
-    told = on_four_devices[1]
-    assert told["uneven"] == 2
-    batch, few = told["refused"]
-    assert batch == "training.batch 30 does not divide by 4 devices; nearest that does: 32"
+@pytest.mark.full
+def test_images_that_devices_cannot_share_are_dropped_or_refused(on_four_devices):
+    found = on_four_devices[1]
+    assert found["uneven"] == 2
+    batch, few = found["errors"]
+    assert batch == "training.batch 30 is not divisible by 4 devices; the nearest that is: 32"
     assert few == "4 devices cannot share 3 training images"

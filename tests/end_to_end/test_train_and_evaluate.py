@@ -206,7 +206,7 @@ def test_ctrl_c_exits_130_saying_how_to_resume_and_the_same_command_does(tmp_pat
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
-    assert "the same command goes on from there" in errors.splitlines()[-1]
+    assert "run the same command to resume" in errors.splitlines()[-1]
     done_before = len(read_history(directory.history))
     assert 1 <= done_before < 60
     assert "not finished" in complaint(run("evaluate.py", directory.path))
@@ -267,16 +267,16 @@ def test_help_shows_an_example(script):
         (["evaluate.py", "config"], "config: does not exist (did you mean 'configs'?)"),
         (["evaluate.py", "x.keras"], "x.keras: does not exist"),
         (["evaluate.py", "README.md"], "needs --config YAML"),
-        (["evaluate.py", "README.md", "--config", "configs/quickstart.yaml"], "not a whole .keras"),
+        (["evaluate.py", "README.md", "--config", "configs/quickstart.yaml"], "not a complete"),
         (["evaluate.py", "--codes", "README.md", "--output", "LICENSE"], "LICENSE: is a file"),
         (
             ["train.py", "configs/quickstart.yaml", "--set", "training.jit=maybe"],
             "training.jit: input",
         ),
-        (["evaluate.py", "configs", "--config", "configs/quickstart.yaml"], "drop --config"),
+        (["evaluate.py", "configs", "--config", "configs/quickstart.yaml"], "omit --config"),
         (["evaluate.py", "--codes", "nothing.npz"], "nothing.npz"),
         (["evaluate.py", "--codes", "README.md"], "README.md"),
-        (["evaluate.py", "--codes", "README.md", "--data", "b"], "without --config and --data"),
+        (["evaluate.py", "--codes", "README.md", "--data", "b"], "with --config or --data"),
         (["evaluate.py", "a", "--codes", "b.npz"], "give either"),
     ],
 )

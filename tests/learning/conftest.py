@@ -1,4 +1,4 @@
-"""The learning tests run on whatever backend KERAS_BACKEND names, one process each."""
+"""These tests run on the backend that KERAS_BACKEND names, in one process."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from facehash.learning.backend import choose_backend, start_backend
+from tests.helpers.training import looks
 
 start_backend(choose_backend())
 
-from ddh.model import DDH  # noqa: E402 (after the backend)
-from facehash.dataset import FaceDataset  # noqa: E402
+from dcbh.model import DCBH  # noqa: E402 (after the backend)
+from ddh.model import DDH  # noqa: E402
 
 FRESH_PROCESS = """
 import sys
@@ -32,7 +33,7 @@ np.save(folder / "codes.npy", encode(model, np.load(folder / "images.npy")))
 
 @pytest.fixture
 def encode_in_a_fresh_process(tmp_path):
-    """Save a model, and load it and encode images in a new process; returns what that printed."""
+    """Save a model, load it in a new process, and encode; returns codes and printed words."""
 
     def encode_there(model, images):
         model.save(tmp_path / "model.keras")
@@ -50,29 +51,22 @@ def rng():
 
 
 @pytest.fixture
-def make_model():
-    """Make small untrained DDH models."""
+def images(rng):
+    return rng.integers(0, 256, (6, 32, 32, 3)).astype("uint8")
 
-    def make(**options) -> DDH:
+
+@pytest.fixture
+def make_model():
+    """Build small untrained models."""
+
+    def make(method="ddh", **options):
         settings = {"bits": 12, "identities": ["ann", "bob", "eve"], "pixel_mean": 120.0}
-        return DDH(**(settings | {"pixel_std": 60.0} | options))
+        model = {"ddh": DDH, "dcbh": DCBH}[method]
+        return model(**(settings | {"pixel_std": 60.0} | options))
 
     return make
 
 
 @pytest.fixture
-def faces(rng):
-    """Six people of noisy but distinct looks: 8 images each, 2 of them queries."""
-    looks = rng.integers(0, 256, (6, 8, 8, 3)).repeat(4, axis=1).repeat(4, axis=2)
-    images = np.clip(looks.repeat(8, axis=0) + rng.normal(0, 20, (48, 32, 32, 3)), 0, 255)
-    rows = np.arange(48)
-    return FaceDataset(
-        name="looks",
-        images=images.astype(np.uint8),
-        labels=rows // 8,
-        identities=tuple("abcdef"),
-        train=rows[rows % 8 < 6],
-        gallery=rows[rows % 8 < 6],
-        query=rows[rows % 8 >= 6],
-        protocol="seen",
-    ).check()
+def faces():
+    return looks()

@@ -1,40 +1,39 @@
+"""Codes, features and logits of a model, and models from files."""
+
+import zipfile
+
+import keras
 import numpy as np
 import pytest
 
+from facehash import methods
 from facehash.codes import CodesError, bits_from_packed
+from facehash.errors import InputError
 from facehash.images.read import resize
 from facehash.learning import encoding
+from facehash.learning.encoding import encode, features_and_logits
+
+ROWS = np.array([7, 3, 40, 3, 11, 0, 21])
 
 
 def test_codes_are_the_packed_signs_of_the_relaxed_codes(make_model, faces):
     model = make_model(bits=20)
     relaxed = encoding.relaxed_codes(model, faces.images)
     assert relaxed.shape == (48, 20)
-    packed = encoding.encode(model, faces.images)
+    packed = encode(model, faces.images)
     assert packed.shape == (48, 3)
     np.testing.assert_array_equal(bits_from_packed(packed, 20), relaxed >= 0)
+    assert encode(model, faces.images[:0]).shape == (0, 3)
 
 
 def test_images_of_another_size_go_through_the_one_resize_function(make_model, rng):
     model = make_model()
     large = rng.integers(0, 256, (3, 64, 50, 3)).astype("uint8")
     small = np.stack([resize(image, 32) for image in large])
-    np.testing.assert_array_equal(encoding.encode(model, large), encoding.encode(model, small))
+    np.testing.assert_array_equal(encode(model, large), encode(model, small))
 
 
-def test_no_images_give_no_codes(make_model):
-    assert encoding.encode(make_model(), np.empty((0, 32, 32, 3), np.uint8)).shape == (0, 2)
-
-
-def test_rows_are_encoded_block_by_block_in_the_order_asked_for(make_model, faces, monkeypatch):
-    monkeypatch.setattr(encoding, "_ROWS_IN_MEMORY", 5)
-    model = make_model()
-    rows = np.array([7, 3, 40, 3, 11, 0, 21])
-    expected = encoding.encode(model, faces.images)[rows]
-    np.testing.assert_array_equal(encoding.encode_rows(model, faces, rows), expected)
-
-
-def test_a_model_that_returns_nan_is_not_given_a_code(make_model, faces):
+def test_a_model_that_returns_nan_gives_no_codes(make_model, faces):
     model = make_model()
     # In the last layer before the tanh: maxima on the way there would swallow a NaN.
     [bias] = [
@@ -42,4 +41,123 @@ def test_a_model_that_returns_nan_is_not_given_a_code(make_model, faces):
     ]
     bias.assign(np.full(bias.shape, np.nan))
     with pytest.raises(CodesError, match="NaN"):
-        encoding.encode(model, faces.images)
+        encode(model, faces.images)
+
+
+def layer_by_layer(model, images):
+    """Compute feature and logits by calling the layers of the network in order."""
+    tensors = {id(model.network.inputs[0]): model.standardize(images.astype("float32"))}
+    named = {}
+    for layer in model.network.layers[1:]:
+        node = layer._inbound_nodes[0]
+        given = [tensors[id(tensor)] for tensor in node.input_tensors]
+        found = layer(given[0] if len(given) == 1 else given, training=False)
+        tensors[id(node.outputs[0])] = named[layer.name] = found
+    logits = tensors[id(model.network.output["logits"])]
+    return [keras.ops.convert_to_numpy(part) for part in (named["feature"], logits)]
+
+
+@pytest.mark.parametrize("method", ["ddh", "dcbh"])
+def test_features_and_logits_are_those_of_the_layers(make_model, faces, method):
+    model = make_model(method)
+    before = encode(model, faces.images)
+    found = features_and_logits(model, faces, np.arange(10))
+    for mine, expected in zip(found, layer_by_layer(model, faces.images[:10]), strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=1e-4, atol=1e-5)
+        assert mine.dtype == np.float32
+    assert found[0].std() > 0
+    np.testing.assert_array_equal(encode(model, faces.images), before)  # the model is as it was
+    whole = model.predict(faces.images[:10], verbose=0)["logits"]
+    np.testing.assert_allclose(found[1], whole, atol=1e-5)
+
+
+def test_the_feature_is_the_input_of_the_hash_layer(make_model, faces):
+    model = make_model()
+    features, _ = features_and_logits(model, faces, np.arange(6))
+    assert features.shape == (6, 12 * 4)  # blocks of four
+    after = model.network.get_layer("feature").output
+    hashing = keras.Model(after, model.network.output["relaxed"])
+    relaxed = encoding.relaxed_codes(model, faces.images[:6])
+    np.testing.assert_allclose(hashing.predict(features, verbose=0), relaxed, atol=1e-5)
+
+
+def test_rows_are_computed_block_by_block_in_the_given_order(make_model, faces, monkeypatch):
+    model = make_model()
+    codes = encode(model, faces.images)
+    features, logits = features_and_logits(model, faces, np.arange(48))
+    monkeypatch.setattr(encoding, "_ROWS_IN_MEMORY", 5)
+    np.testing.assert_array_equal(encoding.encode_rows(model, faces, ROWS), codes[ROWS])
+    some_features, some_logits = features_and_logits(model, faces, ROWS, batch=2)
+    np.testing.assert_allclose(some_features, features[ROWS], atol=1e-5)
+    np.testing.assert_allclose(some_logits, logits[ROWS], atol=1e-5)
+
+
+def test_half_precision_networks_give_single_precision_features(make_model, faces):
+    model = make_model(dtype=keras.DTypePolicy("mixed_bfloat16"))
+    for values in features_and_logits(model, faces, np.arange(4)):
+        assert values.dtype == np.float32
+        assert np.isfinite(values).all()
+
+
+def test_a_network_without_a_layer_of_that_name_is_refused(make_model, faces):
+    class Nameless(type(make_model())):
+        def build_network(self):
+            network = super().build_network()
+            network.get_layer("feature").name = "before_the_hash"
+            return network
+
+    model = Nameless(bits=8, identities=["ann"], pixel_mean=120.0, pixel_std=60.0)
+    with pytest.raises(InputError, match="Nameless has no layer named 'feature'; give this name"):
+        features_and_logits(model, faces, np.arange(4))
+
+
+@pytest.mark.parametrize(
+    "method, options",
+    [
+        ("ddh", {"augmentation": {"flip": True, "shift": 2}, "crop": "arcface112"}),
+        pytest.param("dcbh", {"centers": "both"}, marks=pytest.mark.full),
+    ],
+)
+def test_a_saved_model_gives_the_same_codes_in_a_fresh_process(
+    make_model, rng, images, encode_in_a_fresh_process, method, options
+):
+    model = make_model(method, bits=20, **options)
+    # Moving statistics differ from their initial values, as after training.
+    for variable in model.non_trainable_variables:
+        if "moving" in variable.path:
+            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+    codes, printed = encode_in_a_fresh_process(model, images)
+    assert printed == [method, "ann", "bob", "eve", options.get("crop", "none")]
+    np.testing.assert_array_equal(codes, encode(model, images))
+
+
+def test_a_file_that_is_not_a_model_is_refused_in_one_line(tmp_path):
+    path = tmp_path / "model.keras"
+
+    def refused(message):
+        with pytest.raises(InputError, match=message) as caught:
+            methods.load(path)
+        assert "\n" not in str(caught.value)
+
+    refused("no such model file")
+    path.write_text("not a zip")
+    refused("not a complete .keras file")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata.json", "{}")
+    refused("cannot be loaded as a Keras model")
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(path)
+    refused("holds a Sequential, not a model of this project")
+
+
+def test_code_in_a_model_file_does_not_run(tmp_path):
+    ran = tmp_path / "ran"
+    layer = keras.layers.Lambda(lambda x, place=str(ran): open(place, "w").close() or x)
+    model = keras.Sequential([keras.Input((2,)), layer])
+    model.save(tmp_path / "model.keras")
+    model.save(tmp_path / "model.h5")
+    ran.unlink(missing_ok=True)
+    with pytest.raises(InputError, match="cannot be loaded as a Keras model"):
+        methods.load(tmp_path / "model.keras")
+    with pytest.raises(InputError, match="not a complete .keras file"):
+        methods.load(tmp_path / "model.h5")
+    assert not ran.exists()

@@ -5,18 +5,14 @@ from keras import ops
 from facehash.learning.losses import cross_entropy, quantization_loss
 
 
-def test_quantization_loss_of_a_hand_made_batch():
+def test_quantization_loss_of_a_hand_made_batch_and_by_a_loop(rng):
     # | |h| - 1 |: .5, 0, .75, 0 -> mean 1.25 / 4.
     relaxed = ops.convert_to_tensor([[0.5, -1.0], [-0.25, 1.0]])
     assert float(quantization_loss(relaxed)) == pytest.approx(0.3125)
-
-
-def test_quantization_loss_equals_a_loop(rng):
     relaxed = rng.uniform(-1, 1, (7, 12)).astype("float32")
     loop = sum(abs(abs(h) - 0.5) for row in relaxed for h in row) / relaxed.size
-    assert float(quantization_loss(ops.convert_to_tensor(relaxed), 0.5)) == pytest.approx(
-        loop, 1e-5
-    )
+    value = quantization_loss(ops.convert_to_tensor(relaxed), 0.5)
+    assert float(value) == pytest.approx(loop, 1e-5)
 
 
 def test_cross_entropy_equals_a_loop(rng):

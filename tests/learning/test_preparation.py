@@ -1,15 +1,19 @@
+"""What training reads: images, classes, statistics, and shuffled batches."""
+
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from facehash.errors import InputError
+from facehash.learning import preparation
+from facehash.learning.batches import ShuffledBatches
 from facehash.learning.preparation import draw_validation, pixel_statistics, prepare
 
 NONE = np.empty(0, np.int64)
 
 
-def test_classes_are_numbered_from_zero_over_the_people_who_train(faces):
+def test_classes_are_numbered_from_zero_over_the_people_in_training(faces):
     train = faces.train[np.isin(faces.labels[faces.train], [1, 4])]
     data = prepare(replace(faces, train=train), NONE)
     assert data.identities == ("b", "e")
@@ -17,53 +21,78 @@ def test_classes_are_numbered_from_zero_over_the_people_who_train(faces):
     np.testing.assert_array_equal(data.images, faces.images[train])
 
 
-def test_validation_images_are_not_fitted_and_keep_their_classes(faces):
+def test_validation_images_are_held_out_and_keep_their_classes(faces):
     validation = faces.train[[0, 7, 20]]
     data = prepare(faces, validation)
     assert len(data.images) == len(faces.train) - 3
     assert data.validation_classes.tolist() == [0, 1, 3]
     np.testing.assert_array_equal(data.validation_images, faces.images[validation])
-    mean, std = pixel_statistics(data.images)
-    assert (data.pixel_mean, data.pixel_std) == (mean, std)
-
-
-def test_a_person_all_of_whose_images_validate_still_has_a_class(faces):
-    data = prepare(faces, faces.train[:6])
+    assert (data.pixel_mean, data.pixel_std) == pixel_statistics(data.images)
+    data = prepare(faces, faces.train[:6])  # all images of one person
     assert data.identities == tuple("abcdef")
     assert data.classes.min() == 1
 
 
-def test_pixel_statistics_equal_those_of_floats(rng):
+def test_pixel_statistics_equal_those_of_floats(rng, monkeypatch):
     images = rng.integers(0, 256, (5, 8, 8, 3)).astype("uint8")
-    as_floats = images.astype(np.float64)
-    assert pixel_statistics(images) == pytest.approx((as_floats.mean(), as_floats.std()), rel=1e-12)
+    expected = images.astype(np.float64).mean(), images.astype(np.float64).std()
+    assert pixel_statistics(images) == pytest.approx(expected, rel=1e-12)
+    monkeypatch.setattr(preparation, "_PIXELS_AT_A_TIME", 400)
+    assert pixel_statistics(images) == pytest.approx(expected, rel=1e-12)
 
 
-def test_pixel_statistics_of_many_images_are_taken_in_blocks(rng):
-    images = rng.integers(0, 256, (6000, 32, 32, 3)).astype("uint8")  # 18 million pixels
-    assert pixel_statistics(images) == pytest.approx((images.mean(), images.std()), rel=1e-9)
-
-
-def test_images_of_one_colour_are_refused(faces):
+def test_images_of_one_color_are_refused(faces):
     flat = replace(faces, images=np.full_like(faces.images, 7))
     with pytest.raises(InputError, match="every training pixel is 7"):
         prepare(flat, NONE)
 
 
-def test_the_validation_draw_is_by_image_seeded_and_never_the_last_rows(faces):
+def test_the_validation_split_is_drawn_by_image_and_seed_and_is_never_empty_or_all(faces):
     first = draw_validation(faces.train, 0.25, seed=3)
     assert len(first) == 9
     assert np.isin(first, faces.train).all()
     np.testing.assert_array_equal(first, draw_validation(faces.train, 0.25, seed=3))
     assert not np.array_equal(first, draw_validation(faces.train, 0.25, seed=4))
     assert not np.array_equal(first, faces.train[-9:])
-
-
-def test_a_validation_share_of_zero_is_empty_and_a_small_one_is_one_image(faces):
     assert len(draw_validation(faces.train, 0.0, seed=0)) == 0
     assert len(draw_validation(faces.train, 1e-6, seed=0)) == 1
-
-
-def test_a_validation_share_that_leaves_nothing_is_refused():
-    with pytest.raises(InputError, match="leaves none to fit"):
+    with pytest.raises(InputError, match="leaves none for training"):
         draw_validation(np.arange(3), 0.9, seed=0)
+
+
+@pytest.fixture
+def data(rng):
+    return rng.integers(0, 256, (10, 2, 2, 3)).astype("uint8"), np.arange(10)
+
+
+def rows_of_epoch(batches):
+    return [batches[i][1].tolist() for i in range(len(batches))]
+
+
+def test_an_epoch_has_every_image_once_with_its_own_class(data):
+    images, classes = data
+    batches = ShuffledBatches(images, classes, batch=4, seed=1)
+    epoch = [batches[i] for i in range(len(batches))]
+    assert [len(c) for _, c in epoch] == [4, 4, 2]
+    seen = np.concatenate([c for _, c in epoch])
+    assert sorted(seen) == list(range(10))
+    np.testing.assert_array_equal(np.concatenate([x for x, _ in epoch]), images[seen])
+
+
+def test_the_order_of_batches_depends_on_epoch_and_seed_alone(data):
+    batches = ShuffledBatches(*data, batch=3, seed=1)
+    first = rows_of_epoch(batches)
+    batches.on_epoch_end()
+    assert rows_of_epoch(batches) != first
+    assert rows_of_epoch(ShuffledBatches(*data, batch=3, seed=2)) != first
+    assert rows_of_epoch(ShuffledBatches(*data, 3, seed=1, epoch=1)) == rows_of_epoch(batches)
+
+
+def test_the_last_batch_can_be_cut_so_that_devices_share_it(data):
+    batches = ShuffledBatches(*data, batch=8, seed=1, multiple=4)
+    first = rows_of_epoch(batches)
+    assert [len(rows) for rows in first] == [8]
+    batches.on_epoch_end()
+    omitted = [set(range(10)) - set(rows[0]) for rows in (first, rows_of_epoch(batches))]
+    assert omitted[0] != omitted[1]
+    assert [len(rows) for rows in rows_of_epoch(ShuffledBatches(*data, 6, 1, multiple=2))] == [6, 4]

@@ -4,6 +4,7 @@ from facehash.files import FileInUseError
 from facehash.runs.directory import RunDirectory, RunError
 
 CONFIG = "method: ddh\nbits: 48\ndataset:\n  name: orl\n  path: /one\ntraining:\n  epochs: 5\n"
+OTHER = CONFIG.replace("48", "24")
 
 
 @pytest.fixture
@@ -11,127 +12,117 @@ def run(tmp_path):
     return RunDirectory(tmp_path / "runs" / "a")
 
 
-def test_a_run_begins_with_its_configuration(run):
-    run.begin(CONFIG)
+def start(run, config=CONFIG, overwrite=False):
+    """Begin a training, as far as the directory goes."""
+    with run.begin(config, overwrite):
+        run.prepare(config, overwrite)
+
+
+def files(run):
+    return {path.name for path in run.path.iterdir()}
+
+
+def test_a_run_starts_with_its_configuration_and_the_same_one_resumes_it(run):
+    start(run)
     assert run.config.read_text() == CONFIG
     assert run.read_config()["training"] == {"epochs": 5}
     assert not run.finished
-
-
-def test_the_same_configuration_may_begin_again(run):
-    run.begin(CONFIG)
     run.history.write_text("epoch\n1\n")
-    run.begin(CONFIG)
+    start(run)
     assert run.history.exists()
 
 
 def test_another_configuration_is_refused_naming_the_keys_that_differ(run):
-    run.begin(CONFIG)
+    start(run)
     run.history.write_text("epoch\n1\n")
-    changed = CONFIG.replace("48", "24").replace("epochs: 5", "epochs: 6\n  batch: 3")
+    changed = OTHER.replace("epochs: 5", "epochs: 6\n  batch: 3")
     with pytest.raises(RunError) as caught:
-        run.begin(changed)
-    message = str(caught.value)
-    assert "begun with another configuration" in message
+        start(run, changed)
     for part in (
+        "started with another configuration",
         "bits (was 48, now 24)",
         "training.epochs (was 5, now 6)",
         "training.batch (was None, now 3)",
         "--overwrite",
     ):
-        assert part in message
+        assert part in str(caught.value)
     assert run.config.read_text() == CONFIG
 
 
-def test_before_anything_is_learned_the_configuration_may_still_change(run):
-    run.begin(CONFIG)
-    run.begin(CONFIG.replace("48", "24"))
-    assert run.read_config()["bits"] == 24
-
-
-def test_data_in_another_place_is_no_other_configuration(run):
-    run.begin(CONFIG)
+def test_the_configuration_may_change_before_anything_is_learned_and_the_path_of_data_always(run):
+    start(run, OTHER)
+    start(run)
+    assert run.read_config()["bits"] == 48
     run.history.write_text("epoch\n1\n")
-    run.begin(CONFIG.replace("/one", "/two"))
+    start(run, CONFIG.replace("/one", "/two"))
     assert run.read_config()["dataset"]["path"] == "/two"
 
 
-def test_a_finished_run_is_kept_unless_told_to_overwrite(run):
-    run.begin(CONFIG)
+def test_a_finished_run_is_kept_without_overwrite(run):
+    start(run)
     run.model.write_text("weights")
     with pytest.raises(RunError, match="finished with another configuration"):
-        run.begin(CONFIG.replace("48", "24"))
-    assert run.finished
-    run.begin(CONFIG.replace("48", "24"), overwrite=True)
-    assert not run.finished
+        start(run, OTHER)
+    with run.begin(OTHER, overwrite=True):  # and until the new one is ready
+        assert run.finished
+        assert run.config.read_text() == CONFIG
+        run.prepare(OTHER, overwrite=True)
+        assert not run.finished
 
 
-def test_a_folder_that_is_no_run_is_never_touched(run):
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("photo.jpg", "precious", "not empty and not a run"),
+        ("config.yaml", "name: a web site\n", "not the configuration of a run"),
+        ("config.yaml", "- list\n", "not the configuration of a run"),
+        ("config.yaml", "method: ddh\n", "not the configuration of a run"),
+    ],
+)
+def test_a_folder_that_is_not_a_run_is_never_touched(run, name, content, message):
     run.path.mkdir(parents=True)
-    photo = run.path / "photo.jpg"
-    photo.write_text("precious")
+    (run.path / name).write_text(content)
     for overwrite in (False, True):
-        with pytest.raises(RunError, match="not empty and not a run"):
-            run.begin(CONFIG, overwrite)
-    assert photo.read_text() == "precious"
+        with pytest.raises(RunError, match=message):
+            start(run, CONFIG, overwrite)
+    assert files(run) == {name}
+    assert (run.path / name).read_text() == content
 
 
-def test_a_folder_without_configuration_is_no_run(tmp_path):
+def test_what_is_not_a_run_directory_is_named(run):
+    run.path.mkdir(parents=True)
     with pytest.raises(RunError, match="not a run directory"):
-        RunDirectory(tmp_path).read_config()
+        run.read_config()
+    run.config.write_bytes(b"\xff\xfe")
+    with pytest.raises(RunError, match="config.yaml: not UTF-8 text"):
+        run.read_config()
+    file = RunDirectory(run.config)
+    with pytest.raises(RunError, match="is a file; choose another --name"):
+        start(file)
 
 
-def test_overwriting_deletes_what_a_run_makes_and_nothing_else(run):
-    run.begin(CONFIG)
+def test_overwriting_deletes_what_a_run_writes_and_nothing_else(run):
+    start(run)
     for name in ("model.keras", "history.csv", "report.json", "codes.npz", "notes.txt"):
         (run.path / name).write_text("old")
     (run.path / "figures").mkdir()
     (run.path / "figures" / "a.png").write_text("old")
-    run.begin(CONFIG.replace("48", "24"), overwrite=True)
-    assert {path.name for path in run.path.iterdir()} == {"config.yaml", "notes.txt"}
+    start(run, OTHER, overwrite=True)
+    assert files(run) == {"config.yaml", "notes.txt"}
     assert run.read_config()["bits"] == 24
 
 
-@pytest.mark.parametrize("config", ["name: a web site\n", "- list\n", "method: ddh\n"])
-def test_a_folder_with_somebody_elses_config_yaml_is_never_touched(run, config):
-    run.path.mkdir(parents=True)
-    run.config.write_text(config)
-    (run.path / "report.json").write_text("precious")
-    for overwrite in (False, True):
-        with pytest.raises(RunError, match="not the configuration of a run"):
-            run.begin(CONFIG, overwrite)
-    assert (run.path / "report.json").read_text() == "precious"
-    assert run.config.read_text() == config
-
-
-def test_checking_touches_nothing(run):
-    run.check(CONFIG)
-    assert not run.path.exists()
-    run.begin(CONFIG)
-    run.model.write_text("weights")
-    run.check(CONFIG.replace("48", "24"), overwrite=True)
-    assert run.finished
-    assert run.config.read_text() == CONFIG
-
-
-def test_a_run_that_is_a_file_is_named(run):
-    run.path.parent.mkdir()
-    run.path.write_text("x")
-    with pytest.raises(RunError, match="is a file; choose another --name"):
-        run.check(CONFIG)
-
-
-def test_what_a_killed_process_left_half_written_does_not_stand_in_the_way(run):
+def test_half_written_files_of_a_killed_process_do_not_get_in_the_way(run):
     # Killed while writing the first file, and again while writing later ones.
     for name in (".config.yaml.abc", ".history.csv.xyz"):
         (run.path / name).mkdir(parents=True)
         (run.path / name / "half").write_text("x")
-    run.begin(CONFIG)
-    assert [path.name for path in run.path.iterdir()] == ["config.yaml"]
+    start(run)
+    assert files(run) == {"config.yaml"}
 
 
 def test_the_backup_of_a_finished_run_is_removed(run):
-    run.begin(CONFIG)
+    start(run)
     run.backup.parent.mkdir()
     run.backup.write_text("x")
     run.tidy()
@@ -141,19 +132,9 @@ def test_the_backup_of_a_finished_run_is_removed(run):
     assert not run.backup.parent.exists()
 
 
-def test_only_one_process_holds_a_run_and_overwriting_does_not_change_that(run):
-    with run.held():
-        run.begin(CONFIG)
-        run.begin(CONFIG, overwrite=True)
-        with pytest.raises(FileInUseError, match="runs/a: another process works here"):
-            with run.held():
-                pass
-    with run.held():
-        pass
-
-
-def test_a_configuration_that_is_no_text_is_named(run):
-    run.path.mkdir(parents=True)
-    run.config.write_bytes(b"\xff\xfe")
-    with pytest.raises(RunError, match="config.yaml: not UTF-8 text"):
-        run.read_config()
+def test_only_one_process_trains_in_a_run_and_overwriting_does_not_change_that(run):
+    with run.begin(CONFIG, overwrite=True):
+        run.prepare(CONFIG, overwrite=True)
+        with pytest.raises(FileInUseError, match="runs/a: in use by another process"):
+            start(run)
+    start(run)

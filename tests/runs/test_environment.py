@@ -1,7 +1,7 @@
 from facehash.runs.environment import describe_environment, git_commit
 
 
-def test_the_environment_names_versions_and_no_place():
+def test_the_environment_names_versions_and_no_path():
     environment = describe_environment("jax", "cpu", 7)
     assert environment["backend"] == "jax"
     assert environment["seed"] == 7
