@@ -260,7 +260,7 @@ def test_help_shows_an_example(script):
             "backend: input should",
         ),
         (["train.py", "configs/quickstart.yaml", "--epochs", "3"], "No such option: --epochs"),
-        (["train.py", "configs/ddh/pubfig83.yaml"], "say --data DIR"),
+        (["train.py", "configs/ddh/pubfig83.yaml"], "pass --data DIR"),
         (["train.py", "configs/ddh/pubfig83.yaml", "--data", "nowhere"], "does not exist"),
         (["evaluate.py"], "give either a run directory or a checkpoint, or --codes FILE"),
         (["evaluate.py", "configs"], "not a run directory"),
