@@ -58,8 +58,7 @@ def load(config: DatasetConfig, source: Path, cache: Path | None = None) -> Face
 
     Example:
         >>> import data
-        >>> from facehash.array_files import SUFFIXES
-    from facehash.config import DatasetConfig
+        >>> from facehash.config import DatasetConfig
         >>> config = DatasetConfig(name="orl", side=32, queries_per_identity=3)
         >>> faces = data.load(config, data.find_orl())
         >>> len(faces.train), len(faces.query)

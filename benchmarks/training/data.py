@@ -1,11 +1,11 @@
-"""Loading FaceScrub at full size, against the way of the field's repositories.
+"""Load FaceScrub at full size, and compare with the usual code.
 
     python -m benchmarks.data
 
-Rival: unpickle every file, convert to float32, concatenate. The files are generated in the layout
-of the authors, with random pixels; they need 1.3 GB of disk for the time of the run, and lie in the
-system's file cache when read. Each measurement is a process of its own, repeated: the fastest time,
-imports included, and the highest peak of memory, mapped files included.
+The usual code unpickles every file, converts to float32 and concatenates. The files are generated
+in the layout of the authors, with random pixels. They need 1.3 GB of disk during the run, and are
+in the system's file cache when read. Each measurement runs in its own process and is repeated. The
+result has the fastest time, imports included, and the highest peak memory, mapped files included.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ REPEATS = 3
 
 
 def write_python_2_pickle(path: Path, x: NDArray[np.float32], y: NDArray[np.int64]) -> None:
-    """Write ``(x, y)`` byte for byte as Python 2 and NumPy 1 do with protocol 2."""
+    """Write ``(x, y)`` byte for byte as Python 2 and NumPy 1 with protocol 2."""
     with path.open("wb") as file:
         file.write(b"\x80\x02")
         for array in (x, y):
@@ -86,7 +86,7 @@ def load_ours_into_memory(root: Path) -> None:
 
 
 def load_rival(root: Path) -> None:
-    """Unpickle every file and concatenate, as the field's repositories do."""
+    """Unpickle every file and concatenate, as most repositories do."""
     for folder in ROWS:
         parts = []
         for path in sorted((root / folder).iterdir()):
@@ -105,7 +105,7 @@ TASKS: dict[str, Callable[[Path], None]] = {
 
 
 def measure(task: str, root: Path) -> dict[str, float]:
-    """Run one task in processes of its own, and keep the fastest time and the largest memory."""
+    """Run one task in new processes; return the fastest time and the highest peak memory."""
     command = [sys.executable, "-m", "benchmarks.data", task, str(root)]
     results = []
     for _ in range(REPEATS):
@@ -120,7 +120,7 @@ def measure(task: str, root: Path) -> dict[str, float]:
 
 
 def run_task(task: str, root: Path) -> None:
-    """Do one task and print its time and memory; the time leaves out the start of Python."""
+    """Do one task and print its time, without the start of Python, and its memory."""
     start = time.perf_counter()
     TASKS[task](root)
     seconds = time.perf_counter() - start
@@ -128,7 +128,7 @@ def run_task(task: str, root: Path) -> None:
 
 
 def compare_layouts(root: Path) -> dict[str, float]:
-    """Time a batch of random rows from differently laid out files, in milliseconds."""
+    """Return the milliseconds to read a batch of random rows, by file layout."""
     from data.hdf5 import map_images, read_faces
     from facehash.dataset import FaceDataset
 
