@@ -6,7 +6,6 @@ from hypothesis.extra import numpy as hnp
 
 from facehash import codes
 from facehash.codes import CodesError
-from facehash.errors import InputError
 
 bit_matrices = st.integers(1, 70).flatmap(
     lambda bits: hnp.arrays(
@@ -15,50 +14,23 @@ bit_matrices = st.integers(1, 70).flatmap(
 )
 
 
-def test_sign_of_zero_and_of_negative_zero_is_plus_one():
-    signs = codes.sign(np.array([[0.0, -0.0, 1e-30, -1e-30]]))
-    assert signs.dtype == np.int8
-    assert signs.tolist() == [[1, 1, 1, -1]]
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int8])
-def test_sign_takes_any_real_dtype_and_shape(dtype):
-    assert codes.sign(np.array([-1, 0, 1], dtype=dtype)).tolist() == [-1, 1, 1]
-
-
-def test_sign_of_infinity_is_its_sign():
-    assert codes.sign([np.inf, -np.inf]).tolist() == [1, -1]
-
-
-def test_sign_refuses_nan_and_says_how_many():
-    with pytest.raises(CodesError, match=r"NaN \(2 of 3 values\)"):
-        codes.sign([np.nan, 1.0, np.nan])
-
-
-@pytest.mark.parametrize("values", [["a"], [1j], [None]])
-def test_sign_refuses_what_is_not_real(values):
-    with pytest.raises(CodesError, match="real numbers"):
-        codes.sign(np.array(values))
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([[0.0, -0.0, 1e-30, -1e-30]], [[1, 1, 1, -1]]),
+        ([np.inf, -np.inf], [1, -1]),
+        *((np.array([-1, 0, 1], d), [-1, 1, 1]) for d in (np.float16, np.float32, np.int8)),
+    ],
+)
+def test_the_sign_of_zero_is_plus_one_in_any_real_dtype_and_shape(values, expected):
+    signs = codes.sign(values)
+    assert signs.dtype == np.int8 and signs.tolist() == expected
 
 
 def test_bits_are_packed_least_significant_first_with_zero_padding():
     bits = np.array([[1, 0, 0, 0, 0, 0, 0, 0, 0, 1], [0, 1, 0, 0, 0, 0, 0, 1, 0, 0]])
     # bit 0 is 1, bit 1 is 2, bit 7 is 128 of byte 0; bit 9 is 2 of byte 1
     assert codes.packed_from_bits(bits).tolist() == [[1, 2], [130, 0]]
-
-
-@given(bit_matrices)
-def test_every_way_round_the_three_representations_comes_back(bits):
-    length = bits.shape[1]
-    signs = codes.signs_from_bits(bits)
-    packed = codes.packed_from_signs(signs)
-    assert (signs == 2 * bits.astype(int) - 1).all()
-    assert packed.shape == (len(bits), codes.packed_width(length))
-    assert (codes.packed_from_bits(bits) == packed).all()
-    assert (codes.bits_from_packed(packed, length) == bits).all()
-    assert (codes.signs_from_packed(packed, length) == signs).all()
-    assert (codes.bits_from_signs(signs) == bits).all()
-    assert codes.check_packed(packed, length) is packed
 
 
 @given(bit_matrices)
@@ -69,11 +41,19 @@ def test_bit_j_is_bit_j_mod_8_of_byte_j_div_8(bits):
             assert packed[row, j // 8] >> (j % 8) & 1 == bits[row, j]
 
 
-def test_results_have_the_dtypes_of_the_contract():
-    signs = np.array([[1.0, -1.0]])
-    assert codes.bits_from_signs(signs).dtype == np.uint8
-    assert codes.packed_from_signs(signs).dtype == np.uint8
-    assert codes.signs_from_bits([[True, False]]).dtype == np.int8
+@given(bit_matrices)
+def test_every_conversion_between_the_three_representations_is_inverted(bits):
+    length = bits.shape[1]
+    signs = codes.signs_from_bits(bits)
+    packed = codes.packed_from_signs(signs)
+    assert (signs.dtype, packed.dtype) == (np.int8, np.uint8)
+    assert (signs == 2 * bits.astype(int) - 1).all()
+    assert packed.shape == (len(bits), codes.packed_width(length))
+    assert (codes.packed_from_bits(bits) == packed).all()
+    assert (codes.bits_from_packed(packed, length) == bits).all()
+    assert (codes.signs_from_packed(packed, length) == signs).all()
+    assert (codes.bits_from_signs(signs.astype(float)) == bits).all()
+    assert codes.check_packed(packed, length) is packed
 
 
 @pytest.mark.parametrize("bits", [1, 7, 8, 9, 1024])
@@ -82,21 +62,16 @@ def test_lengths_from_1_to_1024_have_a_width(bits):
     assert codes.packed_from_bits(np.ones((1, bits))).shape == (1, -(-bits // 8))
 
 
-@pytest.mark.parametrize("bits", [0, -1, 1025])
-def test_other_lengths_are_refused(bits):
-    with pytest.raises(CodesError, match=f"1 to 1024 bits, got {bits}"):
+@pytest.mark.parametrize(
+    ("bits", "message"),
+    [
+        *((bits, f"1 to 1024 bits, got {bits}") for bits in (0, -1, 1025)),
+        *((bits, "must be an integer from 1 to 1024") for bits in (8.0, "8", True, None)),
+    ],
+)
+def test_other_lengths_are_refused(bits, message):
+    with pytest.raises(CodesError, match=message):
         codes.packed_width(bits)
-
-
-@pytest.mark.parametrize("bits", [8.0, "8", True, None])
-def test_a_length_that_is_no_integer_is_refused(bits):
-    with pytest.raises(CodesError, match="must be an integer from 1 to 1024"):
-        codes.packed_width(bits)
-
-
-def test_a_matrix_of_1025_bits_is_refused():
-    with pytest.raises(CodesError, match="got 1025"):
-        codes.packed_from_bits(np.zeros((1, 1025)))
 
 
 @pytest.mark.parametrize(
@@ -112,40 +87,31 @@ def test_a_matrix_of_1025_bits_is_refused():
 def test_a_wrong_value_is_refused_with_its_place(convert, value, allowed):
     matrix = np.ones((2, 3))
     matrix[1, 2] = value
-    with pytest.raises(
-        CodesError, match=rf"{allowed}, got {float(value)} at row 1, column 2 \(1 such"
-    ):
+    message = rf"{allowed}, got {float(value)} at row 1, column 2 \(1 such"
+    with pytest.raises(CodesError, match=message):
         convert(matrix)
 
 
-@pytest.mark.parametrize("shape", [(3,), (1, 2, 3)])
-def test_codes_must_have_two_axes(shape):
-    with pytest.raises(CodesError, match=r"shape \(n, bits\)"):
-        codes.bits_from_signs(np.ones(shape))
-
-
-def test_codes_must_be_numbers():
-    with pytest.raises(CodesError, match="must be numbers"):
-        codes.bits_from_signs(np.array([["a"]]))
-
-
-def test_packed_codes_of_another_width_are_refused():
-    with pytest.raises(CodesError, match="12 bits must have 2 bytes per code, got 3"):
-        codes.check_packed(np.zeros((1, 3), np.uint8), 12)
-
-
-@pytest.mark.parametrize("array", [np.zeros((1, 1), np.int64), np.zeros(1, np.uint8)])
-def test_packed_codes_of_another_dtype_or_shape_are_refused(array):
-    with pytest.raises(CodesError, match=r"gallery codes must be uint8 \(n, 1\)"):
-        codes.check_packed(array, 8, "gallery codes")
-
-
-def test_a_set_bit_in_the_padding_is_refused_with_its_row():
-    with pytest.raises(CodesError, match=r"beyond the 12 used \(row 1, last byte 16\)"):
-        codes.bits_from_packed(np.array([[255, 15], [0, 16]], np.uint8), 12)
-
-
-def test_errors_are_input_errors_of_one_line():
-    with pytest.raises(InputError) as caught:
-        codes.packed_from_bits([[2]])
+@pytest.mark.parametrize(
+    ("convert", "arguments", "message"),
+    [
+        (codes.sign, ([np.nan, 1.0, np.nan],), r"NaN \(2 of 3 values\)"),
+        *((codes.sign, (np.array(v),), "real numbers") for v in (["a"], [1j], [None])),
+        (codes.bits_from_signs, (np.ones(3),), r"shape \(n, bits\)"),
+        (codes.bits_from_signs, (np.ones((1, 2, 3)),), r"shape \(n, bits\)"),
+        (codes.bits_from_signs, (np.array([["a"]]),), "must be numbers"),
+        (codes.packed_from_bits, (np.zeros((1, 1025)),), "got 1025"),
+        (codes.check_packed, (np.zeros((1, 3), np.uint8), 12), "must have 2 bytes per code, got 3"),
+        (codes.check_packed, (np.zeros((1, 1), int), 8, "these"), r"these must be uint8 \(n, 1\)"),
+        (codes.check_packed, (np.zeros(1, np.uint8), 8), r"must be uint8 \(n, 1\)"),
+        (
+            codes.bits_from_packed,
+            (np.array([[255, 15], [0, 16]], np.uint8), 12),
+            r"beyond the 12 used \(row 1, last byte 16\)",
+        ),
+    ],
+)
+def test_wrong_arrays_are_refused_in_one_line(convert, arguments, message):
+    with pytest.raises(CodesError, match=message) as caught:
+        convert(*arguments)
     assert "\n" not in str(caught.value)

@@ -25,27 +25,18 @@ def make(**changes):
     return FaceDataset(**(fields | changes))
 
 
-def test_a_sound_data_set_passes_and_is_returned():
+def test_a_valid_data_set_is_returned_and_immutable():
     faces = make()
     assert faces.check() is faces and faces.side == 4 and faces.crop == "none"
-
-
-def test_it_counts_people_and_roles():
-    assert make().counts() == {"identities": 2, "train": 4, "gallery": 4, "query": 2}
-
-
-def test_it_cannot_be_altered():
+    assert faces.counts() == {"identities": 2, "train": 4, "gallery": 4, "query": 2}
     with pytest.raises(dataclasses.FrozenInstanceError):
-        make().name = "other"
+        faces.name = "other"
 
 
 @pytest.mark.parametrize(
     "changes, message",
     [
-        (
-            {"images": np.zeros((6, 4, 5, 3), np.uint8)},
-            r"uint8 \(n, side, side, 3\), got uint8 \(6, 4",
-        ),
+        ({"images": np.zeros((6, 4, 5, 3), np.uint8)}, r"side, side, 3\), got uint8 \(6, 4, 5"),
         ({"images": np.zeros((6, 3, 4, 4), np.uint8)}, r"must be uint8 \(n, side, side, 3\)"),
         ({"images": np.zeros((6, 48), np.uint8)}, r"got uint8 \(6, 48\)"),
         ({"images": np.zeros((6, 4, 4, 3), np.float32)}, "got float32"),
@@ -66,15 +57,12 @@ def test_it_cannot_be_altered():
             {"labels": np.array([0, 0, 0, 1, 1, 2]), "identities": ("ann", "bob", "eve")},
             "identity 'eve' has query images but no gallery image",
         ),
-        # Of one person alone, every answer is right: mAP 1 whatever the codes.
-        (
-            {"gallery": np.array([0, 1]), "query": np.array([2])},
-            r"gallery contains 1 identity \('ann'\), at least two are needed",
-        ),
+        # With one identity every answer is right: mAP 1 whatever the codes.
+        ({"gallery": np.array([0, 1]), "query": np.array([2])}, r"gallery contains 1 identity"),
         ({"train": np.array([3, 4])}, r"train contains 1 identity \('bob'\)"),
     ],
 )
-def test_what_would_give_a_meaningless_score_is_refused(changes, message):
+def test_data_that_would_give_a_meaningless_score_are_refused(changes, message):
     with pytest.raises(DatasetError, match=f"toy: .*{message}"):
         make(**changes).check()
 
@@ -122,7 +110,7 @@ def test_reading_a_file_takes_slices_of_bounded_size(stored, monkeypatch):
     assert taken == [slice(0, 4), slice(12, 13), slice(150, 152)]
 
 
-def test_images_mapped_from_a_file_are_read_into_memory_of_their_own(tmp_path):
+def test_images_mapped_from_a_file_are_copied_into_memory(tmp_path):
     path = tmp_path / "raw"
     path.write_bytes(bytes(range(96)) * 3)
     faces = make(images=np.memmap(path, np.uint8, "r", shape=(6, 4, 4, 3)))
@@ -145,18 +133,13 @@ def test_equal_data_have_equal_digests_however_they_are_stored(tmp_path, monkeyp
     assert len(digests) == 1 and len(digests.pop()) == 64
 
 
-@given(place=st.integers(0, 6 * 48 - 1), change=st.integers(1, 255))
-def test_any_pixel_changes_the_digest(place, change):
-    images = make().images.copy()
+@given(place=st.integers(0, 6 * 48 - 1), change=st.integers(1, 255), row=st.integers(0, 5))
+def test_every_pixel_and_every_label_changes_the_digest(place, change, row):
+    images, labels = make().images.copy(), make().labels.copy()
     images.reshape(-1)[place] ^= np.uint8(change)
-    assert make(images=images).digest() != make().digest()
-
-
-@pytest.mark.parametrize("row", range(6))
-def test_any_label_changes_the_digest(row):
-    labels = make().labels.copy()
     labels[row] = 1 - labels[row]
-    assert make(labels=labels).digest() != make().digest()
+    digests = {make(**c).digest() for c in ({}, {"images": images}, {"labels": labels})}
+    assert len(digests) == 3
 
 
 def test_an_image_without_a_role_has_no_part_in_the_digest():
@@ -167,10 +150,16 @@ def test_an_image_without_a_role_has_no_part_in_the_digest():
 
 
 def test_the_shape_of_the_images_is_part_of_the_digest():
-    blank = np.zeros((6, 4, 4, 3), np.uint8)
     # Four blank images of side 2 have the pixels of one of side 4.
-    small = {"images": np.zeros((6, 2, 2, 3), np.uint8), "labels": np.zeros(6, int)}
-    one = {"images": blank, "labels": np.zeros(6, int), "train": np.array([0])}
-    empty = {"gallery": np.array([], int), "query": np.array([], int)}
-    four = small | {"train": np.arange(4)}
-    assert make(**(one | empty)).digest() != make(**(four | empty)).digest()
+    none, labels = np.array([], int), np.zeros(6, int)
+    digests = {
+        make(
+            images=np.zeros((6, side, side, 3), np.uint8),
+            labels=labels,
+            train=np.arange(count),
+            gallery=none,
+            query=none,
+        ).digest()
+        for side, count in ((4, 1), (2, 4))
+    }
+    assert len(digests) == 2

@@ -23,50 +23,34 @@ def vectors(rng):
     return (rng.normal(size=(300, 24)) @ rng.normal(size=(24, 24)) + 7).astype("float32")
 
 
-def loop_codes(hashed, vectors):
-    """Bits by the definition: one dot product a bit."""
-    out = []
-    for vector in vectors.astype(np.float64):
-        centred = [x - m for x, m in zip(vector, hashed.mean.astype(np.float64), strict=True)]
-        out.append(
-            [
-                int(sum(c * p for c, p in zip(centred, column, strict=True)) >= 0)
-                for column in hashed.projection.astype(np.float64).T
-            ]
-        )
-    return np.array(out)
-
-
 @BOTH
-def test_bits_are_the_signs_of_centred_products(hasher, vectors):
+def test_bits_are_the_signs_of_centered_products(hasher, vectors):
     hashed = hasher.fit(vectors, 11, seed=3)
-    np.testing.assert_array_equal(
-        bits_from_packed(hashed.encode(vectors[:40]), 11), loop_codes(hashed, vectors[:40])
-    )
+    columns, mean = hashed.projection.astype(np.float64).T, hashed.mean.astype(np.float64)
+    expected = [
+        [int(sum(c * p for c, p in zip(vector - mean, w, strict=True)) >= 0) for w in columns]
+        for vector in vectors[:40].astype(np.float64)
+    ]
+    assert bits_from_packed(hashed.encode(vectors[:40]), 11).tolist() == expected
 
 
 @BOTH
-def test_codes_do_not_change_when_everything_is_moved(hasher, vectors):
-    there = hasher.fit(vectors, 16, seed=0).encode(vectors)
-    moved = vectors.astype(np.float64) + 100
-    here = hasher.fit(moved, 16, seed=0).encode(moved)
-    differing = np.unpackbits(there ^ here).mean()
-    assert differing < 0.002  # only a product within rounding of zero may turn over
+def test_codes_do_not_change_if_all_vectors_are_shifted(hasher, vectors):
+    codes = hasher.fit(vectors, 16, seed=0).encode(vectors)
+    shifted = vectors.astype(np.float64) + 100
+    differing = np.unpackbits(codes ^ hasher.fit(shifted, 16, seed=0).encode(shifted)).mean()
+    assert differing < 0.002  # only a product within rounding of zero may change its sign
 
 
 @BOTH
-def test_the_same_seed_gives_the_same_codes_and_another_seed_others(hasher, vectors):
-    codes = [hasher.fit(vectors, 16, seed).encode(vectors) for seed in (5, 5, 6)]
+def test_codes_depend_on_the_seed_and_survive_storage(hasher, vectors):
+    fitted = [hasher.fit(vectors, 9, seed) for seed in (5, 5, 6)]
+    codes = [hashed.encode(vectors) for hashed in fitted]
     np.testing.assert_array_equal(codes[0], codes[1])
     assert (codes[0] != codes[2]).any()
-
-
-@BOTH
-def test_what_is_stored_encodes_alike(hasher, vectors):
-    hashed = hasher.fit(vectors, 9, seed=1)
-    again = hasher.from_arrays(hashed.arrays())
-    assert (again.bits, again.dimension) == (9, 24)
-    np.testing.assert_array_equal(again.encode(vectors), hashed.encode(vectors))
+    restored = hasher.from_arrays(fitted[0].arrays())
+    assert (restored.bits, restored.dimension) == (9, 24)
+    np.testing.assert_array_equal(restored.encode(vectors), codes[0])
 
 
 def test_a_bit_of_random_hyperplanes_differs_as_often_as_the_angle_says(rng):
@@ -82,9 +66,11 @@ def test_a_bit_of_random_hyperplanes_differs_as_often_as_the_angle_says(rng):
     assert np.mean(shares) == pytest.approx(angle / np.pi, abs=0.0105)
 
 
-def test_a_longer_code_of_random_hyperplanes_begins_with_the_shorter(vectors):
-    short = bits_from_packed(RandomHyperplanes.fit(vectors, 10, 0).encode(vectors), 10)
-    long = bits_from_packed(RandomHyperplanes.fit(vectors, 30, 0).encode(vectors), 30)
+def test_a_longer_code_of_random_hyperplanes_starts_with_the_shorter(vectors):
+    short, long = (
+        bits_from_packed(RandomHyperplanes.fit(vectors, bits, 0).encode(vectors), bits)
+        for bits in (10, 30)
+    )
     np.testing.assert_array_equal(long[:, :10], short)
 
 
@@ -96,8 +82,8 @@ def test_principal_components_span_what_a_decomposition_of_the_data_does(vectors
     np.testing.assert_allclose(np.linalg.norm(centred @ ours, axis=0), singular[:5], rtol=1e-5)
 
 
-def quantization_error(vectors, turned):
-    values = vectors @ turned
+def quantization_error(vectors, rotated):
+    values = vectors @ rotated
     return np.square(np.where(values >= 0, 1, -1) - values).sum()
 
 
@@ -105,15 +91,15 @@ def test_each_round_lowers_the_error_and_leaves_a_rotation(rng):
     vectors = rng.normal(size=(200, 8))
     errors = []
     for rounds in range(12):
-        turned = rotation(vectors, seed=4, iterations=rounds)
-        np.testing.assert_allclose(turned @ turned.T, np.eye(8), atol=1e-12)
-        errors.append(quantization_error(vectors, turned))
+        rotated = rotation(vectors, seed=4, iterations=rounds)
+        np.testing.assert_allclose(rotated @ rotated.T, np.eye(8), atol=1e-12)
+        errors.append(quantization_error(vectors, rotated))
     assert all(after <= before + 1e-9 for before, after in zip(errors, errors[1:], strict=False))
     assert errors[-1] < 0.97 * errors[0]
 
 
 def test_no_rotation_fits_the_corners_of_a_round_better(rng):
-    """Given the corners, ours is the orthogonal Procrustes solution: random rotations lose."""
+    """Given the corners, the rotation solves the orthogonal Procrustes problem: others lose."""
     vectors = rng.normal(size=(150, 5))
     before = rotation(vectors, seed=0, iterations=3)
     corners = np.where(vectors @ before >= 0, 1, -1)
@@ -122,14 +108,14 @@ def test_no_rotation_fits_the_corners_of_a_round_better(rng):
     for _ in range(300):
         other, _ = np.linalg.qr(rng.normal(size=(5, 5)))
         assert np.square(corners - vectors @ other).sum() >= best
-        # ... and so do small turns of the best one.
+        # ... and so do small rotations of the best one.
         near, _ = np.linalg.qr(after + 0.05 * rng.normal(size=(5, 5)))
         near *= np.sign(np.sum(near * after, axis=0))
         assert np.square(corners - vectors @ near).sum() >= best - 1e-9
 
 
-def test_iterative_quantization_finds_corners_that_were_turned_away(rng):
-    """Vectors made of noisy corners: the codes must be those corners up to order and sign."""
+def test_iterative_quantization_finds_rotated_corners(rng):
+    """Rotated corners of a box: the codes must be those corners up to order and sign."""
     corners = rng.choice([-1.0, 1.0], size=(400, 6)) * np.sqrt([1.3, 1.2, 1.1, 1.0, 0.9, 0.8])
     hidden, _ = np.linalg.qr(rng.normal(size=(6, 6)))
     codes = IterativeQuantization.fit(corners @ hidden + 3, 6, seed=0).encode(corners @ hidden + 3)
@@ -140,19 +126,17 @@ def test_iterative_quantization_finds_corners_that_were_turned_away(rng):
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(2, 12), st.integers(1, 6), st.integers(0, 99))
-def test_vectors_without_full_rank_are_hashed_all_the_same(rows, dimension, seed):
+def test_vectors_without_full_rank_are_hashed(rows, dimension, seed):
     vectors = np.random.default_rng(seed).integers(0, 2, (rows, dimension)).astype("float32")
     for hasher in HASHERS.values():
         codes = hasher.fit(vectors, dimension, seed).encode(vectors)
-        same = {
-            vector.tobytes(): code.tobytes() for vector, code in zip(vectors, codes, strict=True)
-        }
+        same = {v.tobytes(): c.tobytes() for v, c in zip(vectors, codes, strict=True)}
         assert all(same[v.tobytes()] == c.tobytes() for v, c in zip(vectors, codes, strict=True))
 
 
 @BOTH
 @pytest.mark.parametrize(
-    "broken, complaint",
+    "broken, message",
     [
         (np.zeros((1, 4)), "at least two vectors are needed, got 1"),
         (np.zeros(4), r"real numbers \(n, d\)"),
@@ -161,26 +145,23 @@ def test_vectors_without_full_rank_are_hashed_all_the_same(rows, dimension, seed
         (np.array([[0, 1.0], [np.nan, 2]]), "1 of 2 vectors contain NaN or infinity.*number 1"),
     ],
 )
-def test_vectors_that_cannot_be_fitted_on_are_refused(hasher, broken, complaint):
-    with pytest.raises(CodesError, match=complaint):
+def test_vectors_that_cannot_be_fitted_on_are_refused(hasher, broken, message):
+    with pytest.raises(CodesError, match=message):
         hasher.fit(broken, 1, seed=0)
 
 
-def test_more_bits_than_dimensions_are_refused_where_there_are_none(vectors):
+def test_only_random_hyperplanes_give_more_bits_than_dimensions(vectors):
     with pytest.raises(CodesError, match="25 bits need vectors of length 25 or more, got length"):
         IterativeQuantization.fit(vectors, 25, seed=0)
     assert RandomHyperplanes.fit(vectors, 25, seed=0).bits == 25
 
 
 @BOTH
-def test_vectors_of_another_length_are_refused(hasher, vectors):
+def test_vectors_and_stored_arrays_that_do_not_fit_are_refused(hasher, vectors):
+    hashed = hasher.fit(vectors, 8, seed=0)
     with pytest.raises(CodesError, match="fitted on vectors of length 24, got 23"):
-        hasher.fit(vectors, 8, seed=0).encode(vectors[:, :23])
-
-
-@BOTH
-def test_stored_arrays_that_do_not_fit_are_refused(hasher, vectors):
-    arrays = hasher.fit(vectors, 8, seed=0).arrays()
+        hashed.encode(vectors[:, :23])
+    arrays = hashed.arrays()
     with pytest.raises(CodesError, match="lack 'mean'"):
         hasher.from_arrays({"projection": arrays["projection"]})
     with pytest.raises(CodesError, match=r"mean must be \(d,\)"):

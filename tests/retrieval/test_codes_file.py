@@ -8,29 +8,29 @@ from facehash.retrieval.codes_file import CodeSet, read_codes, write_codes
 from tests.helpers.array_files import SAVERS, save_matlab_4
 
 BITS = 12
+NAMES = ("gallery_codes", "query_codes", "gallery_labels", "query_labels")
 
 
 def arrays(kind="bits", dtype=np.int8):
     """Gallery of 5 and query of 3 codes of 12 bits, as other tools store them."""
     rng = np.random.default_rng(0)
-    gallery, query = rng.integers(0, 2, (5, BITS)), rng.integers(0, 2, (3, BITS))
-    labels = {"gallery_labels": np.array([0, 1, 2, 1, 0]), "query_labels": np.array([2, 1, 0])}
+    codes = [rng.integers(0, 2, (5, BITS)), rng.integers(0, 2, (3, BITS))]
     if kind == "packed":
-        codes = {"gallery_codes": packed_from_bits(gallery), "query_codes": packed_from_bits(query)}
-        return codes | labels | {"bits": np.int64(BITS)}
-    if kind == "signs":
-        gallery, query = 2 * gallery - 1, 2 * query - 1
-    return {"gallery_codes": gallery.astype(dtype), "query_codes": query.astype(dtype)} | labels
+        codes = [packed_from_bits(part) for part in codes]
+    else:
+        codes = [(part if kind == "bits" else 2 * part - 1).astype(dtype) for part in codes]
+    labels = [np.array([0, 1, 2, 1, 0]), np.array([2, 1, 0])]
+    content = dict(zip(NAMES, codes + labels, strict=True))
+    return content | ({"bits": np.int64(BITS)} if kind == "packed" else {})
 
 
 def expected():
-    content = arrays("packed")
-    return CodeSet(*(content[name] for name in list(content)[:4]), BITS)
+    return CodeSet(**arrays("packed") | {"bits": BITS})
 
 
 def assert_equal(found, wanted):
     assert found.bits == wanted.bits
-    for name in ("gallery_codes", "query_codes", "gallery_labels", "query_labels"):
+    for name in NAMES:
         one, other = getattr(found, name), getattr(wanted, name)
         np.testing.assert_array_equal(one, other)
         assert one.dtype == (np.uint8 if name.endswith("codes") else np.int64)
@@ -46,8 +46,8 @@ def save(tmp_path, content, form="npz"):
 @pytest.mark.parametrize("form", [*SAVERS, "MATLAB 4"])
 @pytest.mark.parametrize("kind", ["bits", "signs", "packed"])
 def test_every_form_of_codes_reads_the_same_from_every_form_of_file(tmp_path, form, kind):
-    content = arrays(kind, np.float64 if form == "MATLAB 4" else np.int8)
-    if form == "MATLAB 4":  # knows neither int64 nor arrays without two axes
+    content = arrays(kind)
+    if form == "MATLAB 4":  # supports neither int64 nor arrays without two axes
         content = {
             name: array if array.dtype == np.uint8 else np.asarray(array, np.float64)
             for name, array in content.items()
@@ -55,55 +55,50 @@ def test_every_form_of_codes_reads_the_same_from_every_form_of_file(tmp_path, fo
     assert_equal(read_codes(save(tmp_path, content, form)), expected())
 
 
-@pytest.mark.parametrize("dtype", [np.int8, np.int64, np.float16, np.float32, np.float64])
-@pytest.mark.parametrize("kind", ["bits", "signs"])
-def test_any_dtype_that_holds_the_values_is_taken(tmp_path, kind, dtype):
+@pytest.mark.parametrize(
+    ("kind", "dtype"),
+    [
+        *((k, d) for k in ("bits", "signs") for d in (np.int64, np.float16, np.float32)),
+        *(("bits", dtype) for dtype in (bool, np.uint8, np.uint64)),
+    ],
+)
+def test_every_dtype_with_the_right_values_is_accepted(tmp_path, kind, dtype):
     assert_equal(read_codes(save(tmp_path, arrays(kind, dtype))), expected())
-
-
-@pytest.mark.parametrize("dtype", [bool, np.uint8, np.uint64])
-def test_unsigned_and_boolean_codes_are_bits(tmp_path, dtype):
-    assert_equal(read_codes(save(tmp_path, arrays("bits", dtype))), expected())
 
 
 @pytest.mark.parametrize("shape", [(-1,), (-1, 1), (1, -1)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32])
 def test_labels_are_rows_or_columns_of_integers_of_any_dtype(tmp_path, shape, dtype):
-    content = arrays()
-    for name in ("gallery_labels", "query_labels"):
-        content[name] = content[name].reshape(shape).astype(dtype)
-    assert_equal(read_codes(save(tmp_path, content)), expected())
+    labels = {name: arrays()[name].reshape(shape).astype(dtype) for name in NAMES[2:]}
+    assert_equal(read_codes(save(tmp_path, arrays() | labels)), expected())
 
 
-def test_other_arrays_in_the_file_are_not_looked_at(tmp_path):
+def test_other_arrays_in_the_file_are_ignored(tmp_path):
     content = arrays() | {"notes": np.array([{"a": object()}], dtype=object)}
     assert_equal(read_codes(save(tmp_path, content)), expected())
 
 
-def test_codes_of_nothing_but_ones_are_all_set_bits_in_either_reading(tmp_path):
-    ones = arrays() | {"gallery_codes": np.ones((5, BITS)), "query_codes": np.ones((3, BITS))}
-    assert read_codes(save(tmp_path, ones)).gallery_codes.tolist() == [[255, 15]] * 5
-    signs = arrays("signs") | {"query_codes": np.ones((3, BITS))}
-    assert read_codes(save(tmp_path, signs)).query_codes.tolist() == [[255, 15]] * 3
+@pytest.mark.parametrize("kind", ["bits", "signs"])
+def test_codes_of_ones_are_set_bits_in_either_reading(tmp_path, kind):
+    ones = {"query_codes": np.ones((3, BITS))}
+    if kind == "bits":
+        ones["gallery_codes"] = np.ones((5, BITS))
+    found = read_codes(save(tmp_path, arrays(kind) | ones))
+    assert found.query_codes.tolist() == [[255, 15]] * 3
 
 
 @given(st.integers(1, 80), st.integers(1, 6), st.integers(1, 6), st.integers(0, 2**32 - 1))
 @settings(deadline=None, max_examples=30)
-def test_what_was_written_is_read_again(tmp_path_factory, bits, n, q, seed):
+def test_written_codes_are_read_unchanged(tmp_path_factory, bits, n, q, seed):
     rng = np.random.default_rng(seed)
-    codes = CodeSet(
-        packed_from_bits(rng.integers(0, 2, (n, bits))),
-        packed_from_bits(rng.integers(0, 2, (q, bits))),
-        rng.integers(-(2**62), 2**62, n),
-        rng.integers(-(2**62), 2**62, q),
-        bits,
-    )
+    codes = [packed_from_bits(rng.integers(0, 2, (size, bits))) for size in (n, q)]
+    labels = [rng.integers(-(2**62), 2**62, size) for size in (n, q)]
     path = tmp_path_factory.mktemp("codes") / "deep" / "codes.npz"
-    write_codes(path, codes)
-    assert_equal(read_codes(path), codes)
+    write_codes(path, CodeSet(*codes, *labels, bits))
+    assert_equal(read_codes(path), CodeSet(*codes, *labels, bits))
 
 
-def test_writing_replaces_a_file_whole_or_leaves_it_as_it_was(tmp_path, monkeypatch):
+def test_writing_replaces_a_file_completely_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "codes.npz"
     path.write_bytes(b"before")
 
@@ -121,52 +116,49 @@ def test_writing_replaces_a_file_whole_or_leaves_it_as_it_was(tmp_path, monkeypa
     assert [entry.name for entry in tmp_path.iterdir()] == ["codes.npz"]
 
 
-def test_codes_that_do_not_fit_are_not_written(tmp_path):
-    good = expected()
-    for change, message in (
-        ({"bits": 20}, "20 bits must have 3 bytes"),
-        ({"query_labels": good.query_labels[:2]}, "query_labels has 2 labels, query_codes has 3"),
-    ):
-        with pytest.raises(CodesError, match=message):
-            write_codes(tmp_path / "codes.npz", CodeSet(**(vars(good) | change)))
-    with pytest.raises(CodesError, match="written as .npz"):
-        write_codes(tmp_path / "codes.h5", good)
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("codes.npz", {"bits": 20}, "20 bits must have 3 bytes"),
+        ("codes.npz", {"query_labels": np.arange(2)}, "has 2 labels, query_codes has 3"),
+        ("codes.h5", {}, "written as .npz"),
+    ],
+)
+def test_wrong_codes_and_names_are_not_written(tmp_path, name, change, message):
+    with pytest.raises(CodesError, match=message):
+        write_codes(tmp_path / name, CodeSet(**(vars(expected()) | change)))
     assert not list(tmp_path.iterdir())
 
 
-# -- what is refused ------------------------------------------------------------------------------
+# -- refusals -------------------------------------------------------------------------------------
 
 
-def refused(path, *parts):
+def assert_refused(path, *parts):
     with pytest.raises(CodesError) as caught:
         read_codes(path)
     message = str(caught.value)
-    assert str(path) in message
-    assert "\n" not in message
-    for part in parts:
-        assert part in message, message
+    assert str(path) in message and "\n" not in message
+    assert all(part in message for part in parts), message
 
 
 @pytest.mark.parametrize("name", ["codes.npz", "codes.h5", "codes.mat", "codes.pkl"])
-def test_what_no_arrays_can_be_read_from(tmp_path, name):
+def test_a_file_without_arrays_is_refused(tmp_path, name):
     (tmp_path / name).write_text("gallery_codes = [1 0 1]\n" * 50)
-    refused(tmp_path / name, "codes")
+    assert_refused(tmp_path / name, "codes")
 
 
 @pytest.mark.parametrize("form", ["npz", "h5", "MATLAB 5", "MATLAB 7.3"])
-def test_a_missing_array_with_the_nearest_name(tmp_path, form):
+def test_a_missing_array_is_named_with_the_nearest_name(tmp_path, form):
     content = arrays()
     content["galery_codes"] = content.pop("gallery_codes")
-    refused(
-        save(tmp_path, content, form), "no array 'gallery_codes'", "did you mean 'galery_codes'?"
-    )
+    path = save(tmp_path, content, form)
+    assert_refused(path, "no array 'gallery_codes'", "did you mean 'galery_codes'?")
 
 
 @pytest.mark.parametrize("form", ["npz", "compressed npz"])
-def test_any_flipped_bytes_are_refused_or_harmless(tmp_path, form):
+def test_flipped_bytes_are_refused_or_harmless(tmp_path, form):
     path = save(tmp_path, arrays(), form)
-    content = path.read_bytes()
-    rng = np.random.default_rng(0)
+    content, rng = path.read_bytes(), np.random.default_rng(0)
     for _ in range(200):
         damaged = bytearray(content)
         for _ in range(rng.integers(1, 6)):
@@ -179,11 +171,8 @@ def test_any_flipped_bytes_are_refused_or_harmless(tmp_path, form):
 
 
 GALLERY, QUERY = arrays()["gallery_codes"], arrays()["query_codes"]
-
-
-@pytest.mark.parametrize(
-    ("name", "array", "message"),
-    [
+CASES = {
+    "bits": [
         ("gallery_codes", 2 * GALLERY, "gallery_codes contains 2; codes are {0, 1} or {-1, +1}"),
         ("gallery_codes", GALLERY - 1.0, "query_codes together contain -1, 0 and 1"),
         ("query_codes", 2 * QUERY - 1, "gallery_codes and query_codes together contain -1, 0"),
@@ -193,6 +182,7 @@ GALLERY, QUERY = arrays()["gallery_codes"], arrays()["query_codes"]
         ("query_codes", np.arange(36).reshape(3, 12), "query_codes contains 2, 3, 4, ...;"),
         ("query_codes", np.full((3, 12), 9, np.uint8), "packed codes need an array 'bits'"),
         ("query_codes", QUERY[:, :8], "gallery_codes has 12 columns and query_codes 8"),
+        ("gallery_codes", GALLERY.T, "5 columns and query_codes 12; all codes must have the same"),
         ("query_codes", QUERY[0], "two axes (n, bits), got shape (12,)"),
         ("query_codes", QUERY[:0], "query_codes is empty, shape (0, 12)"),
         ("query_codes", np.full((3, 12), "a"), "query_codes must hold numbers, got dtype <U1"),
@@ -206,27 +196,7 @@ GALLERY, QUERY = arrays()["gallery_codes"], arrays()["query_codes"]
         ("query_labels", np.array([2**64 - 1] * 3, np.uint64), "contains 18446744073709551615"),
         ("query_labels", np.array(["ann", "bob", "eve"]), "must be integers, got dtype <U3"),
     ],
-)
-def test_wrong_values_and_shapes(tmp_path, name, array, message):
-    refused(save(tmp_path, arrays() | {name: array}), message)
-
-
-@pytest.mark.parametrize(
-    ("columns", "message"), [(1025, "1025 columns, a code has 1 to 1024 bits"), (0, "0 columns")]
-)
-def test_lengths_that_no_code_has(tmp_path, columns, message):
-    wide = {"gallery_codes": np.zeros((5, columns)), "query_codes": np.zeros((3, columns))}
-    refused(save(tmp_path, arrays() | wide), message)
-
-
-def test_transposed_codes(tmp_path):
-    turned = {"gallery_codes": GALLERY.T, "query_codes": QUERY.T}
-    refused(save(tmp_path, arrays() | turned), "5 columns and query_codes 3", "one row per code")
-
-
-@pytest.mark.parametrize(
-    ("name", "array", "message"),
-    [
+    "packed": [
         ("bits", np.int64(20), "gallery_codes has 2 columns, packed codes of 20 bits have 3"),
         ("bits", np.int64(11), "gallery_codes have bits set beyond the 11 used"),
         ("bits", np.int64(0), "1 to 1024 bits, got 0"),
@@ -238,12 +208,26 @@ def test_transposed_codes(tmp_path):
         ("query_codes", np.zeros((3, 2), int), "must be packed uint8 because 'bits' is present"),
         ("query_codes", np.zeros((3, 12), np.uint8), "12 columns, packed codes of 12 bits have 2"),
     ],
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "array", "message"),
+    [(kind, *case) for kind, cases in CASES.items() for case in cases],
 )
-def test_wrong_packed_codes(tmp_path, name, array, message):
-    refused(save(tmp_path, arrays("packed") | {name: array}), message)
+def test_wrong_values_and_shapes_are_refused(tmp_path, kind, name, array, message):
+    assert_refused(save(tmp_path, arrays(kind) | {name: array}), message)
+
+
+@pytest.mark.parametrize("columns", [0, 1025])
+def test_lengths_outside_1_to_1024_are_refused(tmp_path, columns):
+    wide = {"gallery_codes": np.zeros((5, columns)), "query_codes": np.zeros((3, columns))}
+    message = f"{columns} columns, a code has 1 to 1024 bits (one row per code, one column per bit)"
+    assert_refused(save(tmp_path, arrays() | wide), message)
 
 
 @pytest.mark.parametrize("form", ["h5", "MATLAB 5", "MATLAB 7.3"])
-def test_names_in_place_of_labels(tmp_path, form):
+def test_names_instead_of_labels_are_refused(tmp_path, form):
     content = arrays() | {"query_labels": ["ann", "bob", "eve"]}
-    refused(save(tmp_path, content, form), "query_labels must be integers, got dtype <U3")
+    message = "query_labels must be integers, got dtype <U3"
+    assert_refused(save(tmp_path, content, form), message)
