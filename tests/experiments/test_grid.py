@@ -1,6 +1,5 @@
 """The grid of a table, and every way in which its file can be wrong."""
 
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,6 @@ import yaml
 from experiments.table.config import GridError
 from experiments.table.grid import TABLES, load_grid
 from experiments.table.summary import read_reports
-from facehash.config import ConfigError
 from facehash.errors import InputError
 from tests.conftest import ROOT
 
@@ -52,14 +50,8 @@ def test_cells_are_every_seed_protocol_and_length_of_a_row_in_the_order_of_the_f
     grid = load_grid(write())
     assert grid.name == "faces"
     assert names(grid) == [
-        "ddh-12-seen-s0",
-        "ddh-24-seen-s0",
-        "ddh-12-unseen-s0",
-        "ddh-24-unseen-s0",
-        "ddh-12-seen-s1",
-        "ddh-24-seen-s1",
-        "ddh-12-unseen-s1",
-        "ddh-24-unseen-s1",
+        *("ddh-12-seen-s0", "ddh-24-seen-s0", "ddh-12-unseen-s0", "ddh-24-unseen-s0"),
+        *("ddh-12-seen-s1", "ddh-24-seen-s1", "ddh-12-unseen-s1", "ddh-24-unseen-s1"),
     ]
 
 
@@ -103,11 +95,6 @@ def test_a_cell_is_trained_with_its_own_length_seed_protocol_and_the_overrides_o
     assert grid.settings(cell) == grid.settings(cell.network)  # a baseline uses its network's
 
 
-def test_names_of_reports_are_unique_over_all_shipped_tables():
-    reports = [cell.report_name for path in TABLES.glob("*.yaml") for cell in load_grid(path).cells]
-    assert max(Counter(reports).values()) == 1
-
-
 @pytest.mark.parametrize("path", sorted(TABLES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_shipped_table_loads_and_its_networks_are_configured(path):
     grid = load_grid(path)
@@ -118,94 +105,70 @@ def test_every_shipped_table_loads_and_its_networks_are_configured(path):
             grid.settings(cell)
     # A committed report of another configuration would stop the table.
     reports = read_reports(grid, ROOT / "experiments" / "results" / "reports")
+    names = [cell.report_name for cell in grid.cells]
     assert reports.keys() <= {cell.name for cell in grid.cells}
+    assert len(set(names)) == len(names)
 
 
-WRONG = {
-    "empty": ({"text": ""}, "a table must be a mapping, got NoneType"),
-    "no yaml": ({"text": "title: [1"}, "line 1: not valid YAML"),
-    "a key twice": ({"text": "title: a\ntitle: b"}, "line 2: .*'title' is given twice"),
-    "unknown key": ({"seed": [0]}, r"unknown key 'seed' \(did you mean 'seeds'\?\)"),
-    "missing key": ({"text": "title: a\nnote: b"}, "missing key 'bits'; missing key 'seeds'"),
-    "no rows": ({"rows": []}, "rows: .*at least 1 item"),
-    "unknown key of a row": (
-        {"rows": [METHOD | {"bit": [1]}]},
-        r"unknown key 'rows.0.bit' \(did you mean 'bits'\?\)",
-    ),
-    "a length twice": ({"bits": [8, 8]}, r"bits: each may be given once, got \[8, 8\]"),
-    "another protocol": (
-        {"protocols": ["scene"]},
-        "protocols.0: .*'seen' or 'unseen', got 'scene'",
-    ),
-    "a name unfit for files": ({"rows": [METHOD | {"id": "a/b"}]}, "rows.0.id: .*got 'a/b'"),
-    "neither method nor baseline": (
-        {"rows": [{"id": "a", "label": "a"}]},
-        "rows.0: a row needs exactly one of config .* and baseline",
-    ),
-    "a method of": ({"rows": [METHOD | {"of": "ddh"}]}, "baseline and of go together"),
-    "a baseline's seeds": (
-        {"rows": [METHOD, baseline("lsh", seeds=[1])]},
-        "uses the seeds and settings of the row",
-    ),
-    "a row that sets its seed": (
-        {"rows": [METHOD | {"set": ["seed=4"]}]},
-        "a row cannot set seed",
-    ),
-    "an id twice": ({"rows": [METHOD, METHOD | {"label": "b"}]}, "two rows have the id 'ddh'"),
-    "a label twice": ({"rows": [METHOD, METHOD | {"id": "b"}]}, "two rows have the label 'DDH'"),
-    "of an unknown row": (
-        {"rows": [METHOD, baseline("lsh", of="dhd")]},
-        r"row ddh_lsh: of: no row 'dhd' with a config \(did you mean 'ddh'\?\)",
-    ),
-    "of a baseline": (
-        {"rows": [METHOD, baseline("lsh"), baseline("itq", of="ddh_lsh")]},
-        "row ddh_itq: of: no row 'ddh_lsh' with a config",
-    ),
-    "a protocol not trained for": (
-        {"rows": [METHOD | {"protocols": ["seen"]}, baseline("lsh", protocols=["unseen"])]},
-        "row ddh_lsh: ddh is not trained with all of its protocols",
-    ),
-    "a classifier of a length not trained": (
-        {"rows": [METHOD, baseline("classifier", protocols=["seen"], bits=[48])]},
-        "row ddh_classifier: ddh is not trained at all of its code lengths",
-    ),
-    "a classifier of unseen identities": (
-        {"rows": [METHOD, baseline("classifier")]},
-        r"a classifier cannot name unseen identities; set protocols: \[seen\]",
-    ),
-    "rows of different data": (
-        {
-            "rows": [METHOD, METHOD | {"id": "b", "label": "b", "set": ["dataset.side=64"]}],
-        },
-        "rows ddh and b read different data: dataset.side is 32 and 64",
-    ),
-    "a configuration that is not there": (
-        {"rows": [METHOD | {"config": "none.yaml"}]},
-        "row ddh: .*none.yaml: configuration cannot be read",
-    ),
-    "an override that means nothing": (
-        {"rows": [METHOD | {"set": ["training.epoch=1"]}]},
-        "row ddh: .*unknown key 'training.epoch' .did you mean 'epochs'",
-    ),
-}
+def rows(*rows):
+    return {"rows": list(rows)}
 
 
-@pytest.mark.parametrize("case", WRONG)
-def test_a_table_that_cannot_be_used_says_in_one_line_what_is_wrong(case, write):
-    changes, message = WRONG[case]
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"text": ""}, "a table must be a mapping, got NoneType"),
+        ({"text": "title: [1"}, "line 1: not valid YAML"),
+        ({"text": "title: a\ntitle: b"}, "line 2: .*'title' is given twice"),
+        ({"text": "title: a\nnote: b"}, "missing key 'bits'; missing key 'seeds'"),
+        ({"seed": [0]}, r"unknown key 'seed' \(did you mean 'seeds'\?\)"),
+        ({"bits": [8, 8]}, r"bits: each may be given once, got \[8, 8\]"),
+        ({"protocols": ["scene"]}, "protocols.0: .*'seen' or 'unseen', got 'scene'"),
+        ({"title": "a\nb"}, "title: must be one line of text"),
+        (rows(), "rows: .*at least 1 item"),
+        (rows(METHOD | {"bit": [1]}), r"unknown key 'rows.0.bit' \(did you mean 'bits'\?\)"),
+        (rows(METHOD | {"id": "a/b"}), "rows.0.id: .*got 'a/b'"),
+        (rows({"id": "a", "label": "a"}), "rows.0: a row needs exactly one of config"),
+        (rows(METHOD | {"of": "ddh"}), "baseline and of go together"),
+        (rows(METHOD, baseline("lsh", seeds=[1])), "uses the seeds and settings of the row"),
+        (rows(METHOD | {"set": ["seed=4"]}), "a row cannot set seed"),
+        (rows(METHOD, METHOD | {"label": "b"}), "two rows have the id 'ddh'"),
+        (rows(METHOD, METHOD | {"id": "b"}), "two rows have the label 'DDH'"),
+        (rows(METHOD, baseline("lsh", of="dhd")), "of: no row 'dhd' .* .did you mean 'ddh'"),
+        (
+            rows(METHOD, baseline("lsh"), baseline("itq", of="ddh_lsh")),
+            "row ddh_itq: of: no row 'ddh_lsh' with a config",
+        ),
+        (
+            rows(METHOD | {"protocols": ["seen"]}, baseline("lsh", protocols=["unseen"])),
+            "row ddh_lsh: ddh is not trained with all of its protocols",
+        ),
+        (
+            rows(METHOD, baseline("classifier", protocols=["seen"], bits=[48])),
+            "row ddh_classifier: ddh is not trained at all of its code lengths",
+        ),
+        (
+            rows(METHOD, baseline("classifier")),
+            r"a classifier cannot name unseen identities; set protocols: \[seen\]",
+        ),
+        (
+            rows(METHOD, METHOD | {"id": "b", "label": "b", "set": ["dataset.side=64"]}),
+            "rows ddh and b read different data: dataset.side is 32 and 64",
+        ),
+        (rows(METHOD | {"config": "none.yaml"}), "row ddh: .*none.yaml: configuration cannot be"),
+        (rows(METHOD | {"set": ["training.epoch=1"]}), "row ddh: .*unknown key 'training.epoch'"),
+    ],
+)
+def test_a_table_that_cannot_be_used_says_in_one_line_what_is_wrong(changes, message, write):
     path = write(**changes)
     with pytest.raises(InputError, match=message) as caught:
         load_grid(path)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
-    assert "TableConfig" not in str(caught.value)
-    assert isinstance(caught.value, GridError | ConfigError) or "YAML" in str(caught.value)
 
 
-def test_a_table_that_is_not_there_or_not_text_is_named(tmp_path):
-    with pytest.raises(
-        GridError, match=r"pubfig.yaml: no such table \(did you mean 'pubfig83'\?\)"
-    ):
+def test_a_table_that_is_missing_or_not_text_is_named(tmp_path):
+    with pytest.raises(GridError, match=r"pubfig.yaml: no such table .did you mean 'pubfig83'"):
         load_grid(Path("pubfig.yaml"))
     (tmp_path / "latin.yaml").write_bytes("title: Jürgen".encode("latin-1"))
     with pytest.raises(GridError, match="latin.yaml: cannot be read: not UTF-8 text"):

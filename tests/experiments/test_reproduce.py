@@ -1,11 +1,13 @@
 """A whole table as a user makes it: in new processes, on the ORL faces."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -181,13 +183,7 @@ def test_a_killed_table_continues_and_equals_an_uninterrupted_one(made, tmp_path
 def _holders(runs):
     """List the processes whose command line contains the runs of this test."""
     found = []
-    for entry in os.listdir("/proc") if os.path.isdir("/proc") else []:
-        if entry.isdigit() and int(entry) != os.getpid():
-            try:
-                with open(f"/proc/{entry}/cmdline", "rb") as file:
-                    words = file.read()
-            except OSError:
-                continue
-            if os.fsencode(runs) in words:
-                found.append(int(entry))
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # ended meanwhile
+            found += [path] * (os.fsencode(runs) in path.read_bytes())
     return found
