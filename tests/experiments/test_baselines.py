@@ -122,6 +122,8 @@ def test_the_same_seed_gives_the_same_codes_and_another_seed_others():
     assert (one != other).any()
 
 
-def test_more_people_than_codes_are_refused(features):
+def test_more_bits_or_people_than_possible_are_refused(features):
+    with pytest.raises(CodesError, match="17 bits need vectors of length 17"):
+        hashed(features, "itq", 17, seed=0)
     with pytest.raises(CodesError, match="2 bits give 4 codes, fewer than the 5 people"):
         classifier_code(features, 2, seed=0)

@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from html.parser import HTMLParser
 
 import pytest
 
@@ -14,45 +13,7 @@ from tests.helpers.table_examples import TABLE, make_grid, make_reports
 
 NOTHING = Published(sources={}, entries=[])
 HOSTILE = '</title><script src="https://example.org/x.js"> & <b>'
-EMPTY = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
-
-
-class Page(HTMLParser):
-    """Collects references, ids, tags, text and table rows; checks that tags are closed."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.references, self.ids, self.tags, self.open, self.words = [], [], [], [], []
-        self.rows = []
-        self.feed(text)
-        self.close()
-        assert not self.open
-
-    def handle_starttag(self, tag, attributes):
-        if tag not in EMPTY:
-            self.open.append(tag)
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("th", "td"):
-            self.rows[-1] += [""] * int(dict(attributes).get("colspan", 1))
-        self.handle_startendtag(tag, attributes)
-
-    def handle_startendtag(self, tag, attributes):
-        self.tags.append(tag)
-        for name, value in attributes:
-            if name == "id":
-                self.ids.append(value)
-            if name in ("src", "href", "xlink:href", "srcset", "data", "action"):
-                self.references.append(value)
-            self.references += re.findall(r"url\(([^)]*)\)", value or "")
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.words.append(data)
-        if self.open and self.open[-1] in ("th", "td"):
-            self.rows[-1][-1] += data
+ESCAPED = "&lt;/title&gt;&lt;script src=&quot;https://example.org/x.js&quot;&gt; &amp; &lt;b&gt;"
 
 
 @pytest.fixture(scope="module")
@@ -69,51 +30,36 @@ def make_page(tmp_path_factory):
     return make
 
 
-@pytest.fixture(scope="module")
-def page(make_page):
-    return make_page(missing=["ddh-12-seen-s1"])
-
-
-def test_the_page_refers_to_nothing_outside_itself(page):
-    parsed = Page(page)
-    assert parsed.references
-    for reference in parsed.references:
-        assert reference.startswith("#"), reference
-        assert reference[1:] in parsed.ids
-    assert not {"script", "link", "img", "iframe", "object", "base"} & set(parsed.tags)
-    assert "@import" not in page
-    ids = Counter(parsed.ids)
-    assert len(ids) > 100
+def test_the_page_is_self_contained_with_tables_figures_and_environment(make_page):
+    page = make_page(missing=["ddh-12-seen-s1"])
+    ids = Counter(re.findall(r'\bid="([^"]*)"', page))
     assert max(ids.values()) == 1
-
-
-def test_the_page_has_every_table_every_figure_and_the_environment(page):
-    parsed = Page(page)
-    assert parsed.tags.count("table") == 2
-    assert parsed.tags.count("svg") == parsed.tags.count("figcaption") == 7
+    references = re.findall(r'\b(?:href|src|srcset|data)="([^"]*)"|url\(([^)]*)\)', page)
+    for reference in map("".join, references):
+        assert reference.startswith("#") and reference[1:] in ids, reference
+    assert len(references) > 10
+    assert not re.search("<script|<link|<img|<iframe|<object|@import|<[?]xml|<!DOCTYPE", page)
     assert page.startswith('<!doctype html><html lang="en">')
-    assert page.count("<?xml") == page.count("<!DOCTYPE") == 0
-    text = " ".join(parsed.words)
-    assert "Not measured yet: ddh-12-seen-s1." in text
-    assert text.count("No published numbers for comparison") == 2
-    assert "19 cells; tensorflow on cpu:0; Keras 3.12.0; commit 0123456789;" in text
-
-
-def test_hours_of_training_count_a_network_once(make_page):
+    assert page.count("<table>") == 2
+    assert page.count("<svg ") == page.count("</svg>") == page.count("<figcaption>") == 7
+    assert "Not measured yet: ddh-12-seen-s1." in page
+    assert page.count("No published numbers for comparison") == 2
+    assert "19 cells; tensorflow on cpu:0; Keras 3.12.0; commit 0123456789;" in page
     # 2 lengths, 2 protocols, 2 seeds of half an hour each; the baselines trained nothing.
     assert "4.0 hours of training" in make_page(figures=False)
 
 
 def test_text_of_the_user_is_escaped_and_columns_have_groups(make_page):
     rows = [row | {"label": f"{row['label']} {HOSTILE}"} for row in TABLE["rows"]]
-    text = make_page(
-        figures=False, rows=rows, title=HOSTILE, note=f"note {HOSTILE}", protocols=["seen"]
-    )
-    parsed = Page(text)
-    assert "script" not in parsed.tags
-    assert {HOSTILE, f"note {HOSTILE}", f"DDH {HOSTILE}"} <= set(parsed.words)
-    assert [len(row) for row in parsed.rows] == [14] * 7
-    assert [name for name in parsed.rows[0] if name] == ["Hamming distance", "authors' packing"]
-    assert parsed.rows[1][:5] == ["Method", "Bits", "Bytes", "Seeds", "mAP"]
-    assert parsed.rows[2][0] == f"DDH {HOSTILE}"
-    assert text.count('<tr class="first">') == 3  # a line above each method
+    changes = {"rows": rows, "title": HOSTILE, "note": f"note {HOSTILE}", "protocols": ["seen"]}
+    page = make_page(figures=False, **changes)
+    assert "<script" not in page
+    for text in (f"<h1>{ESCAPED}</h1>", f"note {ESCAPED}", f"<td>DDH {ESCAPED}</td>"):
+        assert text in page
+    groups, heads, *body = re.findall(r"<tr.*?</tr>", page)
+    assert re.findall(r'colspan="(\d+)">([^<]*)', groups) == [
+        *(("4", ""), ("7", "Hamming distance"), ("3", "authors&#x27; packing"))
+    ]
+    assert re.findall("<th>(.*?)</th>", heads)[:5] == ["Method", "Bits", "Bytes", "Seeds", "mAP"]
+    assert [row.count("<td>") for row in body] == [14] * 5
+    assert page.count('<tr class="first">') == 3  # a line above each method

@@ -5,16 +5,8 @@ from experiments.table.published import PublishedError, load_published
 from tests.helpers.table_examples import make_summary
 
 SOURCE = {"work": "Some et al., 2018", "place": "table 2", "page": "7", "how": "printed there"}
-ENTRY = {
-    "method": "Theirs",
-    "row": "ddh",
-    "dataset": "orl",
-    "protocol": "seen",
-    "metric": "mAP",
-    "distance": "hamming",
-    "source": "some",
-    "bits": {"12": {"value": 0.5, "within": 0.005}},
-}
+ENTRY = {"method": "Theirs", "row": "ddh", "dataset": "orl", "protocol": "seen", "metric": "mAP"}
+ENTRY |= {"distance": "hamming", "source": "some", "bits": {"12": {"value": 0.5, "within": 0.005}}}
 PAPERS = {"gallery": 2800, "query": 1200}
 """The size of the made-up data of `make_summary`."""
 
@@ -50,12 +42,9 @@ def test_a_number_without_a_source_is_refused(write):
     without = {key: value for key, value in ENTRY.items() if key != "source"}
     with pytest.raises(PublishedError, match="missing key .entries.0.source"):
         load_published(write(without))
-
-
-@pytest.mark.parametrize("key", SOURCE)
-def test_a_source_says_where_and_how(write, key):
-    for source in (SOURCE | {key: ""}, {k: v for k, v in SOURCE.items() if k != key}):
-        with pytest.raises(PublishedError, match=f"sources.some.{key}"):
+    for key in SOURCE:
+        source = {k: v for k, v in SOURCE.items() if k != key}
+        with pytest.raises(PublishedError, match=f"missing key .sources.some.{key}"):
             load_published(write(ENTRY, sources={"some": source}))
 
 

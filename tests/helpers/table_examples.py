@@ -1,4 +1,4 @@
-"""A small table with made-up reports, for the tests of what is written from reports."""
+"""A small table with made-up reports, for the tests of summaries and their formats."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TABLE: dict[str, Any] = {
 
 
 def make_grid(folder, **changes) -> Grid:
-    """Lay out the table above, with some keys changed."""
+    """Load the table above, with some keys changed."""
     (folder / "ddh.yaml").write_text(yaml.safe_dump(CONFIG))
     path = folder / "faces.yaml"
     path.write_text(yaml.safe_dump(copy.deepcopy(TABLE) | changes))
@@ -35,7 +35,7 @@ def make_grid(folder, **changes) -> Grid:
 
 
 def make_report(grid: Grid, cell: Cell, score: float | None = None) -> dict[str, Any]:
-    """Make up the report of a cell; its mAP is `score`, by default different for every cell."""
+    """Return a made-up report; its mAP is `score`, by default different for every cell."""
     if score is None:
         score = 0.3 + (cell.bits or 40) / 100 + cell.seed / 50 - 0.1 * bool(cell.network)
     vectors = cell.bits is None
@@ -49,14 +49,8 @@ def make_report(grid: Grid, cell: Cell, score: float | None = None) -> dict[str,
         "bits": cell.bits,
         "seed": cell.seed,
         "backend": None,
-        "dataset": {
-            "name": "orl",
-            "protocol": cell.protocol,
-            "identities": 40,
-            "train": 2800,
-            "gallery": 2800,
-            "query": 1200,
-        },
+        "dataset": {"name": "orl", "protocol": cell.protocol, "identities": 40}
+        | {"train": 2800, "gallery": 2800, "query": 1200},
         "metrics": metrics,
         "metrics_author": None if vectors else {"mAP": score, "P@r2": 0.1, "R@r2": 0.2, "P@50": 0},
         "curves": {
@@ -74,22 +68,19 @@ def make_report(grid: Grid, cell: Cell, score: float | None = None) -> dict[str,
             "train_seconds": 1800.0,
         },
         "environment": {
-            "git_commit": "0123456789abcdef",
-            "backend": "tensorflow",
-            "device": "cpu:0",
-            "python": "3.11",
-            "packages": {"keras": "3.12.0"},
+            **{"git_commit": "0123456789abcdef", "backend": "tensorflow", "device": "cpu:0"},
+            **{"python": "3.11", "packages": {"keras": "3.12.0"}},
         },
     }
 
 
 def make_reports(grid: Grid) -> dict[str, dict[str, Any]]:
-    """Make up the reports of all cells."""
+    """Return a made-up report for every cell."""
     return {cell.name: make_report(grid, cell) for cell in grid.cells}
 
 
 def make_summary(folder, name: str = "orl", **changes) -> dict[str, Any]:
-    """Summarize the table above on a data set of another name, if that is asked for."""
+    """Summarize the table above, on a data set called `name`."""
     grid = make_grid(folder, **changes)
     reports = make_reports(grid)
     for report in reports.values():
