@@ -21,7 +21,7 @@ from data.hdf5 import OPTIONAL, REQUIRED, read_faces
 from data.labeled_images import FacesFileError, LabeledImages, make_faces
 from facehash.array_files import ArrayFileError, Arrays, read_arrays, reporting_damage
 from facehash.hdf5_matlab import is_by_columns, open_hdf5
-from facehash.images.read import RESIZE_FILTER, resize
+from facehash.images.read import resize
 
 _ROWS = 1024
 
@@ -50,6 +50,7 @@ class ResizedArrays:
 
     path: Path
     side: int
+    loader = "arrays"
 
     @property
     def root(self) -> Path:
@@ -60,11 +61,6 @@ class ResizedArrays:
     def files(self) -> tuple[Path, ...]:
         """The file."""
         return (self.path,)
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """Everything else that the images depend on."""
-        return {"loader": "arrays", "filter": RESIZE_FILTER.name}
 
     @cached_property
     def _faces(self) -> LabeledImages:

@@ -1,7 +1,7 @@
 """Sources are converted once, to one HDF5 file in the user's cache folder.
 
 The file stores a key: a digest of the names, sizes and modification times of the source files and
-of the conversion's parameters. As long as the key matches, the file is opened without reading the
+of how they are converted. As long as the key matches, the file is opened without reading the
 source. It is written under a temporary name, renamed when complete, and never changed.
 """
 
@@ -26,6 +26,7 @@ from data.labeled_images import LabeledImages
 from facehash.errors import InputError
 from facehash.files import file_lock
 from facehash.hdf5_matlab import open_hdf5
+from facehash.images.read import RESIZE_FILTER
 
 SCHEMA = 3
 """Increased whenever the layout of the file or the meaning of its content changes."""
@@ -86,9 +87,8 @@ def open_or_build(conversion: Conversion, path: Path) -> LabeledImages:
 
 
 def _key(conversion: Conversion) -> str:
-    found = hashlib.sha256()
-    made_by = {"schema": SCHEMA, "side": conversion.side, **conversion.parameters}
-    found.update(json.dumps(made_by, sort_keys=True).encode())
+    made_by = [SCHEMA, conversion.loader, conversion.side, RESIZE_FILTER.name]
+    found = hashlib.sha256(json.dumps(made_by).encode())
     for file in conversion.files:
         status = file.stat()
         name = os.fsencode(os.path.relpath(file, conversion.root))

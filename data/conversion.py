@@ -52,8 +52,8 @@ class Conversion(Protocol):
         """Height and width of the converted images, in pixels."""
 
     @property
-    def parameters(self) -> dict[str, Any]:
-        """Everything else that the result depends on, as JSON values."""
+    def loader(self) -> str:
+        """Name of the loader."""
 
     def blocks(self) -> Iterator[Block]:
         """Convert, a bounded number of images at a time."""

@@ -16,7 +16,7 @@ from data.conversion import Block, SourceError
 from data.labeled_images import FacesFileError, integer_labels
 from data.pickles import load_pickle
 from facehash.dataset import IndexArray
-from facehash.images.read import RESIZE_FILTER, resize
+from facehash.images.read import resize
 from facehash.printing import progress
 
 PICKLED_SIDE = 32
@@ -51,11 +51,7 @@ class PickledFaces:
 
     root: Path
     side: int = PICKLED_SIDE
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """Everything else that the images depend on."""
-        return {"loader": "ddh_pickles", "filter": RESIZE_FILTER.name}
+    loader = "ddh_pickles"
 
     @cached_property
     def files(self) -> tuple[Path, ...]:

@@ -8,19 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.conversion import Block, SourceError
-from facehash.images.read import (
-    IMAGE_SUFFIXES,
-    RESIZE_FILTER,
-    UnreadableImageError,
-    read_image,
-    resize,
-)
+from facehash.images.read import IMAGE_SUFFIXES, UnreadableImageError, read_image, resize
 from facehash.printing import progress
 
 MAX_UNREADABLE_SHARE = 0.05
@@ -44,11 +37,7 @@ class FolderTree:
 
     root: Path
     side: int
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """Everything else that the images depend on."""
-        return {"loader": "folders", "filter": RESIZE_FILTER.name}
+    loader = "folders"
 
     @cached_property
     def files(self) -> tuple[Path, ...]:

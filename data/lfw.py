@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from data.conversion import SourceError
 from data.folders import FolderTree
@@ -19,10 +18,7 @@ class LabeledFacesInTheWild(FolderTree):
     Most people have one photo: it is never a query, but a distractor in the gallery.
     """
 
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """Everything else that the images depend on."""
-        return {**super().parameters, "loader": "lfw"}
+    loader = "lfw"
 
     @cached_property
     def files(self) -> tuple[Path, ...]:

@@ -65,15 +65,7 @@ def load(config: DatasetConfig, source: Path, cache: Path | None = None) -> Face
         (280, 120)
     """
     faces = load_images(config, source, cache)
-    roles = assign_roles(
-        faces.labels,
-        faces.identities,
-        protocol=config.protocol,
-        seed=config.split_seed,
-        queries_per_identity=config.queries_per_identity,
-        is_query=faces.is_query,
-        max_per_identity=config.max_per_identity,
-    )
+    roles = assign_roles(config, faces.labels, faces.identities, faces.is_query)
     dataset = FaceDataset(
         name=config.name,
         images=faces.images,

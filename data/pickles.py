@@ -216,57 +216,40 @@ class _Array:
         self.value = flat.reshape(shape, order="F" if fortran else "C")
 
 
-class _Function:
-    """A permitted function: an object without attributes, so that no pickle can change it."""
-
-    __slots__ = ()
-
-    def __setstate__(self, state: Any) -> None:
-        raise PickleError("an attempt to change a function")
+def _reconstruct(kind: Any, shape: Any, code: Any) -> _Array:
+    if kind is not _Array:
+        raise PickleError("an array of a class other than numpy.ndarray")
+    return _Array()
 
 
-class _Reconstruct(_Function):
-    __slots__ = ()
-
-    def __call__(self, kind: Any, shape: Any, code: Any) -> _Array:
-        if kind is not _Array:
-            raise PickleError("an array of a class other than numpy.ndarray")
-        return _Array()
+def _scalar(dtype: Any, data: Any) -> Any:
+    if not isinstance(dtype, _Dtype) or not isinstance(data, bytes):
+        raise PickleError("a number whose content is not plain bytes")
+    (value,) = np.frombuffer(data, dtype=dtype.dtype())
+    return value.item()
 
 
-class _Scalar(_Function):
-    __slots__ = ()
-
-    def __call__(self, dtype: Any, data: Any) -> Any:
-        if not isinstance(dtype, _Dtype) or not isinstance(data, bytes):
-            raise PickleError("a number whose content is not plain bytes")
-        (value,) = np.frombuffer(data, dtype=dtype.dtype())
-        return value.item()
-
-
-class _Encode(_Function):
-    __slots__ = ()
-
-    def __call__(self, text: Any, encoding: Any) -> bytes:
-        # Python 3 writes bytes for protocols 0 to 2 as latin-1 text to be encoded.
-        if type(text) is not str:
-            raise PickleError(f"_codecs.encode of a {type(text).__name__}; only text is permitted")
-        name = _text(encoding)
-        if name not in ("latin1", "latin-1"):
-            raise PickleError(
-                f"_codecs.encode with encoding {_short(repr(name))}; only latin1 is permitted"
-            )
-        return text.encode("latin1")
+def _encode(text: Any, encoding: Any) -> bytes:
+    # Python 3 writes bytes for protocols 0 to 2 as latin-1 text to be encoded.
+    if type(text) is not str:
+        raise PickleError(f"_codecs.encode of a {type(text).__name__}; only text is permitted")
+    name = _text(encoding)
+    if name not in ("latin1", "latin-1"):
+        raise PickleError(
+            f"_codecs.encode with encoding {_short(repr(name))}; only latin1 is permitted"
+        )
+    return text.encode("latin1")
 
 
+# Without dictionaries, which are forbidden, BUILD cannot set attributes of functions or classes.
 _PERMITTED: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): _Dtype,
-    ("numpy.core.multiarray", "_reconstruct"): _Reconstruct(),
-    ("numpy._core.multiarray", "_reconstruct"): _Reconstruct(),
-    ("numpy.core.multiarray", "scalar"): _Scalar(),
-    ("numpy._core.multiarray", "scalar"): _Scalar(),
-    ("_codecs", "encode"): _Encode(),
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy.core.multiarray", "scalar"): _scalar,
+    ("numpy._core.multiarray", "scalar"): _scalar,
+    ("_codecs", "encode"): _encode,
 }
 
 

@@ -9,7 +9,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from facehash.dataset import DatasetError, IndexArray, ProtocolName
+from facehash.config import DatasetConfig
+from facehash.dataset import DatasetError, IndexArray
 
 HELD_OUT_SHARE = 0.2
 """Share of the people whom the protocol ``"unseen"`` holds out of training."""
@@ -36,59 +37,53 @@ class _Draw(IntEnum):
 
 
 def assign_roles(
+    config: DatasetConfig,
     labels: IndexArray,
     identities: tuple[str, ...],
-    *,
-    protocol: ProtocolName,
-    seed: int,
-    queries_per_identity: int,
     is_query: NDArray[np.bool_] | None = None,
-    max_per_identity: int | None = None,
 ) -> Roles:
     """Assign a role to every image.
 
-    Every draw about a person uses a generator seeded by `seed` and the person's name, so that
-    adding or removing a person does not change the roles of the others' images.
+    Every draw about a person uses a generator seeded by `config.split_seed` and the person's name,
+    so that adding or removing a person does not change the roles of the others' images.
 
-    ``"seen"``: `queries_per_identity` images of each person are queries, but at least one image
-    per person is not; all other images are both training set and gallery.
+    ``"seen"``: `config.queries_per_identity` images of each person are queries, but at least one
+    image per person is not; all other images are both training set and gallery.
     ``"unseen"``: a fifth of the people, at least two, are held out of training. Of their images,
     those that would be queries are queries and the others are the gallery; the queries of the
     other people have no role.
 
+    At most `config.max_per_identity` training and gallery images per person are kept, drawn at
+    random; queries are never dropped.
+
     Args:
+        config: Protocol and numbers.
         labels: int64 (n,), each an index into `identities`.
         identities: One name per person.
-        protocol: ``"seen"`` or ``"unseen"``.
-        seed: At least 0.
-        queries_per_identity: At least 1; not used if `is_query` is given.
         is_query: bool (n,) for data that comes split; its split is kept.
-        max_per_identity: Maximum number of training and gallery images per person, drawn at
-            random; queries are never dropped. None keeps all.
 
     Returns:
         The roles; `FaceDataset.check` refuses empty ones.
 
     Raises:
-        DatasetError: An unknown protocol, a number out of range, or ``"unseen"`` with fewer than
-            four people: two to hold out, two to train.
+        DatasetError: ``"unseen"`` with fewer than four people: two to hold out, two to train on.
     """
-    _check_numbers(protocol, seed, queries_per_identity, max_per_identity)
+    seed, limit = config.split_seed, config.max_per_identity
     query, rest = [], []
     for identity, rows in _rows_by_identity(labels):
         name = identities[identity]
         if is_query is None:
             order = _generator(seed, _Draw.QUERIES, name).permutation(rows)
-            count = min(queries_per_identity, len(rows) - 1)
+            count = min(config.queries_per_identity, len(rows) - 1)
             queried, kept = order[:count], np.sort(order[count:])
         else:
             queried, kept = rows[is_query[rows]], rows[~is_query[rows]]
-        if max_per_identity is not None:
-            kept = _generator(seed, _Draw.CAP, name).permutation(kept)[:max_per_identity]
+        if limit is not None:
+            kept = _generator(seed, _Draw.CAP, name).permutation(kept)[:limit]
         query.append(queried)
         rest.append(kept)
     queries, others = _sorted(query), _sorted(rest)
-    if protocol == "seen":
+    if config.protocol == "seen":
         return Roles(train=others, gallery=others, query=queries)
     held_out = _held_out(np.unique(labels), identities, seed)
     is_held_out = np.isin(labels, held_out)
@@ -97,19 +92,6 @@ def assign_roles(
         gallery=others[is_held_out[others]],
         query=queries[is_held_out[queries]],
     )
-
-
-def _check_numbers(
-    protocol: str, seed: int, queries_per_identity: int, max_per_identity: int | None
-) -> None:
-    if protocol not in ("seen", "unseen"):
-        raise DatasetError(f"protocol {protocol!r} is neither 'seen' nor 'unseen'")
-    if seed < 0:
-        raise DatasetError(f"seed is {seed}, the smallest is 0")
-    if queries_per_identity < 1:
-        raise DatasetError(f"queries_per_identity is {queries_per_identity}, the smallest is 1")
-    if max_per_identity is not None and max_per_identity < 1:
-        raise DatasetError(f"max_per_identity is {max_per_identity}, the smallest is 1")
 
 
 def _rows_by_identity(labels: IndexArray) -> list[tuple[int, IndexArray]]:

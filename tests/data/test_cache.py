@@ -25,7 +25,7 @@ class Bytes:
 
     def __init__(self, root):
         self.root = root
-        self.parameters = {"loader": "bytes"}
+        self.loader = "bytes"
         self.conversions = 0
 
     @property
@@ -102,7 +102,7 @@ def test_a_file_added_removed_renamed_changed_or_touched_rebuilds(source, path):
 
 def test_other_parameters_or_another_schema_rebuild(source, path, monkeypatch):
     open_or_build(source, path)
-    source.parameters = {"loader": "bytes", "filter": "another"}
+    source.loader = "another"
     open_or_build(source, path)
     assert source.conversions == 2
     monkeypatch.setattr(module, "SCHEMA", module.SCHEMA + 1)
@@ -208,7 +208,7 @@ from data.cache import open_or_build
 from data.conversion import Block
 
 class Slow:
-    side, parameters = 32, {}
+    side, loader = 32, "slow"
     root = Path(sys.argv[1])
     files = sorted(root.iterdir())
     def blocks(self):
