@@ -32,7 +32,9 @@ class CenterLoss(layers.Layer):
 
     Example:
         >>> loss = CenterLoss(classes=530)
-        >>> loss(features, labels, training=True)  # (batch, d) and (batch,) -> scalar
+        >>> features, labels = np.zeros((8, 288), np.float32), np.arange(8)
+        >>> tuple(loss(features, labels, training=True).shape)  # a scalar
+        ()
 
     Reference:
         Wen, Zhang, Li, Qiao. A Discriminative Feature Learning Approach for Deep Face Recognition.

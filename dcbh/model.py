@@ -41,8 +41,9 @@ class DCBH(HashModel):
 
     Example:
         >>> model = DCBH(bits=48, identities=["ann", "bob"], pixel_mean=120.0, pixel_std=60.0)
-        >>> model(images)["relaxed"].shape
-        TensorShape([10, 48])
+        >>> images = np.zeros((10, 32, 32, 3), np.uint8)
+        >>> tuple(model(images)["relaxed"].shape)
+        (10, 48)
 
     Reference:
         Jang, Jeong, Lee, Cho. Deep Clustering and Block Hashing Network for Face Image Retrieval.

@@ -40,8 +40,9 @@ class DDH(HashModel):
 
     Example:
         >>> model = DDH(bits=48, identities=["ann", "bob"], pixel_mean=120.0, pixel_std=60.0)
-        >>> model(images)["relaxed"].shape
-        TensorShape([10, 48])
+        >>> images = np.zeros((10, 32, 32, 3), np.uint8)
+        >>> tuple(model(images)["relaxed"].shape)
+        (10, 48)
 
     Reference:
         Lin, Li, Tang. Discriminative Deep Hashing for Scalable Face Image Retrieval. IJCAI 2017,

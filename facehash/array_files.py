@@ -61,7 +61,8 @@ def read_arrays(path: Path, required: Names, optional: Names = ()) -> Arrays:
             suggests the most similar one), or something other than an array of numbers or text.
 
     Example:
-        >>> read_arrays(Path("codes.mat"), ["gallery_codes"])["gallery_codes"].shape
+        >>> arrays = read_arrays(Path("codes.mat"), ["gallery_codes"])  # doctest: +SKIP
+        >>> arrays["gallery_codes"].shape  # doctest: +SKIP
         (70000, 48)
     """
     if path.suffix.lower() not in SUFFIXES:

@@ -131,7 +131,8 @@ def load_config(
         YamlError: The file or an override is not valid YAML.
 
     Example:
-        >>> load_config(Path("configs/quickstart.yaml"), methods.options_class, ["bits=24"]).bits
+        >>> from facehash.methods import options_class
+        >>> load_config(Path("configs/quickstart.yaml"), options_class, ["bits=24"]).bits
         24
     """
     try:

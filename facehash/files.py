@@ -69,7 +69,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         OSError: The file cannot be written; the error names it.
 
     Example:
-        >>> with atomic_write(Path("codes.npz")) as temporary:
+        >>> with atomic_write(Path("codes.npz")) as temporary:  # doctest: +SKIP
         ...     np.savez(temporary, codes=codes)
     """
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -30,8 +30,8 @@ def encode(model: HashModel, images: NDArray[np.uint8], batch: int = 256) -> NDA
         CodesError: The model returned NaN.
 
     Example:
-        >>> model = methods.load(Path("runs/quickstart-48-s0/model.keras"))
-        >>> encode(model, images).shape
+        >>> model = methods.load(Path("runs/quickstart-48-s0/model.keras"))  # doctest: +SKIP
+        >>> encode(model, images).shape  # doctest: +SKIP
         (10, 6)
     """
     return packed_from_signs(sign(relaxed_codes(model, images, batch)))

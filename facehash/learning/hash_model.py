@@ -29,7 +29,9 @@ class Standardize(keras.layers.Layer):
     Input shape: (batch, side, side, 3), pixels 0 to 255. Output shape: the same, -1 to 1.
 
     Example:
-        >>> Standardize(mean=100.0, std=50.0)(ops.array([100.0, 150.0]))  # [0.0, 0.1]
+        >>> layer = Standardize(mean=100.0, std=50.0)
+        >>> [round(float(pixel), 4) for pixel in layer(ops.array([100.0, 150.0]))]
+        [0.0, 0.1]
     """
 
     def __init__(self, mean: float, std: float, **kwargs: Any) -> None:

@@ -77,7 +77,7 @@ def train(
         Interrupted: Ctrl-C was pressed; the backup is kept.
 
     Example:
-        >>> with run.begin(config.to_yaml()):
+        >>> with run.begin(config.to_yaml()):  # doctest: +SKIP
         ...     outcome = train(config, faces, run, functools.partial(methods.build, config))
     """
     training = config.training

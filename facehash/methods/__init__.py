@@ -103,6 +103,8 @@ def build(
         A model with weights, not yet compiled.
 
     Example:
+        >>> from facehash import methods
+        >>> from facehash.config import load_config
         >>> config = load_config(Path("configs/quickstart.yaml"), methods.options_class)
         >>> model = methods.build(config, ["ann", "bob"], pixel_mean=120.0, pixel_std=60.0)
     """
@@ -133,7 +135,8 @@ def load(path: Path, method: str | None = None) -> HashModel:
         ModelFileError: No such file, not a Keras file, or not a model of this project.
 
     Example:
-        >>> model = methods.load(Path("runs/quickstart-48-s0/model.keras"))
+        >>> from facehash import methods
+        >>> model = methods.load(Path("runs/quickstart-48-s0/model.keras"))  # doctest: +SKIP
     """
     from facehash.learning.hash_model import HashModel
 

@@ -55,7 +55,7 @@ def verify(
         InputError: A file cannot be read, or the detector or embedder is unknown.
 
     Example:
-        >>> spec = default_pipeline("yunet", "sface")
+        >>> spec = default_pipeline("yunet", "sface")  # doctest: +SKIP
         >>> verify(Path("aunt.jpg"), Path("wedding.jpg"), spec).same  # doctest: +SKIP
         True
     """
