@@ -1,7 +1,7 @@
-"""Learned face hashing: train DDH and DCBH, score their codes honestly, search photos with them.
+"""Learned face hashing: train DDH and DCBH, score their codes, search photos with them.
 
-Importing this package is instant and has no side effect; each room is imported by its own name,
-for example ``from facehash.retrieval import metrics``.
+Importing this package is instant and has no side effect. Import its modules by name, for example
+``from facehash.retrieval import metrics``.
 """
 
 from __future__ import annotations

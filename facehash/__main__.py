@@ -1,4 +1,4 @@
-"""``python -m facehash``, for where the command is not on the path."""
+"""``python -m facehash``, for systems where the command is not on the path."""
 
 from facehash.cli import main
 

@@ -1,4 +1,4 @@
-"""What every command of this project shares: exit codes, and errors told in one line."""
+"""What all commands of this project share: exit codes, errors in one line, renamed options."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import io
 import logging
 import sys
 import traceback
-from typing import NoReturn
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
 import typer
+from typer.core import TyperCommand
 
 from facehash.errors import InputError, Interrupted
 from facehash.printing import printable
@@ -20,7 +22,9 @@ PARTLY_FAILED = 3
 BUG = 70
 INTERRUPTED = 130
 
-_OUR_LOGGERS = ("facehash", "ddh", "data", "experiments")
+_OUR_LOGGERS = ("facehash", "ddh", "dcbh", "data", "experiments", "benchmarks", "tools")
+
+log = logging.getLogger(__name__)
 
 
 def make_app(help_text: str) -> typer.Typer:
@@ -34,13 +38,40 @@ def make_app(help_text: str) -> typer.Typer:
     )
 
 
-def run(app: typer.Typer, program: str, arguments: list[str] | None = None) -> NoReturn:
-    """Run `app` as a whole process: print errors as one line and leave with the agreed exit code.
+def renamed_options(names: Mapping[str, str]) -> type[TyperCommand]:
+    """Return a command class that still accepts old option names, with a warning.
 
     Args:
-        app: An application from `make_app`; a command's integer result is the exit code.
+        names: Old to new name. The old names go in 0.3.0.
+
+    Example:
+        >>> app.command(cls=renamed_options({"--again": "--allow-reindex"}))(forget)
+    """
+
+    class Renamed(TyperCommand):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            end = args.index("--") if "--" in args else len(args)
+            words = [_renamed(word, names) for word in args[:end]]
+            return super().parse_args(ctx, words + args[end:])
+
+    return Renamed
+
+
+def _renamed(word: str, names: Mapping[str, str]) -> str:
+    option, equals, value = word.partition("=")
+    if option not in names:
+        return word
+    log.warning(f"{option} is deprecated and will be removed in 0.3.0; use {names[option]}")
+    return f"{names[option]}{equals}{value}"
+
+
+def run(app: typer.Typer, program: str, arguments: list[str] | None = None) -> NoReturn:
+    """Run `app` as a process: print errors in one line and exit with the agreed exit code.
+
+    Args:
+        app: An application from `make_app`; the integer result of a command is the exit code.
         program: The name in usage and error lines, for example ``"train.py"``.
-        arguments: Words of the command line, by default those of the process.
+        arguments: The command line. Default: that of the process.
 
     Raises:
         SystemExit: Always. 0 done, 1 nothing found, 2 wrong use or bad input (one line on stderr),
@@ -49,7 +80,7 @@ def run(app: typer.Typer, program: str, arguments: list[str] | None = None) -> N
     _prepare_output(program)
     try:
         code = app(args=arguments, prog_name=program, standalone_mode=False)
-        if code == INTERRUPTED:  # what Typer makes of Ctrl-C
+        if code == INTERRUPTED:  # Typer's result after Ctrl-C
             raise KeyboardInterrupt
         sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else DONE)
@@ -69,7 +100,7 @@ def run(app: typer.Typer, program: str, arguments: list[str] | None = None) -> N
 
 
 def _prepare_output(program: str) -> None:
-    """Let our own loggers speak, others warn, and any path be printed."""
+    """Set up logging, our own loggers at INFO and others at WARNING, and the printing of paths."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_PlainFormatter(f"{program}: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
@@ -82,19 +113,19 @@ def _prepare_output(program: str) -> None:
 
 
 class _PlainFormatter(logging.Formatter):
-    """Lets nothing of a file's or a person's name through to the terminal but its text."""
+    """Removes control characters, which names of files and people may contain, from log lines."""
 
     def format(self, record: logging.LogRecord) -> str:
         return "\n".join(map(_plain, super().format(record).split("\n")))
 
 
 def _plain(text: str) -> str:
-    # A file name that is no text is told by its bytes, as `_prepare_output` would.
+    # A file name that is not valid text is shown by its bytes, as `_prepare_output` does.
     return printable(text.encode("utf-8", "backslashreplace").decode())
 
 
 def _one_line(error: InputError | OSError) -> str:
-    """Write an error in one line, an operating system's error with the file it is about."""
+    """Return the message of an error in one line, for an operating system error with its file."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split())

@@ -23,9 +23,7 @@ def outcome(capsys, error=None, result=None, arguments=()):
 
 
 def test_the_result_of_a_command_is_its_exit_code(capsys):
-    assert outcome(capsys)[0] == 0
-    assert outcome(capsys, result=3)[0] == 3
-    assert outcome(capsys, result=1)[0] == 1
+    assert [outcome(capsys, result=result)[0] for result in (None, 3, 1)] == [0, 3, 1]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +58,7 @@ def test_a_bug_keeps_its_traceback_and_exits_70(capsys):
     assert "this is a bug" in printed.err
 
 
-def test_ctrl_c_exits_130_with_what_the_command_says_of_it(capsys):
+def test_ctrl_c_exits_130_with_the_message_of_the_command(capsys):
     code, printed = outcome(capsys, Interrupted("stopped; go on with the same command"))
     assert (code, printed.err) == (130, "tool: stopped; go on with the same command\n")
     code, printed = outcome(capsys, KeyboardInterrupt())
@@ -73,13 +71,13 @@ def test_help_exits_0(capsys):
     assert "--number" in printed.out
 
 
-def test_the_nearest_choice_is_named_or_all_of_them():
+def test_an_error_suggests_the_nearest_choice_or_lists_all():
     assert did_you_mean("epoch", ["epochs", "batch"]) == " (did you mean 'epochs'?)"
     assert did_you_mean("zzz", ["b", "a"]) == " (known: a, b)"
     assert did_you_mean("zzz", []) == ""
 
 
-def test_a_path_that_is_no_text_can_be_printed_and_other_loggers_keep_quiet():
+def test_any_path_can_be_printed_and_only_our_loggers_are_shown():
     script = """
 import logging
 from facehash.command_line import make_app, run
@@ -87,9 +85,10 @@ app = make_app("Test.")
 @app.command()
 def command() -> None:
     logging.getLogger("jax").info("greetings")
-    logging.getLogger("data").info("ours")
+    for name in ("facehash", "ddh", "dcbh", "data", "experiments", "benchmarks", "tools"):
+        logging.getLogger(name).info("ours")
     print("caf\\udce9")
 run(app, "tool")
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "caf\\udce9\n", "tool: ours\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "caf\\udce9\n", 7 * "tool: ours\n")

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from facehash.codes import CodesError, bits_from_packed, packed_from_bits
 from facehash.command_line import DONE, make_app, run
-from facehash.figures.charts import BLUE, DPI, GREEN, ORANGE, QUIET, SKY, STYLE, save
+from facehash.figures.style import BLUE, DPI, GREEN, ORANGE, QUIET, SKY, STYLE, save
 from facehash.files import write_json
 from facehash.hamming.search import distance_histograms
 from facehash.retrieval import metrics

@@ -1,17 +1,17 @@
-"""Search a real photo library: vectors, codes of them, and the networks trained here.
+"""Search a real photo library: by vectors, by codes of them, and by networks trained here.
 
     python -m benchmarks.lfw --data DIR --facenet FILE --run runs/DDH --run runs/DCBH
 
-DIR holds one folder a person, as Labeled Faces in the Wild does. The photos are indexed by the
-product as they are, background and bystanders included; in each, the face nearest to the middle is
-the person of the folder, as the collection means it, and the others stay without a name. Then
-`facehash bench` measures leave-one-out on the people with two or more photos.
+DIR has one folder per person, as Labeled Faces in the Wild does. The photos are indexed as they
+are, with background and bystanders. In each photo, the face nearest to the middle is the person of
+the folder; the other faces stay unnamed. Then `facehash bench` measures leave-one-out on the people
+with at least two photos.
 
-Twice: on everybody, and on strangers to the runs: without the people whose name is in the training
-set of one of them. SFace and FaceNet were trained on photos of celebrities from the web and have
-probably seen many of these people, so theirs is no measure of strangers.
+It measures twice: on all people, and without the identities in the training set of a run. SFace and
+FaceNet were trained on photos of celebrities from the web and have probably seen many of these
+people, so their results do not measure unseen identities.
 
-The result goes to benchmarks/results/lfw.json and lfw.png.
+The result is written to benchmarks/results/lfw.json and lfw.png.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
+import json
 import math
 import tempfile
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from typing import Any
 from facehash import methods
 from facehash.bench.plot import write_tradeoff
 from facehash.bench.run import Plan, bench
+from facehash.bench.schema import upgrade
 from facehash.bench.table import format_bench
 from facehash.files import write_json
 from facehash.library.ingest.update import index_folder
@@ -38,11 +40,11 @@ from facehash.runs.directory import RunDirectory
 RESULT = Path(__file__).parents[1] / "results" / "lfw.json"
 FACENET = "size=160,normalization=per_image,metric=cosine,crop=box"
 BAR = 0.99
-"""What P@1 of SFace's vectors is to reach."""
+"""The P@1 that SFace's vectors must reach."""
 
 
 def make_library(data: Path, directory: Path) -> None:
-    """Index photos, and name the face in the middle of each after its folder."""
+    """Index photos, and name the face in the middle of each photo after its folder."""
     index_folder(data, directory)
     with tempfile.TemporaryDirectory() as folder:
         names = Path(folder) / "names.csv"
@@ -69,31 +71,44 @@ def middle_faces(store: Store) -> Iterator[tuple[Path, int]]:
 
 
 def describe_run(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """Say what a run was trained with, and on whom."""
+    """Return how a run was trained, and the identities in its training set."""
     run = RunDirectory(path)
     config = run.read_config()
     people = list(methods.load(run.model).identities)
-    told = {key: config[key] for key in ("method", "bits", "seed")}
-    told |= {"dataset": config["dataset"]["name"], "protocol": config["dataset"]["protocol"]}
-    return told | {"epochs": config["training"]["epochs"], "people": len(people)}, people
+    summary = {key: config[key] for key in ("method", "bits", "seed")}
+    summary |= {"dataset": config["dataset"]["name"], "protocol": config["dataset"]["protocol"]}
+    return summary | {"epochs": config["training"]["epochs"], "people": len(people)}, people
 
 
 def measure(directory: Path, facenet: Path | None, runs: list[Path]) -> dict[str, Any]:
-    """Measure a library on everybody, and on those whom no run has seen."""
+    """Measure a library on all people, and on the identities that no run has seen."""
     described = {path.name: describe_run(path) for path in runs}
-    known = {person for _, people in described.values() for person in people}
+    trained = {person for _, people in described.values() for person in people}
     others = tuple(f"run:{path}" for path in runs)
     embedders = ((f"keras:{facenet},{FACENET}",) if facenet else ()) + others
     with Store.open(directory) as store:
         here = {name for (name,) in store.database.rows("SELECT name FROM people")}
         everybody = bench(store, Plan(embedders=embedders))
-        strangers = bench(store, Plan(embedders=others, leave_out=known & here))
+        unseen = bench(store, Plan(embedders=others, exclude_people=trained & here))
     return {
-        "runs": {name: told for name, (told, _) in described.items()},
-        "people_known_to_a_run": len(known & here),
-        "everybody": everybody,
-        "strangers": strangers,
+        "runs": {name: summary for name, (summary, _) in described.items()},
+        "people_seen_by_a_run": len(trained & here),
+        "all": everybody,
+        "unseen": unseen,
     }
+
+
+def read_result(path: Path = RESULT) -> dict[str, Any]:
+    """Read a stored result, of this version or of 0.1.0, which had other keys."""
+    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    for old, new in (
+        ("people_known_to_a_run", "people_seen_by_a_run"),
+        ("everybody", "all"),
+        ("strangers", "unseen"),
+    ):
+        if old in result:
+            result[new] = result.pop(old)
+    return result | {part: upgrade(result[part]) for part in ("all", "unseen")}
 
 
 def main() -> None:
@@ -101,30 +116,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.lfw", description=__doc__.partition("\n")[0]
     )
-    parser.add_argument("--data", type=Path, required=True, help="one folder a person")
-    parser.add_argument("--library", type=Path, help="keep the library here, or go on with it")
+    parser.add_argument("--data", type=Path, required=True, help="one folder per person")
+    parser.add_argument("--library", type=Path, help="keep the library here, or reuse it")
     parser.add_argument("--facenet", type=Path, help="the FaceNet as a .keras file")
-    parser.add_argument("--run", type=Path, action="append", default=[], help="a run to be tried")
+    parser.add_argument("--run", type=Path, action="append", default=[], help="a run to measure")
     parser.add_argument("--output", type=Path, default=RESULT)
     given = parser.parse_args()
     if len({path.name for path in given.run}) < len(given.run):
-        parser.error("two runs of one name could not be told apart")
+        parser.error("two runs have the same name")
     with contextlib.ExitStack() as stack:
         folder = given.library
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "library"
         make_library(given.data, folder)
         result = {"data": given.data.name} | measure(folder, given.facenet, given.run)
-    everybody = result["everybody"]
-    reached = everybody["ways"][0]["P@1"]
+    everybody = result["all"]
+    reached = everybody["methods"][0]["P@1"]
     result["bar"] = f"P@1 of vectors {reached:.4f}, at least {BAR}: " + (
         "met" if reached >= BAR else "missed"
     )
     write_json(given.output, result)
     queries, faces = everybody["queries"]["faces"], everybody["library"]["faces"]
     caption = f"{given.data.name}: {faces:,} faces, {queries:,} queries"
-    write_tradeoff(everybody["ways"], given.output.with_suffix(".png"), caption)
+    write_tradeoff(everybody["methods"], given.output.with_suffix(".png"), caption)
     print(format_bench(everybody))
-    print(f"\nwithout {result['people_known_to_a_run']} people whom a run has seen\n")
-    print(format_bench(result["strangers"]))
+    print(f"\nwithout the {result['people_seen_by_a_run']} people in the training set of a run\n")
+    print(format_bench(result["unseen"]))
     print(f"\n{result['bar']}")

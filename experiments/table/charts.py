@@ -16,7 +16,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from experiments.table.grid import Grid
 from experiments.table.layout import protocols_of, rows_of
 from experiments.table.summary import Reports
-from facehash.figures.charts import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, RED, STYLE
+from facehash.figures.style import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, RED, STYLE
 from facehash.files import atomic_write
 
 _COLORS = (BLUE, RED, GREEN, PURPLE, ORANGE)

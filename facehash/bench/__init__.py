@@ -1,1 +1,1 @@
-"""How well and how fast a library is searched, by its vectors and by codes of them."""
+"""Measures how accurately and how fast a library is searched, by vectors and by binary codes."""

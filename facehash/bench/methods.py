@@ -1,4 +1,4 @@
-"""Ways to search a library: by vectors, by codes, by codes whose shortlist vectors put in order."""
+"""Search methods: by vectors, by codes, and by codes with re-ranking by vectors."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facehash.bench.queries import Trials
-from facehash.bench.ranking import rank_codes, rank_shortlist, rank_vectors
+from facehash.bench.queries import QuerySet
+from facehash.bench.ranking import rank_codes, rank_reranked, rank_vectors
 from facehash.codes import Packed
 from facehash.hamming.search import Histograms
 from facehash.hashing import HASHERS, LinearHash
@@ -21,166 +21,160 @@ from facehash.vectors import Ids, Rows, Space
 Search = Callable[[Rows, int], Found]
 
 
-@dataclass(frozen=True)
-class Way:
-    """A way to search, ready.
+@dataclass(frozen=True, kw_only=True)
+class SearchMethod:
+    """A search method with its index built.
 
     Attributes:
-        method: What is compared, in words.
-        hasher: ``"itq"`` or ``"lsh"`` of codes made of vectors; None of the rows of an embedder.
-        shortlist: Faces that vectors put in order; 0 without.
-        bits: Length of its codes, None of vectors.
-        bytes_a_face: What is stored of a face: its packed code, its vector, or both.
-        build_seconds: For fitting a hasher, making codes, and making the index ready.
-        search: Finds the k nearest of query rows; from vectors to an answer.
-        asked: The rows that queries hand it.
-        nearest: Finds the positions of the k nearest faces that count, int64 (q, k), negative ones
-            where there are fewer.
-        rank: Yields histograms, block by block of queries.
+        name: What is compared, in words.
+        hasher: ``"itq"`` or ``"lsh"`` for codes made of vectors; None for the rows of an embedder.
+        rerank: Number of candidates that vectors re-rank; 0 without re-ranking.
+        bits: Length of the codes; None for vectors.
+        bytes_per_face: What is stored per face: the packed code, the vector, or both.
+        build_seconds: Time to fit the hasher, make the codes and build the index.
+        search: Finds the k nearest faces of query vectors.
+        nearest: Finds, for each query of the benchmark, the positions of the k nearest faces that
+            count: int64 (q, k), negative where there are fewer.
+        rank: Yields the histograms of the full rankings, block by block of queries.
     """
 
-    method: str
-    hasher: str | None
-    shortlist: int
+    name: str
+    hasher: str | None = None
+    rerank: int = 0
     bits: int | None
-    bytes_a_face: int
+    bytes_per_face: int
     build_seconds: float
     search: Search
-    asked: Rows
     nearest: Callable[[int], Ids]
     rank: Callable[[], Iterator[Histograms]]
 
 
-def by_rows(trials: Trials, method: str) -> Way:
-    """Compare the rows themselves: vectors, or codes of a network."""
-    faces, space = trials.faces, trials.faces.space
+def compare_rows(queries: QuerySet, name: str) -> SearchMethod:
+    """Compare the rows of an embedder: vectors, or the codes of a network."""
+    faces, space = queries.faces, queries.faces.space
+    is_code = space.metric == "hamming"
     start = time.perf_counter()
     index = ExactIndex.build(faces.rows, np.arange(len(faces)), space)
     seconds = time.perf_counter() - start
-    asked = faces.rows[trials.asked]
-    codes = space.metric == "hamming"
 
     def rank() -> Iterator[Histograms]:
-        if codes:
-            yield rank_codes(trials, faces.rows, space.dimension)
+        if is_code:
+            yield rank_codes(queries, faces.rows, space.dimension)
         else:
-            yield from rank_vectors(trials)
+            yield from rank_vectors(queries)
 
-    return Way(
-        method,
-        None,
-        0,
-        space.dimension if codes else None,
-        space.width * space.dtype.itemsize,
-        seconds,
-        index.search,
-        asked,
-        lambda k: that_count(trials, index.search, asked, k),
-        rank,
+    return SearchMethod(
+        name=name,
+        bits=space.dimension if is_code else None,
+        bytes_per_face=space.width * space.dtype.itemsize,
+        build_seconds=seconds,
+        search=index.search,
+        nearest=lambda k: search_counted(queries, index.search, k),
+        rank=rank,
     )
 
 
-def by_codes(trials: Trials, hasher: LinearHash, codes: Packed, fitting: float) -> Way:
-    """Compare codes made of the vectors.
+@dataclass(frozen=True)
+class FittedCodes:
+    """Codes of the named faces, made of their vectors.
 
-    Args:
-        trials: What is asked.
-        hasher: Fitted to the vectors.
-        codes: Its codes of them.
-        fitting: Seconds that both took.
+    Attributes:
+        hasher: Fitted to the vectors of all faces.
+        codes: uint8 (n, ceil(bits / 8)), of the named faces.
+        seconds: Time to fit the hasher and make the codes.
     """
+
+    hasher: LinearHash
+    codes: Packed
+    seconds: float
+
+
+def fit_codes(queries: QuerySet, name: str, bits: int, seed: int) -> FittedCodes:
+    """Fit a hasher to the vectors of all faces, as a library does, and encode the named ones."""
+    start = time.perf_counter()
+    hasher = HASHERS[name].fit(queries.faces.all_rows, bits, seed)
+    codes = hasher.encode(queries.faces.rows)
+    return FittedCodes(hasher, codes, time.perf_counter() - start)
+
+
+def compare_codes(queries: QuerySet, fitted: FittedCodes) -> SearchMethod:
+    """Compare codes made of the vectors."""
+    hasher, codes = fitted.hasher, fitted.codes
     space = Space("hamming", hasher.bits)
     start = time.perf_counter()
     index = ExactIndex.build(codes, np.arange(len(codes)), space)
-    seconds = fitting + time.perf_counter() - start
-    asked = trials.faces.rows[trials.asked]
+    seconds = fitted.seconds + time.perf_counter() - start
 
-    def search(queries: Rows, k: int) -> Found:
-        return index.search(hasher.encode(queries), k)
+    def search(rows: Rows, k: int) -> Found:
+        return index.search(hasher.encode(rows), k)
 
     def rank() -> Iterator[Histograms]:
-        yield rank_codes(trials, codes, hasher.bits)
+        yield rank_codes(queries, codes, hasher.bits)
 
-    return Way(
-        hasher.name,
-        hasher.name,
-        0,
-        hasher.bits,
-        space.width,
-        seconds,
-        search,
-        asked,
-        lambda k: that_count(trials, search, asked, k),
-        rank,
+    return SearchMethod(
+        name=hasher.name,
+        hasher=hasher.name,
+        bits=hasher.bits,
+        bytes_per_face=space.width,
+        build_seconds=seconds,
+        search=search,
+        nearest=lambda k: search_counted(queries, search, k),
+        rank=rank,
     )
 
 
-def by_shortlist(
-    trials: Trials, hasher: LinearHash, codes: Packed, fitting: float, length: int
-) -> Way:
-    """Take a shortlist by codes, and put it in order by vectors.
+def rerank_codes(queries: QuerySet, fitted: FittedCodes, candidates: int) -> SearchMethod:
+    """Find candidates by codes made of the vectors, and re-rank them by the vectors.
 
     Args:
-        trials: What is asked.
-        hasher: Fitted to the vectors.
-        codes: Its codes of them.
-        fitting: Seconds that both took.
-        length: Faces on a shortlist.
+        queries: The queries.
+        fitted: The codes.
+        candidates: Number of faces that are re-ranked.
     """
-    faces = trials.faces
+    hasher, codes, faces = fitted.hasher, fitted.codes, queries.faces
     start = time.perf_counter()
-    index = RerankIndex(faces.rows, codes, np.arange(len(faces)), faces.space, hasher, length)
-    seconds = fitting + time.perf_counter() - start
-    asked = faces.rows[trials.asked]
-    chosen = that_count(trials, index.choose, asked, length)
+    index = RerankIndex(faces.rows, codes, np.arange(len(faces)), faces.space, hasher, candidates)
+    seconds = fitted.seconds + time.perf_counter() - start
+    chosen = search_counted(queries, index.choose, candidates)  # (q, candidates)
 
     def rank() -> Iterator[Histograms]:
-        yield rank_shortlist(trials, codes, hasher.bits, chosen)
+        yield rank_reranked(queries, codes, hasher.bits, chosen)
 
     def nearest(k: int) -> Ids:
-        found = rerank(faces.rows, asked, chosen, faces.space).ids[:, :k]
+        found = rerank(faces.rows, queries.rows, chosen, faces.space).ids[:, :k]
         return np.pad(found, ((0, 0), (0, k - found.shape[1])), constant_values=-1)
 
-    return Way(
-        f"{hasher.name}, {length} put in order by vectors",
-        hasher.name,
-        length,
-        hasher.bits,
-        codes.shape[1] + faces.rows[0].nbytes,
-        seconds,
-        index.search,
-        asked,
-        nearest,
-        rank,
+    return SearchMethod(
+        name=f"{hasher.name}, top {candidates} re-ranked",
+        hasher=hasher.name,
+        rerank=candidates,
+        bits=hasher.bits,
+        bytes_per_face=codes.shape[1] + faces.rows[0].nbytes,
+        build_seconds=seconds,
+        search=index.search,
+        nearest=nearest,
+        rank=rank,
     )
 
 
-def fit(trials: Trials, name: str, bits: int, seed: int) -> tuple[LinearHash, Packed, float]:
-    """Fit a hasher to all vectors, as a library does, and make the named faces' codes.
-
-    Returns:
-        The hasher; uint8 (n, ceil(bits / 8)), the codes; seconds that both took.
-    """
-    start = time.perf_counter()
-    hasher = HASHERS[name].fit(trials.faces.every, bits, seed)
-    return hasher, hasher.encode(trials.faces.rows), time.perf_counter() - start
-
-
-def that_count(trials: Trials, search: Search, asked: Rows, k: int) -> Ids:
-    """Search for the k nearest faces that count.
+def search_counted(queries: QuerySet, search: Search, k: int) -> Ids:
+    """Find the k nearest faces of each query, without those that it ignores.
 
     Returns:
         int64 (q, k), positions, nearest first; negative where there are no more.
     """
-    size = len(trials.faces)
-    query, face = trials.left_out
+    size, count = len(queries.faces), len(queries.query_indices)
+    query, face = queries.excluded
+    # So many more that k remain, whatever is excluded.
     most = int(np.bincount(query, minlength=1).max())
-    found = search(asked, min(k + most, size)).ids
-    key = np.arange(len(asked))[:, None] * size + found
-    out = np.isin(key, query * size + face)
-    # What counts comes first, in its order.
-    order = np.argsort(out, axis=1, kind="stable")[:, :k]
-    positions = np.full((len(asked), k), -1, np.int64)
-    kept = np.where(np.take_along_axis(out, order, axis=1), -1, np.take_along_axis(found, order, 1))
-    positions[:, : kept.shape[1]] = kept
+    found = search(queries.rows, min(k + most, size)).ids
+    key = np.arange(count)[:, None] * size + found
+    excluded = np.isin(key, query * size + face)
+    # A stable sort puts the faces that count first, and keeps their order.
+    order = np.argsort(excluded, axis=1, kind="stable")[:, :k]
+    counted = np.where(
+        np.take_along_axis(excluded, order, axis=1), -1, np.take_along_axis(found, order, axis=1)
+    )
+    positions = np.full((count, k), -1, np.int64)
+    positions[:, : counted.shape[1]] = counted
     return positions

@@ -1,4 +1,4 @@
-"""The trade-off that a library offers: how good answers are, and what a face takes for it."""
+"""The trade-off of a library: the accuracy of a search over the bytes per face."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from facehash.figures.charts import (
+from facehash.figures.style import (
     BLUE,
     GREEN,
     INK,
@@ -27,86 +27,94 @@ from facehash.figures.charts import (
 )
 
 _SIZE = (10.4, 4.4)
-_PANELS = (("P@1", "P@1, the nearest face is of the person"), ("mAP", "mAP, ties in any order"))
+_PANELS = (
+    ("P@1", "P@1: the nearest face shows the same person"),
+    ("mAP", "mAP, averaged over the orders of ties"),
+)
+# Label, color, and where the lengths are written, in points from the mark.
 _HASHERS = {"itq": ("ITQ", BLUE, (-3, 6), "right"), "lsh": ("LSH", RED, (4, -10), "left")}
-"""Label, colour, and where the lengths are written, in points from the mark."""
 _MARKS = ("*", "D", "P", "X", "v", "^")
 _BYTES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
 
 
-def write_tradeoff(ways: Sequence[dict[str, Any]], path: Path, caption: str = "") -> None:
-    """Draw quality against bytes a face.
+def write_tradeoff(methods: Sequence[dict[str, Any]], path: Path, caption: str = "") -> None:
+    """Draw accuracy over bytes per face.
 
-    Codes of one kind are a line over their lengths; codes whose shortlist is put in order by
-    vectors a dashed one, at the bytes of the code, which is all that a query reads of every face;
-    each embedder by itself is a mark.
+    Codes of one kind are a solid line over their lengths. With re-ranking they are a dashed line,
+    at the bytes of the code: that is what a query reads of every face. Each embedder is a mark.
 
     Args:
-        ways: ``ways`` of what `facehash.bench.run.bench` returned.
+        methods: ``methods`` of the result of `facehash.bench.run.bench`.
         path: PNG file to write.
-        caption: Which library and how many queries.
+        caption: The library and the number of queries.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=_SIZE, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08))
         panels = figure.subplots(1, len(_PANELS))
         for axes, (key, label) in zip(panels, _PANELS, strict=True):
-            _draw(axes, ways, key)
+            for name in _HASHERS:
+                _draw_codes(axes, [m for m in methods if m["hasher"] == name], name, key)
+            _draw_embedders(axes, [m for m in methods if m["is_embedder"]], key)
+            _bytes_axis(axes, [m["bytes_per_face"] for m in methods if not m["rerank"]])
             axes.set_ylabel(label)
         handles, names = panels[0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center", ncols=4)
-        figure.suptitle("Bytes a face, and how good the answers are", x=0.01,
-                        ha="left", fontweight="bold")  # fmt: skip
+        title = "Accuracy by bytes per face"
+        figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
         if caption:
             panels[0].set_title(caption, loc="left", fontsize=8, color=QUIET)
         save(figure, path)
 
 
-def _draw(axes: Axes, ways: Sequence[dict[str, Any]], key: str) -> None:
-    for name, (label, colour, offset, align) in _HASHERS.items():
-        for reranked in (False, True):
-            chosen = [w for w in ways if w["hasher"] == name and bool(w["shortlist"]) == reranked]
-            if not chosen:
-                continue
-            chosen.sort(key=lambda way: int(way["bits"]))
-            axes.plot(
-                [way["bits"] / 8 for way in chosen],
-                [way[key] for way in chosen],
-                "--o" if reranked else "-o",
-                markersize=4.5,
-                linewidth=1.2 if reranked else 1.8,
-                markerfacecolor="white" if reranked else colour,
-                color=colour,
-                label=f"{label}, vectors order the best {chosen[0]['shortlist']}"
-                if reranked
-                else f"{label}, bits at the marks",
-            )
-            for way in () if reranked else chosen:
-                axes.annotate(
-                    str(way["bits"]),
-                    (way["bits"] / 8, way[key]),
-                    xytext=offset,
-                    textcoords="offset points",
-                    ha=align,
-                    fontsize=7,
-                    color=colour,
-                    # Lines of other codes pass below.
-                    path_effects=[withStroke(linewidth=2.5, foreground="white")],
-                    zorder=10,
-                )
-    colours = (INK, PURPLE, GREEN, ORANGE, SKY)
-    for number, way in enumerate(way for way in ways if way["of_embedder"]):
-        length = f"{way['bits']} bits" if way["bits"] else "vectors"
+def _draw_codes(axes: Axes, methods: Sequence[dict[str, Any]], name: str, key: str) -> None:
+    """Draw the codes of one hasher, with and without re-ranking."""
+    label, color, offset, align = _HASHERS[name]
+    for reranked in (False, True):
+        chosen = [method for method in methods if bool(method["rerank"]) == reranked]
+        if not chosen:
+            continue
+        chosen.sort(key=lambda method: int(method["bits"]))
+        points = [(method["bits"] / 8, method[key]) for method in chosen]
+        what = f"top {chosen[0]['rerank']} re-ranked" if reranked else "length in bits"
         axes.plot(
-            way["bytes_a_face"],
-            way[key],
+            *zip(*points, strict=True),
+            "--o" if reranked else "-o",
+            markersize=4.5,
+            linewidth=1.2 if reranked else 1.8,
+            markerfacecolor="white" if reranked else color,
+            color=color,
+            label=f"{label}, {what}",
+        )
+        for method, point in () if reranked else zip(chosen, points, strict=True):
+            axes.annotate(
+                str(method["bits"]),
+                point,
+                xytext=offset,
+                textcoords="offset points",
+                ha=align,
+                fontsize=7,
+                color=color,
+                # Keeps the number readable where another line passes below it.
+                path_effects=[withStroke(linewidth=2.5, foreground="white")],
+                zorder=10,
+            )
+
+
+def _draw_embedders(axes: Axes, methods: Sequence[dict[str, Any]], key: str) -> None:
+    """Draw a mark per embedder."""
+    colors = (INK, PURPLE, GREEN, ORANGE, SKY)
+    for number, method in enumerate(methods):
+        length = f"{method['bits']} bits" if method["bits"] else "vectors"
+        axes.plot(
+            method["bytes_per_face"],
+            method[key],
             _MARKS[number % len(_MARKS)],
             markersize=7 if number == 0 else 10,
             linestyle="none",
-            color=colours[number % len(colours)],
+            color=colors[number % len(colors)],
             zorder=9 - number,
-            label=f"{way['method']}, {length}",
+            label=f"{method['name']}, {length}",
         )
-    _bytes_axis(axes, [way["bytes_a_face"] for way in ways if not way["shortlist"]])
 
 
 def _bytes_axis(axes: Axes, values: Sequence[float]) -> None:
@@ -115,5 +123,5 @@ def _bytes_axis(axes: Axes, values: Sequence[float]) -> None:
     axes.xaxis.set_major_locator(FixedLocator(_BYTES))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-    axes.set_xlabel("Bytes of every face that a query reads")
+    axes.set_xlabel("Bytes read per face and query")
     axes.set_ylim(top=1.04)

@@ -1,9 +1,8 @@
-"""Who asks, who can be found, and what does not count: leave-one-out on a library's named faces."""
+"""The leave-one-out queries of a library: which named faces are queries, and what each ignores."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,213 +14,243 @@ from facehash.library.storage.store import Column, Store
 from facehash.retrieval.vectors import CELLS
 from facehash.vectors import Ids, Rows, Space, unit_rows
 
-# What a product of float32 vectors is off by.
+# Rounding error of a dot product of float32 vectors of length 1.
 _ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
-class Faces:
-    """The named faces of a library, whose truth is known; n of them, by increasing id.
+class NamedFaces:
+    """The named faces of a library, n of them, by increasing id: their identity is known.
 
     Attributes:
         ids: int64 (n,), their ids in the library.
-        photos: int64 (n,), which photo each is on; copies of a file are one photo.
-        people: int64 (n,), who each is.
-        rows: (n, width), their vectors, scaled to length 1 where they are compared by cosine, or
-            their codes.
-        every: The same of all faces, named or not: what codes are fitted to.
-        space: Where these live.
+        photos: int64 (n,), the photo of each face; copies of a file are one photo.
+        people: int64 (n,), the person of each face.
+        rows: (n, width), their vectors, of length 1 if they are compared by cosine, or their codes.
+        all_rows: Rows of all faces, named or not: codes are fitted to these.
+        space: The space of the rows.
     """
 
     ids: Ids
     photos: Ids
     people: Ids
     rows: Rows
-    every: Rows
+    all_rows: Rows
     space: Space
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @property
-    def unnamed(self) -> int:
-        """Faces without a name among `every`: they neither ask nor can be found."""
-        return len(self.every) - len(self)
+    def num_unnamed(self) -> int:
+        """Number of faces without a name; they are neither queries nor candidates."""
+        return len(self.all_rows) - len(self)
 
 
 class Pairs(NamedTuple):
-    """Pairs of a query and a face: number of the query, position of the face; int64 (p,) each."""
+    """Pairs of a query (its number) and a face (its position), int64 (p,) each."""
 
     query: NDArray[np.int64]
     face: NDArray[np.int64]
 
     def where(self, kept: NDArray[np.bool_]) -> Pairs:
-        """Return some of them."""
+        """Return the pairs selected by a mask."""
         return Pairs(self.query[kept], self.face[kept])
 
 
 @dataclass(frozen=True)
-class Trials:
-    """What is asked of the faces, q queries.
+class QuerySet:
+    """The queries of a benchmark, q of them, and the pairs that do not count.
 
     Attributes:
-        faces: Who can be found.
-        asked: int64 (q,), positions of the faces that ask.
-        left_out: What a query does not find: itself, what is on its photo, near duplicates.
-        same_photo: Pairs left out because both are on one photo, without a face and itself.
-        near_duplicates: Pairs of one person left out because their vectors are nearly equal.
-        as_near: Pairs of two people that are as near; they count, as wrong answers.
-        without_match: Faces of people with two photos that were not asked, because they had no
-            face left to be found.
+        faces: The faces that are searched.
+        query_indices: int64 (q,), positions of the faces that are queries.
+        excluded: Faces that a query ignores: itself, faces on its photo, near duplicates.
+        same_photo: Number of excluded pairs on one photo, not counting the query itself.
+        near_duplicates: Number of excluded pairs of one person with nearly equal vectors.
+        cross_person: Number of such pairs of two people; they count, as wrong results.
+        without_match: Number of faces of people on two photos that are no queries because all
+            other faces of the person are excluded.
     """
 
-    faces: Faces
-    asked: NDArray[np.int64]
-    left_out: Pairs
+    faces: NamedFaces
+    query_indices: NDArray[np.int64]
+    excluded: Pairs
     same_photo: int
     near_duplicates: int
-    as_near: int
+    cross_person: int
     without_match: int = 0
 
     @property
     def people(self) -> NDArray[np.int64]:
-        """int64 (q,), who asks."""
-        return self.faces.people[self.asked]
+        """int64 (q,), the person of each query."""
+        return self.faces.people[self.query_indices]
 
-    def findable(self) -> NDArray[np.int64]:
-        """Count for each query, int64 (q,), the faces of its person that it can find."""
-        _, group, size = np.unique(self.faces.people, return_inverse=True, return_counts=True)
-        found = size[group][self.asked].astype(np.int64)
-        same = self.faces.people[self.left_out.face] == self.people[self.left_out.query]
-        np.subtract.at(found, self.left_out.query[same], 1)
-        return found
+    @property
+    def rows(self) -> Rows:
+        """(q, width), the row of each query."""
+        return self.faces.rows[self.query_indices]
+
+    def num_relevant(self) -> NDArray[np.int64]:
+        """Return for each query, int64 (q,), how many faces of its person it can find."""
+        return _num_relevant(self.faces.people, self.query_indices, self.excluded)
 
 
 def read_faces(
-    store: Store, column: Column, space: Space, leave_out: Collection[str] = ()
-) -> Faces:
+    store: Store, column: Column, space: Space, exclude_people: Collection[str] = ()
+) -> NamedFaces:
     """Read the named faces of a library.
 
     Args:
         store: The library.
-        column: What its rows are.
-        space: Where they live.
-        leave_out: Names of people to be treated as if they were not in the library.
+        column: Which rows to read, embeddings or codes.
+        space: The space of these rows.
+        exclude_people: Names of people whose faces are ignored, as if they were not indexed.
 
     Raises:
-        LibraryError: Nobody has a name, or nobody is on two photos.
+        LibraryError: No face has a name, or no person is on two photos.
     """
     query = (
         "SELECT faces.id, photo_id, person_id, name FROM faces LEFT JOIN people "  # noqa: S608
         f"ON people.id = person_id WHERE {column} IS NOT NULL ORDER BY faces.id"
     )
-    there = [row[:3] for row in store.database.rows(query) if row[3] not in leave_out]
-    known = [row for row in there if row[2] is not None]
-    parts = list(store.rows(column, space))
-    if not known:
+    included = [row[:3] for row in store.database.rows(query) if row[3] not in exclude_people]
+    named = [row for row in included if row[2] is not None]
+    if not named:
         raise LibraryError(
-            f"{store.directory}: no face has a name, so no answer can be right or wrong; facehash "
-            "people name, or facehash index --names folders, says who is who"
+            f"{store.directory}: no face has a name, so no result can be right or wrong; name "
+            "faces with facehash people name or facehash index --names folders"
         )
-    ids, photos, people = np.array(known, np.int64).T
+    ids, photos, people = np.array(named, np.int64).T
     _check_repeated(store, photos, people)
-    stored, rows = (np.concatenate(part) for part in zip(*parts, strict=True))
+    stored, rows = (
+        np.concatenate(part) for part in zip(*store.rows(column, space), strict=True)
+    )  # (m,), (m, width)
     rows = unit_rows(rows) if space.metric == "cosine" else rows
-    every = rows[np.isin(stored, [face for face, _, _ in there])]
-    return Faces(ids, photos, people, rows[np.isin(stored, ids)], every, space)
+    all_rows = rows[np.isin(stored, [face for face, _, _ in included])]
+    return NamedFaces(ids, photos, people, rows[np.isin(stored, ids)], all_rows, space)
+
+
+def _repeated_people(photos: Ids, people: Ids) -> Ids:
+    """Return the people who are on at least two photos."""
+    pairs = np.unique(np.stack([people, photos], axis=1), axis=0)
+    person, count = np.unique(pairs[:, 0], return_counts=True)
+    return person[count > 1]
 
 
 def _check_repeated(store: Store, photos: Ids, people: Ids) -> None:
-    """Refuse labels of which none repeats, as file names do."""
-    on_photos = np.unique(np.stack([people, photos], axis=1), axis=0)
-    _, counts = np.unique(on_photos[:, 0], return_counts=True)
-    if counts.max() < 2:
+    """Refuse labels that never repeat, such as file names."""
+    if not len(_repeated_people(photos, people)):
         raise LibraryError(
-            f"{store.directory}: nobody is on two photos ({len(counts)} names, {len(people)} "
-            "faces), so nobody can be found: with names that never repeat, such as file names, "
-            "a score would be noise; name faces by person"
+            f"{store.directory}: no person is on two photos ({len(np.unique(people))} names, "
+            f"{len(people)} faces), so no query has a correct result: with names that never "
+            "repeat, such as file names, a score would be noise; name faces by person"
         )
 
 
-def draw_trials(faces: Faces, near_duplicate: float, most: int, seed: int) -> Trials:
-    """Choose the queries, and find what each does not count.
+def draw_queries(faces: NamedFaces, near_duplicate: float, max_queries: int, seed: int) -> QuerySet:
+    """Draw the queries, and find the pairs that do not count.
 
     Args:
         faces: Named faces.
-        near_duplicate: Vectors of one person count as pictures of one moment from this cosine on,
-            -1 to 1, once the mean of all vectors is taken off: some embedders put every face near
-            the same one. Codes do not tell, and of them nothing is left out as such.
-        most: Queries at most; of more, so many are drawn at random.
-        seed: Of the draw.
+        near_duplicate: Two faces of one person are near duplicates, pictures of one moment, if the
+            cosine of their vectors is at least this, -1 to 1. The mean vector is subtracted first,
+            because some embedders put every face near the same vector. For codes there are no
+            near duplicates.
+        max_queries: If there are more queries, this many are drawn at random.
+        seed: Seed of the draw.
 
     Raises:
-        LibraryError: Nothing is left that could be found.
+        LibraryError: No query has a face to find.
     """
-    pairs = np.unique(np.stack([faces.people, faces.photos], axis=1), axis=0)
-    repeated, counts = np.unique(pairs[:, 0], return_counts=True)
-    candidates = np.flatnonzero(np.isin(faces.people, repeated[counts > 1]))
-    order = np.random.default_rng(seed).permutation(candidates)
+    repeated = _repeated_people(faces.photos, faces.people)
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(np.isin(faces.people, repeated)))
     centred = None if faces.space.metric == "hamming" else _centred(faces)
-    kept, without, step = order[:0], 0, max(1, CELLS // len(faces))
+    kept, without_match = order[:0], 0
+    same, near = [_NO_PAIRS], [_NO_PAIRS]  # their queries are positions of faces
+    step = max(1, CELLS // len(faces))
     for start in range(0, len(order), step):
         drawn = order[start : start + step]
-        matched = _ask(faces, drawn, centred, near_duplicate).findable() > 0
+        on_photo = _same_photo(faces.photos, drawn)
+        close = _near_duplicates(faces, drawn, centred, near_duplicate)
+        excluded = _joined([on_photo, close.where(_one_person(faces, drawn, close))])
+        matched = _num_relevant(faces.people, drawn, excluded) > 0
         kept = np.concatenate([kept, drawn[matched]])
-        without += int((~matched).sum())
-        if len(kept) >= most:
+        without_match += int((~matched).sum())
+        same.append(Pairs(drawn[on_photo.query], on_photo.face))
+        near.append(Pairs(drawn[close.query], close.face))
+        if len(kept) >= max_queries:
             break
     if not len(kept):
         raise LibraryError(
-            "nobody is left to be found: all photos of one person are near duplicates of each "
-            "other (--near-duplicate says from which cosine on)"
+            "no query has a face to find: all photos of each person are near duplicates of each "
+            "other (--near-duplicate sets the cosine from which on they are)"
         )
-    trials = _ask(faces, np.sort(kept[:most]), centred, near_duplicate)
-    return dataclasses.replace(trials, without_match=without)
-
-
-def _ask(
-    faces: Faces, asked: NDArray[np.int64], centred: Rows | None, near_duplicate: float
-) -> Trials:
-    """Find what so many queries do not count."""
-    same = _same_photo(faces.photos, asked)
-    near = _near_duplicates(asked, centred, near_duplicate)
-    near = near.where(faces.photos[asked[near.query]] != faces.photos[near.face])
-    of_one = faces.people[asked[near.query]] == faces.people[near.face]
-    left_out = Pairs(*map(np.concatenate, zip(same, near.where(of_one), strict=True)))
-    return Trials(
+    kept = np.sort(kept[:max_queries])
+    on_photo, close = _of_queries(kept, _joined(same)), _of_queries(kept, _joined(near))
+    one_person = _one_person(faces, kept, close)
+    return QuerySet(
         faces,
-        asked,
-        left_out,
-        same_photo=len(same.query) - len(asked),
-        near_duplicates=int(of_one.sum()),
-        as_near=int((~of_one).sum()),
+        kept,
+        _joined([on_photo, close.where(one_person)]),
+        same_photo=len(on_photo.query) - len(kept),
+        near_duplicates=int(one_person.sum()),
+        cross_person=int((~one_person).sum()),
+        without_match=without_match,
     )
 
 
-def _same_photo(photos: Ids, asked: NDArray[np.int64]) -> Pairs:
-    """Pair every query with the faces on its photo, itself among them."""
+_NO_PAIRS = Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64))
+
+
+def _joined(parts: Sequence[Pairs]) -> Pairs:
+    return Pairs(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _of_queries(query_indices: Ids, pairs: Pairs) -> Pairs:
+    """Select the pairs of some queries, and replace positions of faces by numbers of queries."""
+    chosen = pairs.where(np.isin(pairs.query, query_indices))
+    return Pairs(np.searchsorted(query_indices, chosen.query), chosen.face)
+
+
+def _one_person(faces: NamedFaces, query_indices: Ids, pairs: Pairs) -> NDArray[np.bool_]:
+    """Return for each pair, bool (p,), whether both are faces of one person."""
+    same: NDArray[np.bool_] = faces.people[query_indices[pairs.query]] == faces.people[pairs.face]
+    return same
+
+
+def _num_relevant(people: Ids, query_indices: Ids, excluded: Pairs) -> NDArray[np.int64]:
+    _, group, size = np.unique(people, return_inverse=True, return_counts=True)
+    count = size[group][query_indices].astype(np.int64)
+    same = people[excluded.face] == people[query_indices][excluded.query]
+    np.subtract.at(count, excluded.query[same], 1)
+    return count
+
+
+def _same_photo(photos: Ids, query_indices: Ids) -> Pairs:
+    """Pair every query with the faces on its photo, including itself."""
     order = np.argsort(photos, kind="stable")
-    start, end = (np.searchsorted(photos[order], photos[asked], side) for side in ("left", "right"))
+    start, end = (
+        np.searchsorted(photos[order], photos[query_indices], side) for side in ("left", "right")
+    )
     size = end - start
     offset = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
-    query = np.repeat(np.arange(len(asked)), size)
+    query = np.repeat(np.arange(len(query_indices)), size)
     return Pairs(query, order[np.repeat(start, size) + offset])
 
 
-def _centred(faces: Faces) -> Rows:
-    """Take the mean of all vectors off, and scale to length 1."""
-    return unit_rows(faces.rows - faces.every.mean(axis=0, dtype=np.float64).astype(np.float32))
+def _centred(faces: NamedFaces) -> Rows:
+    """Subtract the mean of all vectors, and scale to length 1."""
+    mean = faces.all_rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return unit_rows(faces.rows - mean)
 
 
-def _near_duplicates(asked: NDArray[np.int64], centred: Rows | None, limit: float) -> Pairs:
-    """Pair every query with the other faces whose vectors have at least a cosine with its own."""
+def _near_duplicates(
+    faces: NamedFaces, query_indices: Ids, centred: Rows | None, limit: float
+) -> Pairs:
+    """Pair every query with the faces on other photos whose vectors are nearly equal to its own."""
     if centred is None:
-        nothing = np.zeros(0, np.int64)
-        return Pairs(nothing, nothing)
-    found, step = [], max(1, CELLS // len(centred))
-    for start in range(0, len(asked), step):
-        cosines = centred[asked[start : start + step]] @ centred.T
-        query, face = np.nonzero(cosines >= limit - _ROUNDING)
-        found.append(np.stack([query + start, face]))
-    query, face = np.concatenate(found, axis=1)
-    return Pairs(query, face).where(asked[query] != face)
+        return _NO_PAIRS
+    cosines = centred[query_indices] @ centred.T  # (queries of the block, n)
+    pairs = Pairs(*np.nonzero(cosines >= limit - _ROUNDING))
+    return pairs.where(faces.photos[query_indices[pairs.query]] != faces.photos[pairs.face])

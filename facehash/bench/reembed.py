@@ -1,4 +1,4 @@
-"""The faces of a library as another embedder sees them."""
+"""Re-embeds the faces of a library with another embedder."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from facehash.bench.queries import Faces, Trials
+from facehash.bench.queries import QuerySet
 from facehash.embedders.base import Embedder
 from facehash.images.face import Face
 from facehash.images.read import UnreadableImageError, read_image
@@ -18,54 +17,54 @@ from facehash.library.storage.database import LibraryError
 from facehash.library.storage.records import path_of
 from facehash.library.storage.store import Store
 from facehash.pipeline import FacePipeline, PipelineSpec
+from facehash.printing import progress as progress_bar
 from facehash.vectors import Rows, Space, unit_rows
 
 _BATCH = 64
 
 
-def embed_again(
-    store: Store, trials: Trials, spec: PipelineSpec, embedder: Embedder, progress: bool = True
-) -> Trials:
-    """Read the photos of the faces once more, and embed the very same faces by another embedder.
+def reembed(
+    store: Store, queries: QuerySet, spec: PipelineSpec, embedder: Embedder, progress: bool = True
+) -> QuerySet:
+    """Read the photos of the faces again, and embed the same faces with another embedder.
 
-    Boxes and landmarks are the library's; only crop and embedder are others.
+    Boxes and landmarks are those of the library; only the crop and the embedder change.
 
     Args:
         store: The library.
-        trials: What is asked.
+        queries: The queries, with rows of the library's embedder.
         spec: Crops the faces.
         embedder: Embeds them.
-        progress: Whether to show a bar on a terminal.
+        progress: Whether to show a progress bar.
 
     Returns:
-        The trials with its rows: queries and what is left out stay as they are.
+        The same queries and excluded pairs, with the rows of the other embedder.
 
     Raises:
         LibraryError: A photo is gone or has changed.
     """
     cropper = FacePipeline.create(spec, embedder).cropper
     space = Space(embedder.metric, embedder.dimension)
-    faces = trials.faces
+    faces = queries.faces
     order = np.argsort(faces.photos, kind="stable")
     photos, starts = np.unique(faces.photos[order], return_index=True)
     wanted = dict(zip(photos.tolist(), np.split(faces.ids[order], starts[1:]), strict=True))
     rows: list[Rows] = []
-    waiting: list[NDArray[np.uint8]] = []
+    crops: list[NDArray[np.uint8]] = []
     ids: list[int] = []
-    bar = tqdm(wanted, desc="embedding again", unit=" photos", disable=None if progress else True)
-    for photo in bar:
+    for photo in progress_bar(wanted, desc="re-embedding", unit=" photos", shown=progress):
         found = dict(_faces_of(store, photo, set(wanted[photo].tolist())))
         ids.extend(found)
-        waiting.extend(cropper.crop_faces(_read(store, photo), list(found.values())))
-        if len(waiting) >= _BATCH:
-            rows.append(embedder.embed(np.stack(waiting)))
-            waiting.clear()
-    if waiting:
-        rows.append(embedder.embed(np.stack(waiting)))
-    made = space.check(np.concatenate(rows), "the embedder's rows")[np.argsort(ids)]
+        crops.extend(cropper.crop_faces(_read(store, photo), list(found.values())))
+        if len(crops) >= _BATCH:
+            rows.append(embedder.embed(np.stack(crops)))
+            crops.clear()
+    if crops:
+        rows.append(embedder.embed(np.stack(crops)))
+    made = space.check(np.concatenate(rows), "the embedder's rows")[np.argsort(ids)]  # (n, width)
     made = unit_rows(made) if space.metric == "cosine" else made
-    again: Faces = dataclasses.replace(faces, rows=made, every=made, space=space)
-    return dataclasses.replace(trials, faces=again)
+    faces = dataclasses.replace(faces, rows=made, all_rows=made, space=space)
+    return dataclasses.replace(queries, faces=faces)
 
 
 def _faces_of(store: Store, photo: int, wanted: set[int]) -> Iterator[tuple[int, Face]]:
@@ -77,7 +76,7 @@ def _faces_of(store: Store, photo: int, wanted: set[int]) -> Iterator[tuple[int,
 
 
 def _read(store: Store, photo: int) -> NDArray[np.uint8]:
-    """Read a photo from one of the files that show it, and see that it is the same."""
+    """Read a photo from one of its files, and check that its content is unchanged."""
     digest = store.database.value("SELECT digest FROM photos WHERE id = ?", (photo,))
     query = "SELECT path FROM paths WHERE photo_id = ? ORDER BY path"
     path = None
@@ -86,6 +85,6 @@ def _read(store: Store, photo: int) -> NDArray[np.uint8]:
         with contextlib.suppress(UnreadableImageError):
             return read_image(path, digest)
     raise LibraryError(
-        f"{path}: gone or changed since it was indexed, and another embedder needs it; "
-        "facehash index brings the library up to date"
+        f"{path}: gone or changed since it was indexed, so it cannot be embedded again; "
+        "facehash index updates the library"
     )

@@ -1,4 +1,4 @@
-"""Measure every way to search a library: ``facehash bench``."""
+"""Measures every method to search a library: ``facehash bench``."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from facehash.bench.methods import by_codes, by_rows, by_shortlist, fit
-from facehash.bench.queries import Trials, draw_trials, read_faces
-from facehash.bench.reembed import embed_again
+from facehash.bench.methods import compare_codes, compare_rows, fit_codes, rerank_codes
+from facehash.bench.queries import QuerySet, draw_queries, read_faces
+from facehash.bench.reembed import reembed
+from facehash.bench.schema import SCHEMA, with_schema_1_keys
 from facehash.bench.scores import K, measure
 from facehash.errors import InputError, did_you_mean
 from facehash.hashing import HASHERS
@@ -23,36 +24,35 @@ from facehash.pipeline import MakePipeline, default_pipeline
 from facehash.runs.environment import describe_environment
 from facehash.specification import split_specification
 
-SCHEMA = 1
-
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured, and how.
+    """What to measure.
 
     Attributes:
-        hashers: Which codes are made of the vectors: ``"itq"``, ``"lsh"``.
-        bits: Their lengths, 1 to 1,024; itq has at most one bit a dimension.
-        shortlist: Faces on the shortlist that vectors put in order; 0 leaves these ways out.
-        embedders: Other embedders, as a user calls them, to be tried on the same faces.
-        near_duplicate: From which cosine on two vectors of one person, less the mean of all, count
-            as pictures of one moment.
-        queries: Queries at most; of more, so many are drawn at random.
-        leave_out: People to be treated as if they were not in the library.
-        seed: Of the draw and of the codes.
+        hashers: Codes to make of the vectors: ``"itq"``, ``"lsh"``.
+        bits: Lengths of these codes, 1 to 1,024; itq has at most one bit per dimension.
+        rerank: Number of candidates that codes select and vectors re-rank; 0 measures no
+            re-ranking.
+        embedders: Other embedders to measure on the same faces, written as for a user.
+        near_duplicate: Cosine from which on two vectors of one person, less the mean vector, count
+            as near duplicates.
+        queries: Maximum number of queries; if there are more, this many are drawn at random.
+        exclude_people: Names of people who are ignored, as if they were not in the library.
+        seed: Seed of the draw and of the codes.
     """
 
     hashers: Sequence[str] = ("itq", "lsh")
     bits: Sequence[int] = (32, 64, 128, 256, 512)
-    shortlist: int = 100
+    rerank: int = 100
     embedders: Sequence[str] = ()
     near_duplicate: float = 0.95
     queries: int = 5000
-    leave_out: Collection[str] = ()
+    exclude_people: Collection[str] = ()
     seed: int = 0
 
     def check(self) -> None:
-        """Refuse what would fail after minutes.
+        """Refuse values that would fail after minutes.
 
         Raises:
             InputError: A value that nothing can be measured with.
@@ -64,11 +64,15 @@ class Plan:
             raise InputError(f"--bits: 1 to 1024 each, got {', '.join(map(str, self.bits))}")
         if not (math.isfinite(self.near_duplicate) and self.near_duplicate >= -1):
             raise InputError(
-                f"--near-duplicate: a cosine, -1 to 1 (above 1 leaves nothing out), got "
+                f"--near-duplicate: a cosine, -1 to 1 (above 1 excludes nothing), got "
                 f"{self.near_duplicate:g}"
             )
-        if self.queries < 1 or self.shortlist < 0:
-            raise InputError("--queries must be at least 1, and --shortlist at least 0")
+        if self.queries < 1 or self.rerank < 0:
+            raise InputError("--queries must be at least 1, and --rerank at least 0")
+
+
+# They may contain paths and names.
+_PRIVATE = ("embedders", "exclude_people")
 
 
 def bench(
@@ -77,116 +81,117 @@ def bench(
     make_pipeline: MakePipeline = default_pipeline,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Measure every way to search a library, leave-one-out on people who are on two photos.
+    """Measure every method to search a library, leave-one-out on people with at least two photos.
 
     Args:
         store: The library.
-        plan: What is measured, and how.
-        make_pipeline: Makes further embedders of their names.
-        progress: Whether to show a bar on a terminal.
+        plan: What to measure.
+        make_pipeline: Makes other embedders by name.
+        progress: Whether to show a progress bar.
 
     Returns:
-        Plain values, with neither names nor paths in them: ``library``, ``queries``, ``left_out``,
-        ``ways`` (see `facehash.bench.scores.measure`), and what was not measured, and why.
+        The content of ``bench.json`` (see `facehash.bench.schema`), without names of people and
+        paths: ``library``, ``queries``, ``excluded`` pairs, ``plan``, ``methods`` (see
+        `facehash.bench.scores.measure`), and ``skipped``: what was not measured, and why.
 
     Raises:
-        LibraryError: Nobody has a name, or nobody is on two photos.
+        LibraryError: No face has a name, or no person is on two photos.
         InputError: A plan that nothing can be measured with.
     """
     plan.check()
     settings = store.settings()
-    # Vectors where there are any; else the codes of a network.
+    # Vectors where there are any, else the codes of a network.
     column, space = next(iter(spaces(settings, fitted=False).items()))
     with store.database.snapshot():
-        faces = read_faces(store, column, space, plan.leave_out)
-    trials = draw_trials(faces, plan.near_duplicate, plan.queries, plan.seed)
-    # First, for photos may be gone, and only then is the machine left to what is timed.
-    others = _others(store, trials, plan, make_pipeline, progress)
+        faces = read_faces(store, column, space, plan.exclude_people)
+    queries = draw_queries(faces, plan.near_duplicate, plan.queries, plan.seed)
+    # Re-embedding comes first: photos may be missing, and afterwards only what is timed runs.
+    others = _reembed_all(store, queries, plan, make_pipeline, progress)
     skipped: list[str] = []
-    ways = list(_library_ways(trials, plan, label_of(settings.embedder), skipped))
-    ways += [measure(again, by_rows(again, label), None) for label, again in others]
-    findable = trials.findable()
+    methods = list(_library_methods(queries, plan, label_of(settings.embedder), skipped))
+    methods += [measure(other, compare_rows(other, label), None) for label, other in others]
+    num_relevant = queries.num_relevant()
     environment = describe_environment("none", "cpu", plan.seed)
-    return {
-        "schema": SCHEMA,
-        "library": {
-            "embedder": label_of(settings.embedder),
-            "embedder_identity": settings.embedder_identity,
-            "metric": space.metric,
-            "dimension": space.dimension,
-            "faces": len(faces),
-            "people": len(np.unique(faces.people)),
-            "photos": len(np.unique(faces.photos)),
-            "unnamed_faces": faces.unnamed,
-        },
-        "queries": {
-            "faces": len(trials.asked),
-            "people": len(np.unique(trials.people)),
-            "most_P@5": float((np.minimum(findable, 5) / 5).mean()),
-            "share_of_the_commonest_person": float(
-                np.unique(trials.people, return_counts=True)[1].max() / len(trials.asked)
-            ),
-        },
-        "left_out": {
-            "pairs_on_one_photo": trials.same_photo,
-            "near_duplicate_cosine": None if space.metric == "hamming" else plan.near_duplicate,
-            "near_duplicate_pairs": trials.near_duplicates,
-            "as_near_pairs_of_two_people": trials.as_near,
-            "queries_without_a_match": trials.without_match,
-        },
-        "plan": {k: v for k, v in dataclasses.asdict(plan).items() if k not in _PRIVATE},
-        "ways": ways,
-        "skipped": skipped,
-        "environment": {
-            k: environment[k] for k in ("python", "platform", "packages", "git_commit")
-        },
-    }
+    return with_schema_1_keys(
+        {
+            "schema": SCHEMA,
+            "library": {
+                "embedder": label_of(settings.embedder),
+                "embedder_identity": settings.embedder_identity,
+                "metric": space.metric,
+                "dimension": space.dimension,
+                "faces": len(faces),
+                "people": len(np.unique(faces.people)),
+                "photos": len(np.unique(faces.photos)),
+                "unnamed_faces": faces.num_unnamed,
+            },
+            "queries": {
+                "faces": len(queries.query_indices),
+                "people": len(np.unique(queries.people)),
+                "max_P@5": float((np.minimum(num_relevant, 5) / 5).mean()),
+                "majority_accuracy": float(
+                    np.unique(queries.people, return_counts=True)[1].max() / len(num_relevant)
+                ),
+            },
+            "excluded": {
+                "same_photo_pairs": queries.same_photo,
+                "near_duplicate_cosine": (
+                    None if space.metric == "hamming" else plan.near_duplicate
+                ),
+                "near_duplicate_pairs": queries.near_duplicates,
+                "cross_person_pairs": queries.cross_person,
+                "queries_without_match": queries.without_match,
+            },
+            "plan": {k: v for k, v in dataclasses.asdict(plan).items() if k not in _PRIVATE},
+            "methods": methods,
+            "skipped": skipped,
+            "environment": {
+                k: environment[k] for k in ("python", "platform", "packages", "git_commit")
+            },
+        }
+    )
 
 
-_PRIVATE = ("embedders", "leave_out")
-"""They may hold paths and names."""
-
-
-def _library_ways(
-    trials: Trials, plan: Plan, label: str, skipped: list[str]
+def _library_methods(
+    queries: QuerySet, plan: Plan, label: str, skipped: list[str]
 ) -> Iterator[dict[str, Any]]:
-    rows = by_rows(trials, label)
-    vectors = trials.faces.space.metric != "hamming"
-    exact = rows.nearest(K) if vectors else None
-    yield measure(trials, rows, exact)
-    if not vectors:
-        skipped.append("codes of vectors: this library has none, its embedder makes codes")
+    rows = compare_rows(queries, label)
+    has_vectors = queries.faces.space.metric != "hamming"
+    exact = rows.nearest(K) if has_vectors else None
+    yield measure(queries, rows, exact)
+    if not has_vectors:
+        skipped.append("codes of vectors: the embedder of this library produces codes")
         return
+    dimension = queries.faces.space.dimension
     for name in dict.fromkeys(plan.hashers):
         for bits in sorted(set(plan.bits)):
-            if name == "itq" and bits > trials.faces.space.dimension:
+            if name == "itq" and bits > dimension:
                 skipped.append(
-                    f"itq of {bits} bits: has at most one bit a dimension, and vectors have "
-                    f"{trials.faces.space.dimension}"
+                    f"itq with {bits} bits: at most one bit per dimension, and vectors have "
+                    f"{dimension} dimensions"
                 )
                 continue
-            hasher, codes, seconds = fit(trials, name, bits, plan.seed)
-            yield measure(trials, by_codes(trials, hasher, codes, seconds), exact)
-            if plan.shortlist:
-                way = by_shortlist(trials, hasher, codes, seconds, plan.shortlist)
-                yield measure(trials, way, exact)
+            fitted = fit_codes(queries, name, bits, plan.seed)
+            yield measure(queries, compare_codes(queries, fitted), exact)
+            if plan.rerank:
+                yield measure(queries, rerank_codes(queries, fitted, plan.rerank), exact)
 
 
-def _others(
-    store: Store, trials: Trials, plan: Plan, make_pipeline: MakePipeline, progress: bool
-) -> list[tuple[str, Trials]]:
-    """Embed the faces by the other embedders, each of which is made before any is at work."""
+def _reembed_all(
+    store: Store, queries: QuerySet, plan: Plan, make_pipeline: MakePipeline, progress: bool
+) -> list[tuple[str, QuerySet]]:
+    """Embed the faces with the other embedders, all of which are made before the first is used."""
     detector = store.settings().detector
     pipelines = [make_pipeline(detector, name) for name in dict.fromkeys(plan.embedders)]
     embedders = [pipeline.make_embedder(pipeline.embedder) for pipeline in pipelines]
     return [
-        (label_of(pipeline.embedder), embed_again(store, trials, pipeline, embedder, progress))
+        (label_of(pipeline.embedder), reembed(store, queries, pipeline, embedder, progress))
         for pipeline, embedder in zip(pipelines, embedders, strict=True)
     ]
 
 
 def label_of(embedder: str) -> str:
-    """Return what an embedder is called in tables: the name of its file or run, without a path."""
+    """Return the name of an embedder in tables: that of its file or run, without a path."""
     head, _ = split_specification(embedder)
     kind, _, place = head.partition(":")
     return Path(place).name if kind in ("run", "keras") and place else head

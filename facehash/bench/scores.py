@@ -1,4 +1,4 @@
-"""What is told of a way to search: how often it is right, and how long it takes."""
+"""What is measured of a search method: how often it is right, and how long a query takes."""
 
 from __future__ import annotations
 
@@ -6,106 +6,100 @@ import time
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from facehash.bench.methods import Way
-from facehash.bench.queries import Trials
+from facehash.bench.methods import SearchMethod
+from facehash.bench.queries import QuerySet
 from facehash.retrieval import metrics
+from facehash.retrieval.ties import Values
 from facehash.vectors import Ids
 
 FIRST = (1, 5)
 K = 10
 NEIGHBOURS = 9
 _TIMED = 300
-_WARMING = 5
-
-Values = NDArray[np.float64]
+_WARM_UP = 5
 
 
-def score(way: Way) -> dict[str, float]:
-    """Score the rankings of a way: P@1, P@5, mAP with its tie bounds; means over queries."""
+def score(method: SearchMethod) -> dict[str, float]:
+    """Return P@1, P@5, and mAP with its bounds over the orders of ties; means over queries."""
     found: dict[str, list[Values]] = {}
-    for histograms in way.rank():
+    for histograms in method.rank():
         for k in FIRST:
             found.setdefault(f"P@{k}", []).append(metrics.precision_at(*histograms, k))
         ap = metrics.average_precision(*histograms)
-        for name, values in (
-            ("mAP", ap.expected),
-            ("mAP_lower", ap.lower),
-            ("mAP_upper", ap.upper),
-        ):
-            found.setdefault(name, []).append(values)
+        found.setdefault("mAP", []).append(ap.expected)
+        found.setdefault("mAP_lower", []).append(ap.lower)
+        found.setdefault("mAP_upper", []).append(ap.upper)
     return {name: float(np.concatenate(parts).mean()) for name, parts in found.items()}
 
 
 def recall(nearest: Ids, exact: Ids) -> float:
-    """Return the share of the exactly nearest faces that are among the nearest.
+    """Return the share of the exact nearest neighbors that a method finds.
 
     Args:
         nearest: int64 (q, k), positions found; negative for none.
         exact: int64 (q, k), positions that exact search finds.
     """
-    alike = (nearest[:, :, None] == exact[:, None, :]) & (exact >= 0)[:, None, :]
+    alike = (nearest[:, :, None] == exact[:, None, :]) & (exact >= 0)[:, None, :]  # (q, k, k)
     return float((alike.sum(axis=(1, 2)) / np.maximum((exact >= 0).sum(axis=1), 1)).mean())
 
 
-def vote(trials: Trials, nearest: Ids) -> list[float]:
-    """Name each query after most of its k nearest neighbours, and count how often that is right.
+def knn_accuracy(queries: QuerySet, nearest: Ids) -> list[float]:
+    """Identify each query by a vote of its k nearest neighbors; return the accuracy for k = 1 to 9.
 
-    Leave-one-out: the query, its photo and its near duplicates have no vote. Of names with as many
-    votes, that of the nearest face wins.
+    Leave-one-out: faces that a query ignores have no vote. In a tie the nearest face decides.
 
     Args:
-        trials: What was asked.
+        queries: The queries.
         nearest: int64 (q, at least 9), positions, nearest first; negative for none.
-
-    Returns:
-        Accuracy for k = 1 to 9.
     """
-    named = np.where(nearest >= 0, trials.faces.people[nearest], -1)[:, :NEIGHBOURS]
-    same = (named[:, :, None] == named[:, None, :]) & (named >= 0)[:, None, :]
+    person = np.where(nearest >= 0, queries.faces.people[nearest], -1)[:, :NEIGHBOURS]  # (q, 9)
+    same = (person[:, :, None] == person[:, None, :]) & (person >= 0)[:, None, :]  # (q, 9, 9)
     accuracies = []
-    for k in range(1, named.shape[1] + 1):
-        votes = np.where(named[:, :k] >= 0, same[:, :k, :k].sum(axis=2), 0)
-        # The first of the largest is the nearest.
-        winner = named[np.arange(len(named)), votes.argmax(axis=1)]
-        accuracies.append(float((winner == trials.people).mean()))
+    for k in range(1, person.shape[1] + 1):
+        votes = np.where(person[:, :k] >= 0, same[:, :k, :k].sum(axis=2), 0)
+        # argmax returns the first of the largest, which is the nearest.
+        winner = person[np.arange(len(person)), votes.argmax(axis=1)]
+        accuracies.append(float((winner == queries.people).mean()))
     return accuracies
 
 
-def time_searches(way: Way) -> dict[str, float]:
+def time_searches(method: SearchMethod, rows: Any) -> dict[str, float]:
     """Time queries one by one, from a vector to its ten nearest: 50th and 99th percentile in ms."""
-    size = len(way.asked)
-    chosen = np.random.default_rng(0).permutation(size)[:_TIMED]
+    chosen = np.random.default_rng(0).permutation(len(rows))[:_TIMED]
+    warm_up = chosen[:_WARM_UP]
     seconds = []
-    for number, position in enumerate([*chosen[:_WARMING], *chosen]):
+    for position in [*warm_up, *chosen]:
         start = time.perf_counter()
-        way.search(way.asked[position : position + 1], K)
-        if number >= min(_WARMING, size):
-            seconds.append(time.perf_counter() - start)
-    return {f"p{p}_ms": float(np.percentile(seconds, p) * 1e3) for p in (50, 99)}
+        method.search(rows[position : position + 1], K)
+        seconds.append(time.perf_counter() - start)
+    timed = seconds[len(warm_up) :]
+    return {f"p{p}_ms": float(np.percentile(timed, p) * 1e3) for p in (50, 99)}
 
 
-def measure(trials: Trials, way: Way, exact: Ids | None) -> dict[str, Any]:
-    """Measure a way.
+def measure(queries: QuerySet, method: SearchMethod, exact: Ids | None) -> dict[str, Any]:
+    """Measure a search method.
 
     Args:
-        trials: What is asked.
-        way: The way.
-        exact: int64 (q, 10), what exact search of the library's vectors finds; None of a library
+        queries: The queries.
+        method: The method.
+        exact: int64 (q, 10), what exact search of the library's vectors finds; None for a library
             without vectors.
+
+    Returns:
+        An entry of ``methods`` in ``bench.json``.
     """
-    nearest = way.nearest(K)
+    nearest = method.nearest(K)
     return {
-        "method": way.method,
-        "of_embedder": way.hasher is None,
-        "hasher": way.hasher,
-        "shortlist": way.shortlist,
-        "bits": way.bits,
-        "bytes_a_face": way.bytes_a_face,
-        **score(way),
+        "name": method.name,
+        "is_embedder": method.hasher is None,
+        "hasher": method.hasher,
+        "rerank": method.rerank,
+        "bits": method.bits,
+        "bytes_per_face": method.bytes_per_face,
+        **score(method),
         f"recall@{K}": None if exact is None else recall(nearest, exact),
-        **time_searches(way),
-        "build_seconds": way.build_seconds,
-        "neighbours": vote(trials, nearest),
+        **time_searches(method, queries.rows),
+        "build_seconds": method.build_seconds,
+        "knn_accuracy": knn_accuracy(queries, nearest),
     }

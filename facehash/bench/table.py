@@ -1,4 +1,4 @@
-"""What was measured of a library, laid out for a terminal."""
+"""A benchmark as text for a terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from facehash.bench.scores import NEIGHBOURS
 
 COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("bits", "bits", ",d"),
-    ("bytes", "bytes_a_face", ",d"),
+    ("bytes", "bytes_per_face", ",d"),
     ("P@1", "P@1", ".4f"),
     ("P@5", "P@5", ".4f"),
     ("mAP", "mAP", ".4f"),
@@ -17,80 +17,78 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("p99 ms", "p99_ms", ".2f"),
     ("build s", "build_seconds", ".2f"),
 )
-"""Head, key in a way, format."""
+"""Heading, key in ``methods``, format."""
 
+# From this share of the library on, re-ranking is nearly exact search.
 _LARGE = 0.2
 _LEGEND = """\
-P@1, P@5: share of the nearest faces that are of the person who was asked for; P@5 divides by 5
-though a person may have fewer. mAP: over the whole ranking. Ties count over all their orders.
-recall@10: share of the ten nearest by exact vectors, ties by the faces' numbers. p50, p99: one
-query, from its vector to its ten nearest named faces, without finding and describing its face.
-bytes: what is stored of a face for it, a code, a vector or both."""
-
-
-def cells(way: dict[str, Any]) -> list[str]:
-    """Return the cells of a way, its method first."""
-    return [way["method"], *(format_value(way[key], form) for _, key, form in COLUMNS)]
+P@1, P@5: share of the nearest faces that show the query's person (P@5 divides by 5 even if a
+person has fewer). mAP: mean average precision of the full ranking. All three average over the
+orders of ties. recall@10: share of the ten nearest faces by exact vectors that are found.
+p50, p99: time of one query, from its vector to its ten nearest named faces, without detecting
+and embedding the face. bytes: stored per face, for the code, the vector or both."""
 
 
 def format_value(value: Any, form: str) -> str:
-    """Return a number as it is shown, a dash for none."""
+    """Format a number, a dash for None."""
     return "-" if value is None else format(value, form)
 
 
 def format_bench(result: dict[str, Any]) -> str:
-    """Lay out what `facehash.bench.run.bench` returned."""
-    library, queries, left_out = (result[key] for key in ("library", "queries", "left_out"))
+    """Lay out the result of `facehash.bench.run.bench`."""
+    library, queries, excluded = (result[key] for key in ("library", "queries", "excluded"))
+    methods = result["methods"]
+    rows = [
+        [method["name"], *(format_value(method[key], form) for _, key, form in COLUMNS)]
+        for method in methods
+    ]
+    votes = [
+        [method["name"], *(f"{value:.4f}" for value in method["knn_accuracy"])]
+        for method in methods
+        if method["is_embedder"]
+    ]
     lines = [
         f"{library['faces']:,} named faces of {library['people']:,} people on "
-        f"{library['photos']:,} photos, described by {library['embedder']}; "
-        f"{library['unnamed_faces']:,} faces without a name are left out",
-        f"{queries['faces']:,} of them asked, of {queries['people']:,} people, each of whom is on "
-        f"two photos or more; P@5 can be {queries['most_P@5']:.4f} at most",
-        f"not counted: {left_out['pairs_on_one_photo']:,} answers on the photo of the query, "
-        + _near_duplicates(left_out),
+        f"{library['photos']:,} photos, embedded by {library['embedder']}; "
+        f"{library['unnamed_faces']:,} faces without a name are ignored",
+        f"{queries['faces']:,} queries of {queries['people']:,} people with at least two photos; "
+        f"P@5 is at most {queries['max_P@5']:.4f}",
+        f"excluded pairs: {excluded['same_photo_pairs']:,} on one photo, "
+        + _near_duplicates(excluded),
         "",
-        *_table(["", *(head for head, _, _ in COLUMNS)], [cells(way) for way in result["ways"]]),
+        *_table(["", *(heading for heading, _, _ in COLUMNS)], rows),
         "",
         _LEGEND,
         "",
-        "named by vote of the k nearest neighbours, ties by the faces' numbers: leave-one-out "
-        "accuracy by identity",
-        f"(always the commonest name: {queries['share_of_the_commonest_person']:.4f})",
-        *_table(
-            ["k", *map(str, range(1, NEIGHBOURS + 1))],
-            [
-                [way["method"], *(f"{value:.4f}" for value in way["neighbours"])]
-                for way in result["ways"]
-                if way["of_embedder"]
-            ],
-        ),
+        "identification by a vote of the k nearest neighbors, leave-one-out accuracy",
+        f"(always naming the most frequent person: {queries['majority_accuracy']:.4f})",
+        *_table(["k", *map(str, range(1, NEIGHBOURS + 1))], votes),
+        *_rerank_warning(result),
+        *(f"not measured: {reason}" for reason in result["skipped"]),
     ]
-    lines += _large_shortlists(result)
-    lines += [f"not measured: {reason}" for reason in result["skipped"]]
     return "\n".join(lines)
 
 
-def _near_duplicates(left_out: dict[str, Any]) -> str:
-    limit = left_out["near_duplicate_cosine"]
+def _near_duplicates(excluded: dict[str, Any]) -> str:
+    limit = excluded["near_duplicate_cosine"]
     if limit is None:
-        return "and no near duplicates, which codes do not tell"
+        return "no near duplicates (codes do not show them)"
     return (
-        f"{left_out['near_duplicate_pairs']:,} near duplicates of it\n"
-        f"(cosine {limit:g} or more, less the mean vector; "
-        f"{left_out['as_near_pairs_of_two_people']:,} of somebody else do count); "
-        f"{left_out['queries_without_a_match']:,} faces then had nobody to find"
+        f"{excluded['near_duplicate_pairs']:,} near duplicates of one person\n"
+        f"(cosine at least {limit:g} after subtracting the mean vector; "
+        f"{excluded['cross_person_pairs']:,} such pairs of two people do count); "
+        f"{excluded['queries_without_match']:,} faces then had no match left"
     )
 
 
-def _large_shortlists(result: dict[str, Any]) -> list[str]:
-    """Say so where a shortlist holds so much of the library that little is left to be missed."""
-    faces, shortlist = result["library"]["faces"], result["plan"]["shortlist"]
-    if not any(way["shortlist"] for way in result["ways"]) or shortlist < _LARGE * faces:
+def _rerank_warning(result: dict[str, Any]) -> list[str]:
+    """Warn if re-ranking covers so much of the library that it hardly misses anything."""
+    faces, rerank = result["library"]["faces"], result["plan"]["rerank"]
+    if not any(method["rerank"] for method in result["methods"]) or rerank < _LARGE * faces:
         return []
     return [
-        f"a shortlist of {shortlist:,} holds {min(1, shortlist / faces):.0%} of these faces: in a "
-        "larger library it misses more, or --shortlist makes it shorter here"
+        f"re-ranking {rerank:,} candidates covers {min(1, rerank / faces):.0%} of these faces; in "
+        "a larger library it misses more (a smaller --rerank shows how much)"
     ]
 
 

@@ -1,1 +1,1 @@
-"""The commands of `facehash`, one group a file; each imports what it needs when it runs."""
+"""The commands of `facehash`, one file per group; each imports what it needs when it runs."""

@@ -1,4 +1,4 @@
-"""Arguments that several commands take, written once so that they read the same everywhere."""
+"""Arguments that several commands share, and words for their output."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from facehash.printing import printable
 if TYPE_CHECKING:
     from facehash.library.storage.records import UnreadFile
 
-LibraryOption = Annotated[Path, typer.Option("--library", help="The library's folder.")]
+LibraryOption = Annotated[Path, typer.Option("--library", help="Folder of the library.")]
 WeightsOption = Annotated[
     Path | None,
     typer.Option(
-        "--weights-dir", help="Folder of weights; wins over FACEHASH_WEIGHTS and the cache."
+        "--weights-dir",
+        help="Folder of pretrained weights; wins over FACEHASH_WEIGHTS and the cache.",
     ),
 ]
 
 
-def named(file: UnreadFile) -> str:
-    """Return a file that is not in the library, and why, as it is shown."""
+def describe_unread(file: UnreadFile) -> str:
+    """Return the path of a file that is not in the library, and the reason."""
     return f"{printable(file.path)}: {printable(file.why) or in_words(file.reason)}"
 
 
 def in_words(reason: str) -> str:
-    """Return a reason code such as ``not_a_picture`` as it is read."""
+    """Return a reason code such as ``not_a_picture`` in words."""
     return reason.replace("_", " ")
 
 

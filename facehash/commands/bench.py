@@ -1,4 +1,4 @@
-"""The command that measures every way to search a library."""
+"""``facehash bench``: measure every method to search a library."""
 
 from __future__ import annotations
 
@@ -6,37 +6,48 @@ from pathlib import Path
 
 import typer
 
-from facehash.command_line import DONE
+from facehash.command_line import DONE, renamed_options
 from facehash.commands.arguments import WeightsOption
 from facehash.printing import printable
 
 
+def add_to(app: typer.Typer) -> None:
+    """Add the command to an application."""
+    app.command("bench", cls=renamed_options({"--shortlist": "--rerank"}))(bench)
+
+
 def bench(
-    library: Path = typer.Argument(help="The library's folder."),
+    library: Path = typer.Argument(help="Folder of the library."),
     output: Path | None = typer.Option(
-        None, help="Folder for bench.json and tradeoff.png; by default LIBRARY-bench beside it."
+        None,
+        help="Folder for bench.json and tradeoff.png. Default: LIBRARY-bench beside the library.",
+        show_default=False,
     ),
-    codes: str = typer.Option("itq,lsh", help="Codes to be made of the vectors."),
-    bits: str = typer.Option("32,64,128,256,512", help="Their lengths."),
-    shortlist: int = typer.Option(
-        100, help="Faces that codes choose and vectors put in order; 0 leaves these ways out."
+    codes: str = typer.Option("itq,lsh", help="Codes to make of the vectors."),
+    bits: str = typer.Option("32,64,128,256,512", help="Lengths of these codes."),
+    rerank: int = typer.Option(
+        100, help="Number of candidates that codes select and vectors re-rank; 0 for none."
     ),
     also: list[str] = typer.Option(
-        [], help="Another embedder on the same faces, such as run:runs/NAME; may be repeated."
+        [],
+        help="Another embedder to measure on the same faces, such as run:runs/NAME; may be "
+        "repeated.",
     ),
     near_duplicate: float = typer.Option(
         0.95,
-        help="From this cosine on, less the mean vector, two faces of one person are pictures of "
-        "one moment, and do not count as found.",
+        help="Two faces of one person are near duplicates, pictures of one moment, and do not "
+        "count, if the cosine of their vectors less the mean vector is at least this.",
     ),
-    queries: int = typer.Option(5000, help="Queries at most; of more, so many are drawn."),
-    seed: int = typer.Option(0, min=0, help="Of the draw and of the codes."),
+    queries: int = typer.Option(
+        5000, help="Maximum number of queries; if there are more, this many are drawn."
+    ),
+    seed: int = typer.Option(0, min=0, help="Seed of the draw and of the codes."),
     weights_dir: WeightsOption = None,
 ) -> int:
-    """Measure how well and how fast a library is searched: by vectors, by codes, by both.
+    """Measure how accurately and how fast a library is searched, by vectors, codes or both.
 
-    Every named face of somebody who is on two photos asks for the others of that person. Nothing
-    in the library is changed. What is written holds neither names nor paths.
+    Each named face of a person with at least two photos is used once as a query (leave-one-out).
+    The library is not changed. The output contains neither names nor paths.
 
     Example: facehash bench lib --also run:runs/pubfig83-48-s0
     """
@@ -51,7 +62,7 @@ def bench(
     plan = Plan(
         hashers=_words(codes),
         bits=_numbers(bits),
-        shortlist=shortlist,
+        rerank=rerank,
         embedders=also,
         near_duplicate=near_duplicate,
         queries=queries,
@@ -60,14 +71,14 @@ def bench(
     library = library.resolve()
     folder = output or library.with_name(f"{library.name}-bench")
     if folder.resolve().is_relative_to(library):
-        raise typer.BadParameter(f"--output {folder}: is in the library, which only holds its own")
+        raise typer.BadParameter(f"--output {folder}: must be outside the library")
     with Store.open(library) as store:
         result = measure(store, plan, pipelines(weights_dir))
     write_json(folder / "bench.json", result)
-    asked = f"{result['library']['faces']:,} faces, {result['queries']['faces']:,} queries"
-    # A shortlist of everybody is exact search, and reads more than its codes.
-    drawn = [way for way in result["ways"] if way["shortlist"] < result["library"]["faces"]]
-    write_tradeoff(drawn, folder / "tradeoff.png", asked)
+    faces, queried = result["library"]["faces"], result["queries"]["faces"]
+    # Re-ranking all faces is exact search, and reads more than the codes.
+    drawn = [method for method in result["methods"] if method["rerank"] < faces]
+    write_tradeoff(drawn, folder / "tradeoff.png", f"{faces:,} faces, {queried:,} queries")
     print(format_bench(result))
     print(f"\nwritten: {printable(folder / 'bench.json')}, {printable(folder / 'tradeoff.png')}")
     return DONE
@@ -76,7 +87,7 @@ def bench(
 def _numbers(text: str) -> list[int]:
     words = _words(text)
     if not words or not all(word.isdecimal() for word in words):
-        raise typer.BadParameter(f"numbers are expected, such as 32,64, got {text!r}")
+        raise typer.BadParameter(f"expected numbers, such as 32,64, got {text!r}")
     return [int(word) for word in words]
 
 

@@ -19,24 +19,29 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+def add_to(app: typer.Typer) -> None:
+    """Add the command to an application."""
+    app.command("encode")(encode)
+
+
 def encode(
     model: str = typer.Argument(
         metavar="MODEL",
-        help="A run: its directory, run:DIR, or run:FILE.keras; or a library with codes.",
+        help="A run (its directory, run:DIR or run:FILE.keras) or a library with codes.",
     ),
     photos: list[Path] = typer.Argument(metavar="PHOTO", help="Picture files."),
     detector: str | None = typer.Option(
         None,
-        help="yunet, haar, or whole for pictures that are faces already; by default yunet, and in "
-        "a library its own.",
+        help="yunet, haar, or whole for pictures that are already face crops. Default: yunet, or "
+        "the library's detector.",
     ),
     weights_dir: WeightsOption = None,
 ) -> int:
     """Print the code of each face: photo, face number, hexadecimal, bits; separated by tabs.
 
-    Faces are numbered from 1, the largest first. Bits are printed from the first to the last; the
-    hexadecimal is that of the packed bytes, in which bit 0 is the lowest of the first byte. A
-    library's codes are those of its run, or those that --codes made of its vectors.
+    Faces are numbered from 1, largest first. Bits are printed from first to last. The hexadecimal
+    shows the packed bytes, with bit 0 the lowest bit of the first byte. The codes of a library are
+    those of its run, or those that --codes made of its vectors.
 
     Example: facehash encode runs/quickstart-48-s0 aunt.jpg uncle.jpg
     """
@@ -48,7 +53,7 @@ def encode(
         try:
             rows = _codes(photo, pipeline)
         except UnreadableImageError as error:
-            # Alone it is the answer; among others it must not cost theirs.
+            # A single photo is wrong use; among others it must not prevent their codes.
             if len(photos) == 1:
                 raise
             log.warning(error)
@@ -67,26 +72,25 @@ def encode(
 
 
 def _pipeline(model: str, detector: str | None, weights_dir: Path | None) -> FacePipeline:
-    """Make a pipeline whose rows are codes."""
+    """Return a pipeline that produces codes."""
     from facehash.library.query.encoder import is_library, open_encoder
     from facehash.pipeline import FacePipeline, default_pipeline, pipelines
 
     if is_library(Path(model)):
         if detector:
-            raise InputError(f"{model}: a library has a detector of its own, leave --detector out")
+            raise InputError(f"{model}: a library has its own detector, omit --detector")
         return open_encoder(Path(model), pipelines(weights_dir))
     pipeline = FacePipeline.create(default_pipeline(detector or "yunet", model, weights_dir))
     if pipeline.embedder.metric != "hamming":
         raise InputError(
-            f"{model}: gives vectors of numbers, not codes; name a run of DDH or DCBH, or a "
-            "library indexed with --codes lsh:BITS or --codes itq:BITS, which makes codes of such "
-            "vectors"
+            f"{model}: produces float vectors, not codes; name a run of DDH or DCBH, or a "
+            "library that was indexed with --codes lsh:BITS or --codes itq:BITS"
         )
     return pipeline
 
 
 def _codes(photo: Path, pipeline: FacePipeline) -> list[tuple[str, str]]:
-    """Encode each face of a photo, in hexadecimal and in bits."""
+    """Return the code of each face of a photo, in hexadecimal and in bits."""
     from facehash.codes import bits_from_packed
     from facehash.images.read import read_image
     from facehash.pipeline import NoFaceError

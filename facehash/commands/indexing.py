@@ -1,4 +1,4 @@
-"""``facehash index``: a folder of photos becomes a library, or a library follows its folder."""
+"""``facehash index``: make a library of a folder of photos, or update it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from facehash.command_line import DONE, NOTHING_FOUND, PARTLY_FAILED
-from facehash.commands.arguments import LibraryOption, WeightsOption, counted, in_words, named
-from facehash.printing import printable
+from facehash.commands.arguments import (
+    LibraryOption,
+    WeightsOption,
+    counted,
+    describe_unread,
+    in_words,
+)
+from facehash.printing import printable, quoted
 
 if TYPE_CHECKING:
     from facehash.library.ingest.report import IndexReport
@@ -26,38 +32,38 @@ def add_to(app: typer.Typer) -> None:
 
 def index(
     library: LibraryOption,
-    folder: Path = typer.Argument(help="Photos, at any depth."),
+    folder: Path = typer.Argument(help="Folder of photos, at any depth."),
     names: str = typer.Option(
         "none",
-        help="Who is on them: folders (each named after a person), csv:FILE (path,name), none.",
+        help="Names of the faces: folders (each named after a person), csv:FILE (path,name), none.",
     ),
     detector: str | None = typer.Option(
-        None, help="How faces are found; by default the library's own, at first yunet."
+        None, help="How faces are found. Default: the library's detector (yunet for a new library)."
     ),
     embedder: str | None = typer.Option(
-        None, help="How faces are described; by default the library's own, at first sface."
+        None,
+        help="How faces are embedded. Default: the library's embedder (sface for a new library).",
     ),
     codes: str | None = typer.Option(
         None, help="Make binary codes of the vectors: lsh:BITS or itq:BITS."
     ),
     seed: int = typer.Option(0, min=0, help="Seed of the codes."),
     workers: int | None = typer.Option(
-        None, min=1, help="Processes that read photos; by default one a processor."
+        None, min=1, help="Processes that read photos. Default: one per processor."
     ),
-    retry: bool = typer.Option(False, "--retry", help="Try photos again that could not be read."),
+    retry: bool = typer.Option(False, "--retry", help="Retry photos that could not be read."),
     include_forgotten: bool = typer.Option(
-        False, "--include-forgotten", help="Read photos again that were forgotten."
+        False, "--include-forgotten", help="Index photos again that were forgotten."
     ),
     weights_dir: WeightsOption = None,
 ) -> int:
-    """Find the faces of a folder's photos and keep them in a library.
+    """Find the faces in a folder of photos and store them in a library.
 
-    Run it again after the folder has changed, or after it was interrupted: what is known is not
-    read again.
+    Run it again after the folder has changed, or after an interruption: known photos are skipped.
 
     Example: facehash index DIR --library lib --names folders
     """
-    # Here and not above: the help of any command would wait for what this one needs.
+    # Imported here, so that the help of other commands does not wait for it.
     from facehash.library.ingest.update import index_folder
     from facehash.pipeline import pipelines
 
@@ -74,14 +80,14 @@ def index(
         include_forgotten=include_forgotten,
         make_pipeline=pipelines(weights_dir),
     )
-    _tell(report, library)
+    _print_report(report, library)
     if report.failed or report.closed:
         return PARTLY_FAILED
     return DONE if report.files else NOTHING_FOUND
 
 
-def _tell(report: IndexReport, library: Path) -> None:
-    """Print what was done, and what went wrong on stderr."""
+def _print_report(report: IndexReport, library: Path) -> None:
+    """Print what was done, and on stderr what went wrong."""
     speed = f", {report.photos / report.seconds:.1f} photos/s" if report.photos else ""
     print(
         f"{counted(report.photos, 'new photo')} with {counted(report.faces, 'face')} in "
@@ -92,8 +98,8 @@ def _tell(report: IndexReport, library: Path) -> None:
     for number, what in (
         (report.unchanged, "unchanged"),
         (report.same_content, "moved, copied or touched"),
-        (report.excluded, "kept out, as they were forgotten (--include-forgotten reads them)"),
-        (report.removed, "removed, as they are not there any more"),
+        (report.excluded, "excluded, because forgotten (--include-forgotten indexes them)"),
+        (report.removed, "removed, because they no longer exist"),
     ):
         if number:
             print(f"{counted(number, 'file')} {what}")
@@ -101,15 +107,15 @@ def _tell(report: IndexReport, library: Path) -> None:
         print(f"{counted(report.still_unread, 'file')} could not be read before (--retry)")
     if report.codes_made:
         print(
-            f"codes {report.codes_made} made: searches compare them from now on, and as no "
-            "threshold is known, call nobody unknown (--by embedding compares vectors)"
+            f"codes {report.codes_made} made: searches now compare codes, which have no threshold, "
+            "so that no face is reported as unknown (--by embedding compares vectors)"
         )
     if report.named:
         print(f"{counted(report.named, 'face')} named")
     if not report.files:
         print("no photos in this folder", file=sys.stderr)
     _list(
-        [f"named in the list, but without such a face: {printable(one)}" for one in report.unnamed],
+        [f"in the list of names, but no such face: {printable(one)}" for one in report.unnamed],
         "of the list",
     )
     _list([f"symbolic link, not followed: {printable(one)}" for one in report.links], "links")
@@ -117,12 +123,12 @@ def _tell(report: IndexReport, library: Path) -> None:
         [f"not read: the folder {printable(one)} cannot be listed" for one in report.closed],
         "folders",
     )
-    _list([f"not read: {named(file)}" for file in report.unread], "files", _UNREAD_SHOWN)
+    _list([f"not read: {describe_unread(file)}" for file in report.unread], "files", _UNREAD_SHOWN)
     if report.unread:
         kinds = (f"{number:,} {in_words(reason)}" for reason, number in report.failed.items())
         print(
             f"not read: {counted(len(report.unread), 'file')} ({', '.join(sorted(kinds))}); "
-            f"facehash stats --without-faces --library {printable(library)} lists them again",
+            f"facehash stats --without-faces --library {quoted(library)} lists them",
             file=sys.stderr,
         )
 

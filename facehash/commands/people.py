@@ -1,4 +1,4 @@
-"""``facehash people``: who is in a library, and giving, joining and changing names."""
+"""``facehash people``: list, name, merge and rename the people of a library."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def add_to(parent: typer.Typer) -> None:
 
 @app.command("list")
 def list_all(library: LibraryOption) -> int:
-    """Print everybody with a name, and how many faces have none.
+    """Print all people with the number of their faces, and the number of unnamed faces.
 
     Example: facehash people list --library lib
     """
@@ -28,24 +28,24 @@ def list_all(library: LibraryOption) -> int:
 
     with Store.open(library) as store:
         people = list_people(store)
-        nameless = store.database.value("SELECT count(*) FROM faces WHERE person_id IS NULL")
+        unnamed = store.database.value("SELECT count(*) FROM faces WHERE person_id IS NULL")
     width = max((len(person.name) for person in people), default=0)
     for person in people:
         print(
             f"{printable(person.name):<{width}}  {counted(person.faces, 'face'):>12} on "
             f"{counted(person.photos, 'photo')}"
         )
-    print(f"{counted(len(people), 'person')}; {counted(nameless, 'face')} without a name")
+    print(f"{counted(len(people), 'person')}; {counted(unnamed, 'face')} without a name")
     return DONE if people else NOTHING_FOUND
 
 
 @app.command("name")
 def name(
     library: LibraryOption,
-    called: str = typer.Argument(metavar="NAME", help="Who it is."),
-    faces: list[int] = typer.Argument(help="Faces, by the number after # in a search."),
+    called: str = typer.Argument(metavar="NAME", help="Name of the person."),
+    faces: list[int] = typer.Argument(help="Faces, by the numbers after # in a search."),
 ) -> int:
-    """Say who some faces are; no folder or list overrules it.
+    """Name faces. Names from folders and lists never override it.
 
     Example: facehash people name "Aunt May" 17 23 --library lib
     """
@@ -61,10 +61,10 @@ def name(
 @app.command("merge")
 def merge(
     library: LibraryOption,
-    names: list[str] = typer.Argument(metavar="NAME...", help="Who is the same person."),
-    into: str = typer.Option(help="Who remains."),
+    names: list[str] = typer.Argument(metavar="NAME...", help="Names of the same person."),
+    into: str = typer.Option(help="The name that remains."),
 ) -> int:
-    """Make several people one; their folders mean that one from now on.
+    """Merge people into one; their folders then name that person.
 
     Example: facehash people merge May "M. Parker" --into "Aunt May" --library lib
     """
@@ -80,10 +80,10 @@ def merge(
 @app.command("rename")
 def rename(
     library: LibraryOption,
-    old: str = typer.Argument(help="The name now."),
-    new: str = typer.Argument(help="The name from now on."),
+    old: str = typer.Argument(help="Current name."),
+    new: str = typer.Argument(help="New name."),
 ) -> int:
-    """Change a name; a folder of the old name means the same person still.
+    """Rename a person; a folder with the old name still names the same person.
 
     Example: facehash people rename May "Aunt May" --library lib
     """

@@ -1,4 +1,4 @@
-"""``facehash search`` and ``facehash verify``: whose face is this, and are these two one person."""
+"""``facehash search`` and ``facehash verify``: find a face in a library, and compare two faces."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from facehash.library.query.library import Library
     from facehash.library.query.results import QueryResult
 
-
 Failure = tuple[Path, Exception]
 
 
@@ -30,22 +29,22 @@ def add_to(app: typer.Typer) -> None:
 
 def search(
     library: LibraryOption,
-    queries: list[Path] = typer.Argument(metavar="QUERY...", help="Photos of who is looked for."),
-    k: int = typer.Option(10, "-k", help="How many faces to find for each face."),
+    queries: list[Path] = typer.Argument(metavar="QUERY...", help="Photos of the face to find."),
+    k: int = typer.Option(10, "-k", help="Number of faces to find per query face."),
     face: int | None = typer.Option(
-        None, help="Ask for this face of a photo only, 1 the largest; by default for every one."
+        None, help="Search for this face of each photo only, 1 is the largest. Default: all faces."
     ),
-    max_distance: float | None = typer.Option(None, help="Leave out what is farther."),
+    max_distance: float | None = typer.Option(None, help="Omit faces that are farther."),
     by: str | None = typer.Option(
-        None, help="Compare embedding or code; by default codes where there are any."
+        None, help="Compare embedding or code. Default: codes if the library has them."
     ),
     score: bool = typer.Option(
         False, "--score", help="Show 1 / (1 + distance) instead of the distance."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
-    csv: Path | None = typer.Option(None, help="Write a table to this file."),
+    csv: Path | None = typer.Option(None, help="Write the results to this CSV file."),
     html: Path | None = typer.Option(
-        None, help="Write a page with all pictures to this file; it needs no other file."
+        None, help="Write a page with all pictures to this HTML file; it needs no other file."
     ),
     strip: Path | None = typer.Option(
         None, help="Draw each query and the photos found in a row, to this PNG file."
@@ -66,34 +65,31 @@ def search(
         check_strip(strip)  # before the search, which may take long
     make = pipelines(weights_dir)
     with open_library(library, by=_column(by), make_pipeline=make) as opened:
-        answers, failures = _ask(opened, queries, k, face, max_distance)
+        results, failures = _search(opened, queries, k, face, max_distance)
         if as_json:
-            print(json.dumps(_plain(opened, answers, failures), indent=1, allow_nan=False))
+            print(json.dumps(_plain(opened, results, failures), indent=1, allow_nan=False))
         else:
-            lines = [line for answer in answers for line in as_lines(answer, score=score)]
+            lines = [line for result in results for line in as_lines(result, score=score)]
             print("\n".join(lines), end="\n" if lines else "")
         if csv:
-            write_table(csv, answers)
+            write_table(csv, results)
         if html:
             from facehash.library.views.html import write_page
 
-            write_page(html, opened, answers, score=score)
-        if strip and answers:
+            write_page(html, opened, results, score=score)
+        if strip and results:
             from facehash.library.views.strip import write_strip
 
-            write_strip(strip, opened, answers, score=score)
+            write_strip(strip, opened, results, score=score)
     for path, failure in failures:
-        print(f"facehash: {printable(_named(path, failure))}", file=sys.stderr)
-    found = any(answer.hits for answer in answers)
+        message = str(failure) if str(path) in str(failure) else f"{path}: {failure}"
+        print(f"facehash: {printable(message)}", file=sys.stderr)
+    found = any(result.hits for result in results)
     return _exit_code(found, failures, len(queries))
 
 
-def _named(path: Path, failure: Exception) -> str:
-    return str(failure) if str(path) in str(failure) else f"{path}: {failure}"
-
-
 def _exit_code(found: bool, failures: list[Failure], queries: int) -> int:
-    """Return 3 where some photos were answered and others not, 1 where nothing was found."""
+    """Return 3 if only some photos could be searched for, 1 if nothing was found."""
     from facehash.pipeline import NoFaceError
 
     unreadable = any(not isinstance(failure, NoFaceError) for _, failure in failures)
@@ -102,40 +98,42 @@ def _exit_code(found: bool, failures: list[Failure], queries: int) -> int:
     return DONE if found else NOTHING_FOUND
 
 
-def _ask(
+def _search(
     library: Library,
     queries: list[Path],
     k: int,
     face: int | None,
     max_distance: float | None,
 ) -> tuple[list[QueryResult], list[Failure]]:
-    """Ask for every photo; one that cannot be read does not take the others' answers along."""
+    """Search for every photo; one that cannot be read does not prevent the results of others."""
     from facehash.images.read import UnreadableImageError
     from facehash.pipeline import NoFaceError
 
-    answers: list[QueryResult] = []
+    results: list[QueryResult] = []
     failures: list[Failure] = []
     for query in queries:
         try:
-            answers += library.search(query, k, face=face, max_distance=max_distance)
+            results += library.search(query, k, face=face, max_distance=max_distance)
         except (NoFaceError, UnreadableImageError) as error:
             if len(queries) == 1 and not isinstance(error, NoFaceError):
                 raise
             failures.append((query, error))
-    return answers, failures
+    return results, failures
 
 
 def _plain(
-    library: Library, answers: list[QueryResult], failures: list[Failure]
+    library: Library, results: list[QueryResult], failures: list[Failure]
 ) -> dict[str, object]:
     from facehash.library.views.text import as_plain
 
+    plain = [as_plain(result) for result in results]
     return {
         "schema": 1,
         "library": str(library.store.directory),
         "faces": len(library),
         "threshold": library.threshold,
-        "answers": [as_plain(answer) for answer in answers],
+        "results": plain,
+        "answers": plain,  # the name until 0.3.0
         "failed": [{"query": str(path), "why": str(why)} for path, why in failures],
     }
 
@@ -147,22 +145,24 @@ def _column(by: str | None) -> Literal["embedding", "code"] | None:
         return "code"
     if by is None:
         return None
-    raise InputError(f"--by {by}: compare embedding or code")
+    raise InputError(f"--by {by}: must be embedding or code")
 
 
 def verify(
     first: Path = typer.Argument(metavar="A", help="A photo."),
-    second: Path = typer.Argument(metavar="B", help="Another one."),
+    second: Path = typer.Argument(metavar="B", help="Another photo."),
     detector: str = typer.Option("yunet", help="How faces are found."),
-    embedder: str = typer.Option("sface", help="How faces are described."),
+    embedder: str = typer.Option("sface", help="How faces are embedded."),
     threshold: float | None = typer.Option(
-        None, help="Distance beyond which they are two people; by default the embedder's."
+        None,
+        help="Distance beyond which two faces are of different people. Default: the embedder's "
+        "measured threshold.",
     ),
     weights_dir: WeightsOption = None,
 ) -> int:
-    """Say whether the largest faces of two photos are one person's: exit 0 if so, 1 if not.
+    """Compare the largest faces of two photos. Exit code 0: the same person, 1: two people.
 
-    Of an embedder without a known threshold only the distance is told: exit 2.
+    For an embedder without a known threshold, only the distance is printed, and the exit code is 2.
 
     Example: facehash verify aunt.jpg wedding.jpg
     """
@@ -177,13 +177,14 @@ def verify(
         return NOTHING_FOUND
     for path, faces in zip((first, second), verdict.faces, strict=True):
         if faces > 1:
-            told = f"{printable(path)}: has {faces} faces, the largest is compared"
-            print(f"facehash: {told}", file=sys.stderr)
-    said = {True: "the same person", False: "two people", None: "no threshold known"}
+            message = f"{printable(path)}: has {faces} faces, the largest is compared"
+            print(f"facehash: {message}", file=sys.stderr)
+    answers = {True: "the same person", False: "two people", None: "no threshold known"}
     digits = 0 if verdict.metric == "hamming" else 3
-    print(f"{said[verdict.same]}: {verdict.metric} distance {verdict.distance:.{digits}f}", end="")
+    distance = f"{verdict.metric} distance {verdict.distance:.{digits}f}"
+    print(f"{answers[verdict.same]}: {distance}", end="")
     if verdict.threshold is None:
-        print(f" (give --threshold, or measure one for {embedder})")
+        print(f" (set --threshold, or measure one for {embedder})")
         return WRONG_USE
     print(f", threshold {verdict.threshold:.{digits}f} ({verdict.source})")
     return DONE if verdict.same else NOTHING_FOUND

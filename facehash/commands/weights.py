@@ -14,7 +14,7 @@ app = make_app("List, fetch and add pretrained weights.")
 
 @app.command("list")
 def list_weights(weights_dir: WeightsOption = None) -> int:
-    """Show which weights there are, and which of them are on this machine and whole.
+    """List all known weights, and which of them are on this machine and intact.
 
     Example: facehash weights list
     """
@@ -40,7 +40,7 @@ def list_weights(weights_dir: WeightsOption = None) -> int:
 
 @app.command("fetch")
 def fetch_weights(
-    names: list[str] = typer.Argument(metavar="NAME", help="As in: facehash weights list."),
+    names: list[str] = typer.Argument(metavar="NAME", help="A name from facehash weights list."),
     weights_dir: WeightsOption = None,
 ) -> int:
     """Download weights and verify them.
@@ -50,7 +50,7 @@ def fetch_weights(
     from facehash.weights.files import entry, fetch
 
     for name in names:
-        entry(name)  # a mistyped name is found before the first download
+        entry(name)  # report a mistyped name before the first download
     for name in names:
         print(fetch(name, weights_dir).path)
     return DONE
@@ -58,10 +58,10 @@ def fetch_weights(
 
 @app.command("add")
 def add_weights(
-    files: list[Path] = typer.Argument(metavar="FILE", help="Files got by other means."),
+    files: list[Path] = typer.Argument(metavar="FILE", help="Files obtained by other means."),
     weights_dir: WeightsOption = None,
 ) -> int:
-    """Copy files of known weights, under any name, to where they are looked for.
+    """Copy files of known weights, whatever their names, to the cache.
 
     Example: facehash weights add face_recognition_sface_2021dec.onnx
     """

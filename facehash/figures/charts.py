@@ -1,4 +1,4 @@
-"""Figures of an evaluation as PNG files, drawn without pyplot and written whole or not at all."""
+"""The charts of an evaluation, drawn without pyplot and written as PNG files."""
 
 from __future__ import annotations
 
@@ -15,52 +15,18 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from facehash.codes import CodesError
-from facehash.files import atomic_write
+from facehash.figures.style import BLUE, DPI, LINES, ORANGE, QUIET, STYLE, save
 from facehash.retrieval.evaluation import RADIUS, Evaluation
 
-# Colours that stay apart for colour-blind readers and in grey: Okabe and Ito, 2008.
-BLUE, ORANGE, GREEN, PURPLE, SKY, RED = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#CC79A7",
-    "#56B4E9",
-    "#D55E00",
-)
-LINES = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY)
-INK, QUIET, GRID = "#222222", "#6B6B6B", "#E3E3E3"
-
-STYLE: Any = {
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "axes.edgecolor": QUIET,
-    "axes.labelcolor": INK,
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.7,
-    "xtick.color": QUIET,
-    "ytick.color": QUIET,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "lines.linewidth": 1.8,
-    "legend.frameon": False,
-    "text.color": INK,
-    "text.parse_math": False,
-}
-DPI = 200
 _SIZE = (5.2, 3.9)
 
 
 def write_charts(evaluation: Evaluation, folder: str | Path, caption: str = "") -> list[Path]:
-    """Write the three charts of an evaluation that need no images.
+    """Write the three charts of an evaluation.
 
     Args:
-        evaluation: What `facehash.retrieval.evaluation.evaluate` returned.
-        folder: Where to write; made when missing.
+        evaluation: From `facehash.retrieval.evaluation.evaluate`.
+        folder: Where to write; created if missing.
         caption: Data set, method and bits, for example ``"ORL, DDH, 48 bits, seen identities"``.
 
     Returns:
@@ -81,21 +47,21 @@ def write_precision_recall(
     """Draw precision over recall, one point for each Hamming radius.
 
     Args:
-        curves: Name of a method -> its curve as in a report ("radius", "recall", "precision"); a
+        curves: Name of a method to its curve as in a report ("radius", "recall", "precision"); a
             single curve needs no name.
         path: PNG file to write.
         caption: Data set, method and bits.
     """
     with matplotlib.rc_context(STYLE):
         figure, axes = _chart("Precision and recall within a Hamming radius", caption)
-        for colour, (name, curve) in zip(_colours(curves), curves.items(), strict=True):
+        for color, (name, curve) in zip(_colors(curves), curves.items(), strict=True):
             recall, precision = curve["recall"], curve["precision"]
-            axes.plot(recall, precision, "-o", markersize=3, color=colour, label=name)
-            _mark_radius(axes, recall, precision, colour)
+            axes.plot(recall, precision, "-o", markersize=3, color=color, label=name)
+            _mark_radius(axes, recall, precision, color)
         _unit_axis(axes)
         axes.set_xlim(-0.02, 1.02)
         axes.set_xlabel("Recall")
-        axes.set_ylabel("Precision (0 where nothing is found)")
+        axes.set_ylabel("Precision (0 if nothing is found)")
         _legend(axes, curves)
         save(figure, path)
 
@@ -106,15 +72,15 @@ def write_precision_at(
     """Draw the expected precision among the first N items over N.
 
     Args:
-        curves: Name of a method -> its curve as in a report ("n", "precision"); a single curve
+        curves: Name of a method to its curve as in a report ("n", "precision"); a single curve
             needs no name.
         path: PNG file to write.
         caption: Data set, method and bits.
     """
     with matplotlib.rc_context(STYLE):
         figure, axes = _chart("Precision among the nearest N gallery images", caption)
-        for colour, (name, curve) in zip(_colours(curves), curves.items(), strict=True):
-            axes.plot(curve["n"], curve["precision"], color=colour, label=name)
+        for color, (name, curve) in zip(_colors(curves), curves.items(), strict=True):
+            axes.plot(curve["n"], curve["precision"], color=color, label=name)
         last = max(curve["n"][-1] for curve in curves.values())
         _unit_axis(axes)
         axes.set_xlim(1 - 0.02 * last, last * 1.02)
@@ -128,7 +94,7 @@ def write_precision_at(
 def write_distances(
     same: NDArray[np.int64], different: NDArray[np.int64], path: str | Path, caption: str = ""
 ) -> None:
-    """Draw how far apart pairs of the same and of different people are.
+    """Draw the distances of pairs of the same person and of different people.
 
     Args:
         same: int64 (bits + 1,), pairs of the same identity at each distance.
@@ -139,12 +105,12 @@ def write_distances(
     with matplotlib.rc_context(STYLE):
         figure, axes = _chart("Hamming distances of query and gallery images", caption)
         edges = np.arange(len(same) + 1) - 0.5
-        for counts, colour, name in ((same, BLUE, "same"), (different, ORANGE, "different")):
+        for counts, color, name in ((same, BLUE, "same"), (different, ORANGE, "different")):
             shares = counts / max(int(counts.sum()), 1)
             label = f"{name} person, {counts.sum():,} pairs"
-            axes.stairs(shares, edges, fill=True, color=colour, alpha=0.35)
-            # Above both areas, so that neither hides the other's outline.
-            axes.stairs(shares, edges, color=colour, linewidth=1.4, label=label, zorder=3)
+            axes.stairs(shares, edges, fill=True, color=color, alpha=0.35)
+            # Drawn above both areas, so that neither hides the outline of the other.
+            axes.stairs(shares, edges, color=color, linewidth=1.4, label=label, zorder=3)
         axes.set_xlim(-0.5, np.flatnonzero(same + different)[-1] + 0.5)
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
@@ -168,21 +134,21 @@ def _chart(title: str, caption: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _colours(curves: Mapping[str, Any]) -> Sequence[str]:
+def _colors(curves: Mapping[str, Any]) -> Sequence[str]:
     if not 1 <= len(curves) <= len(LINES):
-        raise CodesError(f"a chart shows 1 to {len(LINES)} curves, got {len(curves)}")
+        raise CodesError(f"a chart has 1 to {len(LINES)} curves, got {len(curves)}")
     return LINES[: len(curves)]
 
 
 def _mark_radius(
-    axes: Axes, recall: Sequence[float], precision: Sequence[float], colour: str
+    axes: Axes, recall: Sequence[float], precision: Sequence[float], color: str
 ) -> None:
-    """Ring the radius that reports quote."""
+    """Mark the radius that reports quote."""
     if len(recall) <= RADIUS:
         return
     point = (recall[RADIUS], precision[RADIUS])
-    axes.plot(*point, "o", markersize=9, markerfacecolor="none", color=colour, clip_on=False)
-    # The label stands inside the axes and on the side that the curve leaves free.
+    axes.plot(*point, "o", markersize=9, markerfacecolor="none", color=color, clip_on=False)
+    # The label is inside the axes, on the side that the curve leaves free.
     rising = precision[min(RADIUS + 1, len(precision) - 1)] > point[1]
     crowded = point[0] > 0.8
     up = 0 if point[1] < 0.1 else (7 if rising == crowded else -8)
@@ -193,7 +159,7 @@ def _mark_radius(
         textcoords="offset points",
         ha="right" if crowded else "left",
         va="center",
-        color=colour,
+        color=color,
     )
 
 
@@ -205,16 +171,3 @@ def _unit_axis(axes: Axes) -> None:
 def _legend(axes: Axes, curves: Mapping[str, Any]) -> None:
     if len(curves) > 1 or any(curves):
         axes.legend(loc="best")
-
-
-def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure as PNG, whole or not at all.
-
-    Raises:
-        CodesError: A name that does not end in .png.
-    """
-    if Path(path).suffix != ".png":
-        raise CodesError(f"{path}: figures are written as .png")
-    with atomic_write(Path(path)) as temporary:
-        # Without the writer's version the same figure is the same file.
-        figure.savefig(temporary, metadata={"Software": None}, facecolor="white")

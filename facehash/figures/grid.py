@@ -1,8 +1,13 @@
-"""The retrieval grid: queries, and right of each the gallery images nearest to it."""
+"""A grid of pictures: in each row a reference, and right of it the images that were found for it.
+
+`write_retrieval_grid` draws the nearest gallery images of an evaluation; ``facehash search
+--strip`` draws photos of a library.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +19,132 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from facehash.codes import CodesError
-from facehash.figures.charts import DPI, GREEN, INK, QUIET, STYLE, save
-
-# A red that is also darker than the green, so that the frames differ in grey.
-WRONG_RED = "#B2182B"
-
-# Inches.
-_IMAGE, _STEP, _ROW, _GAP, _MARGIN, _HEAD = 0.66, 0.78, 0.98, 0.26, 0.15, 0.86
-# Few columns still leave room for the title.
-_MIN_WIDTH = 5.5
+from facehash.figures.style import DARK_RED, DPI, GREEN, INK, QUIET, STYLE, save
+from facehash.images.face import Box
 
 Images = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture with its texts.
+
+    Attributes:
+        picture: uint8 (height, width, 3), RGB.
+        color: Color of the frame and of the text below.
+        title: First line above the picture.
+        note: Second line above the picture.
+        below: Line below the picture.
+        box: What the frame surrounds, in pixels; None draws no frame.
+        line_width: Of the frame, in points.
+    """
+
+    picture: Images
+    color: str
+    title: str = ""
+    note: str = ""
+    below: str = ""
+    box: Box | None = None
+    line_width: float = 1.6
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Sizes of a grid, in inches.
+
+    Attributes:
+        side: Side of the square that holds a picture.
+        step: From one picture to the next.
+        row: From one row to the next.
+        gap: Extra space right of the reference.
+        margin: Left and right of the pictures.
+        head: Above the pictures of the first row.
+        foot: Below the pictures of the last row.
+        min_width: Of the figure.
+        columns: Pictures per row; longer rows continue in the next one.
+        dpi: Dots per inch.
+    """
+
+    side: float
+    step: float
+    row: float
+    gap: float
+    margin: float
+    head: float
+    foot: float
+    min_width: float = 0.0
+    columns: int = 10**6
+    dpi: int = DPI
+
+    def left(self, column: int) -> float:
+        """Return where a column starts; column 0 holds the references."""
+        return self.margin + column * self.step + (self.gap if column else 0)
+
+
+# A minimum width, so that a grid of few columns has room for its title.
+RETRIEVAL = Layout(
+    side=0.66, step=0.78, row=0.98, gap=0.26, margin=0.21, head=0.86, foot=0.47, min_width=5.5
+)
+
+
+def draw_grid(rows: Sequence[Sequence[Tile]], layout: Layout) -> tuple[Figure, Axes]:
+    """Draw rows of tiles, the first tile of each row apart from the others.
+
+    Call it, and save the figure, within ``matplotlib.rc_context(STYLE)``.
+
+    Args:
+        rows: One row per reference: its tile, then those that were found.
+        layout: Sizes.
+
+    Returns:
+        The figure, and its only axes: x and y are inches from the upper left corner.
+    """
+    lines = [
+        ([row[0]] if start == 0 else [], row[1:][start : start + layout.columns])
+        for row in rows
+        for start in range(0, max(1, len(row) - 1), layout.columns)
+    ]
+    columns = max(len(found) for _, found in lines)
+    right = layout.left(columns) + layout.side + layout.margin
+    width = max(layout.min_width, right)
+    height = layout.head + (len(lines) - 1) * layout.row + layout.side + layout.foot
+    figure = Figure(figsize=(width, height), dpi=layout.dpi)
+    axes = figure.add_axes((0, 0, 1, 1))
+    for number, (reference, found) in enumerate(lines):
+        top = layout.head + number * layout.row
+        for column, tile in [*enumerate(reference), *enumerate(found, start=1)]:
+            _draw(axes, tile, layout.left(column), top, layout.side)
+    # Set last, because drawing an image changes the limits.
+    axes.set(xlim=(0, width), ylim=(height, 0), aspect="auto")
+    axes.set_axis_off()
+    return figure, axes
+
+
+def _draw(axes: Axes, tile: Tile, left: float, top: float, side: float) -> None:
+    height, width = tile.picture.shape[:2]
+    scale = side / max(width, height)  # inches per pixel
+    x, y = left + (side - width * scale) / 2, top + (side - height * scale) / 2
+    enlarged = max(width, height) < side * axes.figure.dpi
+    axes.imshow(
+        tile.picture,
+        extent=(x, x + width * scale, y + height * scale, y),
+        interpolation="bicubic" if enlarged else "antialiased",
+    )
+    if tile.box:
+        dx, dy, w, h = (value * scale for value in tile.box)
+        frame = Rectangle((x + dx, y + dy), w, h, fill=False, edgecolor=tile.color)
+        frame.set_linewidth(tile.line_width)
+        frame.set_clip_path(Rectangle((left, top), side, side, transform=axes.transData))
+        axes.add_patch(frame)
+    middle = left + side / 2
+    title_color = DARK_RED if tile.color == DARK_RED else INK
+    style: dict[str, Any] = {"ha": "center", "va": "baseline"}
+    axes.text(
+        middle, top - 0.21, tile.title, fontsize=8, fontweight="bold", color=title_color, **style
+    )
+    axes.text(middle, top - 0.053, tile.note, fontsize=7.5, color=QUIET, **style)
+    style["va"] = "center"
+    axes.text(middle, top + side + 0.12, tile.below, fontsize=8, color=tile.color, **style)
 
 
 def write_retrieval_grid(
@@ -38,10 +158,10 @@ def write_retrieval_grid(
     caption: str = "",
     notes: Sequence[str] = (),
 ) -> None:
-    """Draw queries in the first column and what was found for them in the others.
+    """Draw queries in the first column and their nearest gallery images in the others.
 
-    Right ones are framed green and ticked, wrong ones framed red and crossed; the number under an
-    image is its Hamming distance from the query.
+    Correct images have a green frame and a tick, wrong ones a red frame and a cross. The number
+    below an image is its Hamming distance from the query.
 
     Args:
         queries: uint8 (rows, side, side, 3), RGB.
@@ -49,62 +169,39 @@ def write_retrieval_grid(
         right: bool (rows, columns), whether an image shows the person of the query.
         distances: int64 (rows, columns), Hamming distances.
         path: PNG file to write.
-        title: What is shown, for example how the queries were chosen.
+        title: What the grid shows, for example how the queries were chosen.
         caption: Data set, method and bits.
-        notes: A few characters under each query, for example its average precision.
+        notes: A few characters below each query, for example its average precision.
 
     Raises:
         CodesError: Arrays that do not fit together, or a name that does not end in .png.
     """
     rows, columns = _check(queries, found, right, distances, notes)
-    width = max(_MIN_WIDTH, 2 * _MARGIN + _STEP + _GAP + columns * _STEP)
-    height = _HEAD + rows * _ROW + _MARGIN
+    side = queries.shape[1]
+    whole = (0.0, 0.0, float(side), float(side))
+
+    def result(row: int, column: int) -> Tile:
+        correct = bool(right[row, column])
+        color, mark = (GREEN, "\N{CHECK MARK}") if correct else (DARK_RED, "\N{BALLOT X}")
+        below = f"{mark} {distances[row, column]}"
+        return Tile(found[row, column], color, below=below, box=whole, line_width=2.2)
+
+    tiles = [
+        [
+            Tile(queries[row], QUIET, below=notes[row] if notes else "", box=whole, line_width=0.8),
+            *(result(row, column) for column in range(columns)),
+        ]
+        for row in range(rows)
+    ]
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(width, height), dpi=DPI)
-        axes = figure.add_axes((0, 0, 1, 1))
-        _write_head(axes, columns, title, caption)
-        for row in range(rows):
-            top = _HEAD + row * _ROW
-            _draw(axes, queries[row], _left(0), top, QUIET, 0.8)
-            if notes:
-                _write(axes, _left(0), top, notes[row], QUIET)
-            for column in range(columns):
-                left = _left(column + 1)
-                good = bool(right[row, column])
-                colour, mark = (GREEN, "\N{CHECK MARK}") if good else (WRONG_RED, "\N{BALLOT X}")
-                _draw(axes, found[row, column], left, top, colour, 2.2)
-                _write(axes, left, top, f"{mark} {distances[row, column]}", colour)
-        # Setting the limits last: drawing an image moves them. Downwards, in inches.
-        axes.set(xlim=(0, width), ylim=(height, 0), aspect="auto")
-        axes.set_axis_off()
+        figure, axes = draw_grid(tiles, RETRIEVAL)
+        left, head = RETRIEVAL.left(0), RETRIEVAL.head
+        axes.text(left, 0.24, title, fontsize=10.5, fontweight="bold", va="center")
+        axes.text(left, 0.46, caption, fontsize=8.5, color=QUIET, va="center")
+        for column, heading in enumerate(["query", *map(str, range(1, columns + 1))]):
+            middle = RETRIEVAL.left(column) + RETRIEVAL.side / 2
+            axes.text(middle, head - 0.1, heading, fontsize=8, color=INK, ha="center", va="center")
         save(figure, path)
-
-
-def _left(column: int) -> float:
-    return _MARGIN + column * _STEP + (_GAP if column else 0) + (_STEP - _IMAGE) / 2
-
-
-def _write_head(axes: Axes, columns: int, title: str, caption: str) -> None:
-    left = _left(0)
-    axes.text(left, 0.24, title, fontsize=10.5, fontweight="bold", va="center")
-    axes.text(left, 0.46, caption, fontsize=8.5, color=QUIET, va="center")
-    for column in range(columns + 1):
-        heading = str(column) if column else "query"
-        middle = _left(column) + _IMAGE / 2
-        axes.text(middle, _HEAD - 0.1, heading, fontsize=8, color=INK, ha="center", va="center")
-
-
-def _draw(axes: Axes, image: Images, left: float, top: float, colour: str, width: float) -> None:
-    box = (left, left + _IMAGE, top + _IMAGE, top)
-    axes.imshow(image, extent=box, interpolation="bicubic")
-    axes.add_patch(
-        Rectangle((left, top), _IMAGE, _IMAGE, fill=False, edgecolor=colour, linewidth=width)
-    )
-
-
-def _write(axes: Axes, left: float, top: float, text: str, colour: str) -> None:
-    middle = left + _IMAGE / 2
-    axes.text(middle, top + _IMAGE + 0.12, text, fontsize=8, color=colour, ha="center", va="center")
 
 
 def _check(queries: Any, found: Any, right: Any, distances: Any, notes: Any) -> tuple[int, int]:
@@ -121,7 +218,8 @@ def _check(queries: Any, found: Any, right: Any, distances: Any, notes: Any) -> 
     if not fits:
         raise CodesError(
             "a grid needs uint8 queries (rows, side, side, 3), found (rows, columns, side, side, "
-            f"3), right and distances (rows, columns), notes one a row; got {np.shape(queries)}, "
-            f"{shape}, {np.shape(right)}, {np.shape(distances)} and {len(notes)}"
+            f"3), right and distances (rows, columns), and one note per row; got "
+            f"{np.shape(queries)}, {shape}, {np.shape(right)}, {np.shape(distances)} and "
+            f"{len(notes)}"
         )
     return shape[0], shape[1]

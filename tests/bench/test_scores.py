@@ -5,10 +5,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-from facehash.bench.methods import by_codes, by_rows, by_shortlist, fit, that_count
-from facehash.bench.queries import Faces, draw_trials
-from facehash.bench.ranking import rank_codes, rank_shortlist, rank_vectors
-from facehash.bench.scores import recall, score, vote
+from facehash.bench.methods import (
+    compare_codes,
+    compare_rows,
+    fit_codes,
+    rerank_codes,
+    search_counted,
+)
+from facehash.bench.queries import NamedFaces, draw_queries
+from facehash.bench.ranking import rank_codes, rank_reranked, rank_vectors
+from facehash.bench.scores import knn_accuracy, recall, score
 from facehash.retrieval import metrics
 from facehash.vectors import Space
 
@@ -25,33 +31,40 @@ def make_faces(seed, metric="cosine", n=60, people=9, dimension=8):
     ids = np.cumsum(rng.integers(1, 4, n))
     photos = np.sort(rng.integers(0, n // 2, n))
     people = rng.integers(0, people, n)
-    people[1::20] = people[0::20]  # of the nearly equal, every other pair at least
-    return Faces(ids, photos, people, rows, rows, Space(metric, dimension))
+    people[1::20] = people[0::20]  # at least every other nearly equal pair is of one person
+    return NamedFaces(ids, photos, people, rows, rows, Space(metric, dimension))
+
+
+def faces_of(people, rows):
+    """Faces of people, each on a photo of its own."""
+    n = len(people)
+    space = Space("euclidean", rows.shape[1])
+    return NamedFaces(np.arange(n), np.arange(n), people, rows, rows, space)
 
 
 def centred_cosines(faces):
-    centred = faces.rows - faces.every.mean(axis=0)
+    centred = faces.rows - faces.all_rows.mean(axis=0)
     unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
     return unit @ unit.T
 
 
-def pairs_that_count(trials):
-    """Say of every query which faces count, by the definition."""
-    faces = trials.faces
+def pairs_that_count(queries):
+    """Return which faces count for each query, bool (q, n), by the definition."""
+    faces = queries.faces
     near = centred_cosines(faces) >= NEAR
     near &= faces.people[:, None] == faces.people
     other_photo = faces.photos[:, None] != faces.photos
-    return (other_photo & ~near)[trials.asked]
+    return (other_photo & ~near)[queries.query_indices]
 
 
-def histograms_of(groups, right, counts):
-    """Count by a loop how many faces, and how many of the person, are in each group."""
+def histograms_of(groups, relevant, counts):
+    """Count with a loop the faces, and the relevant ones, in each group."""
     all_counts = np.zeros((len(groups), groups.max() + 1), np.int64)
-    relevant = np.zeros_like(all_counts)
+    relevant_counts = np.zeros_like(all_counts)
     for q, f in zip(*np.nonzero(counts), strict=True):
         all_counts[q, groups[q, f]] += 1
-        relevant[q, groups[q, f]] += right[q, f]
-    return all_counts, relevant
+        relevant_counts[q, groups[q, f]] += relevant[q, f]
+    return all_counts, relevant_counts
 
 
 def mean_scores(all_counts, relevant):
@@ -65,180 +78,172 @@ def mean_scores(all_counts, relevant):
     }
 
 
-def distances(trials):
-    faces = trials.faces
-    difference = faces.rows[trials.asked].astype(float)[:, None] - faces.rows
+def distances(queries):
+    difference = queries.rows.astype(float)[:, None] - queries.faces.rows
     return np.linalg.norm(difference, axis=2)
 
 
+def bits_apart(queries, codes):
+    different = codes[queries.query_indices][:, None] ^ codes
+    return np.unpackbits(different, axis=2).sum(axis=2).astype(int)
+
+
 @pytest.fixture(params=["cosine", "euclidean"])
-def trials(request):
-    return draw_trials(make_faces(3, request.param), NEAR, 1000, 0)
+def queries(request):
+    return draw_queries(make_faces(3, request.param), NEAR, 1000, 0)
 
 
-def right_ones(trials):
-    return trials.people[:, None] == trials.faces.people
+def relevant_faces(queries):
+    return queries.people[:, None] == queries.faces.people
 
 
-def test_only_who_is_on_two_photos_asks_and_nobody_asks_in_vain(trials):
-    faces, counts = trials.faces, pairs_that_count(trials)
+def test_exactly_the_faces_with_a_match_on_another_photo_are_queries(queries):
+    faces, counts = queries.faces, pairs_that_count(queries)
     for position in range(len(faces)):
         same = faces.people == faces.people[position]
         elsewhere = same & (faces.photos != faces.photos[position])
-        findable = elsewhere & (centred_cosines(faces)[position] < NEAR)
-        assert (position in trials.asked) == findable.any()
-    assert (trials.findable() == (right_ones(trials) & counts).sum(axis=1)).all()
+        matches = elsewhere & (centred_cosines(faces)[position] < NEAR)
+        assert (position in queries.query_indices) == matches.any()
+    assert (queries.num_relevant() == (relevant_faces(queries) & counts).sum(axis=1)).all()
 
 
 def test_pairs_on_one_photo_and_near_duplicates_are_counted():
     faces = make_faces(3)
     people, photos = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 1, 2, 2, 3, 4])
-    # The last is somebody else with the very vector of another: no picture of one moment.
+    # The last face has the vector of another person: not a near duplicate.
     rows = faces.rows[[5, 5, 12, 13, 14, 14]]
     faces = dataclasses.replace(faces, ids=np.arange(1, 7), people=people, photos=photos, rows=rows)
-    trials = draw_trials(faces, NEAR, 1000, 0)
-    assert trials.asked.tolist() == [0, 1, 2, 3, 4]
-    assert (trials.same_photo, trials.near_duplicates, trials.as_near) == (2, 2, 1)
-    assert trials.without_match == 0
-    assert trials.findable().tolist() == [1, 1, 2, 1, 1]
-    assert that_count(trials, by_rows(trials, "").search, rows[:5], 5)[4].tolist()[0] == 5
+    queries = draw_queries(faces, NEAR, 1000, 0)
+    assert queries.query_indices.tolist() == [0, 1, 2, 3, 4]
+    assert (queries.same_photo, queries.near_duplicates, queries.cross_person) == (2, 2, 1)
+    assert queries.without_match == 0
+    assert queries.num_relevant().tolist() == [1, 1, 2, 1, 1]
+    assert search_counted(queries, compare_rows(queries, "").search, 5)[4].tolist()[0] == 5
 
 
-def test_a_limit_of_one_leaves_out_all_equal_vectors_and_no_others():
-    rng = np.random.default_rng(0)
-    n = 400
-    rows = np.repeat(rng.normal(size=(n // 2, 32)), 2, axis=0).astype(np.float32)
+def test_a_limit_of_one_excludes_equal_vectors_and_no_others():
+    rows = np.repeat(np.random.default_rng(0).normal(size=(200, 32)), 2, axis=0).astype(np.float32)
     rows[1::4] += 0.1
-    people, photos = np.repeat(np.arange(n // 4), 4), np.arange(n)
-    faces = Faces(photos, photos, people, rows, rows, Space("euclidean", 32))
-    assert draw_trials(faces, 1, n, 0).near_duplicates == n // 2
+    faces = faces_of(np.repeat(np.arange(100), 4), rows)
+    assert draw_queries(faces, 1, 400, 0).near_duplicates == 200
 
 
-def test_a_mean_that_all_vectors_share_makes_nobody_a_near_duplicate():
+def test_a_shift_of_all_vectors_does_not_change_the_near_duplicates():
     faces = make_faces(5, "euclidean")
-    far = dataclasses.replace(faces, rows=faces.rows + 50, every=faces.every + 50)
-    here, there = (draw_trials(one, NEAR, 1000, 0) for one in (faces, far))
+    far = dataclasses.replace(faces, rows=faces.rows + 50, all_rows=faces.all_rows + 50)
+    here, there = (draw_queries(one, NEAR, 1000, 0) for one in (faces, far))
     assert here.near_duplicates == there.near_duplicates > 0
-    assert (here.asked == there.asked).all()
+    assert (here.query_indices == there.query_indices).all()
 
 
-def test_faces_that_have_nobody_to_find_take_nobodys_place_among_the_drawn():
-    rng = np.random.default_rng(1)
+def test_faces_without_a_match_do_not_reduce_the_number_of_queries(monkeypatch):
     people = np.repeat(np.arange(100), 2)
-    rows = rng.normal(size=(200, 16)).astype(np.float32)
-    rows[1:180:2] = rows[0:180:2]  # of 90 people both photos are of one moment
-    faces = Faces(np.arange(200), np.arange(200), people, rows, rows, Space("euclidean", 16))
-    for seed in range(9):
-        for most in (1, 20, 21):
-            trials = draw_trials(faces, NEAR, most, seed)
-            assert len(trials.asked) == min(most, 20) and (trials.people >= 90).all()
-    assert trials.without_match == 180
+    rows = np.random.default_rng(1).normal(size=(200, 16)).astype(np.float32)
+    rows[1:180:2] = rows[0:180:2]  # the two photos of 90 people are near duplicates
+    faces = faces_of(people, rows)
+    for cells in (10**8, 7 * 200):  # in one block, and in blocks of 7
+        monkeypatch.setattr("facehash.bench.queries.CELLS", cells)
+        for seed in range(4):
+            for most in (1, 20, 21):
+                queries = draw_queries(faces, NEAR, most, seed)
+                assert len(queries.query_indices) == min(most, 20)
+                assert (queries.people >= 90).all()
+                assert len(queries.excluded.query) == min(most, 20)  # each ignores itself only
+        assert queries.without_match == 180
 
 
-def test_of_too_many_queries_some_are_drawn_and_the_same_by_the_same_seed():
+def test_a_draw_of_queries_depends_on_the_seed_only():
     faces = make_faces(4)
-    first, again, other = (draw_trials(faces, NEAR, 20, seed) for seed in (1, 1, 2))
-    assert len(first.asked) == 20 < len(draw_trials(faces, NEAR, 1000, 1).asked)
-    assert first.asked.tolist() == again.asked.tolist() != other.asked.tolist()
+    first, again, other = (
+        draw_queries(faces, NEAR, 20, seed).query_indices.tolist() for seed in (1, 1, 2)
+    )
+    assert len(first) == 20 < len(draw_queries(faces, NEAR, 1000, 1).query_indices)
+    assert first == again != other
 
 
-def test_vectors_are_scored_as_a_loop_over_every_pair_scores_them(trials):
-    far, counts = distances(trials), pairs_that_count(trials)
+def test_vectors_are_scored_like_a_loop_over_every_pair(queries, monkeypatch):
+    far, counts = distances(queries), pairs_that_count(queries)
     place = np.argsort(np.argsort(far, axis=1), axis=1)
-    expected = mean_scores(*histograms_of(place, right_ones(trials), counts))
-    found = score(by_rows(trials, "vectors"))
-    assert found == pytest.approx(expected, abs=1e-9)
-
-
-def test_vectors_are_ranked_alike_in_blocks_of_queries(trials, monkeypatch):
-    whole = score(by_rows(trials, "vectors"))
-    monkeypatch.setattr("facehash.bench.ranking.CELLS", 7 * len(trials.faces))
-    assert len(list(rank_vectors(trials))) > 3
-    assert score(by_rows(trials, "vectors")) == pytest.approx(whole, abs=1e-12)
+    expected = mean_scores(*histograms_of(place, relevant_faces(queries), counts))
+    assert score(compare_rows(queries, "vectors")) == pytest.approx(expected, abs=1e-9)
+    monkeypatch.setattr("facehash.bench.ranking.CELLS", 7 * len(queries.faces))
+    assert len(list(rank_vectors(queries))) > 3
+    assert score(compare_rows(queries, "vectors")) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize(("name", "bits"), [("lsh", 16), ("itq", 5)])
-def test_codes_are_scored_as_a_loop_over_every_pair_scores_them(trials, name, bits):
-    hasher, codes, seconds = fit(trials, name, bits, 0)
-    far = np.unpackbits(codes[trials.asked][:, None] ^ codes, axis=2).sum(axis=2)
-    counts = pairs_that_count(trials)
-    expected = histograms_of(far.astype(int), right_ones(trials), counts)
-    found = rank_codes(trials, codes, bits)
+def test_codes_are_scored_like_a_loop_over_every_pair(queries, name, bits):
+    fitted = fit_codes(queries, name, bits, 0)
+    far, counts = bits_apart(queries, fitted.codes), pairs_that_count(queries)
+    expected = histograms_of(far, relevant_faces(queries), counts)
     width = expected[0].shape[1]
-    assert (found.all_counts[:, :width] == expected[0]).all() and not found.all_counts[
-        :, width:
-    ].any()
+    found = rank_codes(queries, fitted.codes, bits)
+    assert not found.all_counts[:, width:].any()
+    assert (found.all_counts[:, :width] == expected[0]).all()
     assert (found.relevant[:, :width] == expected[1]).all()
-    way = by_codes(trials, hasher, codes, seconds)
-    assert score(way) == pytest.approx(mean_scores(*expected), abs=1e-12)
-    nearest = way.nearest(10)
-    for q in range(len(trials.asked)):
+    method = compare_codes(queries, fitted)
+    assert score(method) == pytest.approx(mean_scores(*expected), abs=1e-12)
+    nearest = method.nearest(10)
+    for q in range(len(nearest)):
         order = sorted(np.flatnonzero(counts[q]), key=lambda f: (far[q, f], f))
         assert nearest[q].tolist() == order[:10]
 
 
-def test_a_shortlist_is_put_in_order_by_vectors_and_what_is_behind_it_by_codes(trials):
-    hasher, codes, seconds = fit(trials, "lsh", 12, 0)
-    way = by_shortlist(trials, hasher, codes, seconds, 7)
-    far, counts = distances(trials), pairs_that_count(trials)
-    bits_apart = np.unpackbits(codes[trials.asked][:, None] ^ codes, axis=2).sum(axis=2).astype(int)
-    group = bits_apart + 7
-    for q in range(len(trials.asked)):
-        chosen = sorted(np.flatnonzero(counts[q]), key=lambda f: (bits_apart[q, f], f))[:7]
+def test_candidates_are_ranked_by_vectors_and_the_rest_by_codes(queries):
+    fitted = fit_codes(queries, "lsh", 12, 0)
+    method = rerank_codes(queries, fitted, 7)
+    far, counts = distances(queries), pairs_that_count(queries)
+    apart = bits_apart(queries, fitted.codes)
+    group = apart + 7
+    for q in range(len(group)):
+        chosen = sorted(np.flatnonzero(counts[q]), key=lambda f: (apart[q, f], f))[:7]
         chosen.sort(key=lambda f: far[q, f])
         group[q, chosen] = np.arange(7)
-        assert way.nearest(5)[q].tolist() == chosen[:5]
-    expected = mean_scores(*histograms_of(group, right_ones(trials), counts))
-    assert score(way) == pytest.approx(expected, abs=1e-9)
-    found = rank_shortlist(trials, codes, 12, way.nearest(7))
+        assert method.nearest(5)[q].tolist() == chosen[:5]
+    expected = mean_scores(*histograms_of(group, relevant_faces(queries), counts))
+    assert score(method) == pytest.approx(expected, abs=1e-9)
+    found = rank_reranked(queries, fitted.codes, 12, method.nearest(7))
     assert (found.all_counts.sum(axis=1) == counts.sum(axis=1)).all()
 
 
-def test_a_shortlist_of_everybody_is_exact_search(trials):
-    hasher, codes, seconds = fit(trials, "lsh", 12, 0)
-    way = by_shortlist(trials, hasher, codes, seconds, len(trials.faces))
-    exact = by_rows(trials, "vectors")
-    assert (way.nearest(10) == exact.nearest(10)).all()
-    assert score(way) == pytest.approx(score(exact), abs=1e-9)
+def test_re_ranking_all_faces_is_exact_search(queries):
+    method = rerank_codes(queries, fit_codes(queries, "lsh", 12, 0), len(queries.faces))
+    exact = compare_rows(queries, "vectors")
+    assert (method.nearest(10) == exact.nearest(10)).all()
+    assert score(method) == pytest.approx(score(exact), abs=1e-9)
 
 
-def test_where_too_few_faces_count_the_rest_is_nobody():
-    faces = make_faces(5, n=30, people=2)
-    faces = dataclasses.replace(faces, photos=np.repeat([0, 1], 15))
-    trials = draw_trials(faces, NEAR, 1000, 0)
-    found = that_count(trials, by_rows(trials, "").search, faces.rows[trials.asked], 20)
-    fewest = pairs_that_count(trials).sum(axis=1)
-    assert ((found >= 0).sum(axis=1) == fewest).all() and (fewest <= 15).all()
-    shortlist = by_shortlist(trials, *fit(trials, "lsh", 8, 0), 20)
-    assert np.isfinite(list(score(shortlist).values())).all()
+def test_missing_neighbors_are_negative():
+    faces = dataclasses.replace(make_faces(5, n=30, people=2), photos=np.repeat([0, 1], 15))
+    queries = draw_queries(faces, NEAR, 1000, 0)
+    found = search_counted(queries, compare_rows(queries, "").search, 20)
+    counted = pairs_that_count(queries).sum(axis=1)
+    assert ((found >= 0).sum(axis=1) == counted).all() and (counted <= 15).all()
+    reranked = rerank_codes(queries, fit_codes(queries, "lsh", 8, 0), 20)
+    assert np.isfinite(list(score(reranked).values())).all()
 
 
-def test_recall_is_the_share_of_the_exactly_nearest_that_were_found():
+def test_recall_is_the_share_of_the_exact_neighbors_that_are_found():
     exact = np.array([[4, 2, 7], [1, 5, -1]])
     found = np.array([[2, 9, 4], [5, -1, 3]])
     assert recall(found, exact) == pytest.approx((2 / 3 + 1 / 2) / 2)
 
 
-def test_neighbours_vote_and_the_nearest_breaks_a_tie():
-    faces = make_faces(3, n=12)
+def test_neighbors_vote_and_the_nearest_decides_a_tie():
     people = np.array([0, 0, 1, 1, 1, 2, 2, 0, 0, 0, 0, 0])
-    trials = draw_trials(dataclasses.replace(faces, people=people, photos=np.arange(12)), 2, 12, 0)
+    queries = draw_queries(faces_of(people, make_faces(3, n=12).rows[:12]), 2, 12, 0)
     nearest = np.full((12, 9), -1)
     nearest[0, :4] = [2, 1, 3, 4]  # of person 1, 0, 1, 1
     nearest[2, :4] = [3, 0, 1, 4]  # of person 1, 0, 0, 1
-    accuracies = vote(trials, nearest)
-    # Query 0 is named right by none; query 2 by the first, by the tie of two, not by three, and
-    # again by the tie of four. The others have nobody who votes.
-    assert accuracies[:4] == [1 / 12, 1 / 12, 0, 1 / 12]
+    # Query 0 is never identified correctly. Query 2 is by one neighbor, by two (a tie), not by
+    # three, and by four (a tie). The other queries have no neighbors.
+    assert knn_accuracy(queries, nearest)[:4] == [1 / 12, 1 / 12, 0, 1 / 12]
 
 
-def test_of_noise_the_vote_is_no_better_than_chance():
+def test_for_noise_the_vote_is_no_better_than_chance():
     rng = np.random.default_rng(0)
-    n, people = 1200, 30
-    rows = rng.normal(size=(n, 16)).astype(np.float32)
-    named = rng.integers(0, people, n)
-    faces = Faces(np.arange(n), np.arange(n), named, rows, rows, Space("euclidean", 16))
-    trials = draw_trials(faces, NEAR, n, 0)
-    accuracies = vote(trials, by_rows(trials, "noise").nearest(9))
-    # A third of chance more than chance would be six standard deviations.
-    assert np.allclose(accuracies, 1 / people, atol=0.02)
+    rows = rng.normal(size=(1200, 16)).astype(np.float32)
+    queries = draw_queries(faces_of(rng.integers(0, 30, 1200), rows), NEAR, 1200, 0)
+    accuracies = knn_accuracy(queries, compare_rows(queries, "noise").nearest(9))
+    # 0.02 is six standard deviations.
+    assert np.allclose(accuracies, 1 / 30, atol=0.02)

@@ -7,39 +7,7 @@ import pytest
 
 from benchmarks import pairs
 from benchmarks.search import hamming as search
-from benchmarks.search import verification
 from benchmarks.search.opening import time_opening
-from facehash.vectors import Space
-
-
-def test_a_threshold_keeps_to_the_false_match_rate():
-    impostor = np.array([0.1, 0.2, 0.2, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1])
-    assert verification.threshold_at(impostor, 0.1) == pytest.approx(0.15)
-    # Two pairs are equally far: both or none.
-    assert verification.threshold_at(impostor, 0.2) == pytest.approx(0.15)
-    assert verification.threshold_at(impostor, 0.3) == pytest.approx(0.35)
-    assert verification.threshold_at(impostor, 0) == pytest.approx(0.05)
-
-
-def test_every_pair_is_counted_once_as_of_one_person_or_two():
-    rows = np.array([[0, 0], [3, 4], [0, 1], [0, 2]], np.float32)
-    space = Space("euclidean", 2)
-    found = verification.pairs(rows, np.array([0, 0, 1, 1]), space)
-    assert found.genuine.tolist() == [1, 5]
-    assert np.allclose(found.impostor, [1, 2, np.sqrt(13), np.sqrt(18)])
-    assert verification.rates(found, 1.5) == {
-        "false_match_rate": 0.25, "false_non_match_rate": 0.5,
-    }  # fmt: skip
-
-
-def test_a_threshold_is_tried_on_people_on_whom_it_was_not_chosen():
-    rng = np.random.default_rng(0)
-    labels = np.repeat(np.arange(20), 4)
-    rows = rng.normal(size=(20, 8))[labels] + 0.1 * rng.normal(size=(80, 8))
-    result = verification.measure(rows.astype(np.float32), labels, Space("cosine", 8), 0.01)
-    assert result["genuine_pairs"] == 20 * 6 and result["impostor_pairs"] == 80 * 79 // 2 - 120
-    assert result["false_match_rate"] <= 0.01 and result["false_non_match_rate"] < 0.05
-    assert len(result["chosen_on_one_half_tried_on_the_other"]) == 2
 
 
 def test_ways_take_turns_forth_and_back_after_one_that_is_not_timed():

@@ -2,29 +2,30 @@
 
 import pytest
 
-from facehash import pipeline
-from facehash.command_line import make_app, run
-from facehash.commands import bench, indexing, keeping, people, searching
+from facehash import cli, pipeline
+from facehash.command_line import run
 from tests.library import fakes
 from tests.library.conftest import ask, directory, index, photos  # noqa: F401
 
 
 @pytest.fixture
-def facehash(monkeypatch, capsys):
-    """Run a command; return its exit code and what it printed on stdout and stderr."""
+def facehash(monkeypatch, capsys, caplog):
+    """Run a command; return its exit code and what it printed on stdout and stderr.
+
+    pytest keeps log lines off stderr; they are put back before what the command printed itself.
+    """
     for name in ("make_detector", "make_embedder", "crop_face"):
         monkeypatch.setattr(pipeline, name, getattr(fakes, name))
-    app = make_app("Search photos by the faces on them.")
-    for room in (indexing, searching, people, keeping):
-        room.add_to(app)
-    app.command()(bench.bench)
 
     def facehash(*words):
         capsys.readouterr()
+        caplog.clear()
         with pytest.raises(SystemExit) as left:
-            run(app, "facehash", [str(word) for word in words])
+            run(cli.app, "facehash", [str(word) for word in words])
         printed = capsys.readouterr()
-        return left.value.code, printed.out, printed.err
+        warnings = [one for one in caplog.records if one.name.startswith("facehash")]
+        logged = "".join(f"facehash: {one.getMessage()}\n" for one in warnings)
+        return left.value.code, printed.out, logged + printed.err
 
     return facehash
 

@@ -127,18 +127,3 @@ def test_weights_are_added_and_then_fetched_without_a_network(facehash, tmp_path
 def test_a_mistyped_name_is_found_before_anything_is_downloaded(facehash, tmp_path):
     code, _, err = facehash("weights", "fetch", "sface", "yunt", "--weights-dir", tmp_path)
     assert code == 2 and "'yunt' are unknown (did you mean 'yunet'?)" in err
-
-
-@pytest.mark.parametrize(
-    "command",
-    [["encode"], ["weights"], ["weights", "list"], ["weights", "fetch"], ["weights", "add"]],
-)
-def test_every_command_has_help_and_the_last_ones_an_example(facehash, command):
-    code, out, _ = facehash(*command, "--help")
-    assert code == 0 and (command == ["weights"] or "Example: facehash" in out)
-
-
-def test_wrong_words_are_wrong_use(facehash):
-    for words in (["weigths"], ["weights", "lsit"], ["encode"], []):
-        code, _, err = facehash(*words)
-        assert code == 2 and err.count("\n") == 1 and "facehash --help" in err

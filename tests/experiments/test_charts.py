@@ -9,7 +9,7 @@ from PIL import Image
 
 from experiments.table.charts import write_all_charts
 from experiments.table.summary import summarize
-from facehash.figures.charts import BLUE, RED
+from facehash.figures.style import BLUE, RED
 from tests.helpers.table_examples import TABLE, make_grid, make_reports
 
 NAMES = ["map", "precision_radius2", "recall_radius2", "precision_recall", "precision_at"]

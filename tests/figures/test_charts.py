@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from facehash.codes import CodesError, packed_from_bits
-from facehash.figures import charts as figures
-from facehash.figures.grid import WRONG_RED, write_retrieval_grid
+from facehash.figures import charts, style
+from facehash.figures.grid import write_retrieval_grid
 from facehash.retrieval.evaluation import evaluate
 
 
@@ -31,15 +31,20 @@ def grid_arrays(rows=2, columns=3, side=8):
     }
 
 
-def share_of(path, colour):
-    """Share of an image's pixels that have about this colour."""
-    wanted = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
+def pixels_of(path, color):
+    """Return which pixels of an image have about a color, bool (height, width)."""
+    wanted = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)])
     pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)
-    return (np.abs(pixels - wanted).max(axis=-1) < 8).mean()
+    return np.abs(pixels - wanted).max(axis=-1) < 8
 
 
-def test_an_evaluation_gives_three_charts(tmp_path, evaluation):
-    paths = figures.write_charts(evaluation, tmp_path / "figures", "synthetic, 16 bits")
+def share_of(path, color):
+    return pixels_of(path, color).mean()
+
+
+def test_an_evaluation_has_three_charts(tmp_path, evaluation):
+    # A dollar sign in a name is not a formula.
+    paths = charts.write_charts(evaluation, tmp_path / "figures", "my$data$set_1, 16 bits")
     assert [path.name for path in paths] == [
         "precision_recall.png",
         "precision_at.png",
@@ -49,46 +54,37 @@ def test_an_evaluation_gives_three_charts(tmp_path, evaluation):
         with Image.open(path) as image:
             assert image.format == "PNG"
             assert image.width > 800
-        assert share_of(path, figures.BLUE) > 0.0005
-    assert share_of(paths[2], figures.ORANGE) > 0.0005
-    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == sorted(
-        path.name for path in paths
-    )
+        assert share_of(path, style.BLUE) > 0.0005
+    assert share_of(paths[2], style.ORANGE) > 0.0005
+    assert sorted((tmp_path / "figures").iterdir()) == sorted(paths)
+    again = charts.write_charts(evaluation, tmp_path / "again", "my$data$set_1, 16 bits")
+    for one, other in zip(paths, again, strict=True):
+        assert one.read_bytes() == other.read_bytes()
 
 
-def test_the_same_evaluation_gives_the_same_files(tmp_path, evaluation):
-    one, other = (figures.write_charts(evaluation, tmp_path / name) for name in "ab")
-    for a, b in zip(one, other, strict=True):
-        assert a.read_bytes() == b.read_bytes()
-
-
-def test_several_methods_share_a_chart_in_different_colours(tmp_path, evaluation):
+def test_several_methods_share_a_chart_in_different_colors(tmp_path, evaluation):
     curve = evaluation.curves["precision_at"]
     lower = {"n": curve["n"], "precision": [value / 2 for value in curve["precision"]]}
     path = tmp_path / "precision_at.png"
-    figures.write_precision_at({"DDH": curve, "LSH": lower}, path)
-    assert share_of(path, figures.LINES[0]) > 0.0005
-    assert share_of(path, figures.LINES[1]) > 0.0005
+    charts.write_precision_at({"DDH": curve, "LSH": lower}, path)
+    assert share_of(path, style.LINES[0]) > 0.0005
+    assert share_of(path, style.LINES[1]) > 0.0005
 
 
-def test_no_chart_of_nothing_or_of_more_methods_than_colours(tmp_path, evaluation):
-    curve = evaluation.curves["precision_recall"]
-    for count in (0, 7):
-        with pytest.raises(CodesError, match=f"1 to 6 curves, got {count}"):
-            figures.write_precision_recall(
-                {str(n): curve for n in range(count)}, tmp_path / "chart.png"
-            )
+@pytest.mark.parametrize("count", [0, 7])
+def test_a_chart_needs_at_least_one_curve_and_at_most_as_many_as_colors(
+    tmp_path, evaluation, count
+):
+    curves = {str(number): evaluation.curves["precision_recall"] for number in range(count)}
+    with pytest.raises(CodesError, match=f"1 to 6 curves, got {count}"):
+        charts.write_precision_recall(curves, tmp_path / "chart.png")
 
 
 def test_codes_of_one_bit_and_a_single_person_can_be_drawn(tmp_path):
     codes = np.zeros((3, 1), np.uint8)
     evaluation = evaluate(codes, codes, [1, 1, 1], [1, 1, 1], 1)
-    for path in figures.write_charts(evaluation, tmp_path):
+    for path in charts.write_charts(evaluation, tmp_path):
         assert path.stat().st_size > 5000
-
-
-def test_a_dollar_sign_in_a_name_is_no_formula(tmp_path, evaluation):
-    figures.write_charts(evaluation, tmp_path, "my$data$set_1")
 
 
 def test_a_figure_that_fails_leaves_the_old_file(tmp_path, evaluation, monkeypatch):
@@ -101,38 +97,43 @@ def test_a_figure_that_fails_leaves_the_old_file(tmp_path, evaluation, monkeypat
 
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", fail)
     with pytest.raises(OSError, match="disk full"):
-        figures.write_precision_at({"": evaluation.curves["precision_at"]}, path)
+        charts.write_precision_at({"": evaluation.curves["precision_at"]}, path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["chart.png"]
     assert path.read_bytes() == b"old"
 
 
-def test_figures_are_png_files(tmp_path, evaluation):
-    with pytest.raises(CodesError, match=r"chart.pdf: figures are written as \.png"):
-        figures.write_precision_at({"": evaluation.curves["precision_at"]}, tmp_path / "chart.pdf")
+def test_the_name_of_a_figure_ends_in_png(tmp_path, evaluation):
+    with pytest.raises(CodesError, match=r"chart.pdf: the name of a figure must end in \.png"):
+        charts.write_precision_at({"": evaluation.curves["precision_at"]}, tmp_path / "chart.pdf")
 
 
-def test_a_grid_frames_right_ones_green_and_wrong_ones_red(tmp_path):
+def test_a_grid_frames_correct_images_green_and_wrong_ones_red(tmp_path):
     shares = {}
     for right in (True, False):
         path = tmp_path / f"{right}.png"
         arrays = grid_arrays() | {"right": np.full((2, 3), right)}
         write_retrieval_grid(**arrays, path=path, title="Queries", notes=["AP 0.90", "AP 0.10"])
-        shares[right] = share_of(path, figures.GREEN), share_of(path, WRONG_RED)
+        shares[right] = share_of(path, style.GREEN), share_of(path, style.DARK_RED)
     assert shares[True][0] > 0.01 > shares[True][1]
     assert shares[False][1] > 0.01 > shares[False][0]
 
 
-def test_a_grid_shows_the_images_upright(tmp_path):
-    arrays = grid_arrays(1, 1)
+def test_a_grid_shows_the_images_upright_and_in_their_places(tmp_path):
+    arrays = grid_arrays(1, 2)
     arrays["queries"][:] = arrays["found"][:] = 255
     arrays["queries"][0, :4] = (255, 0, 255)  # the upper half
+    arrays["found"][0, 1, :, 4:] = (0, 0, 255)  # the right half of the last image
     path = tmp_path / "grid.png"
     write_retrieval_grid(**arrays, path=path, title="")
-    pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)
-    rows = np.flatnonzero((np.abs(pixels - (255, 0, 255)).max(axis=-1) < 8).any(axis=1))
-    # The grid's head, 0.86 inches of 200 dots, is above the image of 0.66 inches.
-    assert rows.min() == pytest.approx(172, abs=8)
-    assert 172 < rows.max() < 172 + 66
+    # Inches of 200 dots: the head is 0.86 high, an image 0.66 wide, the margin 0.21.
+    rows, columns = np.nonzero(pixels_of(path, "#ff00ff"))
+    assert rows.min() == pytest.approx(172, abs=8) and 172 < rows.max() < 172 + 66
+    assert (columns.min(), columns.max()) == pytest.approx((42, 42 + 132), abs=8)
+    rows, columns = np.nonzero(pixels_of(path, "#0000ff"))
+    # Interpolated between 8 pixels, so that its left edge is soft.
+    left = 200 * (0.21 + 2 * 0.78 + 0.26)
+    assert (columns.min(), columns.max()) == pytest.approx((left + 66, left + 132), abs=20)
+    assert rows.max() == pytest.approx(172 + 132, abs=8)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ def test_a_grid_of_arrays_that_do_not_fit_is_refused(tmp_path, change):
 
 def test_drawing_leaves_no_trace_in_matplotlib(tmp_path, evaluation):
     before = dict(matplotlib.rcParams)
-    figures.write_charts(evaluation, tmp_path)
+    charts.write_charts(evaluation, tmp_path)
     write_retrieval_grid(**grid_arrays(), path=tmp_path / "grid.png", title="Queries")
     assert dict(matplotlib.rcParams) == before
     code = "import sys, facehash.figures.grid; print('matplotlib.pyplot' in sys.modules)"

@@ -1,1 +1,1 @@
-"""Search results as text, pages and pictures."""
+"""Search results as text, HTML pages and pictures."""

@@ -1,12 +1,11 @@
-"""The answers of a search as plain values: for JSON, for CSV, and as lines for a terminal."""
+"""The results of a search as plain values: for JSON, for CSV, and as lines for a terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from facehash.images.face import Box
 from facehash.library.query.results import Hit, QueryResult
 from facehash.library.storage.folder import private_atomic_write
 from facehash.library.upkeep.export import write_csv
@@ -18,75 +17,70 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def as_plain(answer: QueryResult) -> dict[str, Any]:
-    """Return an answer as values that JSON has."""
+def as_plain(result: QueryResult) -> dict[str, Any]:
+    """Return a result as values for JSON."""
     return {
-        "query": None if answer.query is None else str(answer.query),
-        "face": answer.face,
-        "metric": answer.metric,
-        "box": None if answer.box is None else list(answer.box),
+        "query": None if result.query is None else str(result.query),
+        "face": result.face,
+        "metric": result.metric,
+        "box": None if result.box is None else list(result.box),
         "hits": [
             {
                 "rank": hit.rank,
                 "distance": hit.distance,
                 "score": hit.score,
                 "name": hit.name,
-                "known": hit.within_threshold,
+                "within_threshold": hit.within_threshold,
+                "known": hit.within_threshold,  # the name until 0.3.0
                 "path": str(hit.path),
                 "face": hit.face,
                 "box": list(hit.box),
                 "face_id": hit.face_id,
             }
-            for hit in answer.hits
+            for hit in result.hits
         ],
     }
 
 
-def write_table(path: Path, answers: Iterable[QueryResult]) -> None:
-    """Write a line a hit to a CSV file that only its owner can read.
+def write_table(path: Path, results: Iterable[QueryResult]) -> None:
+    """Write one line per hit to a CSV file that only its owner can read.
 
-    Text that a spreadsheet would take for a formula gets an apostrophe in front.
+    Text that a spreadsheet would read as a formula gets an apostrophe in front.
     """
+    rows = (
+        (str(result.query), result.face, hit.rank, hit.distance, hit.score, hit.name,
+         hit.within_threshold, str(hit.path), hit.face, *hit.box, hit.face_id)
+        for result in results
+        for hit in result.hits
+    )  # fmt: skip
     with (
         private_atomic_write(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors="replace") as file,
     ):
-        write_csv(
-            file,
-            COLUMNS,
-            (
-                (str(answer.query), answer.face, hit.rank, hit.distance, hit.score, hit.name,
-                 hit.within_threshold, str(hit.path), hit.face, *hit.box, hit.face_id)
-                for answer in answers
-                for hit in answer.hits
-            ),
-        )  # fmt: skip
+        write_csv(file, COLUMNS, rows)
 
 
-def as_lines(answer: QueryResult, *, score: bool = False) -> Iterator[str]:
-    """Yield an answer as lines for a terminal.
+def as_lines(result: QueryResult, *, score: bool = False) -> Iterator[str]:
+    """Yield a result as lines for a terminal.
 
     Args:
-        answer: What was found for a face.
+        result: What was found for a face.
         score: Show 1 / (1 + distance) instead of the distance.
     """
-    yield f"{printable(answer.query)}, face {answer.face}{_place(answer.box)}"
-    if not answer.hits:
-        yield "  nothing near enough"
+    place = ""
+    if result.box is not None:
+        x, y, width, height = (round(value) for value in result.box)
+        place = f" at {x},{y} ({width} x {height})"
+    yield f"{printable(result.query)}, face {result.face}{place}"
+    if not result.hits:
+        yield "  no face is near enough"
         return
-    rows = [_cells(hit, answer.format_distance(hit, score)) for hit in answer.hits]
+    rows = [_cells(hit, result.format_distance(hit, score)) for hit in result.hits]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for rank, number, name, path, face in rows:
-        yield (f"  {rank:>{widths[0]}}  {number:>{widths[1]}}  {name:<{widths[2]}}  {path}  {face}")
+        yield f"  {rank:>{widths[0]}}  {number:>{widths[1]}}  {name:<{widths[2]}}  {path}  {face}"
 
 
-def _cells(hit: Hit, number: str) -> Sequence[str]:
-    place = f"(face {hit.face}, #{hit.face_id})"
-    return str(hit.rank), number, printable(hit.shown_name) or "-", printable(hit.path), place
-
-
-def _place(box: Box | None) -> str:
-    if box is None:
-        return ""
-    x, y, width, height = (round(value) for value in box)
-    return f" at {x},{y} ({width} x {height})"
+def _cells(hit: Hit, number: str) -> tuple[str, str, str, str, str]:
+    face = f"(face {hit.face}, #{hit.face_id})"
+    return str(hit.rank), number, printable(hit.shown_name) or "-", printable(hit.path), face

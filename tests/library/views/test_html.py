@@ -35,8 +35,7 @@ class Page(HTMLParser):
 def render(index, directory, photos, tmp_path):
     def render(query, **options):
         with open_library(directory, make_pipeline=fakes.make_pipeline) as library:
-            answers = library.search(query, k=3)
-            write_page(tmp_path / "page.html", library, answers, **options)
+            write_page(tmp_path / "page.html", library, library.search(query, k=3), **options)
         text = (tmp_path / "page.html").read_text(encoding="utf-8")
         return text, Page(text)
 
@@ -76,20 +75,20 @@ def test_names_cannot_break_out_of_a_page(index, render, photos):
     assert HOSTILE in "".join(page.text)
 
 
-def test_a_photo_that_is_gone_leaves_its_crop(index, render, photos, tmp_path):
+def test_a_missing_photo_is_shown_by_its_crop(index, render, photos, tmp_path):
     index()
     query = save(tmp_path / "query.png", draw(3))
     (photos / "Bo" / "0.png").unlink()
     text, page = render(query)
-    assert "the photo is not there any more" in text
+    assert "This photo is missing or has changed" in text
     assert len(page.all("img")) == 4 and len(page.all("svg")) == 3
 
 
-def test_a_page_says_what_its_numbers_are(index, render, photos, monkeypatch):
+def test_a_page_names_the_unit_of_its_numbers(index, render, photos, monkeypatch):
     index(names="folders")
     assert "Numbers: cosine distance" in render(photos / "Bo" / "0.png")[0]
     monkeypatch.setitem(THRESHOLDS, "projection", Threshold(1e-5, "made up"))
     text, page = render(photos / "Bo" / "0.png", score=True)
-    assert "score 1 / (1 + distance); beyond a distance of 0.000 unknown" in text
+    assert "score 1 / (1 + distance); beyond a distance of 0.000 a face is unknown" in text
     assert [one["class"] for one in page.all("li")] == ["known", "unknown", "unknown"]
     assert '<span class="number">1.000</span>' in text

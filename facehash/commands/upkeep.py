@@ -1,43 +1,40 @@
-"""Commands that look after a library: forget, check, rebuild, export, stats."""
+"""Commands that maintain a library: forget, check, rebuild, export, stats."""
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import typer
 
-from facehash.command_line import DONE, PARTLY_FAILED
-from facehash.commands.arguments import LibraryOption, counted, in_words, named
+from facehash.command_line import DONE, PARTLY_FAILED, renamed_options
+from facehash.commands.arguments import LibraryOption, counted, describe_unread, in_words
 from facehash.errors import InputError
 from facehash.library.storage.folder import write_lock
 from facehash.printing import printable
 
-log = logging.getLogger(__name__)
-
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to an application."""
-    for command in (forget, check, rebuild, export, stats):
+    app.command("forget", cls=renamed_options({"--again": "--allow-reindex"}))(forget)
+    for command in (check, rebuild, export, stats):
         app.command(command.__name__)(command)
 
 
 def forget(
     library: LibraryOption,
-    person: str | None = typer.Option(None, help="Everything about somebody of this name."),
-    photo: Path | None = typer.Option(None, help="A photo, or all photos in a folder."),
-    face: list[int] = typer.Option([], help="A face, by the number after # in a search."),
-    allow_reindex: bool = typer.Option(
-        False,
-        "--allow-reindex",
-        help="Let the next index of the folder add the photos again.",
+    person: str | None = typer.Option(None, help="Forget all faces of this person."),
+    photo: Path | None = typer.Option(None, help="Forget a photo, or all photos in a folder."),
+    face: list[int] = typer.Option(
+        [], help="Forget a face, by the number after # in a search; may be repeated."
     ),
-    again: bool = typer.Option(False, "--again", hidden=True),
+    allow_reindex: bool = typer.Option(
+        False, "--allow-reindex", help="Let the next facehash index add the photos again."
+    ),
 ) -> int:
     """Delete faces, names and pictures from a library so that no byte of them is left in it.
 
-    The photos themselves are not touched. What the disk or a backup keeps of earlier versions of
-    the library is out of reach.
+    The photos themselves are not changed. Earlier versions of the library may remain in backups
+    and in unused blocks of the disk.
 
     Example: facehash forget --person "Aunt May" --library lib
     """
@@ -46,9 +43,6 @@ def forget(
 
     if (person is not None) + (photo is not None) + bool(face) != 1:
         raise InputError("give one of --person, --photo and --face")
-    if again:
-        log.warning("--again is deprecated and will be removed in 0.3.0; use --allow-reindex")
-        allow_reindex = True
     with Store.open(library) as store, write_lock(library, "forget"):
         if person is not None:
             gone = forget_person(store, person, allow_reindex)
@@ -59,17 +53,17 @@ def forget(
     print(f"forgotten: {counted(gone.faces, 'face')}, {counted(gone.photos, 'photo')}")
     if gone.left:
         print(
-            f"{counted(gone.left, 'photo')} and where it lies remain, for other faces on it "
+            f"the record of {counted(gone.left, 'photo')} remains, for its other faces "
             "(facehash forget --photo deletes it)"
             if gone.left == 1
-            else f"{counted(gone.left, 'photo')} and where they lie remain, for other faces on "
-            "them (facehash forget --photo deletes them)"
+            else f"the records of {counted(gone.left, 'photo')} remain, for their other faces "
+            "(facehash forget --photo deletes them)"
         )
     return DONE
 
 
 def check(library: LibraryOption) -> int:
-    """Look for damage, and say what cures it: exit 0 without any, 3 with some.
+    """Look for damage and print what repairs it. Exit code 0 if there is none, else 3.
 
     Example: facehash check --library lib
     """
@@ -77,16 +71,16 @@ def check(library: LibraryOption) -> int:
 
     problems = checking.check(library)
     for problem in problems:
-        print(f"{printable(problem.what)}: {checking.FIXES[problem.fix]}")
+        print(f"{printable(problem.what)}: {checking.FIXES[problem.cure]}")
     if problems:
         print(counted(len(problems), "problem"))
         return PARTLY_FAILED
-    print("all is well")
+    print("no problems")
     return DONE
 
 
 def rebuild(library: LibraryOption) -> int:
-    """Make index files and codes again from what the database holds, and wipe its gaps.
+    """Rebuild index files and codes from the database, and overwrite its unused space.
 
     Example: facehash rebuild --library lib
     """
@@ -94,7 +88,7 @@ def rebuild(library: LibraryOption) -> int:
     from facehash.library.upkeep import check as checking
 
     if not library.is_dir():
-        Store.open(library).close()  # says what is missing
+        Store.open(library).close()  # raises an error that names what is missing
     with write_lock(library, "rebuild"):
         checking.rebuild(library)
     print("rebuilt")
@@ -103,9 +97,9 @@ def rebuild(library: LibraryOption) -> int:
 
 def export(
     library: LibraryOption,
-    file: Path = typer.Argument(help="Where to: a file ending in .csv, .json, .h5 or .hdf5."),
+    file: Path = typer.Argument(help="File to write, ending in .csv, .json, .h5 or .hdf5."),
 ) -> int:
-    """Write all faces to a file, with vectors and codes unless it is a CSV.
+    """Write all faces to a file; JSON and HDF5 include vectors and codes.
 
     Example: facehash export faces.h5 --library lib
     """
@@ -121,10 +115,10 @@ def export(
 def stats(
     library: LibraryOption,
     without_faces: bool = typer.Option(
-        False, "--without-faces", help="List the files that no search can find, and why."
+        False, "--without-faces", help="List the files without a searchable face, and the reason."
     ),
 ) -> int:
-    """Print what a library holds, in numbers.
+    """Print how many photos, faces and people a library has, and its settings.
 
     Example: facehash stats --library lib
     """
@@ -134,7 +128,7 @@ def stats(
     with Store.open(library) as store:
         if without_faces:
             for file in list_without_faces(store):
-                print(named(file))
+                print(describe_unread(file))
             return DONE
         found = count(store)
     settings = found.settings
@@ -144,7 +138,7 @@ def stats(
     for reason, number in found.unreadable.items():
         print(f"not read    {number:,}, {printable(in_words(reason))}")
     if found.excluded:
-        print(f"forgotten   {counted(found.excluded, 'photo')} that do not come back")
+        print(f"forgotten   {counted(found.excluded, 'photo')} that index skips")
     embedder = printable(settings.embedder_identity)
     print(f"detector    {printable(settings.detector_identity)}")
     print(f"embedder    {embedder}, {settings.metric} {settings.dimension}")

@@ -1,0 +1,3 @@
+"""Photos of fakes, as in tests/library."""
+
+from tests.library.conftest import photos  # noqa: F401
