@@ -71,7 +71,7 @@ def check(library: LibraryOption) -> int:
 
     problems = checking.check(library)
     for problem in problems:
-        print(f"{printable(problem.what)}: {checking.FIXES[problem.cure]}")
+        print(f"{printable(problem.what)}: {checking.FIXES[problem.fix]}")
     if problems:
         print(counted(len(problems), "problem"))
         return PARTLY_FAILED

@@ -13,7 +13,7 @@ def test_the_album_is_found_as_the_documents_show_it(tmp_path, monkeypatch):
     made = tmp_path / "made"
     main(["--output", str(made)])
     page = (made / "page.html").read_text(encoding="utf-8")
-    assert "<p>240 faces, embedder" in page
+    assert "<p>240 faces &middot; embedder" in page
     assert re.findall(r"<strong>(.*?)</strong>", page) == ["Person 19"] * 6 + ["unknown"] * 2
     code, out, _ = facehash("search", made / "person-19.png", "--library", made / "lib", "-k", 7)
     assert code == 0
