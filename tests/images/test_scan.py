@@ -44,24 +44,18 @@ def test_links_are_not_followed(folder, tmp_path):
     assert [path.name for path in found.links] == ["circle", "itself.png", "out", "out.png"]
 
 
-def test_a_folder_may_itself_be_a_link(folder, tmp_path):
+def test_pipes_and_names_that_are_not_text_are_listed(folder, tmp_path):
+    os.mkfifo(folder / "pipe.jpg")
+    os.mkfifo(folder / "pipe")
+    assert names(scan(folder), folder)[-1] == "pipe.jpg"
     (tmp_path / "link").symlink_to(folder)
     assert names(scan(tmp_path / "link"), folder) == names(scan(folder), folder)
-
-
-def test_names_that_are_not_text_are_found(folder):
     path = folder / os.fsdecode(b"caf\xe9.jpg")
     try:
         path.touch()
     except OSError:
         pytest.skip("this file system has text only")
     assert path in scan(folder).files
-
-
-def test_pipes_are_listed_and_refused_by_the_reader(folder):
-    os.mkfifo(folder / "pipe.jpg")
-    os.mkfifo(folder / "pipe")
-    assert names(scan(folder), folder)[-1] == "pipe.jpg"
 
 
 def test_a_folder_that_cannot_be_listed_is_reported(folder):
