@@ -7,20 +7,7 @@ import pytest
 from facehash.detectors.haar import Haar
 from facehash.errors import InputError
 from facehash.images.read import read_image
-from tests.helpers.face_data import central_face, photos
-
-
-def test_most_frontal_faces_are_found_where_they_are():
-    haar, hits = Haar(), 0
-    sample = photos(step=450)
-    for path in sample:
-        image = read_image(path)
-        x, y, width, height = central_face(image).box
-        for face in haar.detect(image):
-            left, top, side, _ = face.box
-            centered = left < x + width / 2 < left + side and top < y + height / 2 < top + side
-            hits += centered and 0.5 < side / height < 2
-    assert hits >= 0.8 * len(sample)
+from tests.helpers.face_data import photos
 
 
 def test_boxes_agree_with_the_notebook_repeated_step_by_step():
@@ -38,16 +25,13 @@ def test_boxes_agree_with_the_notebook_repeated_step_by_step():
     assert all(face.landmarks is None and face.score == 1 for face in Haar().detect(image))
 
 
-def test_only_the_largest_face_is_kept_on_request():
+def test_only_the_largest_face_is_kept_on_request_and_there_may_be_none():
     pair = np.concatenate([read_image(path) for path in photos(step=700)[:2]], axis=1)
     faces = Haar().detect(pair)
     assert len(faces) >= 2
     assert [face.box for face in Haar(keep="largest").detect(pair)] == [faces[0].box]
-
-
-@pytest.mark.parametrize("shape", [(40, 40, 3), (1, 1, 3), (2, 900, 3)])
-def test_a_picture_without_a_face_yields_none(shape):
-    assert Haar().detect(np.zeros(shape, np.uint8)) == []
+    for shape in [(40, 40, 3), (1, 1, 3), (2, 900, 3)]:
+        assert Haar().detect(np.zeros(shape, np.uint8)) == []
 
 
 def test_a_detector_can_be_pickled_and_is_identified_by_settings_and_cascade():
