@@ -10,34 +10,22 @@ from facehash.specification import (
 )
 
 
-def test_a_name_alone_has_no_options():
+def test_options_follow_the_head_in_order_and_a_comma_in_a_path_belongs_to_the_path():
     assert split_specification("sface") == ("sface", {})
-
-
-def test_options_follow_the_head_in_their_order():
     head, options = split_specification("keras:model.keras,size=160,metric=cosine")
     assert head == "keras:model.keras"
     assert list(options.items()) == [("size", "160"), ("metric", "cosine")]
-
-
-def test_a_comma_in_a_path_belongs_to_the_path():
     assert split_specification("run:runs/a,b") == ("run:runs/a,b", {})
     assert split_specification("keras:a=1,b,size=2") == ("keras:a=1,b", {"size": "2"})
-
-
-def test_an_option_given_twice_is_refused():
     with pytest.raises(InputError, match="'a' is given twice"):
         split_specification("x,a=1,a=2")
 
 
-def test_values_are_converted_and_errors_say_what_would_be_right():
+def test_values_are_converted_and_errors_name_valid_values():
     known = {"size": whole_number, "score": number, "metric": one_of("cosine", "euclidean")}
-
-    def convert(**texts):
-        return convert_options("spec", texts, known)
-
-    assert convert(size="160", score=".5") == {"size": 160, "score": 0.5}
-    for texts, message in [
+    values = convert_options("spec", {"size": "160", "score": ".5"}, known)
+    assert values == {"size": 160, "score": 0.5}
+    for options, message in [
         ({"size": "0"}, "'spec': size=0: must be a whole number above 0"),
         ({"size": "1e3"}, "must be a whole number"),
         ({"size": "²"}, "must be a whole number"),
@@ -45,4 +33,4 @@ def test_values_are_converted_and_errors_say_what_would_be_right():
         ({"sise": "1"}, "unknown option 'sise' .did you mean 'size'"),
     ]:
         with pytest.raises(InputError, match=message):
-            convert(**texts)
+            convert_options("spec", options, known)

@@ -26,11 +26,8 @@ def test_photos_of_one_person_are_nearer_than_photos_of_two_people():
     assert (same < DLIBS_THRESHOLD).mean() >= 0.9
     assert (different < DLIBS_THRESHOLD).mean() <= 0.05
     assert dlib.embed(np.empty((0, 150, 150, 3), np.uint8)).shape == (0, 128)
-
-
-@needs_dlib
-def test_the_weights_are_found_without_importing_their_package():
-    assert DlibResNet().identity.endswith(find_weights("dlib").sha256)
+    assert dlib.identity.endswith(find_weights("dlib").sha256)
+    # The weights are found without importing their package.
     assert "face_recognition_models" not in sys.modules
 
 

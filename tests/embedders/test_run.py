@@ -11,7 +11,6 @@ from facehash.codes import bits_from_packed
 from facehash.embedders.registry import make_embedder
 from facehash.errors import InputError
 from facehash.learning.encoding import encode
-from tests.helpers.face_data import weights_dir
 from tests.helpers.facehash_command import facehash
 
 CONFIG = "method: ddh\nbits: 12\nbackend: tensorflow\ndataset: {}\ntraining: {}\n"
@@ -38,32 +37,25 @@ def test_a_run_produces_the_packed_codes_of_its_model(make_run, faces):
     assert codes.dtype == np.uint8 and codes.shape == (48, 2)
     np.testing.assert_array_equal(codes, encode(model, faces.images))
     assert run.embed(faces.images[:0]).shape == (0, 2)
+    with pytest.raises(ValueError, match=r"faces must be uint8 \(n, 32, 32, 3\)"):
+        run.embed(np.zeros((1, 48, 48, 3), np.uint8))
 
 
 def test_a_directory_or_a_model_file_is_enough(make_run):
     folder, _ = make_run()
-    names = (f"run:{folder}", str(folder), f"run:{folder / 'model.keras'}")
     digest = hashlib.sha256((folder / "model.keras").read_bytes()).hexdigest()
-    for name in names:
-        run = make_embedder(name)
-        assert run.identity == f"ddh:bits=12,size=32,crop=none,sha256={digest}"
+    for name in (f"run:{folder}", str(folder), f"run:{folder / 'model.keras'}"):
+        assert make_embedder(name).identity == f"ddh:bits=12,size=32,crop=none,sha256={digest}"
 
 
-def test_a_run_of_a_backend_that_is_not_installed_works_on_another(make_run, faces):
-    folder, _ = make_run(CONFIG.replace("tensorflow", "theano"))
-    assert make_embedder(f"run:{folder}").embed(faces.images[:2]).shape == (2, 2)
-
-
-def test_an_unsupported_crop_is_replaced_with_a_warning(make_run, caplog):
-    folder, _ = make_run(crop="by hand")
+def test_a_backend_that_is_not_installed_and_an_unsupported_crop_are_replaced(
+    make_run, faces, caplog
+):
+    folder, _ = make_run(CONFIG.replace("tensorflow", "theano"), crop="by hand")
     with caplog.at_level(logging.WARNING, logger="facehash"):
-        assert make_embedder(f"run:{folder}").crop == "box"
+        run = make_embedder(f"run:{folder}")
+    assert run.crop == "box" and run.embed(faces.images[:2]).shape == (2, 2)
     assert "cropped as 'by hand', which facehash does not support" in caplog.text
-
-
-def test_faces_of_another_size_are_refused(make_run):
-    with pytest.raises(ValueError, match=r"faces must be uint8 \(n, 32, 32, 3\)"):
-        make_embedder(f"run:{make_run()[0]}").embed(np.zeros((1, 48, 48, 3), np.uint8))
 
 
 def test_a_library_of_codes_of_a_run_is_searched(make_run, faces, tmp_path, monkeypatch):
@@ -97,20 +89,6 @@ def test_a_library_of_codes_of_a_run_is_searched(make_run, faces, tmp_path, monk
     words = ["../photos", "--library", "../lib", "--embedder", "run:../moved"]
     assert facehash("index", *words)[0] == 0
     assert facehash("search", query, "--library", "../lib")[0] == 0
-
-
-def test_index_and_search_warn_of_faces_cropped_unlike_the_training_data(
-    make_run, faces, tmp_path, monkeypatch, caplog
-):
-    monkeypatch.setenv("FACEHASH_WEIGHTS", str(weights_dir()))
-    (tmp_path / "photos").mkdir()
-    Image.fromarray(faces.images[0]).save(tmp_path / "photos" / "face.png")
-    words = ["--embedder", f"run:{make_run()[0]}", "--workers", "1", "--library", tmp_path / "lib"]
-    facehash("index", tmp_path / "photos", *words)
-    warning = "this embedder was trained on uncropped pictures, but yunet crops faces from them"
-    assert caplog.text.count(warning) == 1
-    facehash("search", tmp_path / "photos" / "face.png", "--library", tmp_path / "lib")
-    assert caplog.text.count(warning) == 2
 
 
 def test_anything_but_a_finished_run_is_refused(tmp_path, make_run):
