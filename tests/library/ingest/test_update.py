@@ -33,13 +33,6 @@ def test_a_folder_becomes_a_library(index, ask, photos):
     assert np.array_equal(stored, expected)
 
 
-def test_unchanged_files_are_not_read_again(index, photos, monkeypatch):
-    index()
-    monkeypatch.setattr(fakes.Halves, "detect", None)
-    report = index()
-    assert (report.unchanged, report.photos, report.removed) == (7, 0, 0)
-
-
 def test_moved_touched_and_copied_files_are_only_hashed(index, photos, ask, monkeypatch):
     index()
     before = ask("SELECT id, photo_id, embedding FROM faces")
@@ -52,7 +45,9 @@ def test_moved_touched_and_copied_files_are_only_hashed(index, photos, ask, monk
     assert ask("SELECT id, photo_id, embedding FROM faces") == before
     assert ask("SELECT count(*) FROM photos") == [(7,)]
     assert ask("SELECT count(*) FROM paths") == [(8,)]
-    assert index().unchanged == 8
+    # Nothing is read if nothing has changed.
+    report = index()
+    assert (report.unchanged, report.photos, report.removed) == (8, 0, 0)
 
 
 def test_a_folder_that_moved_as_a_whole_keeps_its_faces(index, photos, ask, tmp_path):
@@ -73,14 +68,12 @@ def test_deleted_and_changed_files_disappear_with_their_faces(index, photos, ask
     assert ask("SELECT count(*) FROM photos") == [(6,)]
     assert ask("SELECT count(*) FROM faces") == [(6,)] == ask("SELECT count(*) FROM crops")
     assert ask("SELECT max(id) FROM faces") == [(8,)]
-
-
-def test_one_of_two_copies_can_be_deleted(index, photos, ask):
-    shutil.copy(photos / "Ann" / "0.png", photos / "copy.png")
+    # One of two copies can be deleted.
+    shutil.copy(photos / "Cy" / "0.png", photos / "copy.png")
     assert index().same_content == 1
-    (photos / "Ann" / "0.png").unlink()
+    (photos / "Cy" / "0.png").unlink()
     index()
-    assert ask("SELECT count(*) FROM faces") == [(7,)]
+    assert ask("SELECT count(*) FROM faces") == [(6,)]
 
 
 def test_a_second_folder_leaves_the_first_unchanged_and_an_empty_one_may_be_a_missing_drive(
@@ -128,16 +121,9 @@ def test_every_copy_of_an_unreadable_file_is_reported(index, photos, workers):
     assert copy.path.parent.name == "Ann" and copy.why.endswith("the file is empty")
 
 
-def test_a_file_without_permission_is_read_by_the_next_run(index, photos):
-    path = photos / "party.png"
-    path.chmod(0)
-    with ordinary_rights():
-        assert index().failed == {"unreadable": 1}
-    path.chmod(0o600)
-    assert index().photos == 1
-
-
-def test_a_file_over_the_size_limit_is_not_read(index, photos, monkeypatch):
+def test_files_without_permission_are_tried_again_and_large_files_on_request(
+    index, photos, monkeypatch
+):
     monkeypatch.setattr("facehash.library.ingest.read.MAX_FILE_BYTES", 1000)
     report = index()
     assert report.failed["too_large_file"] >= 5
@@ -145,6 +131,13 @@ def test_a_file_over_the_size_limit_is_not_read(index, photos, monkeypatch):
     assert index(retry=True).failed == report.failed
     monkeypatch.undo()
     assert index(retry=True).faces == 7
+    path = photos / "party.png"
+    save(path, draw(75))
+    path.chmod(0)
+    with ordinary_rights():
+        assert index().failed == {"unreadable": 1}
+    path.chmod(0o600)
+    assert index().photos == 1
 
 
 def test_a_library_keeps_its_embedder(index, photos):
@@ -194,14 +187,12 @@ def test_codes_are_fitted_once_and_computed_for_later_faces(index, photos, ask, 
         index(codes="lsh:8")
 
 
-def test_codes_can_be_added_to_a_library_of_vectors(index, ask):
+def test_codes_can_be_added_to_vectors_and_an_embedder_of_codes_stores_none(index, ask, tmp_path):
     index()
     assert ask("SELECT count(code) FROM faces") == [(0,)]
     index(codes="lsh:8")
     assert ask("SELECT count(code), count(embedding) FROM faces") == [(7, 7)]
-
-
-def test_a_library_of_an_embedder_of_codes_has_no_vectors(index, ask):
+    shutil.rmtree(tmp_path / "lib")
     index(embedder="hamming:20")
     assert set(ask("SELECT embedding, length(code) FROM faces")) == {(None, 3)}
 
