@@ -27,7 +27,7 @@ def test_an_error_leaves_the_old_file_and_no_litter(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_full_disk_is_told_with_the_file(tmp_path):
+def test_the_error_of_a_full_disk_names_the_file(tmp_path):
     for error in (OSError(28, "No space left on device"), OSError("9 requested and\n 2 written")):
         with pytest.raises(OSError) as caught, atomic_write(tmp_path / "file.npy"):
             raise error
@@ -40,18 +40,13 @@ def test_a_full_disk_is_told_with_the_file(tmp_path):
 
 def test_json_is_readable_text_and_nan_is_refused(tmp_path):
     path = tmp_path / "file.json"
+    write_text(path, "replaced, not appended to")
     write_json(path, {"name": "Zoë", "value": 0.1})
     assert json.loads(path.read_text(encoding="utf-8")) == {"name": "Zoë", "value": 0.1}
     assert "Zoë" in path.read_text(encoding="utf-8")
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(path, float("nan"))
     assert json.loads(path.read_text(encoding="utf-8"))["value"] == 0.1
-
-
-def test_text_is_replaced_not_appended(tmp_path):
-    write_text(tmp_path / "a", "one")
-    write_text(tmp_path / "a", "two")
-    assert (tmp_path / "a").read_text() == "two"
 
 
 HOLDER = """
@@ -89,9 +84,9 @@ def test_what_another_process_holds_is_refused_until_it_is_killed(held):
         pass
 
 
-def test_waiting_is_told_and_ends_with_the_other_process(held):
+def test_waiting_is_announced_and_ends_with_the_other_process(held):
     path, process = held
-    told = []
-    with file_lock(path, "the run", on_wait=lambda: told.append(process.kill())):
-        assert told == [None]
+    calls = []
+    with file_lock(path, "the run", on_wait=lambda: calls.append(process.kill())):
+        assert calls == [None]
     assert process.wait() < 0

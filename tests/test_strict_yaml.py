@@ -19,7 +19,7 @@ def test_numbers_in_scientific_notation_need_no_dot(text, value):
 
 
 @pytest.mark.parametrize("text", ["e4", "1e", "1e-4x", "'1e-4'", "ae-4"])
-def test_what_is_no_number_stays_a_text(text):
+def test_what_is_not_a_number_stays_a_string(text):
     assert parse_yaml(text, "test") == text.strip("'")
 
 

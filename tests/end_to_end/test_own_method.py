@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from facehash import methods
+from facehash.config import Strict
 from facehash.errors import InputError
+from facehash.learning.backend import choose_backend, start_backend
 from tests.conftest import ROOT
 
 FILES = ("plainhash/options.py", "plainhash/model.py", "plainhash/orl.yaml")
@@ -80,6 +82,9 @@ def test_a_folder_that_holds_no_method_is_refused_in_words(tmp_path, monkeypatch
     (tmp_path / "halfhash" / "model.py").write_text("")
     with pytest.raises(InputError, match="no class Options that is a facehash.config.Strict"):
         methods.find_method("halfhash")
+    start_backend(choose_backend())
+    with pytest.raises(InputError, match="halfhash/model.py must define exactly one"):
+        methods.Method(Strict, "halfhash.model").model()
     with pytest.raises(InputError, match="did you mean 'ddh'"):
         methods.find_method("dhd")
     with pytest.raises(InputError, match="unknown"):

@@ -13,11 +13,16 @@ from facehash.command_line import run
 
 def facehash(*words):
     """Return the exit code and what was printed on stdout and stderr; logged lines are not."""
+    return command(cli.app, "facehash", *words)
+
+
+def command(app, program, *words):
+    """Run a command line in this process, as `facehash` does."""
     out, err = io.StringIO(), io.StringIO()
     with (
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         pytest.raises(SystemExit) as left,
     ):
-        run(cli.app, "facehash", [str(word) for word in words])
+        run(app, program, [str(word) for word in words])
     return left.value.code, out.getvalue(), err.getvalue()
