@@ -112,53 +112,39 @@ def test_baselines_of_one_network_run_one_after_another(run):
     assert most_at_once(lines) == 1
 
 
-STOPPED = (
-    "import os, signal, time\n"
-    "signal.signal(signal.SIGINT, {handler})\n"
-    "open({part!r}, 'w').write(str(os.getpid()))\n"
-    "os.replace({part!r}, {ready!r})\n"
-    "try:\n"
-    "    time.sleep(20)\n"
-    "except KeyboardInterrupt:\n"
-    "    open({stopped!r}, 'w').close()"
+@pytest.mark.parametrize(
+    ("error", "handler"),
+    [
+        (KeyboardInterrupt, "default_int_handler"),
+        (RuntimeError, "default_int_handler"),
+        (KeyboardInterrupt, "SIG_IGN"),
+    ],
 )
+def test_running_cells_are_interrupted_with_the_table_and_killed_if_they_do_not_stop(
+    run, tmp_path, monkeypatch, error, handler
+):
+    part, ready, stopped = (str(tmp_path / name) for name in ("part", "ready", "stopped"))
+    program = (
+        f"import os, signal, time\nsignal.signal(signal.SIGINT, signal.{handler})\n"
+        f"open({part!r}, 'w').write(str(os.getpid()))\nos.replace({part!r}, {ready!r})\n"
+        f"try: time.sleep(20)\nexcept KeyboardInterrupt: open({stopped!r}, 'w').close()"
+    )
 
+    def wait(futures):
+        while not os.path.exists(ready):
+            time.sleep(0.01)
+        raise error("stop")
 
-@pytest.fixture
-def stop_when_ready(tmp_path, monkeypatch):
-    """Make waiting for the cells fail as soon as the cell has written its process id."""
-    paths = {name: str(tmp_path / name) for name in ("part", "ready", "stopped")}
-
-    def stop(handler, error):
-        def wait(futures):
-            while not os.path.exists(paths["ready"]):
-                time.sleep(0.01)
-            raise error("stop")
-
-        monkeypatch.setattr(schedule, "as_completed", wait)
-        return STOPPED.format(handler=handler, **paths)
-
-    return stop
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
-def test_running_cells_are_interrupted_when_the_table_is(run, stop_when_ready, tmp_path, error):
-    program = stop_when_ready("signal.default_int_handler", error)
-    expected = Interrupted if error is KeyboardInterrupt else error
-    with pytest.raises(expected) as caught:
+    monkeypatch.setattr(schedule, "as_completed", wait)
+    monkeypatch.setattr(schedule, "_SECONDS_TO_STOP", 0.2 if handler == "SIG_IGN" else 30)
+    with pytest.raises(Interrupted if error is KeyboardInterrupt else error) as caught:
         run(otherwise=program)
-    assert (tmp_path / "stopped").exists()
     if error is KeyboardInterrupt:
         assert "interrupted with 0 of 5 cells done; the same command" in str(caught.value)
-    assert not any(t.name.startswith("ThreadPool") for t in threading.enumerate())
-
-
-def test_a_cell_that_does_not_stop_is_killed(run, stop_when_ready, tmp_path, monkeypatch):
-    monkeypatch.setattr(schedule, "_SECONDS_TO_STOP", 0.2)
-    with pytest.raises(Interrupted):
-        run(otherwise=stop_when_ready("signal.SIG_IGN", KeyboardInterrupt))
+    assert os.path.exists(stopped) == (handler == "default_int_handler")
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "ready").read_text()), 0)
+    assert not any(t.name.startswith("ThreadPool") for t in threading.enumerate())
 
 
 def test_processors_are_divided_fairly_and_stdin_stays_open(run, monkeypatch):
