@@ -1,4 +1,4 @@
-"""A folder of small photos, and the library made of it."""
+"""A folder of small photos, and a library of them."""
 
 import contextlib
 import sqlite3
@@ -14,7 +14,7 @@ from tests.library import fakes
 
 
 def draw(seed, width=40, height=40):
-    """Return a photo uint8 (height, width, 3) that looks like no other."""
+    """Return a random photo, uint8 (height, width, 3)."""
     rng = np.random.default_rng(seed)
     small = rng.integers(20, 235, (4, 4 * width // height, 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(small).resize((width, height)))
@@ -27,13 +27,13 @@ def save(path, image):
 
 
 def traces(directory, *needles):
-    """Return which of some byte strings the files of a library hold."""
+    """Return the byte strings that occur in the files of a library."""
     content = b"".join(path.read_bytes() for path in directory.rglob("*") if path.is_file())
     return [needle for needle in needles if needle in content]
 
 
 def what_is_stored_of(directory, name):
-    """Return vectors, codes, paths and pictures of a person's faces as they lie in the files."""
+    """Return vectors, codes, paths and pictures of a person's faces, as stored in the files."""
     with contextlib.closing(sqlite3.connect(directory / "library.db")) as database:
         rows = database.execute(
             "SELECT faces.embedding, faces.code, paths.path, crops.jpeg FROM faces "
@@ -41,7 +41,7 @@ def what_is_stored_of(directory, name):
             "JOIN crops ON face_id = faces.id WHERE name = ?",
             (name,),
         ).fetchall()
-    # The rows of the index are scaled to length 1.
+    # Vectors in index files have length 1.
     vectors = [np.frombuffer(row[0], "<f4").astype(np.float64) for row in rows]
     scaled = [(one / np.linalg.norm(one)).astype("<f4").tobytes() for one in vectors]
     return [part for row in rows for part in row] + scaled
@@ -50,24 +50,19 @@ def what_is_stored_of(directory, name):
 def rows(directory):
     """Return everything in the database, by table."""
     with contextlib.closing(sqlite3.connect(directory / "library.db")) as database:
-        tables = [
-            name
-            for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type='table'")
-        ]
+        tables = database.execute("SELECT name FROM sqlite_master WHERE type='table'").fetchall()
         return {
-            name: sorted(database.execute(f"SELECT * FROM {name}"), key=repr) for name in tables
+            name: sorted(database.execute(f"SELECT * FROM {name}"), key=repr) for (name,) in tables
         }
 
 
 def whole(directory):
-    """Return everything in a library: the database's rows, and the other files byte for byte."""
-    content = rows(directory)
-    files = {
+    """Return everything in a library: the rows of the database, and the bytes of other files."""
+    return rows(directory), {
         str(path.relative_to(directory)): path.is_file() and path.read_bytes()
         for path in sorted(directory.rglob("*"))
         if path.name != "library.db"
     }
-    return content, files
 
 
 @pytest.fixture
@@ -89,7 +84,7 @@ def directory(tmp_path):
 
 @pytest.fixture
 def index(photos, directory):
-    """Index the folder, in this process unless told otherwise."""
+    """Index the folder, by default in this process."""
 
     def index(folder=photos, library=directory, **options):
         standard = {"workers": 1, "progress": False, "make_pipeline": fakes.make_pipeline}
@@ -100,14 +95,11 @@ def index(photos, directory):
 
 @pytest.fixture
 def ask(directory):
-    """Ask the database past our own code."""
+    """Query the database without our own code."""
 
     def ask(sql, *values):
-        connection = sqlite3.connect(directory / "library.db")
-        try:
+        with contextlib.closing(sqlite3.connect(directory / "library.db")) as connection:
             return connection.execute(sql, values).fetchall()
-        finally:
-            connection.close()
 
     return ask
 
@@ -123,7 +115,7 @@ def alter(directory, *statements):
 
 @pytest.fixture
 def every_command(directory, photos, tmp_path, monkeypatch):
-    """Run all that there is; return exit codes and everything that was printed."""
+    """Run every command; return the exit codes and everything printed."""
 
     monkeypatch.setattr("facehash.pipeline.pipelines", lambda _=None: fakes.make_pipeline)
 

@@ -1,4 +1,4 @@
-"""A detector and embedders without weights, importable by worker processes."""
+"""Fake detector and embedders without weights, importable by worker processes."""
 
 import functools
 import os
@@ -13,13 +13,13 @@ from facehash.pipeline import PipelineSpec
 
 SIDE = 16
 DEADLY = (255, 0, 255)
-"""A photo whose first pixel is this one ends the process that reads it."""
+"""A first pixel of this color ends the process that reads the photo."""
 CHOKING = (255, 255, 0)
-"""A photo whose first pixel is this one makes the detector raise."""
+"""A first pixel of this color makes the detector raise an error."""
 
 
 class Halves:
-    """Two faces in a photo twice as wide as high, the left one larger; none in a black one."""
+    """Finds two faces in a photo twice as wide as high, the left one larger; none in black."""
 
     identity = "halves"
 
@@ -62,11 +62,11 @@ class Projection:
 
     def embed(self, faces):
         flat = faces.reshape(len(faces), -1).astype(np.float32) / 255 - 0.5
-        # Not by BLAS, whose threads wait for each other, and whose last bits depend on the batch.
+        # Not BLAS: its threads wait for each other, and its rounding depends on the batch size.
         rows = np.einsum("np,pd->nd", flat, _directions(flat.shape[1], self.dimension))
         if self.metric == "hamming":
             return np.packbits(rows >= 0, axis=1, bitorder="little")
-        # A face of this one colour has no finite vector.
+        # A face of only this color gets a vector that is not finite.
         rows[(faces == 77).all(axis=(1, 2, 3))] = np.nan
         return rows.astype(np.float32)
 
@@ -82,7 +82,7 @@ def make_embedder(name):
     metric, _, dimension = name.partition(":")
     if metric not in ("cosine", "euclidean", "hamming"):
         raise InputError(f"--embedder {name}: no such embedder")
-    # One metric's faces are embedded by the workers, those of the others in the main process.
+    # Workers embed the faces for one metric; the main process does for the others.
     return Projection(int(dimension), metric, light=metric == "euclidean")
 
 
@@ -92,7 +92,7 @@ def crop_face(image, face, crop, side):
 
 
 def make_pipeline(detector, embedder):
-    # What a user calls the defaults are these here.
+    # The default names mean these fakes.
     names = {"yunet": "halves", "sface": "cosine:12"}
     return PipelineSpec(
         names.get(detector, detector),
