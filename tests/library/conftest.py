@@ -65,6 +65,13 @@ def whole(directory):
     }
 
 
+def few_lean(name, values, lean=3):
+    """Parametrize a test; all but the first values run in the full lane only."""
+    marks = [()] * lean + [pytest.mark.full] * (len(values) - lean)
+    params = [pytest.param(one, marks=mark) for one, mark in zip(values, marks, strict=True)]
+    return pytest.mark.parametrize(name, params, ids=range(len(values)))
+
+
 @pytest.fixture
 def photos(tmp_path):
     """Six photos of three people, one photo with two faces, one without any."""

@@ -24,14 +24,11 @@ def database(tmp_path):
     database.close()
 
 
-@pytest.mark.parametrize(
-    "settings", [VECTORS, dataclasses.replace(VECTORS, codes="itq:64", seed=5)]
-)
-def test_settings_are_read_as_written(database, settings):
+def test_settings_are_read_as_written(database):
     assert read_settings(database) is None
-    write_settings(database, VECTORS)
-    write_settings(database, settings)
-    assert read_settings(database) == settings
+    for settings in (VECTORS, dataclasses.replace(VECTORS, codes="itq:64", seed=5)):
+        write_settings(database, settings)
+        assert read_settings(database) == settings
 
 
 def test_settings_give_the_spaces_of_rows_and_codes():
@@ -43,16 +40,9 @@ def test_settings_give_the_spaces_of_rows_and_codes():
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [
-        ("metric", "taxicab"),
-        ("dimension", "0"),
-        ("dimension", str(10**30)),
-        ("side", "9999999"),
-        ("side", "x"),
-        ("codes", "itq:0"),
-        ("seed", None),
-    ],
-)
+    [("metric", "taxicab"), ("dimension", "0"), ("dimension", str(10**30)), ("side", "9999999"),
+     ("side", "x"), ("codes", "itq:0"), ("seed", None)],
+)  # fmt: skip
 def test_invalid_settings_are_damage(database, key, value):
     write_settings(database, dataclasses.replace(VECTORS, codes="itq:64"))
     database.run("DELETE FROM settings WHERE key = ?", (key,))
