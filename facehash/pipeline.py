@@ -105,17 +105,11 @@ class FaceCropper:
 
 
 class EmbeddedFaces(NamedTuple):
-    """The faces of one photo, largest first.
-
-    Attributes:
-        boxes: x, y, width and height in pixels, one box per face.
-        crops: uint8 (n, side, side, 3), RGB.
-        rows: float32 (n, dimension), or packed codes uint8 (n, ceil(bits / 8)).
-    """
+    """The faces of one photo, largest first."""
 
     boxes: list[Box]
-    crops: NDArray[np.uint8]
-    rows: NDArray[Any]
+    crops: NDArray[np.uint8]  # (n, side, side, 3), RGB
+    rows: NDArray[Any]  # float32 (n, dimension), or packed codes uint8 (n, ceil(bits / 8))
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,10 @@ Box = tuple[float, float, float, float]
 class Face:
     """A face found in a photo.
 
-    Attributes:
-        box: x, y, width, height in pixels of the upright photo; may extend past its edges.
-        landmarks: float32 (5, 2), x and y of the right eye, left eye, nose, and right and left
-            corner of the mouth (the person's right and left). None if the detector has none.
-        score: The detector's confidence, 0 to 1; 1 if the detector gives none.
+    The landmarks are x and y of the right eye, left eye, nose, and right and left corner of the
+    mouth, where right and left are the person's.
     """
 
-    box: Box
-    landmarks: NDArray[np.float32] | None
-    score: float
+    box: Box  # may extend past the edges of the photo
+    landmarks: NDArray[np.float32] | None  # (5, 2); None if the detector finds none
+    score: float  # the detector's confidence, 0 to 1; 1 if the detector returns none

@@ -13,18 +13,12 @@ from facehash.images.read import IMAGE_SUFFIXES
 
 @dataclass(frozen=True)
 class Scan:
-    """The contents of a folder.
+    """The contents of a folder: absolute paths, sorted."""
 
-    Attributes:
-        files: Absolute paths with a picture's file name ending, sorted; may include pipes and
-            devices, which reading refuses.
-        links: Skipped symbolic links: named like a picture, or to a folder.
-        closed: Folders that could not be listed; their contents are unknown, not gone.
-    """
-
+    # Files with the name of a picture; may include pipes and devices, which reading refuses.
     files: dict[Path, FileState] = field(default_factory=dict)
-    links: list[Path] = field(default_factory=list)
-    closed: list[Path] = field(default_factory=list)
+    links: list[Path] = field(default_factory=list)  # skipped links to folders or pictures
+    closed: list[Path] = field(default_factory=list)  # could not be listed; contents unknown
 
 
 def scan(folder: Path, without: Path | None = None) -> Scan:

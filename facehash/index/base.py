@@ -11,15 +11,10 @@ from facehash.vectors import Ids, IndexRowsError, Rows, Space
 
 
 class Found(NamedTuple):
-    """The nearest rows to each query, nearest first; ties are sorted by id.
+    """The nearest rows to each query, nearest first; ties are sorted by id."""
 
-    Attributes:
-        distances: float64 (q, min(k, n)), in the unit of the space's metric.
-        ids: int64 (q, min(k, n)).
-    """
-
-    distances: NDArray[np.float64]
-    ids: Ids
+    distances: NDArray[np.float64]  # (q, min(k, n)), in the unit of the space's metric
+    ids: Ids  # int64 (q, min(k, n))
 
 
 class Index(Protocol):

@@ -21,15 +21,7 @@ PHOTOS = 64
 
 
 class Batch:
-    """Photos that have been read but not stored, and counts of the whole run.
-
-    Attributes:
-        photos: New contents so far.
-        faces: Faces in the new contents.
-        stored: How many of `photos` are stored.
-        without_faces: How many of `photos` have no face.
-        failed: Photos that could not be embedded.
-    """
+    """Photos that have been read but not stored, and counts of the whole run."""
 
     def __init__(
         self, store: Store, embedder: Embedder, settings: Settings, hasher: LinearHash | None
@@ -37,8 +29,9 @@ class Batch:
         self._store, self._embedder = store, embedder
         self._settings, self._hasher = settings, hasher
         self._pending: list[ReadPhoto] = []
+        # New contents so far, faces in them, contents without a face, and contents stored.
         self.photos = self.faces = self.without_faces = self.stored = 0
-        self.failed: list[UnreadFile] = []
+        self.failed: list[UnreadFile] = []  # photos that could not be embedded
 
     def add(self, photo: ReadPhoto) -> None:
         """Add a photo, and store the batch when it is full."""

@@ -15,12 +15,7 @@ from PIL import Image
 
 from facehash.files import FileState
 from facehash.images.face import Face
-from facehash.images.read import (
-    MAX_FILE_BYTES,
-    UnreadableImageError,
-    decode_image,
-    open_picture,
-)
+from facehash.images.read import MAX_FILE_BYTES, UnreadableImageError, decode_image, open_picture
 from facehash.pipeline import FaceCropper, PipelineSpec
 
 _SHOWN_SIDE = 112
@@ -29,61 +24,38 @@ _JPEG_QUALITY = 88
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How photos are read; passed to worker processes.
-
-    Attributes:
-        spec: The detector and the embedder.
-        crop: How the embedder expects its faces to be cropped.
-        side: Height and width of the crops, in pixels.
-        embed: Whether the process that reads a photo also embeds its faces.
-    """
+    """How photos are read; passed to worker processes."""
 
     spec: PipelineSpec
-    crop: str
-    side: int
-    embed: bool = False
+    crop: str  # how the embedder expects its faces to be cropped
+    side: int  # height and width of the crops, in pixels
+    embed: bool = False  # whether the process that reads a photo also embeds its faces
 
 
 @dataclass(frozen=True)
 class ReadPhoto:
     """The content of a photo, or the reason why it could not be read.
 
-    Attributes:
-        path: The file.
-        state: Its size and time of change.
-        digest: SHA-256 of the content; None if the file could not be opened.
-        size: Width and height of the upright photo; None if it was not decoded.
-        faces: The faces, largest first.
-        crops: uint8 (faces, side, side, 3), RGB.
-        rows: Vectors or codes of the faces, (faces, width); None if they are not embedded yet.
-        reason: None, or why the photo could not be read: the reason of an `UnreadableImageError`,
-            ``detector``, ``embedder`` or ``crashed``.
-        detail: The reason as a message, without the path, which may change.
-        known: Whether the content was known and therefore not decoded.
+    The reason is that of an `UnreadableImageError`, ``detector``, ``embedder`` or ``crashed``.
     """
 
     path: Path
     state: FileState
-    digest: bytes | None = None
-    size: tuple[int, int] | None = None
-    faces: tuple[Face, ...] = ()
-    crops: NDArray[np.uint8] | None = None
-    rows: NDArray[Any] | None = None
+    digest: bytes | None = None  # SHA-256 of the content
+    size: tuple[int, int] | None = None  # width and height of the upright photo
+    faces: tuple[Face, ...] = ()  # largest first
+    crops: NDArray[np.uint8] | None = None  # (faces, side, side, 3), RGB
+    rows: NDArray[Any] | None = None  # (faces, width); None if they are not embedded yet
     reason: str | None = None
-    detail: str | None = None
-    known: bool = False
+    detail: str | None = None  # the reason as a message, without the path, which may change
+    known: bool = False  # the content was known and therefore not decoded
 
 
 class PhotoReader:
     """Reads photos with its own detector, and with its own embedder if the options request it."""
 
     def __init__(self, options: ReadOptions, known: Collection[bytes]) -> None:
-        """Make the detector and, if needed, the embedder.
-
-        Args:
-            options: How to read photos.
-            known: Digests of contents that are not decoded again.
-        """
+        """Make the detector and, if needed, the embedder; `known` contents are not decoded."""
         self._known = set(known)
         spec = options.spec
         detector = spec.make_detector(spec.detector)
@@ -95,7 +67,7 @@ class PhotoReader:
         try:
             content = _read_bytes(path, state)
         except UnreadableImageError as error:
-            return ReadPhoto(path, state, reason=error.reason, detail=_message(path, error))
+            return _unread(path, state, None, error.reason, error)
         digest = hashlib.sha256(content).digest()
         if digest in self._known:
             return ReadPhoto(path, state, digest, known=True)
@@ -106,19 +78,16 @@ class PhotoReader:
             faces = tuple(self._cropper.find(image))
             crops = self._cropper.crop_faces(image, faces)
         except UnreadableImageError as error:
-            detail = _message(path, error)
-            return ReadPhoto(path, state, digest, reason=error.reason, detail=detail)
+            return _unread(path, state, digest, error.reason, error)
         # Detectors may raise anything; a photo that one fails on must not stop the run.
         except Exception as error:
-            detail = f"{type(error).__name__}: {_message(path, error)}"
-            return ReadPhoto(path, state, digest, reason="detector", detail=detail)
+            return _unread(path, state, digest, "detector", error)
         rows = None
         if self._embedder and faces:
             try:
                 rows = self._embedder.embed(crops)
             except Exception as error:
-                detail = f"{type(error).__name__}: {_message(path, error)}"
-                return ReadPhoto(path, state, digest, reason="embedder", detail=detail)
+                return _unread(path, state, digest, "embedder", error)
         height, width = image.shape[:2]
         return ReadPhoto(path, state, digest, (width, height), faces, crops, rows)
 
@@ -145,11 +114,16 @@ def encode_jpeg(image: NDArray[np.uint8], side: int = _SHOWN_SIDE) -> bytes:
     return file.getvalue()
 
 
-def _message(path: Path, error: Exception) -> str:
-    """Return the message of an error in one line, without the path it begins with."""
+def _unread(
+    path: Path, state: FileState, digest: bytes | None, reason: str, error: Exception
+) -> ReadPhoto:
+    """Return the result for a photo that could not be read, with the message in one line."""
     message = " ".join(str(error).removeprefix(f"{path}: ").split())
+    if not isinstance(error, UnreadableImageError):
+        message = f"{type(error).__name__}: {message}"
     # The message may contain the path again, which need not be valid text.
-    return message.encode("utf-8", "replace").decode()
+    detail = message.encode("utf-8", "replace").decode()
+    return ReadPhoto(path, state, digest, reason=reason, detail=detail)
 
 
 def _read_bytes(path: Path, state: FileState) -> bytes:

@@ -11,42 +11,23 @@ from facehash.library.storage.records import UnreadFile
 
 @dataclass(frozen=True)
 class IndexReport:
-    """What a run did; counts are files unless stated otherwise.
+    """What a run did."""
 
-    Attributes:
-        files: Picture files in the folder.
-        unchanged: Not read again, as size and time of change are the same.
-        same_content: Read, but the content was known: moved, copied or touched files.
-        excluded: Read, but forgotten earlier.
-        photos: New contents.
-        faces: Faces in the new contents.
-        without_faces: New contents without a face.
-        removed: Files removed from the library.
-        named: Faces whose name was set or removed.
-        unread: Files that could not be read.
-        still_unread: Other files of the folder that could not be read in earlier runs.
-        codes_made: Codes that this run has added to the library, for example ``"lsh:64"``.
-        links: Symbolic links that were not followed.
-        closed: Folders that could not be listed.
-        unnamed: Files in the list of names for which the library has no face.
-        seconds: Duration of the run.
-    """
-
-    files: int
-    unchanged: int
-    same_content: int
-    excluded: int
-    photos: int
-    faces: int
-    without_faces: int
-    removed: int
-    named: int
-    unread: tuple[UnreadFile, ...]
-    still_unread: int
-    codes_made: str | None
-    links: tuple[Path, ...]
-    closed: tuple[Path, ...]
-    unnamed: tuple[Path, ...]
+    files: int  # picture files in the folder
+    unchanged: int  # files not read again, as size and time of change are the same
+    same_content: int  # files whose content was known: moved, copied or touched
+    excluded: int  # files that were forgotten earlier
+    photos: int  # new contents
+    faces: int  # faces in the new contents
+    without_faces: int  # new contents without a face
+    removed: int  # files removed from the library
+    named: int  # faces whose name was set or removed
+    unread: tuple[UnreadFile, ...]  # files that could not be read
+    still_unread: int  # other files of the folder that could not be read in earlier runs
+    codes_made: str | None  # codes that this run has added to the library, such as "lsh:64"
+    links: tuple[Path, ...]  # symbolic links that were not followed
+    closed: tuple[Path, ...]  # folders that could not be listed
+    unnamed: tuple[Path, ...]  # files in the list of names for which the library has no face
     seconds: float
 
     @property

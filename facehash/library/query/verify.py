@@ -17,21 +17,13 @@ from facehash.vectors import Space
 
 @dataclass(frozen=True)
 class Verdict:
-    """The distance between two faces, and whether it is below the threshold.
-
-    Attributes:
-        distance: In the unit of `metric`: ``"cosine"``, ``"euclidean"`` or ``"hamming"``.
-        metric: See `distance`.
-        threshold: Distance beyond which faces count as different people; None if there is none.
-        source: Where the threshold comes from.
-        faces: Number of faces in each photo; the largest of each was compared.
-    """
+    """The distance between two faces, and whether it is within the threshold."""
 
     distance: float
-    metric: str
-    threshold: float | None
-    source: str | None
-    faces: tuple[int, int]
+    metric: str  # "cosine", "euclidean" or "hamming"
+    threshold: float | None  # distance beyond which faces count as different people
+    source: str | None  # where the threshold comes from
+    faces: tuple[int, int]  # number of faces in each photo; the largest of each was compared
 
     @property
     def same(self) -> bool | None:
