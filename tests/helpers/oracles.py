@@ -1,7 +1,7 @@
-"""Retrieval metrics as loops written from their definitions; the fast ones are tested by them.
+"""Retrieval metrics as loops written from their definitions, to test the fast ones.
 
-A ranking is a list of booleans, relevant or not, nearest first. Tied rankings are all the orders
-that ties allow, so the expectation of anything is a plain average over them.
+A ranking is a list of booleans, relevant or not, nearest first. The expectation of a metric is its
+plain average over all orders of the ties.
 """
 
 from __future__ import annotations
@@ -32,12 +32,7 @@ def expectation(metric: Callable[[list[bool]], float], distances, relevant) -> f
 
 
 def average_precision(ranking) -> float:
-    hits, total = 0, 0.0
-    for position, relevant in enumerate(ranking, start=1):
-        if relevant:
-            hits += 1
-            total += hits / position
-    return total / hits
+    return average_precision_at(ranking, len(ranking), "relevant")
 
 
 def precision_at(ranking, k) -> float:
@@ -72,14 +67,17 @@ def worst_ranking(distances, relevant) -> list[bool]:
     return [bool(r) for _, r in sorted(zip(distances, relevant, strict=True))]
 
 
+def _ball(distances, relevant, radius) -> list[bool]:
+    return [r for d, r in zip(distances, relevant, strict=True) if d <= radius]
+
+
 def precision_in_ball(distances, relevant, radius) -> float:
-    inside = [r for d, r in zip(distances, relevant, strict=True) if d <= radius]
+    inside = _ball(distances, relevant, radius)
     return sum(inside) / len(inside) if inside else 0.0
 
 
 def recall_in_ball(distances, relevant, radius) -> float:
-    inside = [r for d, r in zip(distances, relevant, strict=True) if d <= radius]
-    return sum(inside) / sum(relevant)
+    return sum(_ball(distances, relevant, radius)) / sum(relevant)
 
 
 def histograms(distances, relevant, bits):
