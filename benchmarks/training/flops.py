@@ -40,8 +40,7 @@ def multiply_adds(model: keras.Model) -> dict[str, int]:
             continue
         kind = type(layer).__name__
         if kind == "Conv2D":
-            last = layer.data_format == "channels_last"
-            positions = math.prod(layer.output.shape[1:3] if last else layer.output.shape[2:])
+            positions = math.prod(layer.output.shape[1:3])
         elif kind in _ONCE:
             positions = 1
         else:

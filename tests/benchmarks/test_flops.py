@@ -22,26 +22,14 @@ def test_the_products_of_ddh_are_those_counted_by_hand():
 
 def test_the_products_of_dcbh_are_those_counted_by_hand():
     model = DCBH(bits=48, identities=PEOPLE, pixel_mean=120.0, pixel_std=60.0)
-    a_convolution = (
-        32 * 32 * (9 * 64) * 64
-    )  # the same in each group: half the sides, twice the depth
+    # The same in each group: half the sides, twice the depth.
+    a_convolution = 32 * 32 * (9 * 64) * 64
     first = 32 * 32 * (9 * 3) * 64
     convolutions = first + 6 * a_convolution + 3 * a_convolution // 2  # 3 double the depth
     dense = (256 + 512) * (48 * 6) + 48 * 3 + 48 * 6 * 3  # feature, and two classifiers
     assert sum(multiply_adds(model).values()) == convolutions + dense
     assert training_flops(model) == 2 * 3 * (convolutions + dense)
     assert training_flops(model) / 1e9 == pytest.approx(1.71, abs=0.005)
-
-
-def test_the_order_of_channels_does_not_change_the_products():
-    def convolve(order, shape):
-        return keras.Sequential(
-            [keras.Input(shape), keras.layers.Conv2D(5, 3, data_format=order, padding="same")]
-        )
-
-    [last] = multiply_adds(convolve("channels_last", (8, 6, 2))).values()
-    [first] = multiply_adds(convolve("channels_first", (2, 8, 6))).values()
-    assert last == first == 8 * 6 * (3 * 3 * 2) * 5
 
 
 def test_a_kernel_of_an_unknown_kind_is_refused():

@@ -61,7 +61,7 @@ def made(tmp_path_factory):
     return table, reproduce(table)
 
 
-def test_a_failing_cell_does_not_stop_the_others_and_is_named(made):
+def test_a_table_is_written_in_every_format_although_a_cell_fails_which_is_named(made):
     table, done = made
     assert done.returncode == 3, done.stderr
     assert reports(table) == {f"trial-{name}.json" for name in CELLS}
@@ -69,34 +69,20 @@ def test_a_failing_cell_does_not_stop_the_others_and_is_named(made):
     assert IMPOSSIBLE in failed
     assert "200 bits need vectors of length 200 or more, got length 64" in failed
     assert f"{len(CELLS)} of {len(CELLS) + 1} cells done, 1 failed" in done.stdout
-
-
-def test_every_format_of_the_results_is_written(made):
-    table, done = made
     results = table.parent / "results"
     summary = read_result(results / "trial.json")
     assert len(summary["cells"]) == len(CELLS)
     assert summary["missing"] == [IMPOSSIBLE]
     for cell in summary["cells"]:
         assert {"seed", "commit", "backend", "packages", "metrics", "metrics_author"} <= cell.keys()
+    rows = {(row["row"], row["bits"]): row for row in summary["rows"]}
     document = (results / "trial.md").read_text()
-    trained = next(r for r in summary["rows"] if (r["row"], r["bits"]) == ("ddh", 16))
-    assert f"{trained['metrics']['mAP']['mean']:.3f}" in document
+    assert f"{rows['ddh', 16]['metrics']['mAP']['mean']:.3f}" in document
     assert r"\begin{tabular}" in (results / "trial.tex").read_text()
     assert "Trial &lt;of&gt; ORL" in (results / "trial.html").read_text()
-    figures = {path.name for path in (results / "figures" / "trial").iterdir()}
-    names = ("map", "precision_radius2", "recall_radius2", "precision_recall", "precision_at")
-    names += ("ties", "packing")
-    assert figures == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
+    assert len(list((results / "figures" / "trial").iterdir())) == 2 * 7
     for path in results.glob("trial.*"):
         assert str(path) in done.stdout
-
-
-def test_the_scores_of_the_baselines_agree_with_theory(made):
-    table, _ = made
-    rows = {
-        (r["row"], r["bits"]): r for r in read_result(table.parent / "results/trial.json")["rows"]
-    }
     cosine = rows["ddh_cosine", None]
     assert cosine["bytes_per_face"] == 4 * 64
     assert cosine["metrics"]["P@r2"] is None
