@@ -1,4 +1,4 @@
-"""The machine that a benchmark ran on, and the memory that a process has used."""
+"""Describes the machine of a benchmark, and the memory of a process."""
 
 from __future__ import annotations
 

@@ -11,25 +11,25 @@ Turns = dict[str, list[float]]
 
 
 def take_turns(
-    ways: dict[str, Callable[[], object]], turns: int, clocks: dict[str, Callable[[], float]]
+    methods: dict[str, Callable[[], object]], turns: int, clocks: dict[str, Callable[[], float]]
 ) -> dict[str, Turns]:
     """Time every method in every turn, in alternating order.
 
     Args:
-        ways: The methods by name; each is called once before, without timing.
+        methods: The methods by name; each is called once before, without timing.
         turns: Number of turns.
         clocks: The clocks to read, by name.
 
     Returns:
         The seconds of every turn, by clock and method.
     """
-    for way in ways.values():
-        way()
-    found: dict[str, Turns] = {clock: {name: [] for name in ways} for clock in clocks}
+    for method in methods.values():
+        method()
+    found: dict[str, Turns] = {clock: {name: [] for name in methods} for clock in clocks}
     for turn in range(turns):
-        for name in list(ways)[:: 1 if turn % 2 == 0 else -1]:
+        for name in list(methods)[:: 1 if turn % 2 == 0 else -1]:
             before = [clock() for clock in clocks.values()]
-            ways[name]()
+            methods[name]()
             after = [clock() for clock in clocks.values()]
             for clock, start, end in zip(clocks, before, after, strict=True):
                 found[clock][name].append(end - start)

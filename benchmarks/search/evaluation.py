@@ -1,26 +1,25 @@
-"""Score codes at the full size of the YouTube Faces protocol, and compare with the usual code.
+"""Score codes at the full size of the YouTube Faces protocol, against the usual method to score.
 
     python -m benchmarks.evaluation
 
-The data: 63,800 gallery and 7,975 query codes of 48 bits for 1,595 identities, drawn around one
-random code per identity. Time and peak memory of four methods, each in its own process:
+63,800 gallery and 7,975 query codes of 48 bits of 1,595 identities, drawn around one random code
+per identity. Time and peak memory of four methods, each in its own process:
 
-* numba: facehash, with every metric and curve of a report;
-* numpy: the same with the NumPy kernels;
-* one-hot argsort: for each query, relevance by the product of one-hot labels, Hamming distances by
-  the product of {-1, +1} codes, an argsort, and from it AP, P@50, and precision and recall within
-  radius 2. Many repositories share this code (DeepHash-pytorch, orthohash and others). For a fair
-  comparison everything is float32 and contiguous, the fastest form of these products in NumPy;
-* lean argsort: the same, but comparing labels instead of multiplying them, and with the curves and
-  R-precision of a report: the best that one argsort per query can do.
+* numba: ours, every metric and curve of a report;
+* numpy: the same with our NumPy kernels;
+* one-hot argsort: per query, relevance by a product of one-hot labels, Hamming distances by a
+  product of {-1, +1} codes, an argsort, and from it AP, P@50, and precision and recall within
+  radius 2. This is how many repositories of the field evaluate (DeepHash-pytorch, orthohash and
+  others), here with contiguous float32 arrays, the fastest products that NumPy has;
+* lean argsort: the same with labels compared directly, and with the curves and R-precision of a
+  report: the best possible with one argsort per query.
 
-The argsort methods are Python loops, so only their products use several threads. Each runs with one
-BLAS thread and with all of them, and the faster run counts. They are timed on a sample of the
-queries and extrapolated linearly, as queries are independent.
+Both argsort methods are Python loops of which only the products use threads; each runs with one
+BLAS thread and with all, and the faster run counts. They are timed on a sample of queries and
+extrapolated linearly, because queries are independent. The first call of a process loads Numba and
+its cached kernels; it is reported beside the median of the later calls.
 
-The first call in a process loads Numba and its cached kernels; its time is reported beside the
-median of the later calls. The result is written to benchmarks/results/evaluation.json and printed
-as a table. Run this on an otherwise idle machine.
+The result is written to benchmarks/results/evaluation.json. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ RESULT = Path(__file__).parents[1] / "results" / "evaluation.json"
 IDENTITIES, GALLERY_EACH, QUERY_EACH, BITS, FLIPS = 1595, 40, 5, 48, 0.12
 RADII = np.arange(BITS + 1)
 # Method -> (queries timed, repeats).
-WAYS = {
+METHODS = {
     "numba": (IDENTITIES * QUERY_EACH, 9),
     "numpy": (IDENTITIES * QUERY_EACH, 5),
     "one-hot argsort": (40, 3),
@@ -120,33 +119,33 @@ def score_by_lean_argsort(
     }
 
 
-def prepare(way: str, threads: int) -> Callable[[], Scores]:
+def prepare(method: str, threads: int) -> Callable[[], Scores]:
     """Convert the codes to the form that a method needs; return the function to time."""
     gallery, query, of_gallery, of_query = make_codes()
-    if way in ("numba", "numpy"):
+    if method in ("numba", "numpy"):
         return lambda: (
             evaluate(
-                gallery, query, of_gallery, of_query, BITS, threads=threads, engine=way
+                gallery, query, of_gallery, of_query, BITS, threads=threads, engine=method
             ).metrics
         )
-    sample = slice(0, WAYS[way][0])
+    sample = slice(0, METHODS[method][0])
     # float32 products of signs are exact, and the fastest in NumPy.
-    items, asked = (
+    items, queries = (
         signs_from_packed(part, BITS).astype(np.float32) for part in (gallery, query[sample])
     )
-    if way == "lean argsort":
-        return lambda: score_by_lean_argsort(items, asked, of_gallery, of_query[sample])
-    one_hot = [np.zeros((len(some), IDENTITIES), np.float32) for some in (items, asked)]
+    if method == "lean argsort":
+        return lambda: score_by_lean_argsort(items, queries, of_gallery, of_query[sample])
+    one_hot = [np.zeros((len(some), IDENTITIES), np.float32) for some in (items, queries)]
     one_hot[0][np.arange(len(items)), of_gallery] = 1
-    one_hot[1][np.arange(len(asked)), of_query[sample]] = 1
-    return lambda: score_by_one_hot_argsort(items, asked, one_hot[0], one_hot[1])
+    one_hot[1][np.arange(len(queries)), of_query[sample]] = 1
+    return lambda: score_by_one_hot_argsort(items, queries, one_hot[0], one_hot[1])
 
 
-def measure(way: str, threads: int) -> dict[str, Any]:
+def measure(method: str, threads: int) -> dict[str, Any]:
     """Measure the time of one method and the peak memory of this process."""
-    run = prepare(way, threads)
+    run = prepare(method, threads)
     before = peak_megabytes()
-    queries, repeats = WAYS[way]
+    queries, repeats = METHODS[method]
     scale = IDENTITIES * QUERY_EACH / queries
     seconds = []
     for _ in range(repeats + 1):
@@ -165,12 +164,13 @@ def measure(way: str, threads: int) -> dict[str, Any]:
     }
 
 
-def measure_apart(way: str, threads: int, blas_threads: int = 1) -> dict[str, Any]:
+def measure_apart(method: str, threads: int, blas_threads: int = 1) -> dict[str, Any]:
     """Call `measure` in a new process."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     limits = {name: str(blas_threads) for name in names}
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.evaluation", "--way", way, "--threads", str(threads)],
+        [sys.executable, "-m", "benchmarks.evaluation", "--method", method]
+        + ["--threads", str(threads)],
         check=True,
         stdout=subprocess.PIPE,
         text=True,
@@ -180,10 +180,10 @@ def measure_apart(way: str, threads: int, blas_threads: int = 1) -> dict[str, An
     return dict(json.loads(done.stdout)) | {"blas_threads": blas_threads}
 
 
-def measure_best(way: str, threads: int) -> dict[str, Any]:
+def measure_best(method: str, threads: int) -> dict[str, Any]:
     """Measure a method with its best number of BLAS threads; facehash does not use BLAS."""
-    counts = sorted({1, threads}) if way.endswith("argsort") else [1]
-    runs = [measure_apart(way, threads, count) for count in counts]
+    counts = sorted({1, threads}) if method.endswith("argsort") else [1]
+    runs = [measure_apart(method, threads, count) for count in counts]
     return min(runs, key=lambda run: run["median_seconds"])
 
 
@@ -191,9 +191,13 @@ def compare(threads: int) -> dict[str, Any]:
     """Measure all methods and compare them."""
     # This process compiles the kernels if needed; the next one finds them in the cache.
     measure_apart("numba", threads)
-    ways = {way: measure_best(way, threads) for way in WAYS}
-    ours = ways["numba"]["median_seconds"]
-    ratios = {way: round(ways[way]["median_seconds"] / ours, 1) for way in WAYS if way != "numba"}
+    methods = {method: measure_best(method, threads) for method in METHODS}
+    ours = methods["numba"]["median_seconds"]
+    ratios = {
+        name: round(found["median_seconds"] / ours, 1)
+        for name, found in methods.items()
+        if name != "numba"
+    }
     return {
         "what": "all metrics and curves of a report, from packed codes and labels",
         "size": {
@@ -204,11 +208,11 @@ def compare(threads: int) -> dict[str, Any]:
         },
         "threads": threads,
         "machine": describe_machine("numpy", "numba"),
-        "ways": ways,
+        "ways": methods,
         "times_faster_than": ratios,
         "bars": {
             "at most 0.5 seconds": ours <= 0.5,
-            "at most 500 MB": ways["numba"]["peak_mb"] <= 500,
+            "at most 500 MB": methods["numba"]["peak_mb"] <= 500,
             "at least 100 times the field's one-hot argsort": ratios["one-hot argsort"] >= 100,
         },
     }
@@ -216,12 +220,12 @@ def compare(threads: int) -> dict[str, Any]:
 
 def table(result: dict[str, Any]) -> str:
     """Format a result for the terminal."""
-    lines = [f"{'way':<16}{'median s':>10}{'first s':>10}{'peak MB':>10}{'times ours':>12}"]
-    for name, way in result["ways"].items():
+    lines = [f"{'method':<16}{'median s':>10}{'first s':>10}{'peak MB':>10}{'times ours':>12}"]
+    for name, method in result["ways"].items():
         ratio = result["times_faster_than"].get(name, 1.0)
         lines.append(
-            f"{name:<16}{way['median_seconds']:>10.3f}{way['first_seconds']:>10.3f}"
-            f"{way['peak_mb']:>10.0f}{ratio:>12.1f}"
+            f"{name:<16}{method['median_seconds']:>10.3f}{method['first_seconds']:>10.3f}"
+            f"{method['peak_mb']:>10.0f}{ratio:>12.1f}"
         )
     lines += [f"{'met' if met else 'MISSED'}: {bar}" for bar, met in result["bars"].items()]
     return "\n".join(lines)
@@ -235,10 +239,12 @@ def main() -> None:
         epilog="example: python -m benchmarks.evaluation --threads 2",
     )
     parser.add_argument("--threads", type=int, default=2, help="threads per method (default 2)")
-    parser.add_argument("--way", choices=WAYS, help="measure one method, and print JSON")
+    parser.add_argument("--method", choices=METHODS, help="measure one method, and print JSON")
+    # The name until 0.3.0.
+    parser.add_argument("--way", choices=METHODS, dest="method", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.way:
-        print(json.dumps(measure(options.way, options.threads)))
+    if options.method:
+        print(json.dumps(measure(options.method, options.threads)))
         return
     result = compare(options.threads)
     write_json(RESULT, result)

@@ -1,21 +1,20 @@
-"""Search codes and vectors, and compare with the exact indexes of FAISS in the same run.
+"""Search codes and vectors, against the exact indexes of FAISS with the same number of threads.
 
     python -m benchmarks.search
 
-Finds the 100 nearest among 10^4 to 10^7 codes of 64 and 128 bits (rival: IndexBinaryFlat, by heap
-or by counting, whichever is faster in each turn) and among 10^4 to 10^6 vectors of 128 dimensions
-(rival: IndexFlatIP), in batches and one query per call. Codes are random; queries are gallery codes
-with an eighth of their bits flipped. Both sides use the same number of threads, and the process is
-pinned to that many cores, by default one.
+The 100 nearest among 10^4 to 10^7 codes of 64 and 128 bits (rival: IndexBinaryFlat, with its heap
+and with counting, whichever is faster in each turn) and among 10^4 to 10^6 vectors of 128
+dimensions (rival: IndexFlatIP), in batches and with one query per call. Codes are random; queries
+are gallery codes with an eighth of their bits flipped. The process is pinned to as many cores as it
+has threads.
 
-Then times one query over 10^7 codes, in memory and mapped from a file, against only reading the
-same bytes (NumPy's sum or exclusive or, whichever is faster), and the opening of a library of 10^6
-codes. NumPy requests large memory pages and FAISS does not; this explains part of the difference
-for one query per call.
+Then one query over 10^7 codes, in memory and memory-mapped, against a plain read of the same bytes
+by NumPy (sum or exclusive or, whichever is faster); and opening a library of 10^6 codes. NumPy
+requests large pages and FAISS does not, which explains part of the advantage of single queries.
 
-All methods are timed in turns, in alternating order. Ratios have quartiles and are given in wall
-time, to which the bars apply, and in processor time, which hardly depends on other processes. The
-result is written to benchmarks/results/search.json and printed as a table.
+Methods are timed in turns, forward and backward. Ratios have quartiles, in wall time, which the
+bars use, and in processor time, which hardly depends on other processes. The result is written to
+benchmarks/results/search.json.
 """
 
 from __future__ import annotations
@@ -64,17 +63,17 @@ def code_searches(gallery: np.ndarray, bits: int, threads: int) -> dict[str, Sea
     """Prepare facehash and both modes of FAISS; each search returns distances."""
     words = CodeWords.of(gallery, bits)
     searches: dict[str, Search] = {
-        "ours": lambda asked: top_k(words, asked, bits, K, threads=threads).distances
+        "ours": lambda queries: top_k(words, queries, bits, K, threads=threads).distances
     }
     index = faiss.IndexBinaryFlat(bits)
     index.add(gallery)
 
-    def search(asked: np.ndarray, heap: bool) -> np.ndarray:
+    def search(queries: np.ndarray, heap: bool) -> np.ndarray:
         index.use_heap = heap
-        return index.search(asked, K)[0]
+        return index.search(queries, K)[0]
 
-    searches["FAISS, heap"] = lambda asked: search(asked, True)
-    searches["FAISS, counting"] = lambda asked: search(asked, False)
+    searches["FAISS, heap"] = lambda queries: search(queries, True)
+    searches["FAISS, counting"] = lambda queries: search(queries, False)
     return searches
 
 
@@ -86,14 +85,14 @@ def vector_searches(rows: int) -> tuple[np.ndarray, dict[str, Search]]:
     ours = ExactIndex.build(gallery, np.arange(rows), Space("cosine", DIMENSION))
     index = faiss.IndexFlatIP(DIMENSION)
     index.add(gallery)
-    asked = gallery[rng.integers(0, rows, BATCH[rows])]
-    asked = asked + rng.standard_normal(asked.shape, np.float32) / 20
-    asked /= np.linalg.norm(asked, axis=1, keepdims=True)
+    queries = gallery[rng.integers(0, rows, BATCH[rows])]
+    queries = queries + rng.standard_normal(queries.shape, np.float32) / 20
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
     searches: dict[str, Search] = {
-        "ours": lambda asked: ours.search(asked, K).distances,
-        "FAISS": lambda asked: 1 - index.search(asked, K)[0],
+        "ours": lambda queries: ours.search(queries, K).distances,
+        "FAISS": lambda queries: 1 - index.search(queries, K)[0],
     }
-    return asked, searches
+    return queries, searches
 
 
 def compare(
@@ -105,11 +104,11 @@ def compare(
     found: dict[str, Any] = {"same_distances": agree}
     singles = np.split(queries[:one_by_one], one_by_one)
     for mode, parts in (("batched", [queries]), ("one by one", singles)):
-        ways = {
+        methods = {
             name: lambda search=search, parts=parts: [search(part) for part in parts]
             for name, search in searches.items()
         }
-        found[mode] = relate(take_turns(ways, turns, CLOCKS), sum(map(len, parts)))
+        found[mode] = relate(take_turns(methods, turns, CLOCKS), sum(map(len, parts)))
     return found
 
 
@@ -119,22 +118,22 @@ def relate(seconds: dict[str, Turns], count: int) -> dict[str, Any]:
     return {
         "queries": count,
         "queries_a_second": {
-            clock: {name: round(count / statistics.median(t), 1) for name, t in ways.items()}
-            for clock, ways in seconds.items()
+            clock: {name: round(count / statistics.median(t), 1) for name, t in methods.items()}
+            for clock, methods in seconds.items()
         },
-        "times_faster": {clock: ratio(ways, "ours", rivals) for clock, ways in seconds.items()},
+        "times_faster": {clock: ratio(turns, "ours", rivals) for clock, turns in seconds.items()},
     }
 
 
 def compare_with_reading(words: CodeWords, query: np.ndarray, options: argparse.Namespace) -> Any:
     """Time one query over codes of 64 bits, and only reading the same bytes."""
     memory = words.words[0]
-    ways = {
+    methods = {
         "one query": lambda: top_k(words, query, 64, K, threads=options.threads),
         "sum": lambda: np.add.reduce(memory),
         "exclusive or": lambda: np.bitwise_xor.reduce(memory),
     }
-    seconds = take_turns(ways, 8 * options.turns, CLOCKS)
+    seconds = take_turns(methods, 8 * options.turns, CLOCKS)
     return {
         "milliseconds": {
             clock: {name: round(1e3 * statistics.median(t), 3) for name, t in one.items()}
@@ -144,7 +143,7 @@ def compare_with_reading(words: CodeWords, query: np.ndarray, options: argparse.
     }
 
 
-def read_both_ways(options: argparse.Namespace) -> dict[str, Any]:
+def compare_with_reads(options: argparse.Namespace) -> dict[str, Any]:
     """Compare with reading, for codes in memory and for codes mapped from a file."""
     gallery, queries = draw_codes(options.largest, 64)
     words = CodeWords.of(gallery, 64)
@@ -188,7 +187,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "machine": describe_machine("numpy", "numba", "faiss-cpu"),
         "load_of_the_machine": {"before": round(load, 1), "after": round(os.getloadavg()[0], 1)},
         "cases": cases,
-        "reading": read_both_ways(options),
+        "reading": compare_with_reads(options),
         "opening": time_opening(*draw_codes(min(10**6, options.largest), 64), options.turns),
     }
 
@@ -219,8 +218,8 @@ def line(case: dict[str, Any]) -> str:
     for mode in ("batched", "one by one"):
         speed = case[mode]["queries_a_second"]["wall"]["ours"]
         times = case[mode]["times_faster"].values()
-        told = ["{:.2f} ({:.2f}-{:.2f})".format(t["median"], *t["quartiles"]) for t in times]
-        parts.append(f"{mode} {speed:>9,.0f}/s, times FAISS {told[0]}, processor {told[1]}")
+        ratios = ["{:.2f} ({:.2f}-{:.2f})".format(t["median"], *t["quartiles"]) for t in times]
+        parts.append(f"{mode} {speed:>9,.0f}/s, times FAISS {ratios[0]}, processor {ratios[1]}")
     return " | ".join(parts)
 
 
@@ -237,11 +236,11 @@ def main() -> None:
     parser.add_argument("--no-store", action="store_true", help="do not write the result")
     options = parser.parse_args()
     if options.turns < 2:
-        parser.error("quartiles need 2 turns or more")
+        parser.error("quartiles need at least 2 turns")
     result = measure(options)
     result["bars"] = judge(result)
     print("reading", result["reading"], "\nopening", result["opening"])
     if not options.no_store:
         write_json(RESULT, result)
-    for bar, said in result["bars"].items():
-        print(f"{bar}: " + ", ".join(f"{what} ({clock})" for clock, what in said.items()))
+    for bar, verdicts in result["bars"].items():
+        print(f"{bar}: " + ", ".join(f"{what} ({clock})" for clock, what in verdicts.items()))

@@ -1,17 +1,17 @@
-"""Index a folder of photos, and compare with plain scripts that process one photo after another.
+"""Index a folder of photos, against plain scripts that process one photo after another.
 
     python -m benchmarks.indexing --data DIR
 
-DIR contains photos, also in subfolders. Each method runs in its own process, timed from start to
-end, in turns of alternating order:
+DIR contains photos at any depth. Each method is a separate process, timed from start to end, in
+turns, forward and backward:
 
-* `facehash index`, running SFace with OpenVINO (the extra ``fast``) and with OpenCV;
-* a plain script as in the samples of OpenCV, which uses all cores within each network;
-* the same script with the detector and embedder of this project, on OpenVINO.
+* `facehash index`, with OpenVINO (the extra ``fast``) and with OpenCV for SFace;
+* a plain script like the samples of OpenCV, which uses all cores within each network;
+* the same script with the detector and embedder of this project, with OpenVINO.
 
-Then measures the time of each step per photo on one core, and the memory of all processes together
-while 10,000 photos are indexed: repeated copies of the folder, each with a few bytes appended so
-that no content is already known.
+Then the time of each step per photo on one core; and the memory of all processes while 10,000
+photos are indexed: the photos of DIR repeated, each copy with some extra bytes at its end, so that
+its content is new.
 
 The result is written to benchmarks/results/indexing.json.
 """
@@ -72,13 +72,13 @@ def compare(data: Path, photos: int, turns: int) -> dict[str, Any]:
     """Time every method in every turn, in alternating order."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "made"
-        ways = commands(data, folder)
-        seconds: dict[str, list[float]] = {name: [] for name in ways}
+        methods = commands(data, folder)
+        seconds: dict[str, list[float]] = {name: [] for name in methods}
         for turn in range(turns):
-            for name in list(ways)[:: 1 if turn % 2 == 0 else -1]:
-                seconds[name].append(time_command(*ways[name], folder))
+            for name in list(methods)[:: 1 if turn % 2 == 0 else -1]:
+                seconds[name].append(time_command(*methods[name], folder))
                 print(f"{name}: {photos / seconds[name][-1]:.1f} photos/s", flush=True)
-    rivals = [name for name in ways if name.startswith("script")]
+    rivals = [name for name in methods if name.startswith("script")]
     return {
         "seconds": seconds,
         "photos_a_second": {
@@ -86,7 +86,7 @@ def compare(data: Path, photos: int, turns: int) -> dict[str, Any]:
         },
         "times_faster": {
             f"{ours} / {rival}": ratio(seconds, ours, (rival,))
-            for ours in ways
+            for ours in methods
             if ours not in rivals
             for rival in rivals
         },
@@ -94,7 +94,7 @@ def compare(data: Path, photos: int, turns: int) -> dict[str, Any]:
 
 
 def repeat(data: Path, folder: Path, count: int) -> None:
-    """Fill a folder with `count` photos of new content, copies of those in `data`."""
+    """Fill a folder with `count` copies of the photos in `data`, each with new content."""
     folder.mkdir()
     files = sorted(scan(data).files)
     for number in range(count):
@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RESULT)
     given = parser.parse_args()
     if given.turns < 2:
-        parser.error("quartiles need 2 turns or more")
+        parser.error("quartiles need at least 2 turns")
     photos = len(scan(given.data).files)
     result: dict[str, Any] = {
         "what": "index a folder of photos, from the start of a process to its end",

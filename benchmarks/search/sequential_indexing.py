@@ -21,38 +21,38 @@ from facehash.images.scan import scan
 from facehash.weights.files import find_weights
 
 SCORE, OVERLAP, CANDIDATES = 0.7, 0.3, 5000
-Describe = Callable[[Path], Iterator[np.ndarray]]
+Embed = Callable[[Path], Iterator[np.ndarray]]
 
 
-def by_opencv() -> Describe:
+def by_opencv() -> Embed:
     """Return a function that embeds the faces of a photo with OpenCV only."""
     detector = cv2.FaceDetectorYN.create(
         str(find_weights("yunet").path), "", (320, 320), SCORE, OVERLAP, CANDIDATES
     )
     recognizer = cv2.FaceRecognizerSF.create(str(find_weights("sface").path), "")
 
-    def describe(path: Path) -> Iterator[np.ndarray]:
+    def embed(path: Path) -> Iterator[np.ndarray]:
         image = cv2.imread(str(path))
         detector.setInputSize(image.shape[1::-1])
         _, faces = detector.detect(image)
         for face in () if faces is None else faces:
             yield recognizer.feature(recognizer.alignCrop(image, face))[0]
 
-    return describe
+    return embed
 
 
-def by_facehash() -> Describe:
+def by_facehash() -> Embed:
     """Return a function that embeds the faces of a photo with the functions of this project."""
     from facehash.images.read import read_image
     from facehash.pipeline import FacePipeline, NoFaceError, default_pipeline
 
     pipeline = FacePipeline.create(default_pipeline("yunet", "sface"))
 
-    def describe(path: Path) -> Iterator[np.ndarray]:
+    def embed(path: Path) -> Iterator[np.ndarray]:
         with contextlib.suppress(NoFaceError):
             yield from pipeline.embed(read_image(path), path).rows
 
-    return describe
+    return embed
 
 
 def main() -> None:
@@ -62,10 +62,10 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--engine", choices=("opencv", "facehash"), default="opencv")
     given = parser.parse_args()
-    describe = by_opencv() if given.engine == "opencv" else by_facehash()
+    embed = by_opencv() if given.engine == "opencv" else by_facehash()
     vectors, paths = [], []
     for path in sorted(scan(given.folder).files):
-        for vector in describe(path):
+        for vector in embed(path):
             vectors.append(vector)
             paths.append(str(path))
     np.savez(given.output, vectors=np.stack(vectors), paths=np.array(paths))
