@@ -1,5 +1,4 @@
 import struct
-import zipfile
 
 import h5py
 import numpy as np
@@ -44,7 +43,8 @@ def refused(path, *parts, required=("matrix",), reader=read):
 
 @pytest.mark.parametrize("form", SAVERS)
 def test_arrays_have_the_shape_they_were_written_with(tmp_path, form):
-    found = read_arrays(save(tmp_path, ARRAYS | {"names": NAMES}, form), [*ARRAYS, "names"])
+    path = save(tmp_path, ARRAYS | {"names": NAMES}, form)
+    found = read_arrays(path, ARRAYS, ["names", "missing"])
     assert list(found) == [*ARRAYS, "names"]
     for name, array in ARRAYS.items():
         np.testing.assert_array_equal(found[name], array)
@@ -70,23 +70,19 @@ def test_an_empty_cell_is_an_empty_name(tmp_path, form):
     assert read(path, ["names"])["names"].ravel().tolist() == ["Ann", ""]
 
 
-@pytest.mark.parametrize("form", SAVERS)
-def test_optional_arrays_are_read_if_present(tmp_path, form):
-    found = read(save(tmp_path, form=form), ["cube"], ["matrix", "missing"])
-    assert list(found) == ["cube", "matrix"]
-
-
 @pytest.mark.parametrize("name", ["file.npz", "file.h5", "file.mat"])
-def test_a_missing_file_and_a_folder_are_refused(tmp_path, name):
+def test_a_missing_file_another_content_and_a_folder_are_refused(tmp_path, name):
     refused(tmp_path / name, "no such file")
+    for content in (b"", b"matrix = [1 0 1]\n" * 50):
+        (tmp_path / name).write_bytes(content)
+        refused(tmp_path / name, "cannot be read as")
+    (tmp_path / name).unlink()
     (tmp_path / name).mkdir()
     refused(tmp_path / name, "is a folder")
 
 
-@pytest.mark.parametrize("name", ["file.pkl", "file.npy", "file"])
-def test_another_suffix_is_refused(tmp_path, name):
-    (tmp_path / name).write_bytes(b"")
-    refused(tmp_path / name, "end in .npz, .h5, .hdf5, .mat", reader=read_arrays)
+def test_another_suffix_is_refused(tmp_path):
+    refused(tmp_path / "file.npy", "end in .npz, .h5, .hdf5, .mat, got '.npy'", reader=read_arrays)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -98,34 +94,12 @@ def test_a_truncated_file_is_refused(tmp_path, form, share):
     refused(path)
 
 
-@pytest.mark.parametrize("name", ["file.npz", "file.h5", "file.mat"])
-@pytest.mark.parametrize("content", [b"", b"matrix = [1 0 1]\n" * 50])
-def test_a_file_of_something_else_is_refused(tmp_path, name, content):
-    (tmp_path / name).write_bytes(content)
-    refused(tmp_path / name, "cannot be read as")
-
-
-def test_a_damaged_array_in_a_zip_is_refused(tmp_path):
-    path = save(tmp_path)
-    content = bytearray(path.read_bytes())
-    with zipfile.ZipFile(path) as archive:
-        start = archive.getinfo("matrix.npy").header_offset
-    content[start + 160 : start + 170] = b"\xff" * 10
-    path.write_bytes(content)
-    refused(path, "cannot be read as .npz")
-
-
-FLIPS = [("npz", 150), ("compressed npz", 150)] + [
-    pytest.param(form, 10, marks=pytest.mark.full) for form in FORMS if "npz" not in form
-]
-
-
-@pytest.mark.parametrize("form, count", FLIPS)
-def test_any_flipped_bytes_are_refused_or_harmless(tmp_path, form, count):
+@pytest.mark.parametrize("form", ["npz", "compressed npz"])
+def test_any_flipped_bytes_are_refused_or_harmless(tmp_path, form):
     path = save(tmp_path, form=form)
     content = path.read_bytes()
     rng = np.random.default_rng(0)
-    for _ in range(count):
+    for _ in range(150):
         damaged = bytearray(content)
         for _ in range(rng.integers(1, 6)):
             damaged[rng.integers(len(damaged))] = rng.integers(256)

@@ -74,13 +74,6 @@ def test_a_source_is_converted_once_and_then_opened(source, path):
     assert source.conversions == 1 and visible(path) == [path]
 
 
-def test_conversion_in_memory_gives_the_same_faces(source, path):
-    stored, direct = open_or_build(source, path), read_into_memory(source)
-    for name in ("images", "labels", "is_query"):
-        assert np.array_equal(getattr(stored, name), getattr(direct, name))
-    assert stored.identities == direct.identities
-
-
 def test_a_file_added_removed_renamed_changed_or_touched_rebuilds(source, path):
     root = source.root
     changes = [

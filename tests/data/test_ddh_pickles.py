@@ -75,14 +75,6 @@ def test_the_authors_folders_load_as_they_are(shared, tmp_path, name, folders):
     assert np.array_equal(faces.train, faces.gallery)
 
 
-def test_people_are_named_by_their_label_in_the_order_of_numbers(folder):
-    folder.write(f"{TRAIN}/a", (random_pixels(4), [10, 9, 10, 9]))
-    folder.write(f"{TEST}/a", (random_pixels(2), [9, 10]))
-    faces = folder.load()
-    assert faces.identities == ("9", "10")
-    assert faces.labels.tolist() == [1, 0, 1, 0, 0, 1]
-
-
 def test_files_are_sorted_and_hidden_or_empty_ones_skipped(folder):
     folder.write(f"{TRAIN}/0", (random_pixels(0), np.zeros(0, int)), protocol=3)
     folder.write(f"{TRAIN}/b", (np.full((1, 3072), 2.0), [3]))
@@ -106,9 +98,18 @@ def test_floats_up_to_1_are_scaled_to_255_and_rounded_to_the_original_bytes(fold
     assert np.array_equal(folder.images(), as_images(x))
 
 
-def test_one_dark_file_among_bright_ones_is_not_scaled(folder):
-    folder.write(f"{TRAIN}/a", (np.ones((4, 3072), "f4"), LABELS))
+def test_a_dark_file_among_bright_ones_and_integers_are_not_scaled(folder):
+    folder.write(f"{TRAIN}/a", (np.ones((4, 3072), "f4"), [10, 10, 9, 9]))
+    folder.write(f"{TEST}/a", (random_pixels(2), [9, 10]))
     assert (folder.images() == 1).all()
+    # People are named by their label, in the order of numbers.
+    assert folder.load().identities == ("9", "10")
+    folder.write(f"{TRAIN}/a", (np.ones((4, 3072), "u1"), LABELS))
+    folder.write(f"{TEST}/a", (np.ones((2, 3072), "u1"), [3, 8]))
+    assert (folder.images(6) == 1).all()
+    # Any name and side, with the loader named.
+    faces = folder.load("mine", loader="ddh_pickles", side=48)
+    assert np.array_equal(faces.images[2], resize(np.ones((32, 32, 3), np.uint8), 48))
 
 
 def test_floats_just_above_1_cause_a_warning(folder, caplog):
@@ -116,12 +117,6 @@ def test_floats_just_above_1_cause_a_warning(folder, caplog):
     folder.write(f"{TEST}/a", (np.ones((2, 3072)), [3, 8]))
     folder.load()
     assert "the brightest pixel of all images is 1 of 255" in caplog.text
-
-
-def test_integers_up_to_1_are_not_scaled(folder):
-    folder.write(f"{TRAIN}/a", (np.ones((4, 3072), "u1"), LABELS))
-    folder.write(f"{TEST}/a", (np.ones((2, 3072), "u1"), [3, 8]))
-    assert (folder.images(6) == 1).all()
 
 
 def test_fractions_are_rounded_to_the_nearest_value(folder):
@@ -150,12 +145,6 @@ def test_labels_may_be_integers_or_whole_floats_in_a_list_or_a_column(folder, la
     folder.write(f"{TRAIN}/a", (random_pixels(4), labels))
     faces = folder.load()
     assert faces.identities == ("3", "8") and faces.labels.tolist() == [0, 0, 1, 1, 0, 1]
-
-
-def test_another_side_is_resized_and_any_name_loads_with_the_loader_named(folder):
-    faces = folder.load("mine", loader="ddh_pickles", side=48)
-    image = faces.read(np.array([2]))[0]
-    assert np.array_equal(image, resize(as_images(random_pixels(4))[2], 48))
 
 
 def test_missing_and_empty_folders_are_named(folder, tmp_path):

@@ -41,6 +41,9 @@ def test_people_and_their_images_are_sorted(load):
     assert values(faces) == [10, 11, 12, 13, 20, 21, 22, 23, 0, 1, 2, 3]
     assert faces.counts() == {"identities": 3, "train": 9, "gallery": 9, "query": 3}
     assert faces.images.shape == (12, 16, 16, 3) and faces.side == 16
+    faces = load(crop="arcface112", max_per_identity=2)
+    assert faces.counts() == {"identities": 3, "train": 6, "gallery": 6, "query": 3}
+    assert faces.crop == "arcface112"
 
 
 def test_every_picture_format_is_read_whatever_the_case_of_the_suffix(load, tree):
@@ -49,7 +52,7 @@ def test_every_picture_format_is_read_whatever_the_case_of_the_suffix(load, tree
     assert values(load())[-8:] == pytest.approx([200] * 8, abs=2)
 
 
-def test_hidden_files_and_files_that_are_not_pictures_are_ignored(load, tree):
+def test_other_files_are_ignored_and_links_are_followed(load, tree):
     write_picture(tree / "Ann" / ".hidden.png")
     write_picture(tree / ".trash" / "1.png")
     (tree / "Ann" / "notes.txt").write_text("hello")
@@ -57,7 +60,8 @@ def test_hidden_files_and_files_that_are_not_pictures_are_ignored(load, tree):
     (tree / "readme.md").write_text("hello")
     write_picture(tree / "loose.png")
     (tree / "nobody").mkdir()
-    assert len(load().labels) == 12 and load().identities == ("Ann", "bea", "carl")
+    (tree / "linked").symlink_to(tree / "Ann", target_is_directory=True)
+    assert len(load().labels) == 16 and load().identities == ("Ann", "bea", "carl", "linked")
 
 
 def test_pictures_of_any_orientation_and_size_become_upright_squares(load, tree):
@@ -78,11 +82,6 @@ def test_more_images_than_a_batch_keep_their_order(tmp_path):
     assert len(blocks) == 2
     wanted = [number % 250 for person in range(3) for number in range(person, 300, 3)]
     assert np.concatenate([block.images for block in blocks])[:, 0, 0, 0].tolist() == wanted
-
-
-def test_links_are_followed(load, tree):
-    (tree / "linked").symlink_to(tree / "Ann", target_is_directory=True)
-    assert load().identities == ("Ann", "bea", "carl", "linked")
 
 
 def test_a_new_picture_and_another_side_are_converted(load, tree):
@@ -140,24 +139,3 @@ def test_a_source_without_people_is_an_error_that_describes_the_layout(load, tmp
     write_picture(tmp_path / "flat" / "1.png")
     with pytest.raises(SourceError, match="its images are not in folders of people"):
         load(tmp_path / "flat")
-
-
-def test_one_image_per_person_leaves_no_query(load, tmp_path):
-    for person in "ab":
-        write_picture(tmp_path / "single" / person / "1.png")
-    with pytest.raises(ValueError, match="no image has the role 'query'"):
-        load(tmp_path / "single")
-
-
-@pytest.mark.full
-def test_real_faces_load(shared, tmp_path, load):
-    source = tmp_path / "pubfig"
-    source.mkdir()
-    people = sorted(shared("faces", "pubfig83").iterdir())[:3]
-    for person in people:
-        (source / person.name).symlink_to(person)
-    options = {"crop": "arcface112", "queries_per_identity": 5, "max_per_identity": 20}
-    faces = load(source, name="pubfig83", side=32, **options)
-    assert faces.counts() == {"identities": 3, "train": 60, "gallery": 60, "query": 15}
-    assert faces.crop == "arcface112"
-    assert faces.identities == tuple(person.name for person in people)
