@@ -147,17 +147,9 @@ class DCBH(HashModel):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
-        return {
-            **super().get_config(),
-            "block": self.block,
-            "hashing": self.hashing,
-            "two_scales": self.two_scales,
-            "feature_classifier": self.feature_classifier,
-            "quantization_weight": self.quantization_weight,
-            "center_weight": self.center_weight,
-            "centers": self.centers,
-            "weight_decay": self.weight_decay,
-        }
+        names = ("block", "hashing", "two_scales", "feature_classifier", "quantization_weight")
+        names += ("center_weight", "centers", "weight_decay")
+        return super().get_config() | {name: getattr(self, name) for name in names}
 
 
 def _batch_norm() -> layers.BatchNormalization:

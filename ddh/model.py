@@ -119,11 +119,5 @@ class DDH(HashModel):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
-        return {
-            **super().get_config(),
-            "block": self.block,
-            "hashing": self.hashing,
-            "code_batch_norm": self.code_batch_norm,
-            "quantization_weight": self.quantization_weight,
-            "weight_decay": self.weight_decay,
-        }
+        names = ("block", "hashing", "code_batch_norm", "quantization_weight", "weight_decay")
+        return super().get_config() | {name: getattr(self, name) for name in names}

@@ -67,10 +67,6 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
     Raises:
         OSError: The file cannot be written; the error names it.
-
-    Example:
-        >>> with atomic_write(Path("codes.npz")) as temporary:  # doctest: +SKIP
-        ...     np.savez(temporary, codes=codes)
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))

@@ -165,13 +165,5 @@ class HashModel(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
-        return {
-            **super().get_config(),
-            "bits": self.bits,
-            "identities": self.identities,
-            "pixel_mean": self.pixel_mean,
-            "pixel_std": self.pixel_std,
-            "side": self.side,
-            "crop": self.crop,
-            "augmentation": self.augmentation,
-        }
+        names = ("bits", "identities", "pixel_mean", "pixel_std", "side", "crop", "augmentation")
+        return super().get_config() | {name: getattr(self, name) for name in names}

@@ -75,10 +75,6 @@ def train(
         InputError: The devices are not available, or cannot share the images evenly.
         RunError: The backup is damaged, or belongs to another model or other data.
         Interrupted: Ctrl-C was pressed; the backup is kept.
-
-    Example:
-        >>> with run.begin(config.to_yaml()):  # doctest: +SKIP
-        ...     outcome = train(config, faces, run, functools.partial(methods.build, config))
     """
     training = config.training
     with data_parallel(training.devices, training.batch) as devices:

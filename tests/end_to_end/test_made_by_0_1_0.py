@@ -1,9 +1,6 @@
 """Models, a run directory and a user's own method that facehash 0.1.0 made: tests/fixtures."""
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,21 +9,14 @@ from facehash import methods
 from facehash.embedders.registry import make_embedder
 from facehash.learning.backend import choose_backend, start_backend
 from tests.conftest import ROOT
+from tests.helpers.facehash_command import run_script
 
 MADE = ROOT / "tests" / "fixtures" / "run-0.1.0"
 
 
 def run(*words):
-    """Run a command of the checkout where Python finds the method `oldhash`."""
-    done = subprocess.run(
-        [sys.executable, *map(str, words)],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(MADE), "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    """Run a script where Python finds the method `oldhash`."""
+    return run_script(*words, PYTHONPATH=str(MADE), PYTHONDONTWRITEBYTECODE="1")
 
 
 def test_the_run_directory_scores_as_it_did(tmp_path):

@@ -1,10 +1,7 @@
 """The worked example of CONTRIBUTING.md, run as it stands there."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 import yaml
@@ -14,6 +11,7 @@ from facehash.config import Strict
 from facehash.errors import InputError
 from facehash.learning.backend import choose_backend, start_backend
 from tests.conftest import ROOT
+from tests.helpers.facehash_command import run_script
 
 FILES = ("plainhash/options.py", "plainhash/model.py", "plainhash/orl.yaml")
 
@@ -30,48 +28,31 @@ def folder(tmp_path_factory):
     return root
 
 
-def run(folder, *words):
-    return subprocess.run(
-        [sys.executable, *map(str, words)],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(folder)},
-        capture_output=True,
-        text=True,
-    )
-
-
 def test_the_example_trains_and_scores_by_itself_and_in_a_table(folder):
-    done = run(
-        folder, "train.py", folder / "plainhash/orl.yaml", "--runs", folder / "runs",
-        "--name", "plainhash", "--set", "training.epochs=15",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    done = run(folder, "evaluate.py", folder / "runs" / "plainhash")
-    assert done.returncode == 0, done.stderr
+    def run(*words):
+        return run_script(*words, PYTHONPATH=str(folder))
+
+    runs = ("--runs", folder / "runs")
+    words = ("--name", "plainhash", "--set", "training.epochs=15")
+    run("train.py", folder / "plainhash" / "orl.yaml", *runs, *words)
+    run("evaluate.py", folder / "runs" / "plainhash")
     report = json.loads((folder / "runs" / "plainhash" / "report.json").read_text())
     assert (report["method"], report["bits"]) == ("plainhash", 48)
     assert report["metrics"]["mAP"] > 0.5  # by chance about 0.04
-    table = {
-        "title": "own", "note": "trial", "bits": [48], "seeds": [0], "protocols": ["seen"],
-        "rows": [
-            {
-                "id": "plain", "label": "plainhash", "config": "plainhash/orl.yaml",
-                "set": ["training.epochs=2"],
-            },
-            {"id": "plain_itq", "label": "ITQ", "baseline": "itq", "of": "plain"},
-        ],
-    }  # fmt: skip
-    (folder / "own.yaml").write_text(yaml.safe_dump(table))
-    done = run(
-        folder, "-m", "experiments.reproduce", folder / "own.yaml",
-        "--runs", folder / "runs", "--results", folder / "results",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    plain = {"id": "plain", "label": "plainhash", "config": "plainhash/orl.yaml"}
+    rows = [
+        plain | {"set": ["training.epochs=2"]},
+        {"id": "plain_itq", "label": "ITQ", "baseline": "itq", "of": "plain"},
+    ]
+    table = {"title": "own", "note": "trial", "bits": [48], "seeds": [0], "protocols": ["seen"]}
+    (folder / "own.yaml").write_text(yaml.safe_dump(table | {"rows": rows}))
+    words = (folder / "own.yaml", *runs, "--results", folder / "results")
+    run("-m", "experiments.reproduce", *words)
     rows = json.loads((folder / "results" / "own.json").read_text())["rows"]
     assert [row["row"] for row in rows] == ["plain", "plain_itq"]
 
 
-def test_a_folder_that_holds_no_method_is_refused_in_words(tmp_path, monkeypatch):
+def test_a_folder_without_a_method_is_refused(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(InputError, match="no folder nothing/ with options.py and model.py"):
         methods.find_method("nothing")

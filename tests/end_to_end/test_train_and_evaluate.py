@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from facehash.runs.directory import RunDirectory
 from facehash.runs.files import read_history
 from tests.conftest import ROOT, shared_path
 from tests.helpers.facehash_command import command
+from tests.helpers.facehash_command import run_script as run
 
 YOUTUBE = "configs/ddh/youtube_faces.yaml"
 QUICKSTART = "configs/quickstart.yaml"
@@ -37,22 +37,9 @@ FIGURES = {"precision_recall.png", "precision_at.png", "distances.png", "retriev
 APPS = {"train.py": train.app, "evaluate.py": evaluate.app}
 
 
-def run(script, *arguments, **environment):
-    """Run a command of the checkout in a new process; return what it printed."""
-    done = subprocess.run(
-        [sys.executable, script, *map(str, arguments)],
-        cwd=ROOT,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 @pytest.fixture
 def here(monkeypatch, cache):
-    """Return a function that runs a command in this process, with the environment of `run`."""
+    """Return a function that runs a command in this process, without FACEHASH_DATA."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("FACEHASH_CACHE", cache)
     monkeypatch.delenv("FACEHASH_DATA", raising=False)

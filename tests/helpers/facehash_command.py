@@ -1,14 +1,18 @@
-"""The `facehash` command, run in this process as a user runs it."""
+"""Commands as a user runs them: in this process, or scripts of the checkout in a new one."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import os
+import subprocess
+import sys
 
 import pytest
 
 from facehash import cli
 from facehash.command_line import run
+from tests.conftest import ROOT
 
 
 def facehash(*words):
@@ -26,3 +30,16 @@ def command(app, program, *words):
     ):
         run(app, program, [str(word) for word in words])
     return left.value.code, out.getvalue(), err.getvalue()
+
+
+def run_script(*words, **environment):
+    """Run Python with these words in the root of the checkout; return what it printed."""
+    done = subprocess.run(
+        [sys.executable, *map(str, words)],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -71,16 +71,6 @@ def test_features_and_logits_are_those_of_the_layers(make_model, faces, method):
     np.testing.assert_allclose(found[1], whole, atol=1e-5)
 
 
-def test_the_feature_is_the_input_of_the_hash_layer(make_model, faces):
-    model = make_model()
-    features, _ = features_and_logits(model, faces, np.arange(6))
-    assert features.shape == (6, 12 * 4)  # blocks of four
-    after = model.network.get_layer("feature").output
-    hashing = keras.Model(after, model.network.output["relaxed"])
-    relaxed = encoding.relaxed_codes(model, faces.images[:6])
-    np.testing.assert_allclose(hashing.predict(features, verbose=0), relaxed, atol=1e-5)
-
-
 def test_rows_are_computed_block_by_block_in_the_given_order(make_model, faces, monkeypatch):
     model = make_model()
     codes = encode(model, faces.images)
@@ -90,13 +80,6 @@ def test_rows_are_computed_block_by_block_in_the_given_order(make_model, faces, 
     some_features, some_logits = features_and_logits(model, faces, ROWS, batch=2)
     np.testing.assert_allclose(some_features, features[ROWS], atol=1e-5)
     np.testing.assert_allclose(some_logits, logits[ROWS], atol=1e-5)
-
-
-def test_half_precision_networks_give_single_precision_features(make_model, faces):
-    model = make_model(dtype=keras.DTypePolicy("mixed_bfloat16"))
-    for values in features_and_logits(model, faces, np.arange(4)):
-        assert values.dtype == np.float32
-        assert np.isfinite(values).all()
 
 
 def test_a_network_without_a_layer_of_that_name_is_refused(make_model, faces):
@@ -109,26 +92,6 @@ def test_a_network_without_a_layer_of_that_name_is_refused(make_model, faces):
     model = Nameless(bits=8, identities=["ann"], pixel_mean=120.0, pixel_std=60.0)
     with pytest.raises(InputError, match="Nameless has no layer named 'feature'; give this name"):
         features_and_logits(model, faces, np.arange(4))
-
-
-@pytest.mark.parametrize(
-    "method, options",
-    [
-        ("ddh", {"augmentation": {"flip": True, "shift": 2}, "crop": "arcface112"}),
-        pytest.param("dcbh", {"centers": "both"}, marks=pytest.mark.full),
-    ],
-)
-def test_a_saved_model_gives_the_same_codes_in_a_fresh_process(
-    make_model, rng, images, encode_in_a_fresh_process, method, options
-):
-    model = make_model(method, bits=20, **options)
-    # Moving statistics differ from their initial values, as after training.
-    for variable in model.non_trainable_variables:
-        if "moving" in variable.path:
-            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
-    codes, printed = encode_in_a_fresh_process(model, images)
-    assert printed == [method, "ann", "bob", "eve", options.get("crop", "none")]
-    np.testing.assert_array_equal(codes, encode(model, images))
 
 
 def test_a_file_that_is_not_a_model_is_refused_in_one_line(tmp_path):

@@ -37,17 +37,6 @@ def test_locally_connected_equals_a_loop_over_positions(rng, shape, size):
     np.testing.assert_allclose(ops.convert_to_numpy(layer(images)), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_locally_connected_with_one_kernel_everywhere_is_a_convolution(rng):
-    images = rng.normal(size=(2, 5, 5, 3)).astype("float32")
-    convolution = keras.layers.Conv2D(4, 2)
-    expected = ops.convert_to_numpy(convolution(images))
-    layer = LocallyConnected2D(4, 2)
-    layer.build(images.shape)
-    shared = ops.convert_to_numpy(convolution.kernel).reshape(1, 12, 4)
-    layer.kernel.assign(np.repeat(shared, 16, axis=0))
-    np.testing.assert_allclose(ops.convert_to_numpy(layer(images)), expected, rtol=1e-4, atol=1e-5)
-
-
 def test_divide_and_encode_equals_a_loop_over_bits(rng):
     features = rng.normal(size=(5, 24)).astype("float32")
     layer = DivideAndEncode(bits=6)
@@ -148,17 +137,6 @@ def test_center_loss_and_the_moves_of_centers_equal_loops(rng, centers):
     expected = before if centers == "gradient" else moved_by_a_loop(before, features, labels)
     np.testing.assert_allclose(after, expected, atol=1e-6)
     np.testing.assert_array_equal(after[3], before[3])
-
-
-def test_only_centers_that_learn_by_gradient_are_trainable():
-    shapes = {}
-    for centers in ("moving", "gradient", "both"):
-        layer = CenterLoss(4, centers)
-        layer.build((None, 3))
-        shapes[centers] = (len(layer.trainable_weights), len(layer.non_trainable_weights))
-        assert np.abs(positions_of(layer)).max() <= np.sqrt(6 / 7)  # Glorot and Bengio's limit
-        assert np.ptp(positions_of(layer)) > 0
-    assert shapes == {"moving": (0, 1), "gradient": (1, 0), "both": (1, 1)}
 
 
 def test_standardize_follows_the_formula_and_clips():

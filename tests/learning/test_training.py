@@ -238,16 +238,6 @@ def test_schedule_and_optimizer_are_the_configured_ones(make_model):
     assert model.optimizer.nesterov
 
 
-def test_mixed_precision_trains_and_does_not_affect_other_models(faces, tmp_path):
-    config = configure(precision="mixed_bfloat16", epochs=2)
-    run, outcome = run_training(config, faces, tmp_path / "run")
-    assert outcome.model.network.get_layer("relaxed").compute_dtype == "bfloat16"
-    assert keras.config.dtype_policy().name == "float32"
-    loaded = methods.load(run.model)
-    assert loaded.network.get_layer("relaxed").compute_dtype == "bfloat16"
-    np.testing.assert_array_equal(encode(loaded, faces.images), encode(outcome.model, faces.images))
-
-
 def test_tensorboard_without_its_package_says_how_to_get_it(faces, tmp_path, monkeypatch):
     monkeypatch.setattr(callbacks.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'facehash\[tensorboard\]'"):
