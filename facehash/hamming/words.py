@@ -15,20 +15,16 @@ from facehash.codes import CodesError, Packed, check_packed, packed_width
 class CodeWords:
     """The codes of a gallery in 64-bit words, first words of all codes first.
 
-    In this order a search reads memory in one direction for every length of code. As a plain array
-    the words can be mapped from a file and are never copied.
-
-    Attributes:
-        words: uint64 (ceil(bits / 64), n), contiguous; may be read-only. Byte b of a word holds
-            bits 8 b to 8 b + 7 of its 64, as in packed codes; bits beyond `bits` are 0.
-        bits: Length of a code, 1 to 1,024.
+    In this order a search reads memory in one direction for every length of code. As a plain,
+    contiguous array the words can be mapped from a file and are never copied. Byte b of a word
+    holds bits 8 b to 8 b + 7 of its 64, as in packed codes; bits beyond `bits` are 0.
 
     Raises:
         CodesError: `words` has another dtype, shape or memory order.
     """
 
-    words: NDArray[np.uint64]
-    bits: int
+    words: NDArray[np.uint64]  # (ceil(bits / 64), n)
+    bits: int  # length of a code, 1 to 1,024
 
     def __post_init__(self) -> None:
         """Check the form of the array, not its codes."""

@@ -16,15 +16,12 @@ _ROWS = 8192  # codes that are unpacked at a time
 class CodeStatistics:
     """Bit statistics of a set of codes.
 
-    Attributes:
-        ones: float64 (bits,), share of codes in which each bit is 1; 0.5 is balanced.
-        dead: Number of bits that are equal in all codes and carry no information.
-        correlation: Mean absolute Pearson correlation over pairs of bits that are not dead, 0
-            (independent) to 1 (copies); None with fewer than two such bits.
+    `correlation` is the mean absolute Pearson correlation over pairs of bits that are not dead, 0
+    (independent) to 1 (copies); None with fewer than two such bits.
     """
 
-    ones: NDArray[np.float64]
-    dead: int
+    ones: NDArray[np.float64]  # (bits,), share of codes in which each bit is 1; 0.5 is balanced
+    dead: int  # number of bits that are equal in all codes and carry no information
     correlation: float | None
 
 

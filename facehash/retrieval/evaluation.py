@@ -22,24 +22,17 @@ CELLS = 2**20  # histogram cells per block of queries, which bounds the memory
 class Evaluation:
     """All scores of one set of codes.
 
-    Attributes:
-        bits: Length of a code.
-        metrics: Mean over queries of each metric of a report: mAP, mAP_lower, mAP_upper, P@r2,
-            R@r2, empty@r2, P@50, R-precision.
-        curves: ``precision_recall`` ("radius", "recall", "precision") and ``precision_at`` ("n",
-            "precision"), as the lists of a report.
-        per_query: float64 (q,) for each key of `metrics`.
-        same_distances: int64 (bits + 1,), number of pairs of a query and a gallery item of the same
-            identity at each distance.
-        different_distances: int64 (bits + 1,), number of pairs of different identities.
+    `metrics` are means over queries: mAP, mAP_lower, mAP_upper, P@r2, R@r2, empty@r2, P@50 and
+    R-precision. `curves` are ``precision_recall`` ("radius", "recall", "precision") and
+    ``precision_at`` ("n", "precision"). Distances count the pairs of a query and a gallery item.
     """
 
     bits: int
     metrics: dict[str, float]
     curves: dict[str, dict[str, list[Any]]]
-    per_query: dict[str, Values]
-    same_distances: NDArray[np.int64]
-    different_distances: NDArray[np.int64]
+    per_query: dict[str, Values]  # (q,) for each key of `metrics`
+    same_distances: NDArray[np.int64]  # (bits + 1,), pairs of the same identity
+    different_distances: NDArray[np.int64]  # (bits + 1,), pairs of different identities
 
 
 class _Block(NamedTuple):

@@ -28,12 +28,9 @@ def format_report(
     """
     lines = [title, ""] if title else []
     if metrics_author:
-        lines.append(_line("", "", "authors'", "(* bits packed as in the published code)"))
+        lines.append(f"{'':21}  authors'  (* bits packed as in the published code)")
     for name, value in metrics.items():
         beside = f"{metrics_author[name]:.4f}*" if metrics_author and name in metrics_author else ""
-        lines.append(_line(name, f"{value:.4f}", beside, _MEANINGS.get(name, "")))
+        line = f"  {name:<11}  {value:.4f}  {beside:>8}  {_MEANINGS.get(name, '')}"
+        lines.append(line.rstrip())
     return "\n".join(lines)
-
-
-def _line(name: str, value: str, beside: str, meaning: str) -> str:
-    return f"  {name:<11}  {value:>6}  {beside:>8}  {meaning}".rstrip()
