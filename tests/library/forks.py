@@ -16,7 +16,7 @@ import traceback
 
 from facehash import pipeline
 from facehash.command_line import make_app, run
-from facehash.commands import indexing, keeping, people, searching
+from facehash.commands import indexing, people, searching, upkeep
 
 # Imported by the commands when they run.
 from facehash.library.ingest import batch, update
@@ -35,7 +35,7 @@ _context = multiprocessing.get_context("forkserver")
 # Otherwise every fork would import pytest's main module and Typer's dependencies again.
 _context.set_forkserver_preload(["pytest", "pydantic.fields", "pydantic.types", __name__])
 _app = make_app("The commands about a library, with fake models.")
-for _room in (indexing, searching, people, keeping):
+for _room in (indexing, searching, people, upkeep):
     _room.add_to(_app)
 
 

@@ -17,7 +17,7 @@ from tests.library.conftest import draw, save
 STOPPING = """
 import os, sys, time
 from facehash.command_line import make_app, run
-from facehash.commands import indexing, keeping
+from facehash.commands import indexing, upkeep
 from facehash import pipeline
 from facehash.library.ingest import batch, update
 from facehash.library.storage.store import Store
@@ -49,7 +49,7 @@ for name in ("make_detector", "make_embedder", "crop_face"):
 if __name__ == "__main__":
     app = make_app("An index that stops.")
     indexing.add_to(app)
-    keeping.add_to(app)
+    upkeep.add_to(app)
     run(app, "facehash")
 """
 
