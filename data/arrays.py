@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,29 +45,17 @@ def read_faces_file(path: Path) -> LabeledImages:
 
 @dataclass(frozen=True)
 class ResizedArrays:
-    """The conversion of such a file to images of another side."""
+    """The conversion of the faces in such a file to images of another side."""
 
-    path: Path
+    root: Path
+    files: tuple[Path]
     side: int
+    faces: LabeledImages
     loader = "arrays"
-
-    @property
-    def root(self) -> Path:
-        """The folder of the file."""
-        return self.path.parent
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """The file."""
-        return (self.path,)
-
-    @cached_property
-    def _faces(self) -> LabeledImages:
-        return read_faces_file(self.path)
 
     def blocks(self) -> Iterator[Block]:
         """Resize, a bounded number of images at a time."""
-        faces = self._faces
+        faces = self.faces
         names = np.array(faces.identities)
         split = faces.is_query
         count = len(faces.labels)

@@ -71,15 +71,14 @@ class PickledFaces:
 
         Raises:
             PickleError: A file that is not a pickle of arrays.
-            FacesFileError: x or y is invalid, or a test identity has no training image.
+            FacesFileError: x or y is invalid.
         """
         scale = self._scale()
-        trained: set[int] = set()
         brightest = 0
         with progress(total=len(self.files), desc="converting", unit=" files", delay=1) as bar:
             for is_query, paths in zip((False, True), self._parts, strict=True):
                 for path in paths:
-                    for block in self._file_blocks(path, is_query, trained, scale):
+                    for block in self._file_blocks(path, is_query, scale):
                         brightest = max(brightest, int(block.images.max()))
                         yield block
                     bar.update()
@@ -91,14 +90,8 @@ class PickledFaces:
             )
 
     # A separate function, so that the rows of a file are freed before the next file is read.
-    def _file_blocks(
-        self, path: Path, is_query: bool, trained: set[int], scale: float
-    ) -> Iterator[Block]:
+    def _file_blocks(self, path: Path, is_query: bool, scale: float) -> Iterator[Block]:
         pixels, labels = _read(path)
-        if is_query:
-            _check_known(path, labels, trained)
-        else:
-            trained.update(labels.tolist())
         for start in range(0, len(labels), _ROWS):
             rows = slice(start, start + _ROWS)
             images = _to_images(path, pixels[rows], scale)
@@ -173,12 +166,3 @@ def _to_images(path: Path, pixels: NDArray[Any], scale: float) -> NDArray[np.uin
         pixels = np.rint(pixels * np.asarray(scale, pixels.dtype))
     planes = pixels.astype(np.uint8).reshape(-1, 3, PICKLED_SIDE, PICKLED_SIDE)
     return np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
-
-
-def _check_known(path: Path, labels: IndexArray, trained: set[int]) -> None:
-    unknown = sorted(set(labels.tolist()) - trained)
-    if unknown:
-        raise FacesFileError(
-            f"{path}: identity {unknown[0]} has test images but no training image "
-            f"({len(unknown)} such identities); it could never be retrieved"
-        )

@@ -98,7 +98,7 @@ def _load_images(config: DatasetConfig, source: Path, cache: Path | None) -> Lab
         faces = read_faces_file(source)
         if faces.images.shape[1] == config.side:
             return faces
-        conversion: Conversion = ResizedArrays(source, config.side)
+        conversion: Conversion = ResizedArrays(source.parent, (source,), config.side, faces)
     else:
         conversion = _CONVERSIONS[loader](source, config.side)
     if loader == "orl":

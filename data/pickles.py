@@ -141,13 +141,14 @@ def _checked_program(file: BinaryIO) -> tuple[bytes, list[_String]]:
             number of instructions. The unpickler allocates that much memory.
     """
     reader = _Reader(file)
-    program, strings = reader.program, []
+    program = reader.program
+    strings: list[_String] = []
     start = 0
     for count, (opcode, argument, _) in enumerate(pickletools.genops(reader)):  # type: ignore[arg-type]
         name = opcode.name
         if name not in _OPCODES:
             raise PickleError(f"forbidden instruction {name}; only arrays of numbers are read")
-        if name in ("PUT", "LONG_BINPUT") and argument > max(_MAX_MEMO, count):
+        if name in ("PUT", "LONG_BINPUT") and int(argument or 0) > max(_MAX_MEMO, count):
             raise PickleError(f"a memo index of {_short(repr(argument))}")
         if reader.skipped:
             if name not in ("BINSTRING", "BINBYTES", "BINBYTES8", "BINUNICODE"):

@@ -9,6 +9,7 @@ import numpy as np
 import typer
 
 from data.cache import cache_path
+from data.conversion import SourceError
 from data.labeled_images import LabeledImages
 from data.loading import LOADERS, load_images
 from facehash.command_line import DONE, PARTLY_FAILED, make_app, run
@@ -44,6 +45,8 @@ def prepare(
 
     Example: python -m data.prepare youtube_faces --source DIR
     """
+    if not name:
+        raise SourceError("the name of the data set is empty")
     config = DatasetConfig(name=name, loader=loader, side=side)
     faces = load_images(config, source, cache)
     _print_counts(name, faces)

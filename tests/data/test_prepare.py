@@ -70,6 +70,7 @@ def test_a_wrong_source_or_option_is_one_line_and_exit_2(tmp_path):
         (["facescrub", "--source", tmp_path, "--cache", tmp_path / "cache"],
          "train_folder_facescrub/0.pkl: forbidden global posix.system"),
         (["mine"], "--source"),
+        (["", "--source", tmp_path], "the name of the data set is empty"),
     ):  # fmt: skip
         done = run(*arguments)
         assert done.returncode == 2 and done.stdout == ""
