@@ -1,4 +1,4 @@
-"""Which queries a retrieval grid shows: a fair spread, not a pick."""
+"""Selects the queries of a retrieval grid: an even spread, not a favorable choice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from facehash.retrieval.ties import Values
 
 
 class Examples(NamedTuple):
-    """Queries with the gallery items nearest to them.
+    """Queries with their nearest gallery items.
 
     Attributes:
         queries: int64 (rows,), query indices.
@@ -32,20 +32,20 @@ class Examples(NamedTuple):
 def spread_examples(
     codes: CodeSet, average_precision: Values, rows: int = 8, columns: int = 10
 ) -> Examples:
-    """Take queries at even steps from the best to the worst average precision.
+    """Select queries at even steps from the best to the worst average precision.
 
     Args:
         codes: The codes that were scored.
         average_precision: float64 (q,), the score of each query (``per_query["mAP"]``).
-        rows: Queries to take; all of them when there are fewer.
-        columns: Gallery items to find for each; all of them when there are fewer.
+        rows: Number of queries; if there are fewer, all are selected.
+        columns: Number of gallery items per query; at most all.
 
     Raises:
-        CodesError: Not one score a query.
+        CodesError: The number of scores differs from the number of queries.
     """
     if average_precision.shape != codes.query_labels.shape:
         raise CodesError(
-            f"one average precision a query is needed, got {average_precision.shape} for "
+            f"expected one average precision per query, got {average_precision.shape} for "
             f"{codes.query_labels.shape}"
         )
     ranking = np.argsort(-average_precision, kind="stable")

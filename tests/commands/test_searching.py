@@ -18,15 +18,13 @@ def test_hits_are_printed_with_name_path_and_face(facehash, library, photos):
     assert len(lines) == 3
 
 
-def test_codes_are_printed_as_whole_bits(facehash, index, directory, photos):
+def test_codes_are_printed_as_whole_bits_and_scores_instead_of_distances(
+    facehash, index, directory, photos
+):
     index(codes="lsh:64")
-    _, out, _ = facehash("search", photos / "Bo/0.png", "--library", directory, "-k", 2)
-    assert re.match(r"  1 +0  ", out.splitlines()[1])
-
-
-def test_a_score_can_be_shown_instead_of_the_distance(facehash, library, photos):
-    _, out, _ = facehash("search", photos / "Bo/0.png", "--library", library, "-k", 1, "--score")
-    assert "  1  1.000  Bo" in out
+    words = ("search", photos / "Bo/0.png", "--library", directory, "-k", 2)
+    assert re.match(r"  1 +0  ", facehash(*words)[1].splitlines()[1])
+    assert "  1  1.000  " in facehash(*words, "--score")[1]
 
 
 def test_every_face_of_a_query_or_one(facehash, library, photos):

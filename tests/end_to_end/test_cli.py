@@ -68,34 +68,30 @@ def test_every_face_of_every_photo_has_a_line(facehash):
     assert all(len(line) == 4 and len(line[2]) == 4 and len(line[3]) == 12 for line in lines)
 
 
-def test_a_photo_without_a_face_is_told_and_found_nothing(facehash, red):
+def test_a_photo_without_a_face_is_reported(facehash, red):
     assert facehash("encode", "model", red) == (1, "", f"facehash: {red}: no face found\n")
 
 
-def test_one_unreadable_photo_is_wrong_use(facehash, broken):
+def test_unreadable_photos_are_reported_and_do_not_prevent_the_codes_of_others(
+    facehash, red, broken, tmp_path
+):
     code, out, err = facehash("encode", "model", broken)
     assert code == 2 and out == "" and err.count("\n") == 1 and "not a picture" in err
-
-
-def test_an_unreadable_photo_among_others_costs_only_itself(facehash, red, broken):
     code, out, err = facehash("encode", "model", broken, red, "--detector", "whole")
     assert code == 3 and out.startswith(f"{red}\t1\t")
     assert "broken.jpg: not a picture" in err and "1 of 2 photos could not be read" in err
-
-
-def test_only_unreadable_photos_are_wrong_use(facehash, broken, tmp_path):
     code, _, err = facehash("encode", "model", broken, tmp_path / "gone.jpg")
     assert code == 2 and err.endswith("facehash: 2 of 2 photos could not be read\n")
 
 
-def test_an_embedder_without_codes_names_the_way_to_codes(facehash, monkeypatch, red):
+def test_an_embedder_without_codes_is_refused_with_the_remedy(facehash, monkeypatch, red):
     monkeypatch.setattr(pipeline, "make_embedder", lambda *_: SFace())
     code, _, err = facehash("encode", "sface", red)
     assert code == 2 and err.count("\n") == 1
-    assert "sface: gives vectors of numbers, not codes" in err and "--codes lsh:BITS" in err
+    assert "sface: produces float vectors, not codes" in err and "--codes lsh:BITS" in err
 
 
-def test_a_crop_that_the_model_did_not_learn_from_is_warned_of(facehash, monkeypatch, red):
+def test_a_warning_names_a_crop_that_the_model_was_not_trained_on(facehash, monkeypatch, red):
     monkeypatch.setattr(MeanColours, "crop", "none")
     _, _, err = facehash("encode", "model", red)
     assert "this embedder was trained on uncropped pictures" in err
@@ -111,17 +107,14 @@ def test_weights_are_listed_with_source_licence_digest_and_place(facehash):
     assert "get it with: facehash weights fetch vgg16" in out
 
 
-def test_damaged_weights_are_listed_as_such(facehash, tmp_path):
-    (tmp_path / "face_detection_yunet_2023mar.onnx").write_bytes(b"damage")
-    code, out, _ = facehash("weights", "list", "--weights-dir", tmp_path)
-    assert code == 0 and "DAMAGED: " in out and "has 6 bytes, not 232589" in out
-
-
-def test_weights_are_added_and_then_fetched_without_a_network(facehash, tmp_path):
+def test_weights_are_added_fetched_without_a_network_and_checked(facehash, tmp_path):
     file = weights_dir() / "face_detection_yunet_2023mar.onnx"
     code, out, err = facehash("weights", "add", file, "--weights-dir", tmp_path)
     assert (code, out, err) == (0, f"{tmp_path / file.name}\n", "")
     assert facehash("weights", "fetch", "yunet", "--weights-dir", tmp_path)[:2] == (0, out)
+    (tmp_path / file.name).write_bytes(b"damage")
+    code, out, _ = facehash("weights", "list", "--weights-dir", tmp_path)
+    assert code == 0 and "DAMAGED: " in out and "has 6 bytes, not 232589" in out
 
 
 def test_a_mistyped_name_is_found_before_anything_is_downloaded(facehash, tmp_path):

@@ -197,7 +197,7 @@ def test_examples_range_from_the_best_to_the_worst_query():
     assert shown.found.shape == shown.distances.shape == shown.right.shape == (5, 7)
     assert (shown.right == (labels[20:][shown.found] == labels[shown.queries][:, None])).all()
     assert len(spread_examples(codes, ap, rows=99).queries) == 20
-    with pytest.raises(CodesError, match="one average precision a query"):
+    with pytest.raises(CodesError, match="one average precision per query"):
         spread_examples(codes, ap[:3])
 
 

@@ -42,7 +42,7 @@ def render(index, directory, photos, tmp_path):
     return render
 
 
-def test_a_page_shows_query_hits_and_photos_with_the_face_framed(index, render, photos, tmp_path):
+def test_a_page_shows_hits_with_framed_photos_and_loads_nothing(index, render, photos, tmp_path):
     index(names="folders")
     text, page = render(photos / "party.png")
     # For each of the two faces: its crop and those of three hits, and as many whole photos.
@@ -54,11 +54,7 @@ def test_a_page_shows_query_hits_and_photos_with_the_face_framed(index, render, 
     source = page.all("image")[0]["href"].removeprefix("data:image/jpeg;base64,")
     assert Image.open(io.BytesIO(base64.b64decode(source))).size == (80, 40)
     assert (tmp_path / "page.html").stat().st_mode & 0o777 == 0o600
-
-
-def test_a_page_loads_nothing_from_anywhere(index, render, photos):
-    index()
-    text, page = render(photos / "party.png")
+    # It loads nothing from anywhere.
     links = re.findall(r'(?:src|href)="([^"]{0,30})', text)
     assert links and all(link.startswith("data:image/jpeg;base64,") for link in links)
     assert "http" not in re.sub(r"http-equiv", "", text) and "url(" not in text
