@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import keras
@@ -85,26 +86,37 @@ class DCBH(HashModel):
 
     def build_network(self) -> keras.Model:
         """Return the network of the released code; shapes are for 32 x 32 images."""
+        decay = regularizers.L2(self.weight_decay / 2) if self.weight_decay else None
+        dense = functools.partial(layers.Dense, kernel_regularizer=decay)
+        convolution = functools.partial(
+            layers.Conv2D,
+            kernel_size=3,
+            padding="same",
+            use_bias=False,
+            data_format="channels_last",
+            kernel_regularizer=decay,
+        )
+        batch_norm = functools.partial(layers.BatchNormalization, momentum=0.9, epsilon=1e-3)
+
         image = x = keras.Input((self.side, self.side, 3), name="image")
         scales = []
         for filters, convolutions in GROUPS:
             for _ in range(convolutions):
-                x = self._convolution(filters)(x)
-                x = layers.ReLU()(_batch_norm()(x))
+                x = layers.ReLU()(batch_norm()(convolution(filters)(x)))
             x = layers.MaxPooling2D(data_format="channels_last")(x)  # sides 16, 8, 4, 2
             scales.append(layers.GlobalAveragePooling2D(data_format="channels_last")(x))
         merged = layers.Concatenate()(scales[2:]) if self.two_scales else scales[3]  # 256 + 512
-        feature = _batch_norm()(self._dense(self.bits * self.block)(merged))
+        feature = batch_norm()(dense(self.bits * self.block)(merged))
         feature = layers.ReLU(name="feature")(feature)
         if self.hashing == "block":
             relaxed = BlockHash(self.bits, name="relaxed")(feature)
         else:
-            code = DivideAndEncode(self.bits, kernel_regularizer=self._decay())(feature)
+            code = DivideAndEncode(self.bits, kernel_regularizer=decay)(feature)
             relaxed = layers.Activation("tanh", name="relaxed")(code)
-        outputs = {"relaxed": relaxed, "logits": self._dense(len(self.identities))(relaxed)}
+        outputs = {"relaxed": relaxed, "logits": dense(len(self.identities))(relaxed)}
         outputs["feature"] = feature
         if self.feature_classifier:
-            outputs["feature_logits"] = self._dense(len(self.identities))(feature)
+            outputs["feature_logits"] = dense(len(self.identities))(feature)
         return keras.Model(image, outputs, name="network")
 
     def build(self, input_shape: Any = None) -> None:
@@ -129,28 +141,8 @@ class DCBH(HashModel):
             terms["center"] = self.center_weight * distance
         return terms
 
-    def _convolution(self, filters: int) -> layers.Conv2D:
-        return layers.Conv2D(
-            filters,
-            3,
-            padding="same",
-            use_bias=False,
-            data_format="channels_last",
-            kernel_regularizer=self._decay(),
-        )
-
-    def _dense(self, units: int) -> layers.Dense:
-        return layers.Dense(units, kernel_regularizer=self._decay())
-
-    def _decay(self) -> regularizers.Regularizer | None:
-        return regularizers.L2(self.weight_decay / 2) if self.weight_decay else None
-
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
         names = ("block", "hashing", "two_scales", "feature_classifier", "quantization_weight")
         names += ("center_weight", "centers", "weight_decay")
         return super().get_config() | {name: getattr(self, name) for name in names}
-
-
-def _batch_norm() -> layers.BatchNormalization:
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-3)
