@@ -77,19 +77,19 @@ def interrupted(faces, tmp_path):
 
 @pytest.mark.parametrize("method", ["ddh", "dcbh"])
 def test_training_leaves_a_finished_run_with_every_loss_term_per_epoch(faces, tmp_path, method):
-    config = configure(method, epochs=6, batch=12, learning_rate=3e-3)
+    config = configure(method, epochs=4, batch=12, learning_rate=3e-3)
     run, outcome = run_training(config, faces, tmp_path / "run")
     names = {"config.yaml", "environment.json", "split.npz", "history.csv", "model.keras"}
     assert {path.name for path in run.path.iterdir()} == names
     history = read_history(run.history)
-    assert [row["epoch"] for row in history] == list(range(1, 7))
+    assert [row["epoch"] for row in history] == list(range(1, 5))
     terms = {"cross_entropy", "quantization", "weight_decay"}
     terms |= {"feature_cross_entropy", "center"} if method == "dcbh" else set()
     assert set(history[0]) == terms | {"epoch", "loss", "accuracy", "seconds"}
     for row in history:
         assert row["loss"] == pytest.approx(sum(row[term] for term in terms), rel=1e-4)
     assert history[-1]["loss"] < history[0]["loss"]
-    assert outcome.epochs == 6
+    assert outcome.epochs == 4
     codes = encode(outcome.model, faces.images)
     np.testing.assert_array_equal(encode(methods.load(run.model), faces.images), codes)
     if method == "dcbh":
