@@ -12,6 +12,8 @@ from facehash.library.storage.store import Store
 from tests.helpers.facehash_command import facehash
 from tests.library import fakes
 
+NAMED = "SELECT name, number FROM faces JOIN people ON people.id = person_id ORDER BY name"
+
 
 def draw(seed, width=40, height=40):
     """Return a random photo, uint8 (height, width, 3)."""

@@ -11,6 +11,7 @@ from tests.library.conftest import draw, save
 def store(index, directory):
     index(names="folders")
     with Store.open(directory) as store:
+        assert counts(store) == {"Ann": (2, 2), "Bo": (1, 1), "Cy": (2, 2)}
         yield store
 
 
@@ -18,30 +19,20 @@ def counts(store):
     return {person.name: (person.faces, person.photos) for person in list_people(store)}
 
 
-def test_people_are_listed_with_their_faces(store):
-    assert counts(store) == {"Ann": (2, 2), "Bo": (1, 1), "Cy": (2, 2)}
-
-
 def test_a_name_given_by_hand_is_never_overwritten_by_a_folder(store, index):
     [bo] = [person for person in list_people(store) if person.name == "Bo"]
-    name_faces(store, " Dora ", [bo.face_id])
-    assert counts(store) == {"Ann": (2, 2), "Cy": (2, 2), "Dora": (1, 1)}
+    name_faces(store, " Zoe\u0308 ", [bo.face_id])
     index(names="folders")
-    assert counts(store)["Dora"] == (1, 1)
+    assert counts(store) == {"Ann": (2, 2), "Cy": (2, 2), "Zoë": (1, 1)}
 
 
 def test_merged_people_stay_merged_when_photos_are_added(store, index, photos):
     assert merge_people(store, ["Ann", "Bo"], "Cy") == 3
+    assert merge_people(store, ["Ann", "Bo"], "Cy") == 0 == merge_people(store, ["Bo"], "Ann")
     assert counts(store) == {"Cy": (5, 5)}
     save(photos / "Ann" / "new.png", draw(70))
     index(names="folders")
     assert counts(store) == {"Cy": (6, 6)}
-
-
-def test_merging_again_changes_nothing(store):
-    assert merge_people(store, ["Ann", "Bo"], "Cy") == 3
-    assert merge_people(store, ["Ann", "Bo"], "Cy") == 0 == merge_people(store, ["Bo"], "Ann")
-    assert counts(store) == {"Cy": (5, 5)}
 
 
 def test_a_new_name_also_names_later_photos_of_the_old_folder(store, index, photos):
@@ -58,10 +49,9 @@ def test_names_that_are_taken_or_unknown_are_errors(store):
         rename_person(store, "Ann", "Bo")
     with pytest.raises(LibraryError, match="nobody is called 'Ana' .did you mean 'Ann'"):
         rename_person(store, "Ana", "Eve")
-    with pytest.raises(LibraryError, match="same person already"):
-        merge_people(store, ["Ann"], "Ann")
-    with pytest.raises(LibraryError, match="same person already"):
-        merge_people(store, ["Ann", "Bo"], "Ann")
+    for names in (["Ann"], ["Ann", "Bo"]):
+        with pytest.raises(LibraryError, match="same person already"):
+            merge_people(store, names, "Ann")
     assert counts(store)["Ann"] == (2, 2)
     merge_people(store, ["Ann"], "Bo")
     with pytest.raises(LibraryError, match="'Ann' is an earlier name of 'Bo'"):

@@ -1,11 +1,9 @@
-"""A folder of everything that is called a photo and is none, by the command and the real detector.
+"""Files that look like photos and are not, read by the command and the real detector.
 
-The embedder alone is a fake, as hundreds of faces take the real one ten seconds.
+Only the embedder is a fake, because the real one takes ten seconds for hundreds of faces.
 """
 
-import contextlib
 import os
-import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +20,8 @@ from tests.library.conftest import draw, save
 
 LONG = "n" * 251 + ".png"
 NOT_TEXT = os.fsdecode(b"caf\xe9.jpg")
+GOOD = {"crowd.png": 300, "nobody.png": 0, "one.png": 1, LONG: 2, NOT_TEXT: 3}
+"""Name -> number of faces."""
 BROKEN = {
     "empty.jpg": "not a picture: the file is empty",
     "text.jpg": "not a picture in a known format",
@@ -31,10 +31,11 @@ BROKEN = {
     "bomb.png": "12000 x 12000 pixels exceed the limit of 50 million",
     "bad caf\N{REPLACEMENT CHARACTER}.jpg": "not a picture in a known format",
 }
+"""Name -> start of the reason."""
 
 
 def crowd(columns, rows):
-    """Draw a page of ORL's faces, each another picture."""
+    """Draw a sheet of different ORL faces."""
     sheet = Image.new("L", (columns * 98 + 6, rows * 118 + 6), 250)
     for i in range(columns * rows):
         face = Image.open(find_orl() / f"s{i % 40 + 1}" / f"{i // 40 + 1}.pgm")
@@ -44,7 +45,6 @@ def crowd(columns, rows):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Seven broken files, two links in circles, and five files that only look strange."""
     folder = tmp_path / "photos"
     save(folder / "crowd.png", crowd(20, 15))
     save(folder / "nobody.png", draw(1, 320, 240))
@@ -54,68 +54,43 @@ def folder(tmp_path):
     (folder / "empty.jpg").touch()
     (folder / "text.jpg").write_text("Dear diary")
     (folder / "bad caf\udce9.jpg").write_text("Dear diary")
-    whole = (save(tmp_path / "whole.jpg", crowd(2, 2))).read_bytes()
-    (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    content = save(folder / "cut.jpg", crowd(2, 2)).read_bytes()
+    (folder / "cut.jpg").write_bytes(content[: len(content) // 2])
     os.mkfifo(folder / "pipe.jpg")
     save(folder / "secret.jpg", crowd(4, 1)).chmod(0)
-    # 20 KB that would become 144 million pixels.
+    # A file of 20 kB with 144 million pixels.
     Image.new("1", (12_000, 12_000)).save(folder / "bomb.png")
     (folder / "circle").symlink_to(folder)
     (folder / "itself.jpg").symlink_to("itself.jpg")
     return folder
 
 
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Run a command about the library as somebody who may not read everything."""
-    monkeypatch.setattr(
-        pipeline, "make_embedder", lambda *_, **__: fakes.make_embedder("cosine:12")
-    )
-    monkeypatch.setenv("FACEHASH_WEIGHTS", str(weights_dir()))
-
-    def run(command, *words):
-        with ordinary_rights():
-            return facehash(command, *words, "--library", tmp_path / "lib")
-
-    return run
-
-
-def faces_by_name(library):
-    with contextlib.closing(sqlite3.connect(library / "library.db")) as database:
-        rows = database.execute(
-            "SELECT path, count(faces.id), count(embedding), count(jpeg) FROM paths "
-            "LEFT JOIN faces USING (photo_id) LEFT JOIN crops ON face_id = faces.id GROUP BY path"
-        ).fetchall()
-    assert all(faces == vectors == crops for _, faces, vectors, crops in rows)
-    return {Path(os.fsdecode(path)).name: faces for path, faces, *_ in rows}
-
-
-def test_every_broken_file_is_named_with_its_reason_and_the_good_ones_are_indexed(
-    run, folder, tmp_path
+def test_every_broken_file_is_listed_with_its_reason_and_the_others_are_indexed(
+    folder, directory, ask, monkeypatch
 ):
-    code, out, err = run("index", folder, "--workers", 1)
-    assert code == 3
-    assert out.startswith("5 new photos with 306 faces in ")
+    monkeypatch.setattr(pipeline, "make_embedder", lambda *_, **__: fakes.Projection(12))
+    monkeypatch.setenv("FACEHASH_WEIGHTS", str(weights_dir()))
+    with ordinary_rights():
+        code, out, err = facehash("index", folder, "--workers", 1, "--library", directory)
+    assert code == 3 and out.startswith("5 new photos with 306 faces in ")
     assert "\n1 new photo without a face\n" in out
     lines = err.splitlines()
-    for name, why in BROKEN.items():
-        told = [line for line in lines if line.startswith(f"not read: {folder}/{name}: {why}")]
-        assert len(told) == 1, (name, err)
-    told = [line.rpartition("/")[2] for line in lines if line.startswith("symbolic link")]
-    assert told == ["circle", "itself.jpg"]
-    assert len(lines) == len(BROKEN) + 2 + 1
+    for name, reason in BROKEN.items():
+        starts = [line.startswith(f"not read: {folder}/{name}: {reason}") for line in lines]
+        assert sum(starts) == 1, (name, err)
+    links = [line.rpartition("/")[2] for line in lines if line.startswith("symbolic link")]
+    assert links == ["circle", "itself.jpg"] and len(lines) == len(BROKEN) + 2 + 1
     assert lines[-1].startswith(
         "not read: 7 files (1 damaged, 1 not a file, 1 too many pixels, 1 unreadable, "
         "3 not a picture); facehash stats --without-faces --library "
     )
-    found = faces_by_name(tmp_path / "lib")
-    good = {"crowd.png": 300, "nobody.png": 0, "one.png": 1, LONG: 2, NOT_TEXT: 3}
-    assert {name: found[name] for name in good} == good
-    # Nothing is left out: each file is in the library with faces, or listed with a reason.
-    code, out, _ = run("stats", "--without-faces")
-    assert code == 0
+    query = "SELECT path, count(embedding) FROM paths LEFT JOIN faces USING (photo_id) GROUP BY 1"
+    found = {Path(os.fsdecode(path)).name: number for path, number in ask(query)}
+    assert {name: found[name] for name in GOOD} == GOOD
+    # Every file is in the library with faces, or listed with a reason.
+    assert len(found) == len(GOOD) + len(BROKEN)
+    code, out, _ = facehash("stats", "--without-faces", "--library", directory)
     listed = dict(line.removeprefix(f"{folder}/").split(": ", 1) for line in out.splitlines())
-    assert listed.keys() == BROKEN.keys() | {"nobody.png"}
-    assert listed["nobody.png"] == "no face"
-    assert all(listed[name].startswith(why) for name, why in BROKEN.items())
-    assert len(found) == len(good) + len(BROKEN)
+    assert code == 0 and listed.pop("nobody.png") == "no face"
+    assert listed.keys() == BROKEN.keys()
+    assert all(listed[name].startswith(reason) for name, reason in BROKEN.items())
