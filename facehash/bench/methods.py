@@ -25,25 +25,17 @@ Search = Callable[[Rows, int], Found]
 class SearchMethod:
     """A search method with its index built.
 
-    Attributes:
-        name: What is compared, in words.
-        hasher: ``"itq"`` or ``"lsh"`` for codes made of vectors; None for the rows of an embedder.
-        rerank: Number of candidates that vectors re-rank; 0 without re-ranking.
-        bits: Length of the codes; None for vectors.
-        bytes_per_face: What is stored per face: the packed code, the vector, or both.
-        build_seconds: Time to fit the hasher, make the codes and build the index.
-        search: Finds the k nearest faces of query vectors.
-        nearest: Finds, for each query of the benchmark, the positions of the k nearest faces that
-            count: int64 (q, k), negative where there are fewer.
-        rank: Yields the histograms of the full rankings, block by block of queries.
+    `search` finds the k nearest faces of query vectors. `nearest` finds, for each query of the
+    benchmark, the positions of the k nearest faces that count: int64 (q, k), negative where there
+    are fewer. `rank` yields the histograms of the full rankings, block by block of queries.
     """
 
     name: str
-    hasher: str | None = None
-    rerank: int = 0
-    bits: int | None
-    bytes_per_face: int
-    build_seconds: float
+    hasher: str | None = None  # "itq" or "lsh"; None for the rows of an embedder
+    rerank: int = 0  # number of candidates that vectors re-rank
+    bits: int | None  # None for vectors
+    bytes_per_face: int  # of the packed code, the vector, or both
+    build_seconds: float  # to fit the hasher, make the codes and build the index
     search: Search
     nearest: Callable[[int], Ids]
     rank: Callable[[], Iterator[Histograms]]
@@ -76,17 +68,11 @@ def compare_rows(queries: QuerySet, name: str) -> SearchMethod:
 
 @dataclass(frozen=True)
 class FittedCodes:
-    """Codes of the named faces, made of their vectors.
+    """Codes of the named faces, made of their vectors."""
 
-    Attributes:
-        hasher: Fitted to the vectors of all faces.
-        codes: uint8 (n, ceil(bits / 8)), of the named faces.
-        seconds: Time to fit the hasher and make the codes.
-    """
-
-    hasher: LinearHash
-    codes: Packed
-    seconds: float
+    hasher: LinearHash  # fitted to the vectors of all faces
+    codes: Packed  # uint8 (n, ceil(bits / 8)), of the named faces
+    seconds: float  # to fit the hasher and make the codes
 
 
 def fit_codes(queries: QuerySet, name: str, bits: int, seed: int) -> FittedCodes:

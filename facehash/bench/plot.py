@@ -24,7 +24,7 @@ from facehash.figures.style import (
     SKY,
     STYLE,
     save,
-)
+)  # fmt: skip
 
 _SIZE = (10.4, 4.4)
 _PANELS = (

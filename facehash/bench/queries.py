@@ -20,23 +20,14 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class NamedFaces:
-    """The named faces of a library, n of them, by increasing id: their identity is known.
+    """The named faces of a library, n of them, by increasing id: their identity is known."""
 
-    Attributes:
-        ids: int64 (n,), their ids in the library.
-        photos: int64 (n,), the photo of each face; copies of a file are one photo.
-        people: int64 (n,), the person of each face.
-        rows: (n, width), their vectors, of length 1 if they are compared by cosine, or their codes.
-        all_rows: Rows of all faces, named or not: codes are fitted to these.
-        space: The space of the rows.
-    """
-
-    ids: Ids
-    photos: Ids
-    people: Ids
-    rows: Rows
-    all_rows: Rows
-    space: Space
+    ids: Ids  # int64 (n,), in the library
+    photos: Ids  # int64 (n,), the photo of each face; copies of a file are one photo
+    people: Ids  # int64 (n,), the person of each face
+    rows: Rows  # (n, width), codes, or vectors, which have length 1 if compared by cosine
+    all_rows: Rows  # (m, width), of all faces, named or not: codes are fitted to these
+    space: Space  # of the rows
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -60,26 +51,15 @@ class Pairs(NamedTuple):
 
 @dataclass(frozen=True)
 class QuerySet:
-    """The queries of a benchmark, q of them, and the pairs that do not count.
+    """The queries of a benchmark, q of them, and the pairs that do not count."""
 
-    Attributes:
-        faces: The faces that are searched.
-        query_indices: int64 (q,), positions of the faces that are queries.
-        excluded: Faces that a query ignores: itself, faces on its photo, near duplicates.
-        same_photo: Number of excluded pairs on one photo, not counting the query itself.
-        near_duplicates: Number of excluded pairs of one person with nearly equal vectors.
-        cross_person: Number of such pairs of two people; they count, as wrong results.
-        without_match: Number of faces of people on two photos that are no queries because all
-            other faces of the person are excluded.
-    """
-
-    faces: NamedFaces
-    query_indices: NDArray[np.int64]
-    excluded: Pairs
-    same_photo: int
-    near_duplicates: int
-    cross_person: int
-    without_match: int = 0
+    faces: NamedFaces  # the faces that are searched
+    query_indices: NDArray[np.int64]  # int64 (q,), positions of the faces that are queries
+    excluded: Pairs  # what a query ignores: itself, faces on its photo, near duplicates
+    same_photo: int  # excluded pairs on one photo, not counting the query itself
+    near_duplicates: int  # excluded pairs of one person with nearly equal vectors
+    cross_person: int  # such pairs of two people; they count, as wrong results
+    without_match: int  # faces that are no queries, because all matches would be excluded
 
     @property
     def people(self) -> NDArray[np.int64]:

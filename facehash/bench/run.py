@@ -27,29 +27,16 @@ from facehash.specification import split_specification
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure.
-
-    Attributes:
-        hashers: Codes to make of the vectors: ``"itq"``, ``"lsh"``.
-        bits: Lengths of these codes, 1 to 1,024; itq has at most one bit per dimension.
-        rerank: Number of candidates that codes select and vectors re-rank; 0 measures no
-            re-ranking.
-        embedders: Other embedders to measure on the same faces, written as for a user.
-        near_duplicate: Cosine from which on two vectors of one person, less the mean vector, count
-            as near duplicates.
-        queries: Maximum number of queries; if there are more, this many are drawn at random.
-        exclude_people: Names of people who are ignored, as if they were not in the library.
-        seed: Seed of the draw and of the codes.
-    """
+    """What to measure; the options of ``facehash bench``."""
 
     hashers: Sequence[str] = ("itq", "lsh")
-    bits: Sequence[int] = (32, 64, 128, 256, 512)
-    rerank: int = 100
-    embedders: Sequence[str] = ()
-    near_duplicate: float = 0.95
-    queries: int = 5000
-    exclude_people: Collection[str] = ()
-    seed: int = 0
+    bits: Sequence[int] = (32, 64, 128, 256, 512)  # 1 to 1,024; itq: at most one per dimension
+    rerank: int = 100  # number of candidates; 0 measures no re-ranking
+    embedders: Sequence[str] = ()  # others, to measure on the same faces
+    near_duplicate: float = 0.95  # see `facehash.bench.queries.draw_queries`
+    queries: int = 5000  # at most; if there are more, this many are drawn at random
+    exclude_people: Collection[str] = ()  # names of people, as if they were not in the library
+    seed: int = 0  # of the draw and of the codes
 
     def check(self) -> None:
         """Refuse values that would fail after minutes.

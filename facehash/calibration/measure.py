@@ -29,15 +29,10 @@ Labels = NDArray[np.int64]
 
 
 class Pairs(NamedTuple):
-    """Sorted distances between photos of one person and of two people.
+    """Sorted distances between photos of one person and of two people."""
 
-    Attributes:
-        genuine: float64 (g,), one person.
-        impostor: float64 (i,), two people.
-    """
-
-    genuine: Distances
-    impostor: Distances
+    genuine: Distances  # float64 (g,), one person
+    impostor: Distances  # float64 (i,), two people
 
 
 def compare_all(rows: Rows, labels: Labels, space: Space) -> Pairs:

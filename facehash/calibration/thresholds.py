@@ -6,15 +6,10 @@ from typing import NamedTuple
 
 
 class Threshold(NamedTuple):
-    """A distance beyond which two faces count as two people.
+    """A distance beyond which two faces count as two people."""
 
-    Attributes:
-        distance: In the embedder's metric.
-        source: How it was measured.
-    """
-
-    distance: float
-    source: str
+    distance: float  # in the embedder's metric
+    source: str  # how it was measured
 
 
 def _measured(distance: float, missed: str) -> Threshold:

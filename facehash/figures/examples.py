@@ -14,19 +14,12 @@ from facehash.retrieval.ties import Values
 
 
 class Examples(NamedTuple):
-    """Queries with their nearest gallery items.
+    """Queries with their nearest gallery items."""
 
-    Attributes:
-        queries: int64 (rows,), query indices.
-        found: int64 (rows, columns), gallery indices, nearest first, ties by index.
-        distances: int64 (rows, columns), their Hamming distances.
-        right: bool (rows, columns), whether an item has the query's identity.
-    """
-
-    queries: NDArray[np.int64]
-    found: NDArray[np.int64]
-    distances: NDArray[np.int64]
-    right: NDArray[np.bool_]
+    queries: NDArray[np.int64]  # (rows,), query indices
+    found: NDArray[np.int64]  # (rows, columns), gallery indices, nearest first, ties by index
+    distances: NDArray[np.int64]  # (rows, columns), their Hamming distances
+    right: NDArray[np.bool_]  # (rows, columns), whether an item has the query's identity
 
 
 def spread_examples(

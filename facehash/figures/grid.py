@@ -27,53 +27,30 @@ Images = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Tile:
-    """A picture with its texts.
+    """A picture with its texts."""
 
-    Attributes:
-        picture: uint8 (height, width, 3), RGB.
-        color: Color of the frame and of the text below.
-        title: First line above the picture.
-        note: Second line above the picture.
-        below: Line below the picture.
-        box: What the frame surrounds, in pixels; None draws no frame.
-        line_width: Of the frame, in points.
-    """
-
-    picture: Images
-    color: str
-    title: str = ""
-    note: str = ""
-    below: str = ""
-    box: Box | None = None
-    line_width: float = 1.6
+    picture: Images  # uint8 (height, width, 3), RGB
+    color: str  # of the frame and of the text below
+    title: str = ""  # first line above the picture
+    note: str = ""  # second line above the picture
+    below: str = ""  # line below the picture
+    box: Box | None = None  # what the frame surrounds, in pixels; None draws no frame
+    line_width: float = 1.6  # of the frame, in points
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Sizes of a grid, in inches.
+    """Sizes of a grid, in inches."""
 
-    Attributes:
-        side: Side of the square that holds a picture.
-        step: From one picture to the next.
-        row: From one row to the next.
-        gap: Extra space right of the reference.
-        margin: Left and right of the pictures.
-        head: Above the pictures of the first row.
-        foot: Below the pictures of the last row.
-        min_width: Of the figure.
-        columns: Pictures per row; longer rows continue in the next one.
-        dpi: Dots per inch.
-    """
-
-    side: float
-    step: float
-    row: float
-    gap: float
-    margin: float
-    head: float
-    foot: float
-    min_width: float = 0.0
-    columns: int = 10**6
+    side: float  # of the square that holds a picture
+    step: float  # from one picture to the next
+    row: float  # from one row to the next
+    gap: float  # extra space right of the reference
+    margin: float  # left and right of the pictures
+    head: float  # above the pictures of the first row
+    foot: float  # below the pictures of the last row
+    min_width: float = 0.0  # of the figure
+    columns: int = 10**6  # pictures per row; longer rows continue in the next one
     dpi: int = DPI
 
     def left(self, column: int) -> float:

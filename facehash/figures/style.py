@@ -11,14 +11,8 @@ from facehash.codes import CodesError
 from facehash.files import atomic_write
 
 # Distinct for color-blind readers and in grayscale: Okabe and Ito, 2008.
-BLUE, ORANGE, GREEN, PURPLE, SKY, RED = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#CC79A7",
-    "#56B4E9",
-    "#D55E00",
-)
+BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
+PURPLE, SKY, RED = "#CC79A7", "#56B4E9", "#D55E00"
 LINES = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY)
 # For frames next to green ones: also darker than the green, so that they differ in grayscale.
 DARK_RED = "#B2182B"

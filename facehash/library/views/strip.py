@@ -22,15 +22,7 @@ from facehash.library.views.pictures import Picture, crop_of, photo_of, query_ph
 from facehash.printing import printable
 
 LAYOUT = Layout(
-    side=1.5,
-    step=1.6,
-    row=2.02,
-    gap=0.2,
-    margin=0.16,
-    head=0.6,
-    foot=0.32,
-    columns=10,
-    dpi=160,
+    side=1.5, step=1.6, row=2.02, gap=0.2, margin=0.16, head=0.6, foot=0.32, columns=10, dpi=160
 )
 _COLORS = {True: GREEN, False: DARK_RED, None: YELLOW}
 _LONGEST_NAME = 21
