@@ -1,4 +1,4 @@
-"""How a detector or an embedder is named in one word: ``keras:FILE,size=160,metric=cosine``."""
+"""Names of detectors and embedders with options: ``keras:FILE,size=160,metric=cosine``."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def split_specification(text: str) -> tuple[str, dict[str, str]]:
     """Split ``head,key=value,key=value`` at its commas.
 
     Args:
-        text: The options are the last parts that look like ``key=value``; a comma in what comes
-            before, as in the name of a file, belongs to the head.
+        text: A head and options. The options are the last parts of the form ``key=value``; earlier
+            commas, for example in a file name, belong to the head.
 
     Returns:
-        The head and the options as texts.
+        The head and the options, unconverted.
 
     Raises:
         InputError: An option is given twice.
@@ -38,15 +38,15 @@ def split_specification(text: str) -> tuple[str, dict[str, str]]:
 def convert_options(
     text: str, options: Mapping[str, str], known: Mapping[str, Callable[[str], Any]]
 ) -> dict[str, Any]:
-    """Turn the texts of options into values.
+    """Convert the values of options.
 
     Args:
-        text: The whole specification, to begin errors with.
+        text: The whole specification, for error messages.
         options: From `split_specification`.
-        known: For each option a conversion, which raises a ValueError with what would be right.
+        known: A converter per option; raises ValueError naming the allowed values.
 
     Raises:
-        InputError: An unknown option, or a value that its conversion refuses.
+        InputError: An unknown option, or a value that its converter refuses.
     """
     values = {}
     for key, value in options.items():
@@ -61,7 +61,7 @@ def convert_options(
 
 
 def one_of(*choices: str) -> Callable[[str], str]:
-    """Make a conversion that lets only `choices` pass."""
+    """Return a converter that accepts only `choices`."""
 
     def convert(value: str) -> str:
         if value not in choices:
