@@ -48,7 +48,7 @@ def test_the_figures_are_of_the_codes_that_were_reported():
         assert at_two[name] == pytest.approx(REPORT["metrics"][key], abs=1e-4)
 
 
-def test_the_numbers_follow_from_codes():
+def test_the_numbers_follow_from_codes_and_both_figures_are_drawn(tmp_path):
     numbers = measure(codes())
     assert numbers.keys() == COMMITTED.keys()
     assert numbers["by_length"].keys() == COMMITTED["by_length"].keys()
@@ -56,9 +56,6 @@ def test_the_numbers_follow_from_codes():
     for scores in zip(band["mAP_lower"], band["mAP"], band["mAP_upper"], strict=True):
         assert list(scores) == sorted(scores)
     assert numbers["by_radius"]["recall"] == sorted(numbers["by_radius"]["recall"])
-
-
-def test_both_figures_are_drawn(tmp_path):
     draw(COMMITTED, tmp_path)
     for name in ("metrics-ties.png", "metrics-radius.png"):
         with Image.open(tmp_path / name) as drawn, Image.open(ROOT / "docs/images" / name) as kept:
