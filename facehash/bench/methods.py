@@ -151,7 +151,7 @@ def search_counted(queries: QuerySet, search: Search, k: int) -> Ids:
     """
     size, count = len(queries.faces), len(queries.query_indices)
     query, face = queries.excluded
-    # So many more that k remain, whatever is excluded.
+    # Enough more that k remain, whatever is excluded.
     most = int(np.bincount(query, minlength=1).max())
     found = search(queries.rows, min(k + most, size)).ids
     key = np.arange(count)[:, None] * size + found

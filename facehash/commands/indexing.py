@@ -53,7 +53,7 @@ def index(
     ),
     retry: bool = typer.Option(False, "--retry", help="Retry photos that could not be read."),
     include_forgotten: bool = typer.Option(
-        False, "--include-forgotten", help="Index photos again that were forgotten."
+        False, "--include-forgotten", help="Index forgotten photos again."
     ),
     weights_dir: WeightsOption = None,
 ) -> int:

@@ -107,7 +107,7 @@ def align(
 def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
     """Fit a rotation, scale and shift by least squares, without reflection.
 
-    Minimises ``sum |s R x + t - y|^2`` over s > 0, rotations R and t. With centred points, the
+    Minimizes ``sum |s R x + t - y|^2`` over s > 0, rotations R and t. With centered points, the
     covariance ``C = Y'X / n = U D V'`` and ``S = diag(1, sign(det U det V))``: ``R = U S V'``,
     ``s = trace(D S) / var(X)``, ``t = mean(Y) - s R mean(X)``.
 
