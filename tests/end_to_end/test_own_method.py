@@ -28,17 +28,19 @@ def folder(tmp_path_factory):
     return root
 
 
-def test_the_example_trains_and_scores_by_itself_and_in_a_table(folder):
-    def run(*words):
-        return run_script(*words, PYTHONPATH=str(folder))
-
+def test_the_example_trains_and_scores(folder):
+    path = str(folder)
     runs = ("--runs", folder / "runs")
     words = ("--name", "plainhash", "--set", "training.epochs=15")
-    run("train.py", folder / "plainhash" / "orl.yaml", *runs, *words)
-    run("evaluate.py", folder / "runs" / "plainhash")
+    run_script("train.py", folder / "plainhash" / "orl.yaml", *runs, *words, PYTHONPATH=path)
+    run_script("evaluate.py", folder / "runs" / "plainhash", PYTHONPATH=path)
     report = json.loads((folder / "runs" / "plainhash" / "report.json").read_text())
     assert (report["method"], report["bits"]) == ("plainhash", 48)
     assert report["metrics"]["mAP"] > 0.5  # by chance about 0.04
+
+
+@pytest.mark.full
+def test_the_example_is_a_row_of_a_table(folder):
     plain = {"id": "plain", "label": "plainhash", "config": "plainhash/orl.yaml"}
     rows = [
         plain | {"set": ["training.epochs=2"]},
@@ -46,8 +48,9 @@ def test_the_example_trains_and_scores_by_itself_and_in_a_table(folder):
     ]
     table = {"title": "own", "note": "trial", "bits": [48], "seeds": [0], "protocols": ["seen"]}
     (folder / "own.yaml").write_text(yaml.safe_dump(table | {"rows": rows}))
-    words = (folder / "own.yaml", *runs, "--results", folder / "results")
-    run("-m", "experiments.reproduce", *words)
+    words = ("--runs", folder / "runs", "--results", folder / "results")
+    table = ("-m", "experiments.reproduce", folder / "own.yaml")
+    run_script(*table, *words, PYTHONPATH=str(folder))
     rows = json.loads((folder / "results" / "own.json").read_text())["rows"]
     assert [row["row"] for row in rows] == ["plain", "plain_itq"]
 
