@@ -39,14 +39,6 @@ def test_a_photo_without_a_face_is_named_and_is_not_a_user_error():
     assert made.cropper.crop_faces(draw(1), []).shape == (0, 16, 16, 3)
 
 
-def test_a_given_embedder_is_used_and_unknown_names_are_refused():
-    spec = fakes.make_pipeline("halves", "no such embedder")
-    embedder = fakes.Projection(5)
-    assert FacePipeline.create(spec, embedder).embedder is embedder
-    with pytest.raises(InputError, match="no such embedder"):
-        FacePipeline.create(spec)
-
-
 def test_a_pipeline_travels_to_another_process_and_finds_its_weights(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     make_pipeline = pipelines(weights_dir())

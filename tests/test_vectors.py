@@ -1,26 +1,12 @@
 import numpy as np
 import pytest
 
-from facehash.codes import CodesError
 from facehash.embedders.base import check_faces
 from facehash.errors import InputError
 from facehash.vectors import IndexRowsError, Space, check_finite, unit_rows
 
 VECTORS = Space("cosine", 3)
 CODES = Space("hamming", 12)
-
-
-def test_a_space_knows_width_and_dtype_of_its_rows():
-    assert (VECTORS.width, VECTORS.dtype) == (3, np.float32)
-    assert (CODES.width, CODES.dtype) == (2, np.uint8)
-
-
-def test_rows_that_fit_are_returned_unchanged():
-    for space, rows in [
-        (VECTORS, np.ones((2, 3), np.float32)),
-        (CODES, np.array([[255, 15]], np.uint8)),
-    ]:
-        assert space.check(rows) is rows
 
 
 @pytest.mark.parametrize(
@@ -38,11 +24,6 @@ def test_rows_that_fit_are_returned_unchanged():
 def test_vectors_that_cannot_be_searched_are_refused(rows, message):
     with pytest.raises(IndexRowsError, match=message):
         VECTORS.check(rows, "queries")
-
-
-def test_codes_with_nonzero_padding_are_refused():
-    with pytest.raises(CodesError, match="bits set beyond"):
-        CODES.check(np.array([[0, 16]], np.uint8))
 
 
 def test_vectors_are_scaled_to_length_one_except_zeros():

@@ -1,5 +1,3 @@
-import pickle
-
 import cv2
 import numpy as np
 import pytest
@@ -32,14 +30,6 @@ def test_only_the_largest_face_is_kept_on_request_and_there_may_be_none():
     assert [face.box for face in Haar(keep="largest").detect(pair)] == [faces[0].box]
     for shape in [(40, 40, 3), (1, 1, 3), (2, 900, 3)]:
         assert Haar().detect(np.zeros(shape, np.uint8)) == []
-
-
-def test_a_detector_can_be_pickled_and_is_identified_by_settings_and_cascade():
-    haar = Haar(keep="first")
-    haar.detect(np.zeros((40, 40, 3), np.uint8))
-    assert pickle.loads(pickle.dumps(haar)).identity == haar.identity
-    assert haar.identity.startswith("haar:keep=first,side=1000,border=200,scale=1.2,n=5,sha256=")
-    assert haar.identity != Haar().identity
 
 
 @pytest.mark.parametrize("missing", ["CascadeClassifier", "data"])

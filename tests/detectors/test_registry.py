@@ -2,22 +2,13 @@ import numpy as np
 import pytest
 
 from facehash.detectors.full_image import FullImage
-from facehash.detectors.haar import Haar
 from facehash.detectors.registry import make_detector
 from facehash.errors import InputError
-from tests.helpers.face_data import weights_dir
 
 
 def test_a_full_image_is_one_face():
     [face] = FullImage().detect(np.zeros((30, 40, 3), np.uint8))
     assert face.box == (0, 0, 40, 30) and face.landmarks is None and face.score == 1
-
-
-def test_detectors_are_made_by_name_and_options():
-    assert isinstance(make_detector("whole"), FullImage)
-    assert make_detector("haar,keep=first").keep == "first"
-    assert isinstance(make_detector("haar"), Haar)
-    assert make_detector("yunet,score=0.9", weights_dir()).score == 0.9
 
 
 @pytest.mark.parametrize(

@@ -39,14 +39,6 @@ def test_landmarks_are_in_the_documented_order():
         assert face.landmarks.dtype == np.float32 and face.landmarks.shape == (5, 2)
 
 
-def test_boxes_and_landmarks_are_in_pixels_of_the_original_photo():
-    image = read_image(photos()[0])
-    small, large = central_face(image), central_face(enlarged(image, 8))
-    assert overlap(np.array(small.box) * 8, large.box) > 0.8
-    eyes = np.linalg.norm(large.landmarks[0] - large.landmarks[1])
-    assert np.abs(large.landmarks - small.landmarks * 8).max() < 0.15 * eyes
-
-
 def test_large_and_small_faces_of_one_photo_are_both_found():
     people = [read_image(path) for path in photos(step=500)[:3]]
     photo = np.full((2500, 3200, 3), 128, np.uint8)

@@ -5,14 +5,9 @@ import sys
 import pytest
 
 from facehash.embedders.registry import absolute, make_embedder
-from facehash.embedders.sface import SFace
 from facehash.errors import InputError
 from tests.conftest import ROOT
 from tests.helpers.face_data import weights_dir
-
-
-def test_the_default_is_sface():
-    assert isinstance(make_embedder(weights_dir=weights_dir()), SFace)
 
 
 @pytest.mark.parametrize(

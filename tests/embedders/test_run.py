@@ -3,7 +3,6 @@ import json
 import logging
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -27,18 +26,6 @@ def make_run(tmp_path, make_model):
         return folder, model
 
     return make
-
-
-def test_a_run_produces_the_packed_codes_of_its_model(make_run, faces):
-    folder, model = make_run(crop="arcface112")
-    run = make_embedder(f"run:{folder}")
-    assert (run.metric, run.dimension, run.side, run.crop) == ("hamming", 12, 32, "arcface112")
-    codes = run.embed(faces.images)
-    assert codes.dtype == np.uint8 and codes.shape == (48, 2)
-    np.testing.assert_array_equal(codes, encode(model, faces.images))
-    assert run.embed(faces.images[:0]).shape == (0, 2)
-    with pytest.raises(ValueError, match=r"faces must be uint8 \(n, 32, 32, 3\)"):
-        run.embed(np.zeros((1, 48, 48, 3), np.uint8))
 
 
 def test_a_directory_or_a_model_file_is_enough(make_run):

@@ -98,10 +98,3 @@ def test_a_row_is_the_feature_of_opencv_scaled_to_length_one(sface):
     assert sface.embed(faces[:0]).shape == (0, 128)
     with pytest.raises(ValueError, match=r"faces must be uint8 \(n, 112, 112, 3\)"):
         sface.embed(np.zeros((1, 100, 100, 3), np.uint8))
-
-
-def test_without_weights_the_command_to_fetch_them_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path)
-    monkeypatch.delenv("FACEHASH_WEIGHTS", raising=False)
-    with pytest.raises(InputError, match="facehash weights fetch sface"):
-        SFace()

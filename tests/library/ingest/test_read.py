@@ -1,5 +1,4 @@
 import dataclasses
-import hashlib
 import os
 
 import numpy as np
@@ -17,14 +16,6 @@ OPTIONS = ReadOptions(fakes.make_pipeline("halves", "cosine:4"), "box", 16)
 
 def read(path):
     return PhotoReader(OPTIONS, []).read(path, FileState(100, 0))
-
-
-def test_a_photo_is_read_with_digest_size_faces_and_crops(tmp_path):
-    path = save(tmp_path / "a.png", draw(1, width=80))
-    photo = read(path)
-    assert photo.digest == hashlib.sha256(path.read_bytes()).digest()
-    assert photo.size == (80, 40) and len(photo.faces) == 2
-    assert photo.crops.shape == (2, 16, 16, 3) and photo.reason is None
 
 
 def test_problems_with_a_file_are_returned_and_not_raised(tmp_path):
@@ -61,18 +52,6 @@ def test_faces_are_embedded_where_they_are_read_on_request(tmp_path):
     assert np.array_equal(photo.rows, expected) and read(path).rows is None
     black = save(tmp_path / "black.png", np.zeros((20, 20, 3), np.uint8))
     assert reader.read(black, FileState(100, 0)).rows is None
-
-
-def test_an_embedder_that_fails_costs_one_photo(tmp_path):
-    class Failing:
-        def embed(self, faces):
-            raise RuntimeError("no memory")
-
-    reader = PhotoReader(dataclasses.replace(OPTIONS, embed=True), [])
-    reader._embedder = Failing()
-    photo = reader.read(save(tmp_path / "a.png", draw(1)), FileState(100, 0))
-    assert (photo.reason, photo.detail) == ("embedder", "RuntimeError: no memory")
-    assert not photo.faces and photo.crops is None
 
 
 @pytest.mark.parametrize(

@@ -50,15 +50,6 @@ def test_moved_touched_and_copied_files_are_only_hashed(index, photos, ask, monk
     assert (report.unchanged, report.photos, report.removed) == (8, 0, 0)
 
 
-def test_a_folder_that_moved_as_a_whole_keeps_its_faces(index, photos, ask, tmp_path):
-    index()
-    before = ask("SELECT id FROM faces")
-    photos.rename(tmp_path / "elsewhere")
-    report = index(tmp_path / "elsewhere")
-    assert (report.same_content, report.removed) == (7, 7)
-    assert ask("SELECT id FROM faces") == before
-
-
 def test_deleted_and_changed_files_disappear_with_their_faces(index, photos, ask):
     index()
     (photos / "Bo" / "0.png").unlink()
@@ -107,18 +98,6 @@ def test_unreadable_files_are_recorded_with_a_reason(index, photos, ask):
     assert reasons == [("detector",), ("embedder",), ("not_a_picture",)]
     assert index().failed == {}
     assert index(retry=True).failed == report.failed
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_every_copy_of_an_unreadable_file_is_reported(index, photos, workers):
-    (photos / "empty.jpg").touch()
-    (photos / "empty, too.jpg").touch()
-    report = index(workers=workers)
-    assert [file.path.name for file in report.unread] == ["empty, too.jpg", "empty.jpg"]
-    assert (report.failed, report.same_content) == ({"not_a_picture": 2}, 0)
-    (photos / "Ann" / "empty.jpg").touch()
-    [copy] = index(workers=workers).unread
-    assert copy.path.parent.name == "Ann" and copy.why.endswith("the file is empty")
 
 
 def test_files_without_permission_are_tried_again_and_large_files_on_request(

@@ -1,6 +1,4 @@
-import numpy as np
 import pytest
-from PIL import Image
 
 from facehash.errors import InputError
 from facehash.files import FileState
@@ -43,16 +41,3 @@ def test_known_contents_are_not_decoded(tmp_path):
     assert not first.known and copy.known and first.digest == copy.digest
     [photo] = workers.read_photos(jobs_of(paths[:1]), OPTIONS, [first.digest], 1)
     assert photo.known and photo.crops is None
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_light_embedders_run_in_the_worker_processes(index, ask, photos, workers):
-    report = index(embedder="euclidean:12", workers=workers)
-    assert (report.photos, report.faces, report.failed) == (7, 7, {})
-    stored = ask(
-        "SELECT embedding FROM faces JOIN paths USING (photo_id) ORDER BY path, number LIMIT 2"
-    )
-    images = [np.asarray(Image.open(photos / "Ann" / f"{i}.png")) for i in (0, 1)]
-    for (row,), image in zip(stored, images, strict=True):
-        expected = fakes.Projection(12, "euclidean").embed(fakes.resize(image, 16)[None])
-        assert np.array_equal(np.frombuffer(row, np.float32), expected[0])
