@@ -45,7 +45,8 @@ def renamed_options(names: Mapping[str, str]) -> type[TyperCommand]:
         names: Old to new name. The old names go in 0.3.0.
 
     Example:
-        >>> app.command(cls=renamed_options({"--again": "--allow-reindex"}))(forget)
+        >>> command = renamed_options({"--again": "--allow-reindex"})
+        >>> app.command(cls=command)(forget)  # doctest: +SKIP
     """
 
     class Renamed(TyperCommand):
