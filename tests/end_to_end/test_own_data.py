@@ -58,9 +58,12 @@ def unreadable(root):
 
 def another_configuration(root):
     run = RunDirectory(root / "mine")
-    run.begin(load_config(CONFIG, options_class).to_yaml())
-    run.model.touch()
-    run.begin(load_config(CONFIG, options_class, ["bits=24"]).to_yaml())
+    config = load_config(CONFIG, options_class).to_yaml()
+    with run.begin(config):
+        run.prepare(config)
+        run.model.touch()
+    with run.begin(load_config(CONFIG, options_class, ["bits=24"]).to_yaml()):
+        pass
 
 
 def changed_photos(root):
