@@ -1,7 +1,5 @@
 """A clock for the epochs of `fit`. Importing this module imports Keras."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 
@@ -13,16 +11,12 @@ class EpochClock(keras.callbacks.Callback):
 
     By then Keras has read the losses of the epoch, so a backend that computes asynchronously has
     finished. The work of other callbacks is included in the same epoch or in the next one.
-
-    Attributes:
-        started: Time at which `fit` began to train.
-        ends: Time of the end of each epoch.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.started = 0.0
-        self.ends: list[float] = []
+        self.ends: list[float] = []  # one per epoch
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Start the clock."""

@@ -1,7 +1,5 @@
 """Describes the machine of a benchmark, and the memory of a process."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import os
 import platform

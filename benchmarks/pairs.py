@@ -1,7 +1,5 @@
 """Comparisons in turns, because the speed of a shared machine changes over time."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections.abc import Callable

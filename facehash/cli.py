@@ -7,12 +7,18 @@ from typing import NoReturn
 import typer
 
 import facehash
-from facehash.command_line import make_app, run
+from facehash.command_line import make_app, renamed_options, run
 from facehash.commands import bench, encode, indexing, people, searching, upkeep, weights
 
 app = make_app("Find, compare and search faces in photos, by codes or by embeddings.")
-for group in (indexing, searching, people, upkeep, encode, bench):
-    group.add_to(app)
+app.command()(indexing.index)
+app.command()(searching.search)
+app.command()(searching.verify)
+app.add_typer(people.app, name="people")
+app.command(cls=renamed_options({"--again": "--allow-reindex"}))(upkeep.forget)
+for command in (upkeep.check, upkeep.rebuild, upkeep.export, upkeep.stats, encode.encode):
+    app.command()(command)
+app.command(cls=renamed_options({"--shortlist": "--rerank"}))(bench.bench)
 app.add_typer(weights.app, name="weights")
 
 

@@ -5,24 +5,18 @@
 63,800 gallery and 7,975 query codes of 48 bits of 1,595 identities, drawn around one random code
 per identity. Time and peak memory of four methods, each in its own process:
 
-* numba: ours, every metric and curve of a report;
-* numpy: the same with our NumPy kernels;
-* one-hot argsort: per query, relevance by a product of one-hot labels, Hamming distances by a
-  product of {-1, +1} codes, an argsort, and from it AP, P@50, and precision and recall within
-  radius 2. This is how many repositories of the field evaluate (DeepHash-pytorch, orthohash and
-  others), here with contiguous float32 arrays, the fastest products that NumPy has;
+* numba, numpy: every metric and curve of a report, with our kernels;
+* one-hot argsort: AP, P@50, and precision and recall within radius 2, from products of one-hot
+  labels and of {-1, +1} codes and one argsort per query, like many repositories of the field
+  (DeepHash-pytorch, orthohash and others), but in contiguous float32, the fastest in NumPy;
 * lean argsort: the same with labels compared directly, and with the curves and R-precision of a
   report: the best possible with one argsort per query.
 
-Both argsort methods are Python loops of which only the products use threads; each runs with one
-BLAS thread and with all, and the faster run counts. They are timed on a sample of queries and
-extrapolated linearly, because queries are independent. The first call of a process loads Numba and
-its cached kernels; it is reported beside the median of the later calls.
-
-The result is written to benchmarks/results/evaluation.json. Run it on an idle machine.
+Both argsort methods are timed on a sample of queries and extrapolated linearly, with one BLAS
+thread and with all; the faster run counts. The first call of a process, which loads Numba and its
+cached kernels, is reported apart. Results: benchmarks/results/evaluation.json. Run it on an idle
+machine.
 """
-
-from __future__ import annotations
 
 import argparse
 import json
@@ -59,15 +53,15 @@ def make_codes() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Draw packed gallery and query codes and their labels, in random order."""
     rng = np.random.default_rng(20171)
     centers = rng.integers(0, 2, (IDENTITIES, BITS), dtype=np.uint8)
-    labels = [
+    of_gallery, of_query = (
         rng.permutation(np.repeat(np.arange(IDENTITIES), each))
         for each in (GALLERY_EACH, QUERY_EACH)
-    ]
+    )
     gallery, query = (
         packed_from_bits(centers[some] ^ (rng.random((len(some), BITS), np.float32) < FLIPS))
-        for some in labels
+        for some in (of_gallery, of_query)
     )
-    return gallery, query, labels[0], labels[1]
+    return gallery, query, of_gallery, of_query
 
 
 def score_by_one_hot_argsort(
@@ -167,7 +161,7 @@ def measure(method: str, threads: int) -> dict[str, Any]:
 def measure_apart(method: str, threads: int, blas_threads: int = 1) -> dict[str, Any]:
     """Call `measure` in a new process."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    limits = {name: str(blas_threads) for name in names}
+    limits = dict.fromkeys(names, str(blas_threads))
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.evaluation", "--method", method]
         + ["--threads", str(threads)],

@@ -17,8 +17,6 @@ bars use, and in processor time, which hardly depends on other processes. The re
 benchmarks/results/search.json.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import statistics
@@ -102,27 +100,25 @@ def compare(
     answers = [search(queries[:8]) for search in searches.values()]
     agree = all(np.allclose(one, answers[0], atol=1e-5) for one in answers)
     found: dict[str, Any] = {"same_distances": agree}
+    rivals = tuple(name for name in searches if name != "ours")
     singles = np.split(queries[:one_by_one], one_by_one)
     for mode, parts in (("batched", [queries]), ("one by one", singles)):
         methods = {
             name: lambda search=search, parts=parts: [search(part) for part in parts]
             for name, search in searches.items()
         }
-        found[mode] = relate(take_turns(methods, turns, CLOCKS), sum(map(len, parts)))
+        seconds, count = take_turns(methods, turns, CLOCKS), sum(map(len, parts))
+        found[mode] = {
+            "queries": count,
+            "queries_a_second": {
+                clock: {name: round(count / statistics.median(t), 1) for name, t in spent.items()}
+                for clock, spent in seconds.items()
+            },
+            "times_faster": {
+                clock: ratio(spent, "ours", rivals) for clock, spent in seconds.items()
+            },
+        }
     return found
-
-
-def relate(seconds: dict[str, Turns], count: int) -> dict[str, Any]:
-    """Convert seconds to queries/s, and compare with the best rival."""
-    rivals = tuple(name for name in seconds["wall"] if name != "ours")
-    return {
-        "queries": count,
-        "queries_a_second": {
-            clock: {name: round(count / statistics.median(t), 1) for name, t in methods.items()}
-            for clock, methods in seconds.items()
-        },
-        "times_faster": {clock: ratio(turns, "ours", rivals) for clock, turns in seconds.items()},
-    }
 
 
 def compare_with_reading(words: CodeWords, query: np.ndarray, options: argparse.Namespace) -> Any:

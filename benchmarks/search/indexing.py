@@ -16,8 +16,6 @@ its content is new.
 The result is written to benchmarks/results/indexing.json.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import shutil

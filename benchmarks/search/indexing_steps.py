@@ -1,7 +1,5 @@
 """The time of each step of indexing a photo, on one core."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import tempfile

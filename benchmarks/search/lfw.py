@@ -14,8 +14,6 @@ people, so their results do not measure unseen identities.
 The result is written to benchmarks/results/lfw.json and lfw.png.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import csv

@@ -1,7 +1,5 @@
 """Opening a large library, made of codes without photos."""
 
-from __future__ import annotations
-
 import statistics
 import tempfile
 import time
@@ -29,25 +27,17 @@ def make_library(directory: Path, codes: np.ndarray) -> None:
     """
     bits = 8 * codes.shape[1]
     settings = Settings("none", "none", "none", "none", "hamming", bits, "none", 1)
-
-    def photos() -> list[NewPhoto]:
-        return [
-            NewPhoto(
-                Path(f"/{start}.png"),
-                FileState(0, 0),
-                start.to_bytes(32, "big"),
-                (1, 1),
-                faces=tuple(
-                    NewFace((0.0, 0.0, 1.0, 1.0), None, 1.0, 1.0, b"", None, code)
-                    for code in codes[start : start + FACES_OF_A_PHOTO]
-                ),
-            )
-            for start in range(0, len(codes), FACES_OF_A_PHOTO)
-        ]
-
+    photos = []
+    for start in range(0, len(codes), FACES_OF_A_PHOTO):
+        faces = tuple(
+            NewFace((0.0, 0.0, 1.0, 1.0), None, 1.0, 1.0, b"", None, code)
+            for code in codes[start : start + FACES_OF_A_PHOTO]
+        )
+        path, digest = Path(f"/{start}.png"), start.to_bytes(32, "big")
+        photos.append(NewPhoto(path, FileState(0, 0), digest, (1, 1), faces=faces))
     with Store.create(directory) as store:
         write_settings(store.database, settings)
-        store.add(photos())
+        store.add(photos)
         write_index(store, spaces(settings, False))
 
 

@@ -7,8 +7,6 @@ and embed each with FaceRecognizerSF, and keep the vectors. OpenCV uses all core
 facehash`` it uses the detector and the embedder of this project.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 from collections.abc import Callable, Iterator

@@ -14,8 +14,6 @@ result is written to benchmarks/results/verification.json. The threshold is copi
 hand, rounded, to facehash/calibration/thresholds.py; a test checks that they agree.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import re

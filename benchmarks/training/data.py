@@ -8,8 +8,6 @@ in the system's file cache when read. Each measurement runs in its own process a
 result has the fastest time, imports included, and the highest peak memory, mapped files included.
 """
 
-from __future__ import annotations
-
 import json
 import pickle
 import shutil

@@ -12,8 +12,6 @@ is the median of the pairs' ratios with its quartiles; the bar is met if the low
 it. It is written to benchmarks/results/training.json and printed as a table.
 """
 
-from __future__ import annotations
-
 import argparse
 import functools
 import json

@@ -10,8 +10,6 @@ peak is the speed of a large matrix product with the same framework, precision a
 The result is written to benchmarks/results/gpu_training.json and printed as a table.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os

@@ -7,8 +7,6 @@ needs its own.
     python -m benchmarks.training.gpu_turn train TURN        a Turn as JSON
 """
 
-from __future__ import annotations
-
 import json
 import statistics
 import sys

@@ -4,8 +4,6 @@ It is measured with the same framework, threads and precision as the training th
 with. Nothing reaches the nominal peak of a processor.
 """
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections.abc import Callable

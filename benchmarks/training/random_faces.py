@@ -1,7 +1,5 @@
 """Random images for timing: the time of a training step does not depend on their content."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Search methods: by vectors, by codes, and by codes with re-ranking by vectors."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The trade-off of a library: the accuracy of a search over the bytes per face."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,18 +11,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from facehash.figures.style import (
-    BLUE,
-    GREEN,
-    INK,
-    ORANGE,
-    PURPLE,
-    QUIET,
-    RED,
-    SKY,
-    STYLE,
-    save,
-)  # fmt: skip
+from facehash.figures.style import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, RED, SKY, STYLE, save
 
 _SIZE = (10.4, 4.4)
 _PANELS = (
@@ -59,8 +46,7 @@ def write_tradeoff(methods: Sequence[dict[str, Any]], path: Path, caption: str =
             axes.set_ylabel(label)
         handles, names = panels[0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center", ncols=4)
-        title = "Accuracy by bytes per face"
-        figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+        figure.suptitle("Accuracy by bytes per face", x=0.01, ha="left", fontweight="bold")
         if caption:
             panels[0].set_title(caption, loc="left", fontsize=8, color=QUIET)
         save(figure, path)
@@ -101,7 +87,6 @@ def _draw_codes(axes: Axes, methods: Sequence[dict[str, Any]], name: str, key: s
 
 
 def _draw_embedders(axes: Axes, methods: Sequence[dict[str, Any]], key: str) -> None:
-    """Draw a mark per embedder."""
     colors = (INK, PURPLE, GREEN, ORANGE, SKY)
     for number, method in enumerate(methods):
         length = f"{method['bits']} bits" if method["bits"] else "vectors"

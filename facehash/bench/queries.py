@@ -102,7 +102,12 @@ def read_faces(
             "faces with facehash people name or facehash index --names folders"
         )
     ids, photos, people = np.array(named, np.int64).T
-    _check_repeated(store, photos, people)
+    if not len(_repeated_people(photos, people)):
+        raise LibraryError(
+            f"{store.directory}: no person is on two photos ({len(np.unique(people))} names, "
+            f"{len(people)} faces), so no query has a correct result: with names that never "
+            "repeat, such as file names, a score would be noise; name faces by person"
+        )
     stored, rows = (
         np.concatenate(part) for part in zip(*store.rows(column, space), strict=True)
     )  # (m,), (m, width)
@@ -116,16 +121,6 @@ def _repeated_people(photos: Ids, people: Ids) -> Ids:
     pairs = np.unique(np.stack([people, photos], axis=1), axis=0)
     person, count = np.unique(pairs[:, 0], return_counts=True)
     return person[count > 1]
-
-
-def _check_repeated(store: Store, photos: Ids, people: Ids) -> None:
-    """Refuse labels that never repeat, such as file names."""
-    if not len(_repeated_people(photos, people)):
-        raise LibraryError(
-            f"{store.directory}: no person is on two photos ({len(np.unique(people))} names, "
-            f"{len(people)} faces), so no query has a correct result: with names that never "
-            "repeat, such as file names, a score would be noise; name faces by person"
-        )
 
 
 def draw_queries(faces: NamedFaces, near_duplicate: float, max_queries: int, seed: int) -> QuerySet:
@@ -194,7 +189,7 @@ def _of_queries(query_indices: Ids, pairs: Pairs) -> Pairs:
 
 
 def _one_person(faces: NamedFaces, query_indices: Ids, pairs: Pairs) -> NDArray[np.bool_]:
-    """Return for each pair, bool (p,), whether both are faces of one person."""
+    """Return for each pair, bool (p,), whether both faces are of one person."""
     same: NDArray[np.bool_] = faces.people[query_indices[pairs.query]] == faces.people[pairs.face]
     return same
 

@@ -5,8 +5,6 @@ follow from it, with ties counted over all their orders (`facehash.retrieval.met
 pairs are subtracted from the histograms of all pairs, so that codes are never sorted.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

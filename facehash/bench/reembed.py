@@ -1,7 +1,5 @@
 """Re-embeds the faces of a library with another embedder."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Measures every method to search a library: ``facehash bench``."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Collection, Iterator, Sequence
@@ -92,8 +90,13 @@ def bench(
     with store.database.snapshot():
         faces = read_faces(store, column, space, plan.exclude_people)
     queries = draw_queries(faces, plan.near_duplicate, plan.queries, plan.seed)
+    pipelines = [make_pipeline(settings.detector, name) for name in dict.fromkeys(plan.embedders)]
+    embedders = [pipeline.make_embedder(pipeline.embedder) for pipeline in pipelines]
     # Re-embedding comes first: photos may be missing, and afterwards only what is timed runs.
-    others = _reembed_all(store, queries, plan, make_pipeline, progress)
+    others = [
+        (label_of(pipeline.embedder), reembed(store, queries, pipeline, embedder, progress))
+        for pipeline, embedder in zip(pipelines, embedders, strict=True)
+    ]
     skipped: list[str] = []
     methods = list(_library_methods(queries, plan, label_of(settings.embedder), skipped))
     methods += [measure(other, compare_rows(other, label), None) for label, other in others]
@@ -162,19 +165,6 @@ def _library_methods(
             yield measure(queries, compare_codes(queries, fitted), exact)
             if plan.rerank:
                 yield measure(queries, rerank_codes(queries, fitted, plan.rerank), exact)
-
-
-def _reembed_all(
-    store: Store, queries: QuerySet, plan: Plan, make_pipeline: MakePipeline, progress: bool
-) -> list[tuple[str, QuerySet]]:
-    """Embed the faces with the other embedders, all of which are made before the first is used."""
-    detector = store.settings().detector
-    pipelines = [make_pipeline(detector, name) for name in dict.fromkeys(plan.embedders)]
-    embedders = [pipeline.make_embedder(pipeline.embedder) for pipeline in pipelines]
-    return [
-        (label_of(pipeline.embedder), reembed(store, queries, pipeline, embedder, progress))
-        for pipeline, embedder in zip(pipelines, embedders, strict=True)
-    ]
 
 
 def label_of(embedder: str) -> str:

@@ -1,7 +1,5 @@
 """The keys of ``bench.json``: schema 2, and those of schema 1, which go in 0.3.0."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,7 +34,10 @@ def with_schema_1_keys(result: Mapping[str, Any]) -> dict[str, Any]:
             both[_TOP[part]] = old
         else:
             both[part] = {**result[part], **old}
-    both["ways"] = [_old_method(method) for method in result["methods"]]
+    both["ways"] = [_renamed(method, _METHOD) for method in result["methods"]]
+    for method in both["ways"]:
+        if method["shortlist"]:
+            method["method"] = f"{method['hasher']}, {method['shortlist']} put in order by vectors"
     return both
 
 
@@ -52,13 +53,6 @@ def upgrade(result: Mapping[str, Any]) -> dict[str, Any]:
         if method["rerank"]:
             method["name"] = f"{method['hasher']}, top {method['rerank']} re-ranked"
     return new
-
-
-def _old_method(method: Mapping[str, Any]) -> dict[str, Any]:
-    old = _renamed(method, _METHOD)
-    if old["shortlist"]:
-        old["method"] = f"{old['hasher']}, {old['shortlist']} put in order by vectors"
-    return old
 
 
 def _renamed(part: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """What is measured of a search method: how often it is right, and how long a query takes."""
 
-from __future__ import annotations
-
 import time
 from typing import Any
 

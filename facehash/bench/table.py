@@ -1,7 +1,5 @@
 """A benchmark as text for a terminal."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from facehash.bench.scores import NEIGHBOURS

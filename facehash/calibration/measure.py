@@ -6,8 +6,6 @@ non-match rate. As a check, the threshold is also chosen on each half of the peo
 other half.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, NamedTuple
 

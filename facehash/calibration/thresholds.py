@@ -1,7 +1,5 @@
 """The distance thresholds of known embedders."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 

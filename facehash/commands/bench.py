@@ -1,19 +1,12 @@
 """``facehash bench``: measure every method to search a library."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import typer
 
-from facehash.command_line import DONE, renamed_options
+from facehash.command_line import DONE
 from facehash.commands.arguments import WeightsOption
 from facehash.printing import printable
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the command to an application."""
-    app.command("bench", cls=renamed_options({"--shortlist": "--rerank"}))(bench)
 
 
 def bench(

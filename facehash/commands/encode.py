@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command to an application."""
-    app.command("encode")(encode)
-
-
 def encode(
     model: str = typer.Argument(
         metavar="MODEL",

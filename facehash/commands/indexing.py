@@ -25,11 +25,6 @@ if TYPE_CHECKING:
 _UNREAD_SHOWN = 20
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command to an application."""
-    app.command("index")(index)
-
-
 def index(
     library: LibraryOption,
     folder: Path = typer.Argument(help="Folder of photos, at any depth."),
@@ -114,15 +109,12 @@ def _print_report(report: IndexReport, library: Path) -> None:
         print(f"{counted(report.named, 'face')} named")
     if not report.files:
         print("no photos in this folder", file=sys.stderr)
-    _list(
-        [f"in the list of names, but no such face: {printable(one)}" for one in report.unnamed],
-        "of the list",
-    )
-    _list([f"symbolic link, not followed: {printable(one)}" for one in report.links], "links")
-    _list(
-        [f"not read: the folder {printable(one)} cannot be listed" for one in report.closed],
-        "folders",
-    )
+    for text, paths, what in (
+        ("in the list of names, but no such face: {}", report.unnamed, "of the list"),
+        ("symbolic link, not followed: {}", report.links, "links"),
+        ("not read: the folder {} cannot be listed", report.closed, "folders"),
+    ):
+        _list([text.format(printable(path)) for path in paths], what)
     _list([f"not read: {describe_unread(file)}" for file in report.unread], "files", _UNREAD_SHOWN)
     if report.unread:
         kinds = (f"{number:,} {in_words(reason)}" for reason, number in report.failed.items())

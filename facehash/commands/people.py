@@ -1,7 +1,5 @@
 """``facehash people``: list, name, merge and rename the people of a library."""
 
-from __future__ import annotations
-
 import typer
 
 from facehash.command_line import DONE, NOTHING_FOUND, make_app
@@ -10,11 +8,6 @@ from facehash.library.storage.folder import write_lock
 from facehash.printing import printable
 
 app = make_app("List, name, merge and rename the people of a library.")
-
-
-def add_to(parent: typer.Typer) -> None:
-    """Add the commands to an application."""
-    parent.add_typer(app, name="people")
 
 
 @app.command("list")

@@ -21,12 +21,6 @@ if TYPE_CHECKING:
 Failure = tuple[Path, Exception]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands to an application."""
-    app.command("search")(search)
-    app.command("verify")(verify)
-
-
 def search(
     library: LibraryOption,
     queries: list[Path] = typer.Argument(metavar="QUERY...", help="Photos of the face to find."),
@@ -57,7 +51,7 @@ def search(
     """
     from facehash.library.query.library import open_library
     from facehash.library.views.text import as_lines, write_table
-    from facehash.pipeline import pipelines
+    from facehash.pipeline import NoFaceError, pipelines
 
     if strip:
         from facehash.library.views.strip import check_strip
@@ -84,18 +78,10 @@ def search(
     for path, failure in failures:
         message = str(failure) if str(path) in str(failure) else f"{path}: {failure}"
         print(f"facehash: {printable(message)}", file=sys.stderr)
-    found = any(result.hits for result in results)
-    return _exit_code(found, failures, len(queries))
-
-
-def _exit_code(found: bool, failures: list[Failure], queries: int) -> int:
-    """Return 3 if only some photos could be searched for, 1 if nothing was found."""
-    from facehash.pipeline import NoFaceError
-
     unreadable = any(not isinstance(failure, NoFaceError) for _, failure in failures)
-    if failures and (len(failures) < queries or unreadable):
+    if failures and (len(failures) < len(queries) or unreadable):
         return PARTLY_FAILED
-    return DONE if found else NOTHING_FOUND
+    return DONE if any(result.hits for result in results) else NOTHING_FOUND
 
 
 def _search(

@@ -1,23 +1,14 @@
 """Commands that maintain a library: forget, check, rebuild, export, stats."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import typer
 
-from facehash.command_line import DONE, PARTLY_FAILED, renamed_options
+from facehash.command_line import DONE, PARTLY_FAILED
 from facehash.commands.arguments import LibraryOption, counted, describe_unread, in_words
 from facehash.errors import InputError
 from facehash.library.storage.folder import write_lock
 from facehash.printing import printable
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the commands to an application."""
-    app.command("forget", cls=renamed_options({"--again": "--allow-reindex"}))(forget)
-    for command in (check, rebuild, export, stats):
-        app.command(command.__name__)(command)
 
 
 def forget(

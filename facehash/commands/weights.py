@@ -1,7 +1,5 @@
 """``facehash weights``: the pretrained weights on this machine."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import typer

@@ -1,7 +1,5 @@
 """The charts of an evaluation, drawn without pyplot and written as PNG files."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

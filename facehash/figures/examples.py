@@ -1,7 +1,5 @@
 """Selects the queries of a retrieval grid: an even spread, not a favorable choice."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

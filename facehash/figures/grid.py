@@ -4,8 +4,6 @@
 --strip`` draws photos of a library.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Colors and fonts of all figures, and how a figure becomes a file."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

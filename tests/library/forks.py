@@ -15,8 +15,8 @@ import time
 import traceback
 
 from facehash import pipeline
-from facehash.command_line import make_app, run
-from facehash.commands import indexing, people, searching, upkeep
+from facehash.cli import app
+from facehash.command_line import run
 
 # Imported by the commands when they run.
 from facehash.library.ingest import batch, update
@@ -34,9 +34,6 @@ STATE = "SELECT faces.id, embedding, path FROM faces JOIN paths USING (photo_id)
 _context = multiprocessing.get_context("forkserver")
 # Otherwise every fork would import pytest's main module and Typer's dependencies again.
 _context.set_forkserver_preload(["pytest", "pydantic.fields", "pydantic.types", __name__])
-_app = make_app("The commands about a library, with fake models.")
-for _room in (indexing, searching, people, upkeep):
-    _room.add_to(_app)
 
 
 class Command:
@@ -136,7 +133,7 @@ def _run(begun, output, words, largest_file, stops, states, dies_at):
         Database.transaction = _recording(Database.transaction, states)
     if dies_at is not None:
         Database._translated_errors = _dying(Database._translated_errors, dies_at)
-    run(_app, "facehash", words)
+    run(app, "facehash", words)
 
 
 def _recording(transaction, states):

@@ -4,8 +4,6 @@ Every value is escaped, the page's content security policy forbids scripts and l
 a photo is shown only if its content is what was indexed.
 """
 
-from __future__ import annotations
-
 import base64
 import functools
 import re

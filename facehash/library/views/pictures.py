@@ -5,8 +5,6 @@ it; a page with that picture could then be passed on. So a photo is shown only i
 what was indexed, and the stored picture of a face is decoded like any untrusted file.
 """
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The results of a search as one picture: each query, and right of it the photos found."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 from pathlib import Path

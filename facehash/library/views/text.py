@@ -1,7 +1,5 @@
 """The results of a search as plain values: for JSON, for CSV, and as lines for a terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
