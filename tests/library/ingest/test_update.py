@@ -119,18 +119,6 @@ def test_files_without_permission_are_tried_again_and_large_files_on_request(
     assert index().photos == 1
 
 
-def test_a_library_keeps_its_embedder(index, photos):
-    index(embedder="cosine:12", detector="halves")
-    with pytest.raises(
-        LibraryError,
-        match="made with the embedder projection 12 cosine, not projection 16 cosine; omit",
-    ):
-        index(embedder="cosine:16")
-    save(photos / "new.png", draw(80))
-    assert index(embedder="cosine:12").photos == 1
-    assert index().unchanged == 8
-
-
 def test_invalid_options_are_refused_before_a_library_is_made(index, directory, photos):
     (photos / "other.txt").touch()
     for options, message in [
@@ -164,16 +152,6 @@ def test_codes_are_fitted_once_and_computed_for_later_faces(index, photos, ask, 
     assert ask("SELECT count(code) FROM faces") == [(8,)]
     with pytest.raises(LibraryError, match=f"made with the codes {codes}.* not lsh:8"):
         index(codes="lsh:8")
-
-
-def test_codes_can_be_added_to_vectors_and_an_embedder_of_codes_stores_none(index, ask, tmp_path):
-    index()
-    assert ask("SELECT count(code) FROM faces") == [(0,)]
-    index(codes="lsh:8")
-    assert ask("SELECT count(code), count(embedding) FROM faces") == [(7, 7)]
-    shutil.rmtree(tmp_path / "lib")
-    index(embedder="hamming:20")
-    assert set(ask("SELECT embedding, length(code) FROM faces")) == {(None, 3)}
 
 
 def test_several_processes_give_the_same_library_as_one(index, ask, photos, tmp_path):
