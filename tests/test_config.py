@@ -1,13 +1,10 @@
 from pathlib import Path
-from typing import Literal
 
 import pytest
-import yaml
-from pydantic import ValidationError
 
 from ddh.options import Options
 from facehash import methods
-from facehash.config import ConfigError, Strict, describe_errors, load_config
+from facehash.config import ConfigError, load_config
 from facehash.strict_yaml import YamlError
 from tests.conftest import ROOT
 
@@ -52,33 +49,17 @@ def test_overrides_take_precedence_over_the_file_and_are_yaml(tmp_path):
     "text, expected",
     [
         (SMALL + "bit: 12", "unknown key 'bit' (did you mean 'bits'?)"),
-        (SMALL + "learning-rate: 1", "unknown key 'learning-rate'"),
-        (
-            SMALL + "training: {learning-rate: 1}",
-            "unknown key 'training.learning-rate' (did you mean 'learning_rate'?)",
-        ),
         (SMALL + f"? {'x' * 10_000}\n: 1", "unknown key 'xxx"),
-        (SMALL + "training: {epoch: 3}", "unknown key 'training.epoch' (did you mean 'epochs'?)"),
         (SMALL + "model: {blok: 3}", "unknown key 'model.blok' (did you mean 'block'?)"),
-        (SMALL + "dataset: {nam: x}", "given twice"),
-        ("method: ddh\ndataset: {nam: x}", "did you mean 'name'?"),
         ("method: ddh", "missing key 'dataset'"),
         ("method: ddx\ndataset: {name: x}", "method 'ddx' is unknown (did you mean 'ddh'?)"),
         ("dataset: {name: x}", "key 'method' must name a method, got None"),
         (SMALL + "bits: 0", "bits: input should be greater than or equal to 1, got 0"),
-        (SMALL + "bits: 1025", "less than or equal to 1024"),
         (SMALL + "bits: '48'", "bits: input should be a valid integer, got '48'"),
-        (SMALL + "bits: 48.5", "bits: input should be a valid integer"),
-        (SMALL + "bits: true", "bits: input should be a valid integer, got True"),
         (SMALL + "training: {learning_rate: .inf}", "training.learning_rate"),
-        (SMALL + "training: {learning_rate: '1e-4'}", "valid number, got '1e-4'"),
-        (SMALL + "training: {learning_rate: 0}", "greater than 0"),
         (SMALL + "training: {optimizer: adamw}", "'adam' or 'sgd', got 'adamw'"),
         (SMALL + "training: {monitor: val_loss}", "needs a validation share above 0"),
-        (SMALL + "training: {validation: 1.0}", "less than 1"),
         (SMALL + "augmentation: {shift: 16}", "must be less than half of dataset.side 32"),
-        (SMALL + "training: 3", "training: input should be a valid dictionary, got 3"),
-        ("- a", "a configuration is a mapping of keys, got list"),
         ("", "a configuration is a mapping of keys, got NoneType"),
     ],
 )
@@ -100,8 +81,6 @@ def test_all_problems_are_reported_at_once(tmp_path):
     "override, expected",
     [
         ("epochs", "expected section.key=value"),
-        ("=3", "expected section.key=value"),
-        ("training..epochs=3", "expected section.key=value"),
         ("method.x=3", "'method' is a value, not a section"),
         ("bits=[1", "not valid YAML"),
         ("training.epoch=3", "did you mean 'epochs'?"),
@@ -122,29 +101,6 @@ def test_a_missing_or_binary_file_is_named(tmp_path):
         load_config(path, methods.options_class)
 
 
-class Row(Strict):
-    bits: int
-
-
-class Table(Strict):
-    rows: list[Row]
-    named: dict[str, Row]
-    size: int | Literal["auto"] = "auto"
-
-
-def test_errors_in_lists_mappings_and_unions_name_the_place_and_the_nearest_key():
-    tree = {"rows": [{"bits": 1}, {"bit": 2}], "named": {"a b": {"bits": "x"}}, "size": "big"}
-    with pytest.raises(ValidationError) as caught:
-        Table.model_validate(tree)
-    assert describe_errors(caught.value, Table).split("; ") == [
-        "missing key 'rows.1.bits'",
-        "unknown key 'rows.1.bit' (did you mean 'bits'?)",
-        "named.a b.bits: input should be a valid integer, got 'x'",
-        "size.int: input should be a valid integer, got 'big'",
-        "size: input should be 'auto', got 'big'",
-    ]
-
-
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_shipped_configuration_is_valid_and_opens_with_what_a_reader_needs(path):
     config = load_config(path, methods.options_class)
@@ -155,13 +111,3 @@ def test_a_shipped_configuration_is_valid_and_opens_with_what_a_reader_needs(pat
         assert any(word in line for line in head), word
     assert path.relative_to(ROOT).as_posix() in "\n".join(head)
     assert config.dataset.path is None, "data paths come from the user"
-
-
-@pytest.mark.parametrize("name", ["youtube_faces", "facescrub"])
-def test_the_papers_configurations_hold_the_published_hyper_parameters(name):
-    path = ROOT / "configs" / "ddh" / f"{name}.yaml"
-    tree = yaml.safe_load(path.read_text())
-    assert tree["dataset"]["loader"] == "ddh_pickles"
-    config = load_config(path, methods.options_class)
-    assert config.model == Options()
-    assert config.training == type(config.training)()

@@ -1,5 +1,3 @@
-import dataclasses
-
 import h5py
 import numpy as np
 import pytest
@@ -25,31 +23,17 @@ def make(**changes):
     return FaceDataset(**(fields | changes))
 
 
-def test_a_valid_data_set_is_returned_and_immutable():
-    faces = make()
-    assert faces.check() is faces and faces.side == 4 and faces.crop == "none"
-    assert faces.counts() == {"identities": 2, "train": 4, "gallery": 4, "query": 2}
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        faces.name = "other"
-
-
 @pytest.mark.parametrize(
     "changes, message",
     [
         ({"images": np.zeros((6, 4, 5, 3), np.uint8)}, r"side, side, 3\), got uint8 \(6, 4, 5"),
-        ({"images": np.zeros((6, 3, 4, 4), np.uint8)}, r"must be uint8 \(n, side, side, 3\)"),
-        ({"images": np.zeros((6, 48), np.uint8)}, r"got uint8 \(6, 48\)"),
         ({"images": np.zeros((6, 4, 4, 3), np.float32)}, "got float32"),
         ({"labels": np.zeros(5, int)}, r"integers of shape \(6,\), got int64 \(5,\)"),
         ({"labels": np.zeros(6)}, "got float64"),
         ({"labels": np.array([0, 0, 0, 1, 1, 2])}, r"lie in 0..1 \(one per identity\), got 0..2"),
-        ({"labels": np.array([0, 0, -1, 1, 1, 1])}, "got -1..1"),
         ({"protocol": "open"}, "protocol 'open' is neither seen nor unseen"),
         ({"train": np.array([], int)}, "no image has the role 'train'"),
-        ({"gallery": np.array([], int)}, "no image has the role 'gallery'"),
-        ({"query": np.array([], int)}, "no image has the role 'query'"),
         ({"train": np.array([0, 6])}, "train has indices 0..6, the data set has images 0..5"),
-        ({"query": np.array([-1])}, "query has indices -1..-1"),
         ({"gallery": np.array([0, 3, 3])}, "gallery contains an image twice"),
         ({"query": np.array([2, 4])}, "1 images are both query and gallery .*image 4"),
         ({"gallery": np.array([0, 3]), "query": np.array([1])}, "both query and train"),
@@ -110,15 +94,6 @@ def test_reading_a_file_takes_slices_of_bounded_size(stored, monkeypatch):
     assert taken == [slice(0, 4), slice(12, 13), slice(150, 152)]
 
 
-def test_images_mapped_from_a_file_are_copied_into_memory(tmp_path):
-    path = tmp_path / "raw"
-    path.write_bytes(bytes(range(96)) * 3)
-    faces = make(images=np.memmap(path, np.uint8, "r", shape=(6, 4, 4, 3)))
-    rows = faces.read(np.array([5, 1]))
-    assert type(rows) is np.ndarray and rows.flags.writeable
-    assert np.array_equal(rows, faces.images[[5, 1]])
-
-
 def test_equal_data_have_equal_digests_however_they_are_stored(tmp_path, monkeypatch):
     array = make()
     (tmp_path / "raw").write_bytes(array.images.tobytes())
@@ -151,15 +126,10 @@ def test_an_image_without_a_role_has_no_part_in_the_digest():
 
 def test_the_shape_of_the_images_is_part_of_the_digest():
     # Four blank images of side 2 have the pixels of one of side 4.
-    none, labels = np.array([], int), np.zeros(6, int)
-    digests = {
-        make(
-            images=np.zeros((6, side, side, 3), np.uint8),
-            labels=labels,
-            train=np.arange(count),
-            gallery=none,
-            query=none,
-        ).digest()
-        for side, count in ((4, 1), (2, 4))
-    }
-    assert len(digests) == 2
+    none = np.array([], int)
+    digests = []
+    for side, count in ((4, 1), (2, 4)):
+        blank = {"images": np.zeros((6, side, side, 3), np.uint8), "labels": np.zeros(6, int)}
+        faces = make(**blank, train=np.arange(count), gallery=none, query=none)
+        digests.append(faces.digest())
+    assert digests[0] != digests[1]

@@ -1,10 +1,9 @@
-import json
 import subprocess
 import sys
 
 import pytest
 
-from facehash.files import FileInUseError, atomic_write, file_lock, write_json, write_text
+from facehash.files import FileInUseError, atomic_write, file_lock, write_json
 
 
 def test_a_file_appears_whole_when_the_block_ends(tmp_path):
@@ -40,13 +39,10 @@ def test_the_error_of_a_full_disk_names_the_file(tmp_path):
 
 def test_json_is_readable_text_and_nan_is_refused(tmp_path):
     path = tmp_path / "file.json"
-    write_text(path, "replaced, not appended to")
-    write_json(path, {"name": "Zoë", "value": 0.1})
-    assert json.loads(path.read_text(encoding="utf-8")) == {"name": "Zoë", "value": 0.1}
-    assert "Zoë" in path.read_text(encoding="utf-8")
+    write_json(path, {"name": "Zoë"})
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(path, float("nan"))
-    assert json.loads(path.read_text(encoding="utf-8"))["value"] == 0.1
+    assert "Zoë" in path.read_text(encoding="utf-8")
 
 
 HOLDER = """

@@ -35,14 +35,6 @@ def test_bits_are_the_signs_of_centered_products(hasher, vectors):
 
 
 @BOTH
-def test_codes_do_not_change_if_all_vectors_are_shifted(hasher, vectors):
-    codes = hasher.fit(vectors, 16, seed=0).encode(vectors)
-    shifted = vectors.astype(np.float64) + 100
-    differing = np.unpackbits(codes ^ hasher.fit(shifted, 16, seed=0).encode(shifted)).mean()
-    assert differing < 0.002  # only a product within rounding of zero may change its sign
-
-
-@BOTH
 def test_codes_depend_on_the_seed_and_survive_storage(hasher, vectors):
     fitted = [hasher.fit(vectors, 9, seed) for seed in (5, 5, 6)]
     codes = [hashed.encode(vectors) for hashed in fitted]
@@ -66,14 +58,6 @@ def test_a_bit_of_random_hyperplanes_differs_as_often_as_the_angle_says(rng):
     assert np.mean(shares) == pytest.approx(angle / np.pi, abs=0.0105)
 
 
-def test_a_longer_code_of_random_hyperplanes_starts_with_the_shorter(vectors):
-    short, long = (
-        bits_from_packed(RandomHyperplanes.fit(vectors, bits, 0).encode(vectors), bits)
-        for bits in (10, 30)
-    )
-    np.testing.assert_array_equal(long[:, :10], short)
-
-
 def test_principal_components_span_what_a_decomposition_of_the_data_does(vectors):
     centred = vectors.astype(np.float64) - vectors.mean(axis=0)
     ours = principal_components(centred, 5)
@@ -82,28 +66,13 @@ def test_principal_components_span_what_a_decomposition_of_the_data_does(vectors
     np.testing.assert_allclose(np.linalg.norm(centred @ ours, axis=0), singular[:5], rtol=1e-5)
 
 
-def quantization_error(vectors, rotated):
-    values = vectors @ rotated
-    return np.square(np.where(values >= 0, 1, -1) - values).sum()
-
-
-def test_each_round_lowers_the_error_and_leaves_a_rotation(rng):
-    vectors = rng.normal(size=(200, 8))
-    errors = []
-    for rounds in range(12):
-        rotated = rotation(vectors, seed=4, iterations=rounds)
-        np.testing.assert_allclose(rotated @ rotated.T, np.eye(8), atol=1e-12)
-        errors.append(quantization_error(vectors, rotated))
-    assert all(after <= before + 1e-9 for before, after in zip(errors, errors[1:], strict=False))
-    assert errors[-1] < 0.97 * errors[0]
-
-
 def test_no_rotation_fits_the_corners_of_a_round_better(rng):
     """Given the corners, the rotation solves the orthogonal Procrustes problem: others lose."""
     vectors = rng.normal(size=(150, 5))
     before = rotation(vectors, seed=0, iterations=3)
     corners = np.where(vectors @ before >= 0, 1, -1)
     after = rotation(vectors, seed=0, iterations=4)
+    np.testing.assert_allclose(after @ after.T, np.eye(5), atol=1e-12)
     best = np.square(corners - vectors @ after).sum()
     for _ in range(300):
         other, _ = np.linalg.qr(rng.normal(size=(5, 5)))
@@ -112,16 +81,6 @@ def test_no_rotation_fits_the_corners_of_a_round_better(rng):
         near, _ = np.linalg.qr(after + 0.05 * rng.normal(size=(5, 5)))
         near *= np.sign(np.sum(near * after, axis=0))
         assert np.square(corners - vectors @ near).sum() >= best - 1e-9
-
-
-def test_iterative_quantization_finds_rotated_corners(rng):
-    """Rotated corners of a box: the codes must be those corners up to order and sign."""
-    corners = rng.choice([-1.0, 1.0], size=(400, 6)) * np.sqrt([1.3, 1.2, 1.1, 1.0, 0.9, 0.8])
-    hidden, _ = np.linalg.qr(rng.normal(size=(6, 6)))
-    codes = IterativeQuantization.fit(corners @ hidden + 3, 6, seed=0).encode(corners @ hidden + 3)
-    bits = bits_from_packed(codes, 6) * 2.0 - 1
-    related = np.abs(bits.T @ np.sign(corners)) / 400
-    assert (related.max(axis=1) > 0.95).sum() >= 4  # a local optimum may mix two of them
 
 
 @settings(max_examples=30, deadline=None)
@@ -140,8 +99,6 @@ def test_vectors_without_full_rank_are_hashed(rows, dimension, seed):
     [
         (np.zeros((1, 4)), "at least two vectors are needed, got 1"),
         (np.zeros(4), r"real numbers \(n, d\)"),
-        (np.zeros((3, 0)), r"real numbers \(n, d\)"),
-        (np.array([["a", "b"]]), "real numbers"),
         (np.array([[0, 1.0], [np.nan, 2]]), "1 of 2 vectors contain NaN or infinity.*number 1"),
     ],
 )

@@ -1,10 +1,9 @@
-"""A loopback server of one file that can break off, fail, or stay silent."""
+"""A loopback server of one file that can break off or fail."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -15,14 +14,12 @@ class FileServer(ThreadingHTTPServer):
         content: The body of every answer.
         cut: Bytes after which the next answer breaks off.
         status: Status code of every answer.
-        silence: Seconds before an answer starts.
         requests: Number of requests so far.
     """
 
     def __init__(self, content):
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.content, self.cut, self.status, self.silence = content, None, 200, 0
-        self.requests = 0
+        self.content, self.cut, self.status, self.requests = content, None, 200, 0
 
     @property
     def url(self):
@@ -33,7 +30,6 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):  # noqa: N802 - the name that http.server calls
         server = self.server
         server.requests += 1
-        time.sleep(server.silence)
         if server.status != 200:
             self.send_error(server.status)
             return

@@ -55,15 +55,9 @@ def test_every_form_of_codes_reads_the_same_from_every_form_of_file(tmp_path, fo
     assert_equal(read_codes(save(tmp_path, content, form)), expected())
 
 
-@pytest.mark.parametrize(
-    ("kind", "dtype"),
-    [
-        *((k, d) for k in ("bits", "signs") for d in (np.int64, np.float16, np.float32)),
-        *(("bits", dtype) for dtype in (bool, np.uint8, np.uint64)),
-    ],
-)
-def test_every_dtype_with_the_right_values_is_accepted(tmp_path, kind, dtype):
-    assert_equal(read_codes(save(tmp_path, arrays(kind, dtype))), expected())
+@pytest.mark.parametrize("dtype", [bool, np.uint64, np.float16])
+def test_every_dtype_with_the_right_values_is_accepted(tmp_path, dtype):
+    assert_equal(read_codes(save(tmp_path, arrays("bits", dtype))), expected())
 
 
 @pytest.mark.parametrize("shape", [(-1,), (-1, 1), (1, -1)])
@@ -78,15 +72,6 @@ def test_other_arrays_in_the_file_are_ignored(tmp_path):
     assert_equal(read_codes(save(tmp_path, content)), expected())
 
 
-@pytest.mark.parametrize("kind", ["bits", "signs"])
-def test_codes_of_ones_are_set_bits_in_either_reading(tmp_path, kind):
-    ones = {"query_codes": np.ones((3, BITS))}
-    if kind == "bits":
-        ones["gallery_codes"] = np.ones((5, BITS))
-    found = read_codes(save(tmp_path, arrays(kind) | ones))
-    assert found.query_codes.tolist() == [[255, 15]] * 3
-
-
 @given(st.integers(1, 80), st.integers(1, 6), st.integers(1, 6), st.integers(0, 2**32 - 1))
 @settings(deadline=None, max_examples=30)
 def test_written_codes_are_read_unchanged(tmp_path_factory, bits, n, q, seed):
@@ -96,24 +81,6 @@ def test_written_codes_are_read_unchanged(tmp_path_factory, bits, n, q, seed):
     path = tmp_path_factory.mktemp("codes") / "deep" / "codes.npz"
     write_codes(path, CodeSet(*codes, *labels, bits))
     assert_equal(read_codes(path), CodeSet(*codes, *labels, bits))
-
-
-def test_writing_replaces_a_file_completely_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "codes.npz"
-    path.write_bytes(b"before")
-
-    def fail(file, **arrays):
-        file.write_bytes(b"half")
-        raise OSError("disk full")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(np, "savez", fail)
-        with pytest.raises(OSError, match="disk full"):
-            write_codes(path, expected())
-    assert path.read_bytes() == b"before"
-    write_codes(path, expected())
-    assert_equal(read_codes(path), expected())
-    assert [entry.name for entry in tmp_path.iterdir()] == ["codes.npz"]
 
 
 @pytest.mark.parametrize(
@@ -156,36 +123,23 @@ CASES = {
     "bits": [
         ("gallery_codes", 2 * GALLERY, "gallery_codes contains 2; codes are {0, 1} or {-1, +1}"),
         ("gallery_codes", GALLERY - 1.0, "query_codes together contain -1, 0 and 1"),
-        ("query_codes", 2 * QUERY - 1, "gallery_codes and query_codes together contain -1, 0"),
         ("query_codes", np.full((3, 12), np.nan), "query_codes contains nan"),
-        ("query_codes", np.full((3, 12), np.inf), "query_codes contains inf"),
-        ("query_codes", 0.25 * QUERY, "query_codes contains 0.25"),
-        ("query_codes", np.arange(36).reshape(3, 12), "query_codes contains 2, 3, 4, ...;"),
         ("query_codes", np.full((3, 12), 9, np.uint8), "packed codes need an array 'bits'"),
         ("query_codes", QUERY[:, :8], "gallery_codes has 12 columns and query_codes 8"),
-        ("gallery_codes", GALLERY.T, "5 columns and query_codes 12; all codes must have the same"),
         ("query_codes", QUERY[0], "two axes (n, bits), got shape (12,)"),
         ("query_codes", QUERY[:0], "query_codes is empty, shape (0, 12)"),
         ("query_codes", np.full((3, 12), "a"), "query_codes must hold numbers, got dtype <U1"),
-        ("query_codes", 1j * QUERY, "query_codes must hold numbers, got dtype complex128"),
         ("query_labels", np.arange(2), "query_labels has 2 labels, query_codes has 3 codes"),
         ("query_labels", np.eye(3), "(n,), (n, 1) or (1, n), one identity per code, got (3, 3)"),
-        ("query_labels", np.int64(3), "(n,), (n, 1) or (1, n), one identity per code, got ()"),
         ("query_labels", np.array([1, 2.5, 0]), "query_labels contains 2.5"),
-        ("query_labels", np.array([1, np.nan, 0]), "query_labels contains nan"),
-        ("query_labels", np.array([1, 1e300, 0]), "query_labels contains 1e+300"),
         ("query_labels", np.array([2**64 - 1] * 3, np.uint64), "contains 18446744073709551615"),
         ("query_labels", np.array(["ann", "bob", "eve"]), "must be integers, got dtype <U3"),
     ],
     "packed": [
         ("bits", np.int64(20), "gallery_codes has 2 columns, packed codes of 20 bits have 3"),
         ("bits", np.int64(11), "gallery_codes have bits set beyond the 11 used"),
-        ("bits", np.int64(0), "1 to 1024 bits, got 0"),
         ("bits", np.array([12, 12]), "bits must be one integer from 1 to 1024, got [12, 12]"),
         ("bits", np.float64(12.5), "bits must be one integer from 1 to 1024, got 12.5"),
-        ("bits", np.float64("nan"), "bits must be one integer from 1 to 1024, got nan"),
-        ("bits", np.float64("inf"), "bits must be one integer from 1 to 1024, got inf"),
-        ("bits", np.array("12"), "bits must be one integer from 1 to 1024, got '12'"),
         ("query_codes", np.zeros((3, 2), int), "must be packed uint8 because 'bits' is present"),
         ("query_codes", np.zeros((3, 12), np.uint8), "12 columns, packed codes of 12 bits have 2"),
     ],

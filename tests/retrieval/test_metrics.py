@@ -66,11 +66,6 @@ def test_identical_codes_have_the_closed_form(size, right):
         assert metrics.precision_at(all_counts, relevant, k) == pytest.approx([right / size])
 
 
-def test_precision_at_k_divides_by_k_if_the_gallery_is_smaller():
-    counts = histograms([0, 1], [True, True], BITS)
-    assert metrics.precision_at(*counts, 50) == pytest.approx([2 / 50])
-
-
 @pytest.mark.parametrize(
     ("distances", "relevant", "expected"),
     [
@@ -141,17 +136,6 @@ def test_precision_and_recall_in_a_ball_equal_those_of_a_loop(gallery, radius):
 
 @given(histograms_of_queries())
 @settings(deadline=None)
-def test_bounds_bracket_the_expectation_and_queries_are_independent(counts):
-    ap = metrics.average_precision(*counts)
-    assert (ap.lower > 0).all() and (ap.upper <= 1).all()
-    assert (ap.lower <= ap.expected).all() and (ap.expected <= ap.upper).all()
-    for q, expected in enumerate(ap.expected):
-        alone = metrics.average_precision(counts[0][[q]], counts[1][[q]]).expected[0]
-        assert alone == pytest.approx(expected, rel=1e-13)
-
-
-@given(histograms_of_queries())
-@settings(deadline=None)
 def test_the_precision_curve_is_precision_at_each_n(counts):
     curve = curves.precision_at_each(*counts)
     assert len(curve) == counts[0][0].sum()
@@ -159,31 +143,6 @@ def test_the_precision_curve_is_precision_at_each_n(counts):
     for n in {1, len(curve) // 3 + 1, len(curve) // 2 + 1, len(curve)}:
         expected = metrics.precision_at(*counts, n).mean()
         assert curve[n - 1] == pytest.approx(expected, abs=1e-12)
-
-
-@given(histograms_of_queries(), st.integers(1, 400))
-@settings(deadline=None)
-def test_average_precision_at_k_over_relevant_grows_to_average_precision(counts, k):
-    full = metrics.average_precision(*counts).expected
-    assert (average_precision_at(*counts, k, "relevant") <= full + 1e-12).all()
-    for denominator in DENOMINATORS:
-        at_all = average_precision_at(*counts, 300, denominator)
-        np.testing.assert_allclose(at_all, full, atol=1e-12)
-
-
-@given(histograms_of_queries(), st.integers(1, 5))
-@settings(deadline=None)
-def test_empty_distances_between_and_beyond_change_nothing(counts, gap):
-    wide = []
-    for part in counts:
-        spread = np.zeros((len(part), part.shape[1] * gap + 3), dtype=np.int64)
-        spread[:, 1 : 1 + part.shape[1] * gap : gap] = part
-        wide.append(spread)
-    plain, other = (metrics.average_precision(*both) for both in (counts, wide))
-    np.testing.assert_allclose(plain, other, rtol=1e-13)
-    for denominator in DENOMINATORS:
-        plain, other = (average_precision_at(*both, 20, denominator) for both in (counts, wide))
-        np.testing.assert_allclose(plain, other, rtol=1e-12)
 
 
 # -- large numbers --------------------------------------------------------------------------------
@@ -233,10 +192,7 @@ NONE_RELEVANT = r"1 of 2 queries have no relevant .* query 1\)"
         (metrics.r_precision, ORPHAN, NONE_RELEVANT),
         (metrics.recall_at_radius, (ORPHAN[1], 1), NONE_RELEVANT),
         (average_precision_at, (*ORPHAN, 5, "min"), NONE_RELEVANT),
-        *(
-            (metrics.average_precision, [np.ones(s, int) for s in shapes], r"\(q, bits \+ 1\)")
-            for shapes in (((2, 3), (2, 4)), ((3,), (3,)), ((0, 3), (0, 3)))
-        ),
+        (metrics.average_precision, [np.ones((2, 3)), np.ones((2, 4))], r"\(q, bits \+ 1\)"),
         (metrics.precision_at, (*ONE, 0), "k must be at least 1, got 0"),
         (metrics.precision_at_radius, (*ONE, -1), "radius must be at least 0, got -1"),
         (average_precision_at, (*ONE, 1, "relevent"), "'relevent' is unknown .did you mean 'rele"),

@@ -1,7 +1,5 @@
 """Exact cosine, against rankings sorted and counted one by one."""
 
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +8,7 @@ from hypothesis import strategies as st
 from facehash.codes import CodesError, packed_from_signs
 from facehash.retrieval import vectors
 from facehash.retrieval.evaluation import evaluate
-from facehash.retrieval.vectors import evaluate_vectors, normalized, ranked
+from facehash.retrieval.vectors import evaluate_vectors, normalized
 from tests.helpers import oracles
 
 KEYS = ["mAP", "mAP_lower", "mAP_upper", "P@50", "R-precision"]
@@ -76,20 +74,6 @@ def test_codes_taken_as_vectors_score_as_by_the_hamming_distance(seed, bits, peo
         assert curve[axis] == pytest.approx(values, abs=1e-12)
 
 
-@pytest.mark.parametrize("relevant", list(itertools.product([False, True], repeat=5))[1:])
-def test_every_order_of_ties_has_the_same_weight(relevant):
-    # two items straight ahead, two at a right angle, one behind; lengths do not matter
-    gallery = np.array([[1, 0], [9, 0], [0, 1], [0, -3], [-2, 0]])
-    found, _ = evaluate_vectors(gallery, [[5, 0]], np.where(relevant, 4, 7), [4])
-    rankings = list(oracles.rankings([0, 0, 1, 1, 2], relevant))
-    scores = [oracles.average_precision(ranking) for ranking in rankings]
-    r_precision = np.mean([oracles.r_precision(ranking) for ranking in rankings])
-    assert found["mAP"] == pytest.approx(np.mean(scores))
-    assert found["mAP_lower"] == pytest.approx(min(scores))
-    assert found["mAP_upper"] == pytest.approx(max(scores))
-    assert found["R-precision"] == pytest.approx(r_precision)
-
-
 def test_copies_of_one_vector_are_tied_in_any_place():
     rng = np.random.default_rng(3)
     gallery = np.repeat(rng.normal(size=(1, 513)).astype(np.float32), 1001, axis=0)
@@ -120,23 +104,13 @@ def test_a_vector_of_length_zero_is_equally_far_from_everything():
     assert np.isfinite(normalized(np.zeros((2, 3)))).all()
 
 
-def test_equal_similarities_share_a_rank_of_the_histogram():
-    similarity = np.array([[0.5, 0.9, 0.5, -1.0], [0.0, 0.0, 0.0, 0.0]])
-    all_counts, relevant = ranked(similarity, np.array([1, 2, 2, 1]), np.array([1, 2]))
-    assert all_counts.tolist() == [[1, 2, 1, 0], [4, 0, 0, 0]]
-    assert relevant.tolist() == [[0, 1, 1, 0], [2, 0, 0, 0]]
-
-
 @pytest.mark.parametrize(
     "change, message",
     [
         ({"gallery": np.zeros(4)}, r"finite real numbers \(n, d\), got float64 \(4,\)"),
         ({"query": np.full((1, 3), np.nan)}, "finite real numbers"),
-        ({"query": np.full((1, 3), np.inf)}, "finite real numbers"),
-        ({"query": np.array([["a", "b", "c"]])}, "finite real numbers"),
         ({"query": np.ones((1, 2))}, "gallery vectors have length 3, query vectors 2"),
         ({"query": np.ones((0, 3)), "query_labels": np.zeros(0, int)}, "4 gallery and 0 query"),
-        ({"gallery": np.ones((0, 3)), "gallery_labels": np.zeros(0, int)}, "0 gallery and 1 query"),
         ({"gallery_labels": [0, 1]}, "gallery"),
         ({"query": np.ones((2, 3)), "query_labels": [1, 9]}, "1 of 2 queries .* query 1, label 9"),
     ],

@@ -75,7 +75,6 @@ def test_a_finished_run_is_kept_without_overwrite(run):
     [
         ("photo.jpg", "precious", "not empty and not a run"),
         ("config.yaml", "name: a web site\n", "not the configuration of a run"),
-        ("config.yaml", "- list\n", "not the configuration of a run"),
         ("config.yaml", "method: ddh\n", "not the configuration of a run"),
     ],
 )
@@ -119,17 +118,6 @@ def test_half_written_files_of_a_killed_process_do_not_get_in_the_way(run):
         (run.path / name / "half").write_text("x")
     start(run)
     assert files(run) == {"config.yaml"}
-
-
-def test_the_backup_of_a_finished_run_is_removed(run):
-    start(run)
-    run.backup.parent.mkdir()
-    run.backup.write_text("x")
-    run.tidy()
-    assert run.backup.exists()
-    run.model.write_text("weights")
-    run.tidy()
-    assert not run.backup.parent.exists()
 
 
 def test_only_one_process_trains_in_a_run_and_overwriting_does_not_change_that(run):

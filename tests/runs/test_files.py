@@ -63,15 +63,6 @@ def test_a_missing_or_damaged_split_is_named(path, faces, content):
         apply_split(path, faces)
 
 
-def test_a_split_without_one_of_its_arrays_is_refused(path, faces):
-    write_split(path, faces, np.empty(0, np.int64))
-    arrays = read_split(path)
-    del arrays["labels"]
-    np.savez(path, **arrays)
-    with pytest.raises(RunError, match="no array 'labels'"):
-        read_split(path)
-
-
 def test_a_history_reads_back_every_digit_and_a_damaged_one_is_named(tmp_path):
     path = tmp_path / "history.csv"
     assert read_history(path) == []

@@ -1,9 +1,6 @@
 import hashlib
 import importlib.util
-import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,8 +9,6 @@ from facehash.errors import InputError
 from facehash.weights import files as module
 from facehash.weights.files import add, fetch, find_weights, folders, locate
 from facehash.weights.table import WEIGHTS, Weights
-from tests.conftest import ROOT
-from tests.helpers.face_data import weights_dir
 from tests.helpers.file_server import serving
 
 CONTENT = b"weights " * 5000
@@ -59,11 +54,6 @@ def test_every_entry_of_the_table_can_be_verified_and_installed():
         assert (entry.url or "").startswith("https://") or (entry.package and entry.install)
 
 
-def test_local_files_match_the_table():
-    for name in ("yunet", "sface"):
-        assert find_weights(name, weights_dir()).sha256 == WEIGHTS[name].sha256
-
-
 def test_digests_of_keras_weights_are_those_that_keras_publishes():
     # Read as text, since importing Keras takes seconds.
     folder = Path(importlib.util.find_spec("keras").origin).parent / "src" / "applications"
@@ -98,7 +88,6 @@ WRONG = pytest.mark.parametrize(
         (CONTENT[::-1], {}, "its SHA-256 is .*, not"),
         (CONTENT[::-1], {"sha256": None, "md5": MD5}, "its MD5 is .*, not"),
         (CONTENT[:-1], {}, "has 39999 bytes, not 40000"),
-        (CONTENT + b"!", {}, "has 40001 bytes, not 40000"),
     ],
 )
 
@@ -181,24 +170,9 @@ def test_a_broken_download_leaves_nothing_and_the_next_one_succeeds(server, cach
     assert fetch("tiny").sha256 == SHA256
 
 
-@pytest.mark.parametrize("status", [403, 404, 500])
-def test_http_errors_are_reported_with_their_code(server, status):
-    server.status = status
-    assert refusal(fetch, "tiny").startswith(f"{server.url}: the server answered {status} ")
-
-
-def test_missing_and_silent_servers_are_reported(monkeypatch, server):
-    monkeypatch.setattr(module, "_TIMEOUT", 0.05)
-    server.silence = 0.4
-    assert "no connection to the server, or it broke (ReadTimeout)" in refusal(fetch, "tiny")
-    known(monkeypatch)
-    assert "no connection to the server, or it broke (ConnectionError)" in refusal(fetch, "tiny")
-
-
-def test_a_damaged_file_in_the_target_folder_is_reported_and_not_replaced(server, cache):
-    put(cache, CONTENT[:-1])
-    assert refusal(fetch, "tiny").endswith(REMEDY)
-    assert server.requests == 0
+def test_http_errors_are_reported_with_their_code(server):
+    server.status = 404
+    assert refusal(fetch, "tiny").startswith(f"{server.url}: the server answered 404 ")
 
 
 def test_weights_in_a_package_are_found_without_importing_it(monkeypatch, tmp_path):
@@ -209,12 +183,3 @@ def test_weights_in_a_package_are_found_without_importing_it(monkeypatch, tmp_pa
     monkeypatch.syspath_prepend(tmp_path)
     assert find_weights("tiny").path.parent == tmp_path / "weights_by_pip" / "files"
     assert refusal(fetch, "tiny").endswith("are part of a package: pip install tiny")
-
-
-def test_importing_weights_imports_no_network_and_no_heavy_package():
-    script = "import sys, json, facehash.weights.files; print(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    heavy = {"cv2", "keras", "numpy", "PIL", "pooch", "requests"}
-    assert not heavy & set(json.loads(done.stdout))
