@@ -22,9 +22,7 @@ def describe_machine(*packages: str) -> dict[str, Any]:
 
 def peak_megabytes() -> float:
     """Return the peak memory of this process in megabytes."""
-    status = Path("/proc/self/status")
-    lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
-    for line in lines:
+    for line in _lines("/proc/self/status"):
         if line.startswith("VmHWM"):
             return int(line.split()[1]) / 1024
     # On other systems. On Linux this would include the memory of the parent process.
@@ -33,7 +31,13 @@ def peak_megabytes() -> float:
 
 
 def _processor() -> str:
-    table = Path("/proc/cpuinfo")
-    lines = table.read_text(encoding="utf-8").splitlines() if table.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    for line in _lines("/proc/cpuinfo"):
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _lines(name: str) -> list[str]:
+    """Return the lines of a file, or none if it does not exist."""
+    path = Path(name)
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []

@@ -162,36 +162,29 @@ def measure_apart(method: str, threads: int, blas_threads: int = 1) -> dict[str,
     """Call `measure` in a new process."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     limits = dict.fromkeys(names, str(blas_threads))
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.evaluation", "--method", method]
-        + ["--threads", str(threads)],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
+    command = [sys.executable, "-m", "benchmarks.evaluation"]
+    output = subprocess.check_output(
+        [*command, "--method", method, "--threads", str(threads)],
         env=os.environ | limits,
         cwd=Path(__file__).parents[2],
     )
-    return dict(json.loads(done.stdout)) | {"blas_threads": blas_threads}
+    return dict(json.loads(output)) | {"blas_threads": blas_threads}
 
 
 def measure_best(method: str, threads: int) -> dict[str, Any]:
     """Measure a method with its best number of BLAS threads; facehash does not use BLAS."""
-    counts = sorted({1, threads}) if method.endswith("argsort") else [1]
-    runs = [measure_apart(method, threads, count) for count in counts]
+    counts = {1, threads} if method.endswith("argsort") else {1}
+    runs = (measure_apart(method, threads, count) for count in sorted(counts))
     return min(runs, key=lambda run: run["median_seconds"])
 
 
 def compare(threads: int) -> dict[str, Any]:
     """Measure all methods and compare them."""
-    # This process compiles the kernels if needed; the next one finds them in the cache.
-    measure_apart("numba", threads)
+    measure_apart("numba", threads)  # compiles the kernels if needed; the next one loads them
     methods = {method: measure_best(method, threads) for method in METHODS}
     ours = methods["numba"]["median_seconds"]
-    ratios = {
-        name: round(found["median_seconds"] / ours, 1)
-        for name, found in methods.items()
-        if name != "numba"
-    }
+    rivals = [name for name in METHODS if name != "numba"]
+    ratios = {name: round(methods[name]["median_seconds"] / ours, 1) for name in rivals}
     return {
         "what": "all metrics and curves of a report, from packed codes and labels",
         "size": {

@@ -3,18 +3,14 @@
     python -m benchmarks.search
 
 The 100 nearest among 10^4 to 10^7 codes of 64 and 128 bits (rival: IndexBinaryFlat, with its heap
-and with counting, whichever is faster in each turn) and among 10^4 to 10^6 vectors of 128
-dimensions (rival: IndexFlatIP), in batches and with one query per call. Codes are random; queries
-are gallery codes with an eighth of their bits flipped. The process is pinned to as many cores as it
-has threads.
+or with counting, whichever is faster in each turn) and among 10^4 to 10^6 vectors (rival:
+IndexFlatIP), in batches and with one query per call; one query over 10^7 codes, in memory and
+memory-mapped, against a plain read of the same bytes by NumPy; and opening a library of 10^6 codes.
+The process is pinned to as many cores as it has threads. NumPy requests large pages and FAISS does
+not, which explains part of the advantage of single queries.
 
-Then one query over 10^7 codes, in memory and memory-mapped, against a plain read of the same bytes
-by NumPy (sum or exclusive or, whichever is faster); and opening a library of 10^6 codes. NumPy
-requests large pages and FAISS does not, which explains part of the advantage of single queries.
-
-Methods are timed in turns, forward and backward. Ratios have quartiles, in wall time, which the
-bars use, and in processor time, which hardly depends on other processes. The result is written to
-benchmarks/results/search.json.
+Ratios have quartiles, in wall time, which the bars use, and in processor time, which hardly depends
+on other processes. The result is written to benchmarks/results/search.json.
 """
 
 import argparse

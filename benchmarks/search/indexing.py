@@ -9,11 +9,8 @@ turns, forward and backward:
 * a plain script like the samples of OpenCV, which uses all cores within each network;
 * the same script with the detector and embedder of this project, with OpenVINO.
 
-Then the time of each step per photo on one core; and the memory of all processes while 10,000
-photos are indexed: the photos of DIR repeated, each copy with some extra bytes at its end, so that
-its content is new.
-
-The result is written to benchmarks/results/indexing.json.
+Then the time of each step per photo on one core, and the memory of all processes while 10,000
+copies of the photos are indexed. The result is written to benchmarks/results/indexing.json.
 """
 
 import argparse
@@ -110,14 +107,11 @@ def watch_memory(data: Path, count: int) -> dict[str, Any]:
         command and its workers.
     """
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        repeat(data, folder / "photos", count)
-        library = folder / "library"
-        command = [sys.executable, "-m", "facehash", "index", str(folder / "photos")]
+        photos, library = Path(place) / "photos", Path(place) / "library"
+        repeat(data, photos, count)
+        command = [sys.executable, "-m", "facehash", "index", photos, "--library", library]
         started = time.perf_counter()
-        process = subprocess.Popen(  # noqa: S603
-            [*command, "--library", str(library)], stdout=subprocess.DEVNULL
-        )
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
         tenths: list[list[float]] = [[] for _ in range(10)]
         while process.poll() is None:
             done = _photos_of(library)

@@ -2,14 +2,11 @@
 
     python -m benchmarks.lfw --data DIR --facenet FILE --run runs/DDH --run runs/DCBH
 
-DIR has one folder per person, as Labeled Faces in the Wild does. The photos are indexed as they
-are, with background and bystanders. In each photo, the face nearest to the middle is the person of
-the folder; the other faces stay unnamed. Then `facehash bench` measures leave-one-out on the people
-with at least two photos.
-
-It measures twice: on all people, and without the identities in the training set of a run. SFace and
-FaceNet were trained on photos of celebrities from the web and have probably seen many of these
-people, so their results do not measure unseen identities.
+DIR has one folder per person, as Labeled Faces in the Wild does. In each photo, the face nearest to
+the middle is the person of the folder; the other faces stay unnamed. `facehash bench` then measures
+all people, and again without the identities in the training set of a run. SFace and FaceNet were
+trained on photos of celebrities from the web and have probably seen many of these people, so their
+results do not measure unseen identities.
 
 The result is written to benchmarks/results/lfw.json and lfw.png.
 """
@@ -99,13 +96,12 @@ def measure(directory: Path, facenet: Path | None, runs: list[Path]) -> dict[str
 def read_result(path: Path = RESULT) -> dict[str, Any]:
     """Read a stored result, of this version or of 0.1.0, which had other keys."""
     result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    for old, new in (
-        ("people_known_to_a_run", "people_seen_by_a_run"),
-        ("everybody", "all"),
-        ("strangers", "unseen"),
-    ):
-        if old in result:
-            result[new] = result.pop(old)
+    new = {
+        "people_known_to_a_run": "people_seen_by_a_run",
+        "everybody": "all",
+        "strangers": "unseen",
+    }
+    result = {new.get(key, key): value for key, value in result.items()}
     return result | {part: upgrade(result[part]) for part in ("all", "unseen")}
 
 
@@ -130,9 +126,8 @@ def main() -> None:
         result = {"data": given.data.name} | measure(folder, given.facenet, given.run)
     everybody = result["all"]
     reached = everybody["methods"][0]["P@1"]
-    result["bar"] = f"P@1 of vectors {reached:.4f}, at least {BAR}: " + (
-        "met" if reached >= BAR else "missed"
-    )
+    met = "met" if reached >= BAR else "missed"
+    result["bar"] = f"P@1 of vectors {reached:.4f}, at least {BAR}: {met}"
     write_json(given.output, result)
     queries, faces = everybody["queries"]["faces"], everybody["library"]["faces"]
     caption = f"{given.data.name}: {faces:,} faces, {queries:,} queries"

@@ -2,9 +2,8 @@
 
     python -m benchmarks.search.sequential_indexing FOLDER FILE.npz [--engine facehash]
 
-By default it follows the samples of OpenCV: read a photo, find its faces with FaceDetectorYN, align
-and embed each with FaceRecognizerSF, and keep the vectors. OpenCV uses all cores. With ``--engine
-facehash`` it uses the detector and the embedder of this project.
+By default it follows the samples of OpenCV (FaceDetectorYN, FaceRecognizerSF), which use all cores;
+with ``--engine facehash`` it uses the detector and the embedder of this project.
 """
 
 import argparse
@@ -61,11 +60,8 @@ def main() -> None:
     parser.add_argument("--engine", choices=("opencv", "facehash"), default="opencv")
     given = parser.parse_args()
     embed = by_opencv() if given.engine == "opencv" else by_facehash()
-    vectors, paths = [], []
-    for path in sorted(scan(given.folder).files):
-        for vector in embed(path):
-            vectors.append(vector)
-            paths.append(str(path))
+    files = sorted(scan(given.folder).files)
+    paths, vectors = zip(*((str(path), one) for path in files for one in embed(path)), strict=True)
     np.savez(given.output, vectors=np.stack(vectors), paths=np.array(paths))
     print(f"{len(vectors)} faces")
 

@@ -4,9 +4,8 @@
     python -m benchmarks.verification --data DIR \
         --embedder keras:facenet_128.keras,size=160,normalization=per_image
 
-DIR has one folder per person, as Labeled Faces in the Wild does. In each photo, the face nearest to
-the middle counts. Every pair of photos is compared; `facehash.calibration.measure` explains what is
-measured.
+DIR has one folder per person, as Labeled Faces in the Wild does. `facehash.calibration.measure`
+explains what is measured.
 
 Read the numbers with care: pairs are not independent, because each photo is in thousands of them;
 several photos are from one occasion; and an embedder may have been trained on these people. The

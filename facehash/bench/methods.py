@@ -39,31 +39,6 @@ class SearchMethod:
     rank: Callable[[], Iterator[Histograms]]
 
 
-def compare_rows(queries: QuerySet, name: str) -> SearchMethod:
-    """Compare the rows of an embedder: vectors, or the codes of a network."""
-    faces, space = queries.faces, queries.faces.space
-    is_code = space.metric == "hamming"
-    start = time.perf_counter()
-    index = ExactIndex.build(faces.rows, np.arange(len(faces)), space)
-    seconds = time.perf_counter() - start
-
-    def rank() -> Iterator[Histograms]:
-        if is_code:
-            yield rank_codes(queries, faces.rows, space.dimension)
-        else:
-            yield from rank_vectors(queries)
-
-    return SearchMethod(
-        name=name,
-        bits=space.dimension if is_code else None,
-        bytes_per_face=space.width * space.dtype.itemsize,
-        build_seconds=seconds,
-        search=index.search,
-        nearest=lambda k: search_counted(queries, index.search, k),
-        rank=rank,
-    )
-
-
 @dataclass(frozen=True)
 class FittedCodes:
     """Codes of the named faces, made of their vectors."""
@@ -81,26 +56,40 @@ def fit_codes(queries: QuerySet, name: str, bits: int, seed: int) -> FittedCodes
     return FittedCodes(hasher, codes, time.perf_counter() - start)
 
 
+def compare_rows(queries: QuerySet, name: str) -> SearchMethod:
+    """Compare the rows of an embedder: vectors, or the codes of a network."""
+    return _search_exactly(queries, name, queries.faces.rows, queries.faces.space)
+
+
 def compare_codes(queries: QuerySet, fitted: FittedCodes) -> SearchMethod:
     """Compare codes made of the vectors."""
-    hasher, codes = fitted.hasher, fitted.codes
-    space = Space("hamming", hasher.bits)
-    start = time.perf_counter()
-    index = ExactIndex.build(codes, np.arange(len(codes)), space)
-    seconds = fitted.seconds + time.perf_counter() - start
+    space = Space("hamming", fitted.hasher.bits)
+    return _search_exactly(queries, fitted.hasher.name, fitted.codes, space, fitted)
 
-    def search(rows: Rows, k: int) -> Found:
-        return index.search(hasher.encode(rows), k)
+
+def _search_exactly(
+    queries: QuerySet, name: str, rows: Rows, space: Space, fitted: FittedCodes | None = None
+) -> SearchMethod:
+    is_code = space.metric == "hamming"
+    start = time.perf_counter()
+    index = ExactIndex.build(rows, np.arange(len(rows)), space)
+    seconds = time.perf_counter() - start
+
+    def search(vectors: Rows, k: int) -> Found:
+        return index.search(fitted.hasher.encode(vectors) if fitted else vectors, k)
 
     def rank() -> Iterator[Histograms]:
-        yield rank_codes(queries, codes, hasher.bits)
+        if is_code:
+            yield rank_codes(queries, rows, space.dimension)
+        else:
+            yield from rank_vectors(queries)
 
     return SearchMethod(
-        name=hasher.name,
-        hasher=hasher.name,
-        bits=hasher.bits,
-        bytes_per_face=space.width,
-        build_seconds=seconds,
+        name=name,
+        hasher=fitted.hasher.name if fitted else None,
+        bits=space.dimension if is_code else None,
+        bytes_per_face=space.width * space.dtype.itemsize,
+        build_seconds=seconds + (fitted.seconds if fitted else 0),
         search=search,
         nearest=lambda k: search_counted(queries, search, k),
         rank=rank,

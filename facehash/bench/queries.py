@@ -140,7 +140,10 @@ def draw_queries(faces: NamedFaces, near_duplicate: float, max_queries: int, see
     """
     repeated = _repeated_people(faces.photos, faces.people)
     order = np.random.default_rng(seed).permutation(np.flatnonzero(np.isin(faces.people, repeated)))
-    centred = None if faces.space.metric == "hamming" else _centred(faces)
+    centred = None
+    if faces.space.metric != "hamming":
+        mean = faces.all_rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+        centred = unit_rows(faces.rows - mean)
     kept, without_match = order[:0], 0
     same, near = [_NO_PAIRS], [_NO_PAIRS]  # their queries are positions of faces
     step = max(1, CELLS // len(faces))
@@ -212,12 +215,6 @@ def _same_photo(photos: Ids, query_indices: Ids) -> Pairs:
     offset = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
     query = np.repeat(np.arange(len(query_indices)), size)
     return Pairs(query, order[np.repeat(start, size) + offset])
-
-
-def _centred(faces: NamedFaces) -> Rows:
-    """Subtract the mean of all vectors, and scale to length 1."""
-    mean = faces.all_rows.mean(axis=0, dtype=np.float64).astype(np.float32)
-    return unit_rows(faces.rows - mean)
 
 
 def _near_duplicates(

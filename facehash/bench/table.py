@@ -35,14 +35,13 @@ def format_value(value: Any, form: str) -> str:
 def format_bench(result: dict[str, Any]) -> str:
     """Lay out the result of `facehash.bench.run.bench`."""
     library, queries, excluded = (result[key] for key in ("library", "queries", "excluded"))
-    methods = result["methods"]
     rows = [
         [method["name"], *(format_value(method[key], form) for _, key, form in COLUMNS)]
-        for method in methods
+        for method in result["methods"]
     ]
     votes = [
         [method["name"], *(f"{value:.4f}" for value in method["knn_accuracy"])]
-        for method in methods
+        for method in result["methods"]
         if method["is_embedder"]
     ]
     lines = [

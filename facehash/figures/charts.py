@@ -1,6 +1,7 @@
 """The charts of an evaluation, drawn without pyplot and written as PNG files."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,7 @@ def write_precision_recall(
         path: PNG file to write.
         caption: Data set, method and bits.
     """
-    with matplotlib.rc_context(STYLE):
-        figure, axes = _chart("Precision and recall within a Hamming radius", caption)
+    with _chart("Precision and recall within a Hamming radius", caption, path) as axes:
         for color, (name, curve) in zip(_colors(curves), curves.items(), strict=True):
             recall, precision = curve["recall"], curve["precision"]
             axes.plot(recall, precision, "-o", markersize=3, color=color, label=name)
@@ -61,7 +61,6 @@ def write_precision_recall(
         axes.set_xlabel("Recall")
         axes.set_ylabel("Precision (0 if nothing is found)")
         _legend(axes, curves)
-        save(figure, path)
 
 
 def write_precision_at(
@@ -75,8 +74,7 @@ def write_precision_at(
         path: PNG file to write.
         caption: Data set, method and bits.
     """
-    with matplotlib.rc_context(STYLE):
-        figure, axes = _chart("Precision among the nearest N gallery images", caption)
+    with _chart("Precision among the nearest N gallery images", caption, path) as axes:
         for color, (name, curve) in zip(_colors(curves), curves.items(), strict=True):
             axes.plot(curve["n"], curve["precision"], color=color, label=name)
         last = max(curve["n"][-1] for curve in curves.values())
@@ -86,7 +84,6 @@ def write_precision_at(
         axes.set_xlabel("N, number of gallery images retrieved")
         axes.set_ylabel("Precision at N")
         _legend(axes, curves)
-        save(figure, path)
 
 
 def write_distances(
@@ -100,8 +97,7 @@ def write_distances(
         path: PNG file to write.
         caption: Data set, method and bits.
     """
-    with matplotlib.rc_context(STYLE):
-        figure, axes = _chart("Hamming distances of query and gallery images", caption)
+    with _chart("Hamming distances of query and gallery images", caption, path) as axes:
         edges = np.arange(len(same) + 1) - 0.5
         for counts, color, name in ((same, BLUE, "same"), (different, ORANGE, "different")):
             shares = counts / max(int(counts.sum()), 1)
@@ -117,19 +113,22 @@ def write_distances(
         axes.set_xlabel("Hamming distance")
         axes.set_ylabel("Share of pairs")
         axes.legend(loc="best")
+
+
+@contextlib.contextmanager
+def _chart(title: str, caption: str, path: str | Path) -> Iterator[Axes]:
+    """Yield the axes of a new figure, and write it at the end."""
+    with matplotlib.rc_context(STYLE):
+        layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
+        figure = Figure(figsize=_SIZE, dpi=DPI, layout=layout)
+        axes = figure.add_subplot()
+        pad = 22 if caption else 8
+        axes.set_title(title, loc="left", fontsize=10.5, fontweight="bold", pad=pad)
+        if caption:
+            at = axes.transAxes
+            axes.text(0, 1.025, caption, transform=at, fontsize=8.5, color=QUIET, va="bottom")
+        yield axes
         save(figure, path)
-
-
-def _chart(title: str, caption: str) -> tuple[Figure, Axes]:
-    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
-    figure = Figure(figsize=_SIZE, dpi=DPI, layout=layout)
-    axes = figure.add_subplot()
-    axes.set_title(title, loc="left", fontsize=10.5, fontweight="bold", pad=22 if caption else 8)
-    if caption:
-        axes.text(
-            0, 1.025, caption, transform=axes.transAxes, fontsize=8.5, color=QUIET, va="bottom"
-        )
-    return figure, axes
 
 
 def _colors(curves: Mapping[str, Any]) -> Sequence[str]:

@@ -26,8 +26,8 @@ _LONG_DIGEST = re.compile("(?<=sha256=[0-9a-f]{12})[0-9a-f]+")
 
 
 @functools.cache
-def templates() -> jinja2.Environment:
-    """Return the Jinja environment of all pages: everything is escaped, undefined names fail."""
+def _template() -> jinja2.Template:
+    """Return the template of a page: everything is escaped, undefined names fail."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("facehash.library.views", ""),
         autoescape=True,
@@ -37,7 +37,7 @@ def templates() -> jinja2.Environment:
     )
     # Parts of a long name, between which a line may break.
     environment.filters["parts"] = lambda value: re.split("(?<=[_/])", str(value))
-    return environment
+    return environment.get_template("page.html")
 
 
 def write_page(
@@ -52,17 +52,13 @@ def write_page(
         score: Show 1 / (1 + distance) instead of the distance.
     """
     embedder = library.settings.embedder_identity
-    text = (
-        templates()
-        .get_template("page.html")
-        .render(
-            faces=len(library),
-            embedder=embedder,
-            short_embedder=_LONG_DIGEST.sub("\N{HORIZONTAL ELLIPSIS}", embedder),
-            unit=UNITS["score" if score else library.metric],
-            threshold=library.threshold,
-            sections=[_section(library, result, score) for result in results],
-        )
+    text = _template().render(
+        faces=len(library),
+        embedder=embedder,
+        short_embedder=_LONG_DIGEST.sub("\N{HORIZONTAL ELLIPSIS}", embedder),
+        unit=UNITS["score" if score else library.metric],
+        threshold=library.threshold,
+        sections=[_section(library, result, score) for result in results],
     )
     with private_atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="replace")
