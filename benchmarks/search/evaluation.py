@@ -205,19 +205,6 @@ def compare(threads: int) -> dict[str, Any]:
     }
 
 
-def table(result: dict[str, Any]) -> str:
-    """Format a result for the terminal."""
-    lines = [f"{'method':<16}{'median s':>10}{'first s':>10}{'peak MB':>10}{'times ours':>12}"]
-    for name, method in result["ways"].items():
-        ratio = result["times_faster_than"].get(name, 1.0)
-        lines.append(
-            f"{name:<16}{method['median_seconds']:>10.3f}{method['first_seconds']:>10.3f}"
-            f"{method['peak_mb']:>10.0f}{ratio:>12.1f}"
-        )
-    lines += [f"{'met' if met else 'MISSED'}: {bar}" for bar, met in result["bars"].items()]
-    return "\n".join(lines)
-
-
 def main() -> None:
     """Run the whole comparison, or a single method as its subprocess."""
     parser = argparse.ArgumentParser(
@@ -227,12 +214,10 @@ def main() -> None:
     )
     parser.add_argument("--threads", type=int, default=2, help="threads per method (default 2)")
     parser.add_argument("--method", choices=METHODS, help="measure one method, and print JSON")
-    # The name until 0.3.0.
-    parser.add_argument("--way", choices=METHODS, dest="method", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.method:
         print(json.dumps(measure(options.method, options.threads)))
         return
     result = compare(options.threads)
     write_json(RESULT, result)
-    print(table(result))
+    print(json.dumps(result, indent=1))

@@ -161,22 +161,6 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def table(result: dict[str, Any]) -> str:
-    """Format a result for the terminal."""
-    lines = [f"{'way':<12}{'images/s':>10}  (median; each pair)"]
-    for way, speed in result["images_a_second"].items():
-        lines.append(f"{way:<12}{speed['median']:>10,}  {speed['all']}")
-    lower, upper = result["ratio_quartiles"]
-    lines += [
-        f"ours / bare fit: {result['ratio_ours_to_bare_fit']} "
-        f"(quartiles {lower} to {upper}); each pair: {result['ratio_of_each_pair']}",
-        f"backups: {result['share_of_time_in_backups']:.2%} of the time, "
-        f"writing the model: {result['share_of_time_writing_the_model']:.2%}",
-    ]
-    lines += [f"{answer}: {bar}" for bar, answer in result["bars"].items()]
-    return "\n".join(lines)
-
-
 def main() -> None:
     """Run the comparison, or a single way in a process that the comparison started."""
     parser = argparse.ArgumentParser(
@@ -198,4 +182,4 @@ def main() -> None:
         return
     result = compare(options)
     write_json(options.output, result)
-    print(table(result))
+    print(json.dumps(result, indent=1))
