@@ -22,32 +22,21 @@ def run_benchmark(*arguments, **environment):
     )
 
 
-@pytest.mark.full  # two processes each, one of which starts a backend
-@pytest.mark.parametrize(
-    ("backend", "method", "precision"),
-    [("jax", "ddh", "tf32"), ("torch", "dcbh", "bfloat16")],
-)
-def test_a_turn_reports_speed_and_its_share_of_the_peak(tmp_path, backend, method, precision):
-    pytest.importorskip(backend)
+@pytest.mark.full  # two processes, one of which starts a backend
+def test_a_turn_reports_its_speed(tmp_path):
     output = tmp_path / "result.json"
-    chosen = ["--backend", backend, "--method", method, "--precision", precision]
+    chosen = "--backend jax --method dcbh --precision tf32".split()
     one_thread = {"OMP_NUM_THREADS": "1"}  # at this size more only wait for each other
     done = run_benchmark("--device", "cpu", *TINY, *chosen, "--output", str(output), **one_thread)
     assert done.returncode == 0, done.stderr
     result = json.loads(output.read_text())
-    assert (result["device"], result["backend"]) == ("cpu", backend)
-    assert str(ROOT) not in output.read_text()
+    assert (result["device"], result["backend"]) == ("cpu", "jax")
     [turn] = result["turns"]
-    assert (turn["data"], turn["method"], turn["precision"]) == ("random", method, precision)
-    assert (turn["images"], turn["identities"]) == (16, 4)
     [seconds] = turn["epoch_seconds"]
     assert turn["images_a_second"] == pytest.approx(16 / seconds, rel=0.05)
-    # 0.0103 GFLOP a training image of DDH, 1.71 of DCBH, a little less for 4 people than for 530.
-    gflop = {"ddh": 0.0103, "dcbh": 1.71}[method]
-    assert turn["gflops"] / turn["images_a_second"] == pytest.approx(gflop, rel=0.05)
-    assert turn["share_of_peak"] == pytest.approx(turn["gflops"] / turn["peak_gflops"], rel=0.05)
+    # 1.71 GFLOP a training image, a little less for 4 people than for 530.
+    assert turn["gflops"] / turn["images_a_second"] == pytest.approx(1.71, rel=0.05)
     assert all(0 < loss < 100 for loss in turn["loss_of_each_epoch"])
-    assert f"{method:<8}{precision:<11}" in done.stdout
 
 
 def test_no_gpu_and_wrong_data_are_reported_before_anything_is_measured(tmp_path):

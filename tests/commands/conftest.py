@@ -9,15 +9,13 @@ from tests.library.conftest import ask, directory, index, photos  # noqa: F401
 
 
 @pytest.fixture
-def facehash(monkeypatch, capsys, caplog):
+def run_facehash(capsys, caplog):
     """Run a command; return its exit code and what it printed on stdout and stderr.
 
     pytest keeps log lines off stderr; they are put back before what the command printed itself.
     """
-    for name in ("make_detector", "make_embedder", "crop_face"):
-        monkeypatch.setattr(pipeline, name, getattr(fakes, name))
 
-    def facehash(*words):
+    def run_facehash(*words):
         capsys.readouterr()
         caplog.clear()
         with pytest.raises(SystemExit) as left:
@@ -27,7 +25,14 @@ def facehash(monkeypatch, capsys, caplog):
         logged = "".join(f"facehash: {one.getMessage()}\n" for one in warnings)
         return left.value.code, printed.out, logged + printed.err
 
-    return facehash
+    return run_facehash
+
+
+@pytest.fixture
+def facehash(run_facehash, monkeypatch):
+    for name in ("make_detector", "make_embedder", "crop_face"):
+        monkeypatch.setattr(pipeline, name, getattr(fakes, name))
+    return run_facehash
 
 
 @pytest.fixture

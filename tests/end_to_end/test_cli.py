@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facehash import cli, pipeline
-from facehash.command_line import run
+from facehash import pipeline
 from facehash.embedders.sface import SFace
-from tests.helpers.face_data import photos, weights_dir
+from tests.commands.conftest import run_facehash  # noqa: F401
+from tests.helpers.face_data import weights_dir
 
 
 class MeanColours:
@@ -19,23 +19,10 @@ class MeanColours:
 
 
 @pytest.fixture
-def facehash(capsys, caplog, monkeypatch):
-    """Run the command in this process; returns exit code, stdout and stderr.
-
-    pytest keeps log lines off stderr; they are put back before the error that ends a command.
-    """
+def facehash(run_facehash, monkeypatch):  # noqa: F811
     monkeypatch.setattr(pipeline, "make_embedder", lambda *_: MeanColours())
     monkeypatch.setenv("FACEHASH_WEIGHTS", str(weights_dir()))
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as stop:
-            run(cli.app, "facehash", [str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        logged = "".join(f"facehash: {record.message}\n" for record in caplog.records)
-        caplog.clear()
-        return stop.value.code, printed.out, logged + printed.err
-
-    return call
+    return run_facehash
 
 
 @pytest.fixture
@@ -44,28 +31,10 @@ def red(tmp_path):
     return tmp_path / "red.png"
 
 
-@pytest.fixture
-def broken(tmp_path):
-    (tmp_path / "broken.jpg").write_bytes(b"no picture")
-    return tmp_path / "broken.jpg"
-
-
 def test_a_code_is_printed_in_hexadecimal_and_bits(facehash, red):
     code, out, err = facehash("encode", "model", red, "--detector", "whole")
     # Bits 0, 3, 6, 9 are set: 1 + 8 + 64 = 0x49, then 2.
     assert (code, out, err) == (0, f"{red}\t1\t4902\t100100100100\n", "")
-
-
-def test_every_face_of_every_photo_has_a_line(facehash):
-    with_two, other = photos()[0], photos()[100]
-    code, out, _ = facehash("encode", "model", with_two, other)
-    lines = [line.split("\t") for line in out.splitlines()]
-    assert code == 0 and [line[:2] for line in lines[:2]] == [
-        [str(with_two), "1"],
-        [str(with_two), "2"],
-    ]
-    assert lines[2][:2] == [str(other), "1"]
-    assert all(len(line) == 4 and len(line[2]) == 4 and len(line[3]) == 12 for line in lines)
 
 
 def test_a_photo_without_a_face_is_reported(facehash, red):
@@ -73,10 +42,10 @@ def test_a_photo_without_a_face_is_reported(facehash, red):
 
 
 def test_unreadable_photos_are_reported_and_do_not_prevent_the_codes_of_others(
-    facehash, red, broken, tmp_path
+    facehash, red, tmp_path
 ):
-    code, out, err = facehash("encode", "model", broken)
-    assert code == 2 and out == "" and err.count("\n") == 1 and "not a picture" in err
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
     code, out, err = facehash("encode", "model", broken, red, "--detector", "whole")
     assert code == 3 and out.startswith(f"{red}\t1\t")
     assert "broken.jpg: not a picture" in err and "1 of 2 photos could not be read" in err
@@ -89,13 +58,6 @@ def test_an_embedder_without_codes_is_refused_with_the_remedy(facehash, monkeypa
     code, _, err = facehash("encode", "sface", red)
     assert code == 2 and err.count("\n") == 1
     assert "sface: produces float vectors, not codes" in err and "--codes lsh:BITS" in err
-
-
-def test_a_warning_names_a_crop_that_the_model_was_not_trained_on(facehash, monkeypatch, red):
-    monkeypatch.setattr(MeanColours, "crop", "none")
-    _, _, err = facehash("encode", "model", red)
-    assert "this embedder was trained on uncropped pictures" in err
-    assert facehash("encode", "model", red, "--detector", "whole")[2] == ""
 
 
 def test_weights_are_listed_with_source_licence_digest_and_place(facehash):
@@ -115,8 +77,3 @@ def test_weights_are_added_fetched_without_a_network_and_checked(facehash, tmp_p
     (tmp_path / file.name).write_bytes(b"damage")
     code, out, _ = facehash("weights", "list", "--weights-dir", tmp_path)
     assert code == 0 and "DAMAGED: " in out and "has 6 bytes, not 232589" in out
-
-
-def test_a_mistyped_name_is_found_before_anything_is_downloaded(facehash, tmp_path):
-    code, _, err = facehash("weights", "fetch", "sface", "yunt", "--weights-dir", tmp_path)
-    assert code == 2 and "'yunt' are unknown (did you mean 'yunet'?)" in err

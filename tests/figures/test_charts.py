@@ -1,7 +1,3 @@
-import subprocess
-import sys
-
-import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
@@ -45,61 +41,12 @@ def share_of(path, color):
 def test_an_evaluation_has_three_charts(tmp_path, evaluation):
     # A dollar sign in a name is not a formula.
     paths = charts.write_charts(evaluation, tmp_path / "figures", "my$data$set_1, 16 bits")
-    assert [path.name for path in paths] == [
-        "precision_recall.png",
-        "precision_at.png",
-        "distances.png",
-    ]
+    names = ["precision_recall.png", "precision_at.png", "distances.png"]
+    assert [path.name for path in paths] == names
     for path in paths:
-        with Image.open(path) as image:
-            assert image.format == "PNG"
-            assert image.width > 800
+        assert Image.open(path).width > 800
         assert share_of(path, style.BLUE) > 0.0005
     assert share_of(paths[2], style.ORANGE) > 0.0005
-    assert sorted((tmp_path / "figures").iterdir()) == sorted(paths)
-    again = charts.write_charts(evaluation, tmp_path / "again", "my$data$set_1, 16 bits")
-    for one, other in zip(paths, again, strict=True):
-        assert one.read_bytes() == other.read_bytes()
-
-
-def test_several_methods_share_a_chart_in_different_colors(tmp_path, evaluation):
-    curve = evaluation.curves["precision_at"]
-    lower = {"n": curve["n"], "precision": [value / 2 for value in curve["precision"]]}
-    path = tmp_path / "precision_at.png"
-    charts.write_precision_at({"DDH": curve, "LSH": lower}, path)
-    assert share_of(path, style.LINES[0]) > 0.0005
-    assert share_of(path, style.LINES[1]) > 0.0005
-
-
-@pytest.mark.parametrize("count", [0, 7])
-def test_a_chart_needs_at_least_one_curve_and_at_most_as_many_as_colors(
-    tmp_path, evaluation, count
-):
-    curves = {str(number): evaluation.curves["precision_recall"] for number in range(count)}
-    with pytest.raises(CodesError, match=f"1 to 6 curves, got {count}"):
-        charts.write_precision_recall(curves, tmp_path / "chart.png")
-
-
-def test_codes_of_one_bit_and_a_single_person_can_be_drawn(tmp_path):
-    codes = np.zeros((3, 1), np.uint8)
-    evaluation = evaluate(codes, codes, [1, 1, 1], [1, 1, 1], 1)
-    for path in charts.write_charts(evaluation, tmp_path):
-        assert path.stat().st_size > 5000
-
-
-def test_a_figure_that_fails_leaves_the_old_file(tmp_path, evaluation, monkeypatch):
-    path = tmp_path / "chart.png"
-    path.write_bytes(b"old")
-
-    def fail(self, file, **options):
-        file.write_bytes(b"half")
-        raise OSError("disk full")
-
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", fail)
-    with pytest.raises(OSError, match="disk full"):
-        charts.write_precision_at({"": evaluation.curves["precision_at"]}, path)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["chart.png"]
-    assert path.read_bytes() == b"old"
 
 
 def test_the_name_of_a_figure_ends_in_png(tmp_path, evaluation):
@@ -137,26 +84,8 @@ def test_a_grid_shows_the_images_upright_and_in_their_places(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change",
-    [
-        {"right": np.zeros((2, 4), bool)},
-        {"distances": np.zeros((1, 3), int)},
-        {"queries": np.zeros((2, 9, 9, 3), np.uint8)},
-        {"queries": np.zeros((2, 8, 8, 3))},
-        {"found": np.zeros((2, 0, 8, 8, 3), np.uint8)},
-        {"notes": ["one"]},
-    ],
+    "change", [{"right": np.zeros((2, 4), bool)}, {"queries": np.zeros((2, 8, 8, 3))}]
 )
 def test_a_grid_of_arrays_that_do_not_fit_is_refused(tmp_path, change):
     with pytest.raises(CodesError, match="a grid needs uint8 queries"):
         write_retrieval_grid(**(grid_arrays() | change), path=tmp_path / "grid.png", title="")
-
-
-def test_drawing_leaves_no_trace_in_matplotlib(tmp_path, evaluation):
-    before = dict(matplotlib.rcParams)
-    charts.write_charts(evaluation, tmp_path)
-    write_retrieval_grid(**grid_arrays(), path=tmp_path / "grid.png", title="Queries")
-    assert dict(matplotlib.rcParams) == before
-    code = "import sys, facehash.figures.grid; print('matplotlib.pyplot' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"

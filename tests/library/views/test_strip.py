@@ -3,13 +3,11 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from facehash.calibration.thresholds import THRESHOLDS, Threshold
 from facehash.errors import InputError
 from facehash.figures import style
 from facehash.library.query.library import open_library
 from facehash.library.views.strip import LAYOUT, draw_strip, make_tiles, write_strip
 from tests.library import fakes
-from tests.library.conftest import draw, save
 
 
 @pytest.fixture
@@ -47,36 +45,6 @@ def test_the_face_that_was_found_is_framed(library, photos):
         (LAYOUT.margin + 40 * scale, LAYOUT.head + LAYOUT.side / 4 + 1 * scale)
     )
     assert (frame.get_width(), frame.get_height()) == pytest.approx((40 * scale, 39 * scale))
-
-
-def test_a_large_photo_is_reduced_with_its_box(library, tmp_path):
-    query = save(tmp_path / "large.png", draw(6, width=1760, height=880))
-    tile = make_tiles(library, library.search(query, k=1)[1])[0]
-    assert tile.picture.shape == (220, 440, 3)
-    assert tile.box == pytest.approx((220, 0.25, 220, 219.75))
-
-
-def test_a_missing_photo_is_shown_by_its_crop(library, photos, tmp_path):
-    query = save(tmp_path / "query.png", draw(3))
-    (photos / "Bo" / "0.png").unlink()
-    hit = make_tiles(library, library.search(query, k=1)[0])[1]
-    assert hit.title == "Bo" and hit.box is None and hit.picture.shape == (16, 16, 3)
-
-
-def test_faces_beyond_the_threshold_are_titled_unknown(library, photos, monkeypatch):
-    monkeypatch.setitem(THRESHOLDS, "projection", Threshold(1e-5, "made up"))
-    tiles = make_tiles(library, library.search(photos / "Bo" / "0.png", k=3)[0])
-    assert [tile.title for tile in tiles] == ["0", "Bo", "unknown", "unknown"]
-    colors = (style.BLUE, style.GREEN, style.DARK_RED, style.DARK_RED)
-    assert tuple(tile.color for tile in tiles) == colors
-
-
-def test_a_row_of_more_than_ten_hits_continues_in_the_next(library, photos):
-    [query, *hits] = make_tiles(library, library.search(photos / "Bo" / "0.png", k=7)[0])
-    [axes] = draw_strip([[query, *hits, *hits, *hits]], "x").axes
-    places = [text.get_position() for text in axes.texts[:-1:3]]  # of the titles
-    assert len({round(top, 4) for _, top in places}) == 3
-    assert len({round(left, 4) for left, _ in places}) == 1 + 10
 
 
 def test_a_strip_is_a_private_png_file(library, photos, tmp_path):
