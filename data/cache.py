@@ -28,8 +28,7 @@ from facehash.files import file_lock
 from facehash.hdf5_matlab import open_hdf5
 from facehash.images.read import RESIZE_FILTER
 
-SCHEMA = 3
-"""Increased whenever the layout of the file or the meaning of its content changes."""
+SCHEMA = 3  # increased whenever the layout of the file or the meaning of its content changes
 
 log = logging.getLogger(__name__)
 

@@ -20,20 +20,12 @@ class SourceError(InputError):
 
 @dataclass(frozen=True)
 class Block:
-    """Some converted images.
+    """Some converted images; the identities of the data set are sorted by their labels."""
 
-    Attributes:
-        images: uint8 (k, side, side, 3).
-        labels: k integers or texts, equal for images of the same person. The identities of the
-            data set are sorted by them.
-        is_query: Whether the images belong to the test part of a data set that comes split.
-        unreadable: One line for each image that was omitted because it could not be read.
-    """
-
-    images: NDArray[np.uint8]
-    labels: Sequence[int] | Sequence[str]
-    is_query: bool | None = None
-    unreadable: Sequence[str] = ()
+    images: NDArray[np.uint8]  # (k, side, side, 3)
+    labels: Sequence[int] | Sequence[str]  # (k,), equal for images of the same person
+    is_query: bool | None = None  # whether they are test images of data that comes split
+    unreadable: Sequence[str] = ()  # a line for each image omitted because it is unreadable
 
 
 class Conversion(Protocol):

@@ -43,14 +43,10 @@ class PickledFaces:
     of n images, integer or float, 0 to 255; y are their n integer labels. If x is float and no
     value of the whole data set exceeds 1, the values are scaled by 255. Fractions are rounded to
     the nearest integer, halves to the even one.
-
-    Attributes:
-        root: The folder that contains the two folders.
-        side: Side of the converted images; images are resized if it is not 32.
     """
 
-    root: Path
-    side: int = PICKLED_SIDE
+    root: Path  # the folder that contains the two folders
+    side: int = PICKLED_SIDE  # of the converted images, which are resized if it is not 32
     loader = "ddh_pickles"
 
     @cached_property

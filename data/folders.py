@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,14 +30,10 @@ class FolderTree:
 
     Hidden files and files without the suffix of an image are ignored. Unreadable images are
     omitted and counted.
-
-    Attributes:
-        root: The folder that contains one folder per person.
-        side: Side of the converted images.
     """
 
-    root: Path
-    side: int
+    root: Path  # the folder that contains one folder per person
+    side: int  # of the converted images
     loader = "folders"
 
     @cached_property
@@ -78,7 +75,11 @@ class FolderTree:
                 unreadable += omitted
                 pixels = np.array(images, np.uint8).reshape(-1, self.side, self.side, 3)
                 yield Block(pixels, people, unreadable=omitted)
-        self._check_share(unreadable)
+        if len(unreadable) > MAX_UNREADABLE_SHARE * len(self.files):
+            raise SourceError(
+                f"{self.root}: {len(unreadable)} of {len(self.files)} images are unreadable, more "
+                f"than {MAX_UNREADABLE_SHARE:.0%}; the first is {unreadable[0]}"
+            )
 
     def _read(self, path: Path) -> NDArray[np.uint8] | UnreadableImageError:
         try:
@@ -86,12 +87,31 @@ class FolderTree:
         except UnreadableImageError as error:
             return error
 
-    def _check_share(self, unreadable: list[str]) -> None:
-        if len(unreadable) > MAX_UNREADABLE_SHARE * len(self.files):
-            raise SourceError(
-                f"{self.root}: {len(unreadable)} of {len(self.files)} images are unreadable, more "
-                f"than {MAX_UNREADABLE_SHARE:.0%}; the first is {unreadable[0]}"
-            )
+
+@dataclass(frozen=True)
+class LabeledFacesInTheWild(FolderTree):
+    """The conversion of LFW: ``<Person_Name>/<Person_Name>_0001.jpg``.
+
+    Most people have one photo: it is never a query, but a distractor in the gallery.
+    """
+
+    loader = "lfw"
+
+    @cached_property
+    def files(self) -> tuple[Path, ...]:
+        """All photos, sorted by person, then by number.
+
+        Raises:
+            SourceError: A file name that does not follow the scheme of LFW.
+        """
+        files = FolderTree(self.root, self.side).files
+        for path in files:
+            if not re.fullmatch(rf"{re.escape(path.parent.name)}_\d{{4}}", path.stem):
+                raise SourceError(
+                    f"{path}: file names in LFW are {path.parent.name}_0001.jpg and so on; "
+                    "for other names use the loader 'folders'"
+                )
+        return files
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -19,21 +19,13 @@ class FacesFileError(InputError):
 
 @dataclass(frozen=True)
 class LabeledImages:
-    """Faces and their identities.
+    """Faces and their identities."""
 
-    Attributes:
-        images: uint8 (n, side, side, 3), RGB; in memory, or read from a file on access.
-        labels: int64 (n,), each an index into `identities`.
-        identities: One name per person.
-        is_query: bool (n,) for data that comes split into training and test images, else None.
-        unreadable: One line for each image that was omitted because it could not be read.
-    """
-
-    images: Images
-    labels: IndexArray
-    identities: tuple[str, ...]
-    is_query: NDArray[np.bool_] | None = None
-    unreadable: tuple[str, ...] = ()
+    images: Images  # uint8 (n, side, side, 3), RGB; in memory, or read from a file on access
+    labels: IndexArray  # int64 (n,), each an index into `identities`
+    identities: tuple[str, ...]  # one name per person
+    is_query: NDArray[np.bool_] | None = None  # (n,) for data split into training and test images
+    unreadable: tuple[str, ...] = ()  # a line for each image omitted because it is unreadable
 
 
 def make_faces(

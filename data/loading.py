@@ -11,9 +11,8 @@ from data.arrays import ResizedArrays, read_faces_file
 from data.cache import cache_path, open_or_build
 from data.conversion import Conversion, SourceError, read_into_memory
 from data.ddh_pickles import PickledFaces
-from data.folders import FolderTree
+from data.folders import FolderTree, LabeledFacesInTheWild
 from data.labeled_images import LabeledImages
-from data.lfw import LabeledFacesInTheWild
 from data.orl import OrlFaces, find_orl
 from data.protocols import assign_roles
 from facehash.array_files import SUFFIXES
@@ -31,14 +30,8 @@ _CONVERSIONS: dict[str, Callable[[Path, int], Conversion]] = {
 }
 
 LOADERS = (*sorted(_CONVERSIONS), "arrays")
-"""Names of the loaders."""
 
-KNOWN = {
-    "facescrub": "ddh_pickles",
-    "lfw": "lfw",
-    "orl": "orl",
-    "youtube_faces": "ddh_pickles",
-}
+KNOWN = {"facescrub": "ddh_pickles", "lfw": "lfw", "orl": "orl", "youtube_faces": "ddh_pickles"}
 """Names of data sets that imply their loader."""
 
 

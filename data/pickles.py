@@ -92,18 +92,13 @@ class _Skipped(bytes):
 
 
 class _Reader:
-    """The file as `genops` reads it. Everything read, except long strings, is added to `program`.
-
-    Attributes:
-        program: What was read.
-        skipped: Position and length of the long string last skipped, or None.
-    """
+    """The file as `genops` reads it; `program` is what was read, except for long strings."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._left = os.fstat(file.fileno()).st_size
         self.program = bytearray()
-        self.skipped: tuple[int, int] | None = None
+        self.skipped: tuple[int, int] | None = None  # position and length of a long string
 
     def read(self, size: int) -> bytes:
         if not 0 <= size <= self._left:

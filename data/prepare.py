@@ -16,10 +16,7 @@ from facehash.command_line import DONE, PARTLY_FAILED, make_app, run
 from facehash.config import DatasetConfig
 from facehash.printing import printable, quoted
 
-EXPECTED = {
-    "youtube_faces": (1595, 63_800, 7_975),
-    "facescrub": (530, 67_177, 2_650),
-}
+EXPECTED = {"youtube_faces": (1595, 63_800, 7_975), "facescrub": (530, 67_177, 2_650)}
 """Numbers of people, training images and query images in the papers."""
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from facehash.config import DatasetConfig
 from facehash.dataset import DatasetError, IndexArray
 
-HELD_OUT_SHARE = 0.2
-"""Share of the people whom the protocol ``"unseen"`` holds out of training."""
-
+HELD_OUT_SHARE = 0.2  # of the people, whom the protocol "unseen" holds out of training
 FEWEST_PEOPLE = 2
 """With one person there is nothing to learn, and every result is correct."""
 

@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from facehash.errors import InputError, did_you_mean
 
 SUFFIXES = (".npz", ".h5", ".hdf5", ".mat")
-"""Suffixes of the files that are read."""
 
 _SECONDS = 60.0
 _BYTES_PER_SECOND = 1e6

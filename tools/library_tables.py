@@ -1,20 +1,21 @@
-"""The table of `python -m benchmarks.lfw` in the README."""
+"""The tables of LFW in the README and of measured thresholds in docs/search.md."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from benchmarks.search.lfw import read_result
+from benchmarks.search.verification import RESULT
 from experiments.table.layout import markdown_rows
 from facehash.bench.table import format_value
 
 NAMES = {"itq": "ITQ", "lsh": "LSH"}
-RERANKED = 64
-"""Codes of this length are also shown with re-ranking."""
+RERANKED = 64  # codes of this length are also shown with re-ranking
 
 
 def lfw_table() -> str:
-    """Tabulate how accurately a library of Labeled Faces in the Wild is searched."""
+    """Tabulate the results of `python -m benchmarks.lfw`."""
     result = read_result()
     unseen = {_key(method): method["P@1"] for method in result["unseen"]["methods"]}
     head = ["Compared", "Bits", "Bytes", "P@1", "mAP", "Recall@10", "P@1 (unseen)"]
@@ -29,6 +30,27 @@ def lfw_table() -> str:
         for method in result["all"]["methods"]
         if not method["rerank"] or method["bits"] == RERANKED
     ]
+    return markdown_rows(head, rows)
+
+
+def thresholds_table() -> str:
+    """Tabulate the results of `python -m benchmarks.verification`."""
+    head = ["Embedder", "Metric", "Threshold", "False non-match rate"]
+    head += ["Cross-validated false match rate", "Cross-validated false non-match rate"]
+    rows = []
+    for name, result in json.loads(RESULT.read_text(encoding="utf-8")).items():
+        kind, _, rest = name.partition(":")
+        halves = result["chosen_on_one_half_tried_on_the_other"]
+        rows.append(
+            [
+                f"`{rest.partition(':')[0] or kind}`",
+                result["metric"],
+                f"{result['threshold']:.3f}",
+                f"{result['false_non_match_rate']:.1%}",
+                " and ".join(f"{half['false_match_rate']:.2%}" for half in halves),
+                " and ".join(f"{half['false_non_match_rate']:.1%}" for half in halves),
+            ]
+        )
     return markdown_rows(head, rows)
 
 

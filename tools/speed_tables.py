@@ -13,13 +13,7 @@ BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks" / "results"
 
 def speed_table() -> str:
     """Tabulate each benchmark with the alternative that was measured in the same run."""
-    rows = [
-        *_scoring_rows(),
-        *_data_rows(),
-        _training_row(),
-        *_search_rows(),
-        *_indexing_rows(),
-    ]
+    rows = [*_scoring_rows(), *_data_rows(), _training_row(), *_search_rows(), *_indexing_rows()]
     return markdown_rows(["Task", "facehash", "Alternative", "Comparison"], rows)
 
 
@@ -132,15 +126,13 @@ def _indexing_rows() -> list[list[str]]:
         )
     ]
     _, early, *late = memory["peak_megabytes_by_tenth"]
-    rows.append(
-        [
-            f"memory of all processes to index {memory['photos']:,} photos",
-            f"at most {max(late):,.0f} MB after the second tenth of the photos",
-            f"{early:,.0f} MB in the second tenth",
-            f"{memory['growth']:.2f} times as much",
-        ]
-    )
-    return rows
+    size = [
+        f"memory of all processes to index {memory['photos']:,} photos",
+        f"at most {max(late):,.0f} MB after the second tenth of the photos",
+        f"{early:,.0f} MB in the second tenth",
+        f"{memory['growth']:.2f} times as much",
+    ]
+    return [*rows, size]
 
 
 def _times(ratio: dict[str, Any], words: str) -> str:

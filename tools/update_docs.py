@@ -12,9 +12,8 @@ from experiments.table.published import Published
 from experiments.table.reports import read_result
 from facehash.command_line import DONE, make_app, run
 from facehash.files import write_text
-from tools.library_tables import lfw_table
+from tools.library_tables import lfw_table, thresholds_table
 from tools.speed_tables import speed_table, steps_table
-from tools.threshold_tables import thresholds_table
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORTS = Path("experiments/results/reports")

@@ -40,15 +40,10 @@ def write_python_2_pickle(path: Path, x: NDArray[np.float32], y: NDArray[np.int6
         file.write(b"\x80\x02")
         for array in (x, y):
             shape = b"".join(b"J" + struct.pack("<i", length) for length in array.shape)
-            file.write(
-                b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87"
-            )
-            file.write(
-                b"R(K\x01(" + shape + b"tcnumpy\ndtype\nU\x02" + array.dtype.str[1:].encode()
-            )
-            file.write(
-                b"K\x00K\x01\x87R(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89"
-            )
+            kind, none = array.dtype.str[1:].encode(), b"J" + struct.pack("<i", -1)
+            file.write(b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n")
+            file.write(b"K\x00\x85U\x01b\x87R(K\x01(" + shape + b"tcnumpy\ndtype\nU\x02" + kind)
+            file.write(b"K\x00K\x01\x87R(K\x03U\x01<NNN" + none + none + b"K\x00tb\x89")
             file.write(b"T" + struct.pack("<i", array.nbytes) + array.tobytes() + b"tb")
         file.write(b"\x86.")
 

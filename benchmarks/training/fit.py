@@ -2,14 +2,12 @@
 
     python -m benchmarks.training
 
-Both train DDH on the same random images, with the number of people of FaceScrub and the same batch
-size and backend, each in its own process. The benchmark times the epochs after the first, which
-compiles the graph. The epochs of our loop include the progress bar, history.csv, the seeded order
-of the batches and the copy of the best weights. Backups and writing the model are reported apart.
+Both train DDH on the same random images, each in its own process. The first epoch, which compiles
+the graph, is not timed. The epochs of our loop include progress bar, history.csv, seeded order of
+the batches and copy of the best weights; backups and writing the model are reported apart.
 
 The speed of a shared machine varies, so the two ways run in pairs, in alternating order. The result
-is the median of the pairs' ratios with its quartiles; the bar is met if the lower quartile reaches
-it. It is written to benchmarks/results/training.json and printed as a table.
+is the median of the pairs' ratios; the bar is met if the lower quartile reaches it.
 """
 
 import argparse

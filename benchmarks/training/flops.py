@@ -1,4 +1,4 @@
-"""Multiply-adds of a network, counted from its layers.
+"""Multiply-adds of a network, counted from its layers, and the peak that they are compared with.
 
 A layer uses every weight of its kernel once per position: a convolution once per pixel of its
 output, a dense, locally connected or divide-and-encode layer once. Biases, normalization,
@@ -9,7 +9,10 @@ peak, as it should.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+import statistics
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import keras
@@ -53,3 +56,47 @@ def training_flops(model: keras.Model) -> int:
     """Return the floating-point operations per image of a training step, 3 x forward."""
     products = sum(multiply_adds(model).values())
     return FORWARDS_PER_TRAINING_STEP * FLOPS_PER_MULTIPLY_ADD * products
+
+
+def matrix_peak(side: int, repeats: int = 10, dtype: str = "float32") -> float:
+    """Measure the product of two square matrices on JAX or PyTorch, whichever Keras uses.
+
+    This is the highest speed that a machine reaches in practice; nothing reaches the nominal peak.
+
+    Args:
+        side: Number of rows and columns.
+        repeats: Number of timed products, after 3 untimed ones; the median counts.
+        dtype: Type of the matrices and of the product.
+
+    Returns:
+        GFLOP/s, with two operations per multiply-add.
+    """
+    multiply = _product(side, dtype)
+    seconds = []
+    for _ in range(3 + repeats):
+        started = time.perf_counter()
+        multiply()
+        seconds.append(time.perf_counter() - started)
+    return 2 * side**3 / statistics.median(seconds[3:]) / 1e9
+
+
+def _product(side: int, dtype: str) -> Callable[[], Any]:
+    """Return a function that multiplies, and returns when the product is complete."""
+    import keras
+
+    rng = keras.random.SeedGenerator(20171)
+    left, right = (keras.random.normal((side, side), seed=rng, dtype=dtype) for _ in range(2))
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jitted = jax.jit(lambda a, b: a @ b)
+        return lambda: jitted(left, right).block_until_ready()
+    import torch
+
+    def multiply() -> None:
+        with torch.no_grad():
+            left @ right
+        if left.is_cuda:
+            torch.cuda.synchronize()
+
+    return multiply

@@ -6,8 +6,6 @@ The images are random, with the number of images and people of FaceScrub; with -
 training images of PubFig83 at 32 x 32 pixels. Precisions: float32, TF32 and bfloat16. The benchmark
 times `fit` with our batches, from memory to the card, without the first epoch, which compiles. The
 peak is the speed of a large matrix product with the same framework, precision and card.
-
-The result is written to benchmarks/results/gpu_training.json and printed as a table.
 """
 
 import importlib.util
@@ -30,9 +28,7 @@ from facehash.errors import InputError
 from facehash.files import write_json
 
 RESULT = Path(__file__).parents[1] / "results" / "gpu_training.json"
-IMAGES = 67_177
-"""Number of training images of FaceScrub."""
-
+IMAGES = 67_177  # the training images of FaceScrub
 # Hides every GPU.
 _ON_CPU = {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "", "KERAS_TORCH_DEVICE": "cpu"}
 

@@ -83,8 +83,7 @@ def train(turn: Turn) -> dict[str, Any]:
     import keras
 
     from benchmarks.clock import EpochClock
-    from benchmarks.training.flops import training_flops
-    from benchmarks.training.matrix_peak import matrix_peak
+    from benchmarks.training.flops import matrix_peak, training_flops
     from facehash.learning.batches import ShuffledBatches
     from facehash.learning.preparation import pixel_statistics
     from facehash.learning.training import compile_model

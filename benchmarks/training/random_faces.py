@@ -9,8 +9,7 @@ from facehash.config import RunConfig, check_config
 from facehash.dataset import FaceDataset
 
 BITS = 48
-PEOPLE = 530
-"""The number of people in FaceScrub."""
+PEOPLE = 530  # as in FaceScrub
 
 
 def configure(method: str, training: dict[str, Any]) -> RunConfig[Any]:

@@ -82,8 +82,7 @@ def metrics_author(
         gallery, query, of_gallery, of_query, length, threads=threads
     )
     recall = metrics.recall_at_radius(relevant, RADIUS)
-    ap = np.empty(len(query))
-    hits = np.empty(len(query))
+    ap, hits = np.empty((2, len(query)))
     step = max(1, _CELLS // len(gallery))
     for start in range(0, len(query), step):
         rows = slice(start, start + step)

@@ -55,6 +55,7 @@ def score(codes: CodeSet, source: CodeSource = CodeSource()) -> ScoredCodes:
     evaluation = evaluate(*parts, codes.bits)
     seconds = time.perf_counter() - started
     faces = source.dataset
+    bits = code_statistics(codes.gallery_codes, codes.bits)
     report = {
         "schema": SCHEMA,
         "method": source.method,
@@ -72,21 +73,15 @@ def score(codes: CodeSet, source: CodeSource = CodeSource()) -> ScoredCodes:
         "metrics": evaluation.metrics,
         "metrics_author": metrics_author(*parts, codes.bits),
         "curves": evaluation.curves,
-        "code": _describe_code(codes),
+        "code": {
+            "dead_bits": bits.dead,
+            "ones_lowest": float(bits.ones.min()),
+            "ones_highest": float(bits.ones.max()),
+            "correlation": bits.correlation,
+        },
         "seconds": {"encode": source.encode_seconds, "score": round(seconds, 4)},
     }
     return ScoredCodes(codes, source, evaluation, report)
-
-
-def _describe_code(codes: CodeSet) -> dict[str, Any]:
-    statistics = code_statistics(codes.gallery_codes, codes.bits)
-    ones = statistics.ones
-    return {
-        "dead_bits": statistics.dead,
-        "ones_lowest": float(ones.min()),
-        "ones_highest": float(ones.max()),
-        "correlation": statistics.correlation,
-    }
 
 
 def write_all(scored: ScoredCodes, folder: Path) -> list[Path]:

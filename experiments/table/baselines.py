@@ -22,8 +22,7 @@ from facehash.dataset import IndexArray
 from facehash.hashing import HASHERS
 from facehash.retrieval.codes_file import CodeSet
 
-CANDIDATES = 64
-"""Random codes tried per person; the one farthest from the earlier codes is taken."""
+CANDIDATES = 64  # random codes tried per person; see `spread_codes`
 
 
 @dataclass(frozen=True)

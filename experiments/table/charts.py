@@ -28,8 +28,7 @@ _STYLES = {
     "cosine": ((0, (8, 3)), ""),
 }
 _DPI = 150
-_LEGEND_WIDTH = 30
-"""Characters per line of the legend."""
+_LEGEND_WIDTH = 30  # characters per line
 
 Row = Mapping[str, Any]
 Draw = Callable[[Axes, list[Row]], None]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from facehash.config import Strict, describe_errors
+from facehash.config import Strict
 from facehash.errors import InputError, did_you_mean
 
-Baseline = Literal["lsh", "itq", "classifier", "cosine"]
+Baseline = Literal["lsh", "itq", "classifier", "cosine"]  # see `experiments.table.baselines`
 ItemT = TypeVar("ItemT")
 
 OF_THE_TABLE = ("bits", "seed", "dataset.protocol")
@@ -44,27 +44,17 @@ _Protocols = Annotated[list[_Protocol], Field(min_length=1), AfterValidator(_eac
 class RowConfig(Strict):
     """One method of a table, or a baseline on the networks of a method.
 
-    Attributes:
-        id: Short name, used in file names.
-        label: Name in tables and figures.
-        config: For a method: its YAML file, relative to the table's.
-        set: Overrides ``section.key=value`` of that file.
-        baseline: Instead of `config`: ``lsh`` or ``itq`` codes of the network's features, the
-            ``classifier`` code, or the exact ``cosine`` of the features.
-        of: For a baseline: the row whose networks it uses.
-        bits: Code lengths, if different from the table's; unused for ``cosine``.
-        seeds: Seeds, if different from the table's; a baseline uses those of its network.
-        protocols: Protocols, if different from the table's.
+    Code lengths, seeds and protocols are given if they differ from the table's.
     """
 
-    id: str = Field(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$")
-    label: _Line
-    config: str | None = None
-    set: list[str] = []
-    baseline: Baseline | None = None
-    of: str | None = None
-    bits: _Lengths | None = None
-    seeds: _Seeds | None = None
+    id: str = Field(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$")  # short name, used in file names
+    label: _Line  # name in tables and figures
+    config: str | None = None  # for a method: its YAML file, relative to the table's
+    set: list[str] = []  # overrides section.key=value of that file
+    baseline: Baseline | None = None  # instead of config
+    of: str | None = None  # for a baseline: the row whose networks it uses
+    bits: _Lengths | None = None  # unused for cosine
+    seeds: _Seeds | None = None  # a baseline uses those of its network
     protocols: _Protocols | None = None
 
     @model_validator(mode="after")
@@ -90,21 +80,15 @@ class PapersData(Strict):
 
 
 class TableConfig(Strict):
-    """The content of a file of experiments/tables/.
-
-    Attributes:
-        note: What a reader must know: the budget, and what makes the data easy or hard.
-        papers: Size of the papers' data, for the data sets of the papers.
-        rows: Methods and baselines, in the order of the table.
-    """
+    """The content of a file of experiments/tables/."""
 
     title: _Line
-    note: str = Field(min_length=1)
+    note: str = Field(min_length=1)  # the budget, and what makes the data easy or hard
     bits: _Lengths
     seeds: _Seeds
     protocols: _Protocols
-    papers: PapersData | None = None
-    rows: list[RowConfig] = Field(min_length=1)
+    papers: PapersData | None = None  # for the data sets of the papers
+    rows: list[RowConfig] = Field(min_length=1)  # in the order of the table
 
     @model_validator(mode="after")
     def _rows_fit_together(self) -> TableConfig:
@@ -135,17 +119,3 @@ class TableConfig(Strict):
             raise ValueError(
                 f"row {row.id}: a classifier cannot name unseen identities; set protocols: [seen]"
             )
-
-
-def check_table(tree: Any, source: str) -> TableConfig:
-    """Validate the content of a table's YAML file; `source` is its path, for error messages.
-
-    Raises:
-        GridError: An unknown or missing key, a wrong value, or inconsistent rows.
-    """
-    if not isinstance(tree, dict):
-        raise GridError(f"{source}: a table must be a mapping, got {type(tree).__name__}")
-    try:
-        return TableConfig.model_validate(tree)
-    except ValidationError as error:
-        raise GridError(f"{source}: {describe_errors(error, TableConfig)}") from error

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from experiments.table.config import GridError, RowConfig, TableConfig, check_table
+from pydantic import ValidationError
+
+from experiments.table.config import GridError, RowConfig, TableConfig
 from facehash import methods
-from facehash.config import ConfigError, RunConfig, load_config
+from facehash.config import ConfigError, RunConfig, describe_errors, load_config
 from facehash.errors import did_you_mean
 from facehash.strict_yaml import parse_yaml
 
@@ -79,7 +81,13 @@ def load_grid(path: Path) -> Grid:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise GridError(f"{path}: cannot be read: {reason}") from error
-    config = check_table(parse_yaml(text, str(path)), str(path))
+    tree = parse_yaml(text, str(path))
+    if not isinstance(tree, dict):
+        raise GridError(f"{path}: a table must be a mapping, got {type(tree).__name__}")
+    try:
+        config = TableConfig.model_validate(tree)
+    except ValidationError as error:
+        raise GridError(f"{path}: {describe_errors(error, TableConfig)}") from error
     grid = Grid(path, config, tuple(_cells(path.stem, config)))
     _check_same_data(grid)
     return grid

@@ -21,56 +21,33 @@ class PublishedError(InputError):
 
 
 class Source(Strict):
-    """Where a number was published.
+    """Where a number was published."""
 
-    Attributes:
-        work: Authors, title or repository, year or commit: enough to find it.
-        place: Table or figure.
-        page: Page, or a remark where the source has no pages.
-        how: How the number was obtained from the source, and how accurately.
-    """
-
-    work: str = Field(min_length=1)
-    place: str = Field(min_length=1)
-    page: str = Field(min_length=1)
-    how: str = Field(min_length=1)
+    work: str = Field(min_length=1)  # authors, title or repository, year or commit
+    place: str = Field(min_length=1)  # table or figure
+    page: str = Field(min_length=1)  # a remark where the source has no pages
+    how: str = Field(min_length=1)  # how the number was obtained, and how accurately
 
 
 class Number(Strict):
-    """One value at one code length.
-
-    Attributes:
-        value: 0 to 1.
-        within: Accuracy: the true value is in ``value - within`` to ``value + within``; None if
-            unknown.
-        note: A remark, such as "partly hidden".
-    """
+    """One value at one code length, exact to plus or minus `within`."""
 
     value: float = Field(ge=0, le=1)
-    within: float | None = Field(ge=0, le=1)
-    note: str | None = None
+    within: float | None = Field(ge=0, le=1)  # None if unknown
+    note: str | None = None  # such as "partly hidden"
 
 
 class Entry(Strict):
-    """The numbers of one method on one data set for one metric.
+    """The numbers of one method on one data set for one metric."""
 
-    Attributes:
-        method: Name in the source.
-        row: The comparable row of our tables; None if there is none.
-        dataset: Name in our reports.
-        distance: ``hamming``, or ``authors`` if the published evaluator's packing was used.
-        source: A key of ``sources``.
-        bits: Number by code length.
-    """
-
-    method: str = Field(min_length=1)
-    row: str | None
-    dataset: str = Field(min_length=1)
+    method: str = Field(min_length=1)  # name in the source
+    row: str | None  # the comparable row of our tables, if there is one
+    dataset: str = Field(min_length=1)  # name in our reports
     protocol: Literal["seen", "unseen"]
     metric: Literal["mAP", "P@r2", "R@r2", "P@50", "R-precision"]
-    distance: Literal["hamming", "authors"]
-    source: str
-    bits: dict[_Bits, Number] = Field(min_length=1)
+    distance: Literal["hamming", "authors"]  # authors: with the published evaluator's packing
+    source: str  # a key of `Published.sources`
+    bits: dict[_Bits, Number] = Field(min_length=1)  # by code length
 
     @property
     def place(self) -> tuple[str | None, str, str, str, str]:

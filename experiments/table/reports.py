@@ -23,7 +23,8 @@ def write_result(path: Path, content: Mapping[str, Any]) -> None:
     Raises:
         ValueError: A value is NaN or infinite.
     """
-    lines = [f" {json.dumps(key)}: {_compact(value)}" for key, value in content.items()]
+    compact = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+    lines = [f" {json.dumps(key)}: {compact(value)}" for key, value in content.items()]
     write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
@@ -45,7 +46,3 @@ def read_result(path: Path) -> dict[str, Any]:
         )
     content.pop("checksum", None)  # written by version 0.1
     return content
-
-
-def _compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -11,7 +11,7 @@ import typer
 
 from data.loading import choose_loader
 from experiments.table.charts import write_all_charts
-from experiments.table.grid import Cell, Grid, load_grid
+from experiments.table.grid import Grid, load_grid
 from experiments.table.html_report import write_page
 from experiments.table.layout import latex, markdown
 from experiments.table.published import Published, load_published
@@ -51,7 +51,9 @@ def reproduce(
     missing = [cell for cell in grid.cells if cell.name not in reports and cell.row.id in rows]
     failed: dict[str, str] = {}
     if missing and not write_only:
-        _check_data(grid, missing, data)
+        # A missing data set is reported once, rather than in every cell.
+        faces = grid.settings(missing[0]).dataset
+        choose_loader(faces.name, faces.loader, find_data(grid, missing[0], data))
         folder = runs / grid.name
         folder.mkdir(parents=True, exist_ok=True)
         program = [sys.executable, "-m", "experiments.table.run_cell", str(table)]
@@ -100,12 +102,6 @@ def _check_rows(grid: Grid, only: list[str]) -> set[str]:
         if row not in known:
             raise InputError(f"--only {row}: {grid.path} has the rows {', '.join(sorted(known))}")
     return set(only) or known
-
-
-def _check_data(grid: Grid, missing: list[Cell], data: Path | None) -> None:
-    """Report a missing data set once, rather than in every cell."""
-    faces = grid.settings(missing[0]).dataset
-    choose_loader(faces.name, faces.loader, find_data(grid, missing[0], data))
 
 
 def main() -> NoReturn:

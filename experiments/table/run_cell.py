@@ -62,7 +62,6 @@ def measure(grid: Grid, cell: Cell, data: Path | None, runs: Path, reports: Path
 
 
 def _provenance(grid: Grid, cell: Cell, directory: RunDirectory) -> dict[str, Any]:
-    """Return the part of a report that describes its run."""
     history = read_history(directory.history)
     try:
         environment = json.loads(directory.environment.read_text(encoding="utf-8"))

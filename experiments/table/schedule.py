@@ -17,9 +17,7 @@ from pathlib import Path
 from experiments.table.grid import Cell
 from facehash.errors import Interrupted
 
-_SECONDS_TO_STOP = 30.0
-"""A cell that is still running this long after SIGINT is killed."""
-
+_SECONDS_TO_STOP = 30.0  # a cell that is still running this long after SIGINT is killed
 _THREADS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",

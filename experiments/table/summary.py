@@ -14,11 +14,9 @@ from experiments.table.run_cell import comparable
 METRICS = ("mAP", "mAP_lower", "mAP_upper", "P@r2", "R@r2", "empty@r2", "P@50", "R-precision")
 """Metrics by the true Hamming distance, in order."""
 
-AUTHOR = ("mAP", "P@r2", "R@r2")
-"""Metrics with the authors' packing, in order."""
+AUTHOR = ("mAP", "P@r2", "R@r2")  # with the authors' packing
 
-Reports = dict[str, dict[str, Any]]
-"""Reports of finished cells, by the cell's name."""
+Reports = dict[str, dict[str, Any]]  # of finished cells, by the cell's name
 
 
 def read_reports(grid: Grid, folder: Path) -> Reports:
@@ -94,12 +92,9 @@ def _cell(cell: Cell, report: Mapping[str, Any]) -> dict[str, Any]:
         "protocol": cell.protocol,
         "bits": cell.bits,
         "seed": cell.seed,
-        "dataset": report["dataset"],
-        "metrics": report["metrics"],
-        "metrics_author": report["metrics_author"],
+        **{key: report[key] for key in ("dataset", "metrics", "metrics_author")},
         "network": (cell.network or cell).name,
-        "epochs": report["cell"]["epochs"],
-        "train_seconds": report["cell"]["train_seconds"],
+        **{key: report["cell"][key] for key in ("epochs", "train_seconds")},
         "commit": environment["git_commit"],
         **{key: environment[key] for key in ("backend", "device", "python", "packages")},
         "report": cell.report_name,

@@ -60,9 +60,8 @@ class Haar:
         scale = _LONGER_SIDE / max(image.shape[:2])
         size = [max(1, round(length * scale)) for length in image.shape[1::-1]]
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        grey = cv2.resize(
-            grey, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        )
+        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        grey = cv2.resize(grey, size, interpolation=method)
         mean = round(float(grey.mean()))
         grey = cv2.copyMakeBorder(
             grey, _BORDER, _BORDER, _BORDER, _BORDER, cv2.BORDER_CONSTANT, value=mean

@@ -19,8 +19,6 @@ _SMALLEST_FACE = 8
 _LARGEST_FACE = 400
 _COARSE = 320
 _FINE = 1280
-_OVERLAP_WITHIN_A_SCALE = 0.3
-_FACES_BEFORE_SUPPRESSION = 5000
 
 
 class YuNet:
@@ -88,8 +86,8 @@ class YuNet:
                 *("onnx", np.fromfile(self._weights.path, np.uint8), np.empty(0, np.uint8)),
                 input_size=(_COARSE, _COARSE),
                 score_threshold=self.score,
-                nms_threshold=_OVERLAP_WITHIN_A_SCALE,
-                top_k=_FACES_BEFORE_SUPPRESSION,
+                nms_threshold=0.3,
+                top_k=5000,
             )
         return self._network
 

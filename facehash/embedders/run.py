@@ -47,8 +47,7 @@ class HashRun:
             log.warning(
                 "%s was trained on faces cropped as %r, which facehash does not support: faces are "
                 "cropped by their boxes, expect worse codes",
-                name,
-                model.crop,
+                *(name, model.crop),
             )
 
     @property

@@ -210,7 +210,6 @@ def _run(work: Callable[[slice], None], rows: int, threads: int) -> None:
 
 @functools.cache
 def _kernels(engine: Engine) -> ModuleType:
-    """Import the kernels of an engine."""
     if engine not in ("auto", "numba", "numpy"):
         raise CodesError(f"engine must be auto, numba or numpy, got {engine!r}")
     if engine != "numpy":

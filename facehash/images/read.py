@@ -15,10 +15,9 @@ from typing import BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from facehash.errors import InputError
-from facehash.images.pixels import UnsupportedPixelsError, to_rgb, upright
 
 _SUFFIXES = ".avif .bmp .gif .heic .heif .jfif .jpe .jpeg .jpg .pgm .png .pnm .ppm .tif .tiff .webp"
 IMAGE_SUFFIXES = frozenset(_SUFFIXES.split())
@@ -38,35 +37,42 @@ RESIZE_FILTER = Image.Resampling.BICUBIC
 _DECODERS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "HEIF")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
+# How to undo each EXIF orientation; 1 is upright.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
 Reason = Literal[
     "missing",
-    "not_a_file",
-    "unreadable",
+    "not_a_file",  # a folder, pipe or device
+    "unreadable",  # the operating system refused
     "too_large_file",
-    "not_a_picture",
-    "no_decoder",
+    "not_a_picture",  # not in a known format
+    "no_decoder",  # the optional package for the format is not installed
     "too_many_pixels",
-    "unsupported",
+    "unsupported",  # pixels that are not colors
     "damaged",
-    "changed",
+    "changed",  # the content is not the expected one
 ]
 """Why a picture could not be read; reports count files by it."""
 
 
 class UnreadableImageError(InputError):
-    """A file that cannot be read as a picture.
-
-    Attributes:
-        reason: ``missing``; ``not_a_file``: a folder, pipe or device; ``unreadable``: the
-            operating system refused; ``too_large_file``, ``too_many_pixels``: over a limit;
-            ``not_a_picture``: not in a known format; ``no_decoder``: the optional package for the
-            format is not installed; ``unsupported``: pixels that are not colors; ``damaged``;
-            ``changed``: the content is not the expected one.
-    """
+    """A file that cannot be read as a picture; its `reason` is one of `Reason`."""
 
     def __init__(self, message: str, reason: Reason = "damaged") -> None:
         super().__init__(message)
         self.reason: Reason = reason
+
+
+class UnsupportedPixelsError(ValueError):
+    """Pixel values that do not represent colors."""
 
 
 def read_image(path: Path, sha256: bytes | None = None) -> NDArray[np.uint8]:
@@ -178,6 +184,47 @@ def _check_pixels(image: Image.Image, name: str) -> None:
         )
 
 
+def upright(image: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation, 1 to 8; without one the picture is returned unchanged."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    # A damaged EXIF block does not affect the pixels.
+    except Exception:
+        return image
+    if orientation not in _UPRIGHT:
+        return image
+    return image.transpose(_UPRIGHT[orientation])
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Convert a picture of any mode to RGB, see `decode_image`.
+
+    Raises:
+        UnsupportedPixelsError: Floating point, or integers beyond 16 bits.
+    """
+    if image.mode.startswith("I"):
+        return Image.fromarray(_sixteen_to_eight_bits(np.asarray(image))).convert("RGB")
+    if image.mode == "F":
+        raise UnsupportedPixelsError(
+            "its pixels are floating-point numbers, and the value of white is unknown"
+        )
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _sixteen_to_eight_bits(grey: NDArray[np.generic]) -> NDArray[np.uint8]:
+    # Pillow stores some 16-bit pictures as int32, and its own conversion clips at 255.
+    values = grey.astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise UnsupportedPixelsError(
+            f"its gray values {values.min()}..{values.max()} are outside the 16-bit range 0..65535"
+        )
+    return ((values + 128) // 257).astype(np.uint8)
+
+
 @functools.cache
 def _formats() -> tuple[str, ...]:
     """Register and return the available decoders, and silence Pillow's warnings."""
@@ -230,15 +277,11 @@ def resize(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
         raise ValueError(f"image must be uint8 (height, width, 3), got {image.dtype} {image.shape}")
     if side < 1:
         raise ValueError(f"side must be at least 1, got {side}")
-    square = _centre_square(image)
+    height, width = image.shape[:2]
+    extent = min(height, width)
+    top, left = (height - extent) // 2, (width - extent) // 2
+    square = image[top : top + extent, left : left + extent]
     if len(square) == side:
         return square
     resized = Image.fromarray(np.ascontiguousarray(square)).resize((side, side), RESIZE_FILTER)
     return np.asarray(resized)
-
-
-def _centre_square(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    height, width = image.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return image[top : top + side, left : left + side]

@@ -33,11 +33,8 @@ class ShuffledBatches(keras.utils.PyDataset):
         multiple: int = 1,
     ) -> None:
         super().__init__()
-        self.images = images
-        self.classes = classes
-        self.batch = batch
-        self.seed = seed
-        self.epoch = epoch
+        self.images, self.classes, self.batch = images, classes, batch
+        self.seed, self.epoch = seed, epoch
         self.used = len(images) // multiple * multiple
         self._order = self._shuffled()
 

@@ -78,10 +78,8 @@ class BestWeights(keras.callbacks.Callback):
         self, monitor: str, patience: int | None, history: History, weights: list | None
     ) -> None:
         super().__init__()
-        self.monitor = monitor
-        self.patience = patience
-        self.history = history
-        self.weights = weights
+        self.monitor, self.patience = monitor, patience
+        self.history, self.weights = history, weights
 
     @property
     def epoch(self) -> int:
@@ -113,9 +111,7 @@ class BackupWriter(keras.callbacks.Callback):
 
     def __init__(self, path: Path, best: BestWeights, interval: float) -> None:
         super().__init__()
-        self.path = path
-        self.best = best
-        self.interval = interval
+        self.path, self.best, self.interval = path, best, interval
         self.seconds = 0.0  # spent writing
         self.epoch = 0  # of the last backup
         self._last = time.monotonic()
@@ -144,10 +140,8 @@ class Progress(keras.callbacks.Callback):
 
     def __init__(self, images: int, batch: int, epochs: int, done: int) -> None:
         super().__init__()
-        self.images = images
-        self.batch = batch
-        self.epochs = epochs
-        self.done = done
+        self.images, self.batch = images, batch
+        self.epochs, self.done = epochs, done
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Open the bar."""

@@ -1,9 +1,6 @@
 """The run directory: everything about one training run, in files that any tool can read.
 
-``config.yaml`` (resolved), ``environment.json``, ``split.npz``, ``history.csv`` (a row per epoch),
-``model.keras`` (the best epoch; exists when the run is finished), ``backup/`` (while unfinished),
-``codes.npz``, ``report.json``, ``figures/*.png``. `facehash.runs.files` reads and writes split
-and history.
+Scoring adds ``codes.npz``, ``report.json`` and ``figures/*.png`` to the files of `RunDirectory`.
 """
 
 from __future__ import annotations
@@ -32,45 +29,28 @@ class DamagedRunError(RunError):
     """A file of a run is missing or damaged; only training again helps."""
 
 
+class _Entry:
+    """An attribute of a `RunDirectory`: the path of a file in it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, run: RunDirectory, owner: type[RunDirectory]) -> Path:
+        return run.path / self.name
+
+
 @dataclass(frozen=True)
 class RunDirectory:
-    """Paths of a run's files, and the state of the run.
+    """Paths of a run's files, and the state of the run."""
 
-    Attributes:
-        path: The directory; it need not exist.
-    """
+    path: Path  # the directory, which need not exist
 
-    path: Path
-
-    @property
-    def config(self) -> Path:
-        """The resolved configuration."""
-        return self.path / "config.yaml"
-
-    @property
-    def environment(self) -> Path:
-        """Versions, backend, device, git commit, seed."""
-        return self.path / "environment.json"
-
-    @property
-    def split(self) -> Path:
-        """Index arrays of all roles, and the labels that they refer to."""
-        return self.path / "split.npz"
-
-    @property
-    def history(self) -> Path:
-        """Loss terms, one row per epoch."""
-        return self.path / "history.csv"
-
-    @property
-    def model(self) -> Path:
-        """The trained model."""
-        return self.path / "model.keras"
-
-    @property
-    def backup(self) -> Path:
-        """The state from which an interrupted run resumes."""
-        return self.path / "backup" / "latest.npz"
+    config = _Entry("config.yaml")  # the resolved configuration
+    environment = _Entry("environment.json")  # versions, backend, device, git commit, seed
+    split = _Entry("split.npz")  # index arrays of all roles, and the labels they refer to
+    history = _Entry("history.csv")  # loss terms, one row per epoch
+    model = _Entry("model.keras")  # of the best epoch; exists when the run is finished
+    backup = _Entry("backup/latest.npz")  # from which an unfinished run resumes
 
     @property
     def finished(self) -> bool:

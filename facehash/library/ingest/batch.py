@@ -52,13 +52,8 @@ class Batch:
         new_photos, start = [], 0
         for photo in self._pending:
             part = slice(start, start + len(photo.faces))
-            new_photos.append(
-                self._new_photo(
-                    photo,
-                    None if vectors is None else vectors[part],
-                    None if codes is None else codes[part],
-                )
-            )
+            rows = (None if array is None else array[part] for array in (vectors, codes))
+            new_photos.append(self._new_photo(photo, *rows))
             start = part.stop
         self._store.add(new_photos)
         self.stored = self.photos

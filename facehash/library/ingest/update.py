@@ -40,9 +40,6 @@ from facehash.printing import quoted
 
 log = logging.getLogger(__name__)
 
-DEFAULT_DETECTOR = "yunet"
-DEFAULT_EMBEDDER = "sface"
-
 
 def index_folder(
     folder: Path,
@@ -122,8 +119,8 @@ def _pipeline_names(directory: Path, detector: str | None, embedder: str | None)
         with Store.open(directory) as store:
             stored = read_settings(store.database)
     return (
-        detector or (stored.detector if stored else DEFAULT_DETECTOR),
-        embedder or (stored.embedder if stored else DEFAULT_EMBEDDER),
+        detector or (stored.detector if stored else "yunet"),
+        embedder or (stored.embedder if stored else "sface"),
     )
 
 
@@ -294,7 +291,9 @@ class _Update:
     def finish(self, names: Names, start: float) -> IndexReport:
         """Remove files that are gone; update names, codes and index arrays."""
         missing = self.missing | self._moved_here()
-        removed = {path for path in missing if self._is_stored(path)}
+        query = "SELECT 1 FROM paths WHERE path = ?"
+        find = self.store.database.value
+        removed = {path for path in missing if find(query, (bytes_of(path),)) is not None}
         # Even without any: this also removes photos whose file now holds another content.
         self.store.remove_files(removed)
         named = apply_names(self.store, self.folder, names)
@@ -340,7 +339,3 @@ class _Update:
             f"WHERE coalesce(paths.reason, photos.reason) IS NOT NULL AND ({UNDER})"
         )
         return int(self.store.database.value(query, under(self.folder)))
-
-    def _is_stored(self, path: Path) -> bool:
-        stored = self.store.database.value("SELECT 1 FROM paths WHERE path = ?", (bytes_of(path),))
-        return stored is not None

@@ -142,7 +142,6 @@ _reader: PhotoReader | None = None
 
 
 def _prepare(options: ReadOptions, known: frozenset[bytes]) -> None:
-    """Initialize a worker process."""
     global _reader
     # Only the parent handles Ctrl-C.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

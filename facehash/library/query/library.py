@@ -43,10 +43,7 @@ class Library:
     """
 
     def __init__(
-        self,
-        store: Store,
-        by: Column | None = None,
-        make_pipeline: MakePipeline = default_pipeline,
+        self, store: Store, by: Column | None = None, make_pipeline: MakePipeline = default_pipeline
     ) -> None:
         self.store = store
         self.settings: Settings = store.settings()
@@ -171,7 +168,6 @@ class Library:
     def _find(
         self, rows: NDArray[Any], k: int, max_distance: float | None
     ) -> list[tuple[Hit, ...]]:
-        """Search the index and look up the faces found."""
         limit = np.inf if max_distance is None else max_distance
         # In one snapshot, or a face could be forgotten between the search and the look-up.
         with self.store.database.snapshot():
