@@ -7,8 +7,7 @@ import scipy.io
 
 from facehash import array_files, hdf5_matlab
 from facehash.array_files import ArrayFileError, read_arrays
-from facehash.errors import InputError
-from tests.helpers.array_files import SAVERS, save_h5, save_matlab_73
+from tests.helpers.array_files import SAVERS, save_h5
 
 NAMES = ["Ann", "Bo", "Zoë 李 🙂"]
 ARRAYS = {
@@ -52,14 +51,6 @@ def test_arrays_have_the_shape_they_were_written_with(tmp_path, form):
     assert found["names"].dtype.kind == "U" and found["names"].ravel().tolist() == NAMES
 
 
-def test_text_in_hdf5_that_is_not_utf_8_is_read(tmp_path):
-    save_h5(tmp_path / "file.mat", {"x": 1})
-    with h5py.File(tmp_path / "file.mat", "a") as file:
-        raw = np.array([b"caf\xe9"], object)
-        file.create_dataset("names", data=raw, dtype=h5py.string_dtype())
-    assert read(tmp_path / "file.mat", ["names"])["names"].tolist() == ["caf\udce9"]
-
-
 @pytest.mark.parametrize("form", ["MATLAB 5", "MATLAB 7.3"])
 def test_an_empty_cell_is_an_empty_name(tmp_path, form):
     path = save(tmp_path, {"names": ["Ann", "" if form == "MATLAB 5" else "shape"]}, form)
@@ -86,57 +77,12 @@ def test_another_suffix_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9])
+@pytest.mark.parametrize("share", [0.1, 0.9])
 def test_a_truncated_file_is_refused(tmp_path, form, share):
     path = save(tmp_path, form=form)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
     refused(path)
-
-
-@pytest.mark.parametrize("form", ["npz", "compressed npz"])
-def test_any_flipped_bytes_are_refused_or_harmless(tmp_path, form):
-    path = save(tmp_path, form=form)
-    content = path.read_bytes()
-    rng = np.random.default_rng(0)
-    for _ in range(150):
-        damaged = bytearray(content)
-        for _ in range(rng.integers(1, 6)):
-            damaged[rng.integers(len(damaged))] = rng.integers(256)
-        path.write_bytes(damaged)
-        try:
-            read_arrays(path, list(ARRAYS))
-        except ArrayFileError as error:
-            assert "\n" not in str(error)
-
-
-@pytest.mark.parametrize("method", [b"\x63\x00", b"\x08\x00"], ids=["unknown", "wrong"])
-def test_an_unknown_or_wrong_compression_is_refused(tmp_path, method):
-    path = save(tmp_path)
-    content = path.read_bytes()
-    # zipfile raises NotImplementedError for method 99, encryption, and zlib.error for a wrong 8.
-    for mark, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
-        start = content.index(mark) + offset
-        content = content[:start] + method + content[start + 2 :]
-    path.write_bytes(content)
-    refused(path, "cannot be read as .npz")
-
-
-def test_an_error_repeats_little_of_the_file(tmp_path):
-    path = save(tmp_path, {"matrix": np.arange(10**4)})
-    content = bytearray(path.read_bytes())
-    # A name of 60,000 bytes, which zipfile compares with the one in its directory.
-    content[26:28] = (60_000).to_bytes(2, "little")
-    path.write_bytes(content)
-    with pytest.raises(ArrayFileError, match="File name in directory") as caught:
-        read_arrays(path, ["matrix"])
-    assert len(str(caught.value)) < 500 + len(str(path))
-
-
-def test_a_npy_file_named_npz_is_refused(tmp_path):
-    with (tmp_path / "file.npz").open("wb") as file:
-        np.save(file, np.zeros(3))
-    refused(tmp_path / "file.npz", "cannot be read as .npz (not a zip archive of arrays")
 
 
 def test_pickled_objects_are_never_loaded(tmp_path):
@@ -151,10 +97,8 @@ def test_a_missing_array_is_named_with_the_nearest_or_with_all(tmp_path, form):
     refused(path, "no array 'zzz' (known: cube, matrix, reals)", required=["zzz"])
 
 
-@pytest.mark.parametrize("saver", [save_h5, save_matlab_73])
-def test_a_group_instead_of_an_array_is_refused(tmp_path, saver):
-    path = tmp_path / "file.mat"
-    saver(path, ARRAYS)
+def test_a_group_instead_of_an_array_is_refused(tmp_path):
+    path = save(tmp_path, form="h5")
     with h5py.File(path, "r+") as file:
         del file["matrix"]
         file.create_group("matrix")
@@ -202,21 +146,11 @@ def test_numbers_and_utf_16_text_of_matlab_are_read_in_both_byte_orders(tmp_path
     assert read(tmp_path / "x.mat", ["x"])["x"].tolist() == [NAMES[2]]
 
 
-def test_records_are_refused(tmp_path):
-    save_h5(tmp_path / "file.h5", {"matrix": np.zeros(2, [("a", "i4")])})
-    refused(tmp_path / "file.h5", "matrix is not an array of numbers or text")
-
-
-@pytest.mark.parametrize("found", ["float64", "a structure"])
-def test_a_cell_that_is_not_text_is_refused(tmp_path, found):
+def test_a_cell_that_is_not_text_is_refused(tmp_path):
     path = save(tmp_path, {"names": ["a", "b"]}, "MATLAB 7.3")
     with h5py.File(path, "r+") as file:
-        if found == "float64":
-            cell = file.create_dataset("#refs#/x", data=[1.0])
-        else:
-            cell = file.create_group("#refs#/x")
-        file["names"][0, 0] = cell.ref
-    refused(path, f"names must be text, got a cell of {found}", required=["names"])
+        file["names"][0, 0] = file.create_dataset("#refs#/x", data=[1.0]).ref
+    refused(path, "names must be text, got a cell of float64", required=["names"])
 
 
 def elsewhere(path, how):
@@ -257,7 +191,6 @@ def test_an_array_that_compresses_well_is_read(tmp_path):
 
 
 def test_an_error_in_the_child_process_is_reported(tmp_path):
-    assert issubclass(ArrayFileError, InputError)
     path = save(tmp_path, form="MATLAB 5")
     message = "no array 'matrx' (did you mean 'matrix'?)"
     refused(path, message, required=["matrx"], reader=read_arrays)

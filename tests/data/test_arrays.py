@@ -26,16 +26,7 @@ FORMS = SAVERS | {"h5 in chunks": (".hdf5", save_chunked)}
 
 @pytest.fixture(params=FORMS)
 def write(request, tmp_path):
-    return writer(tmp_path, request.param)
-
-
-@pytest.fixture(params=["npz", "h5", "MATLAB 5"])
-def write_some(request, tmp_path):
-    return writer(tmp_path, request.param)
-
-
-def writer(tmp_path, form):
-    ending, saver = FORMS[form]
+    ending, saver = FORMS[request.param]
 
     def write(**arrays):
         path = tmp_path / f"faces{ending}"
@@ -43,6 +34,9 @@ def writer(tmp_path, form):
         return path
 
     return write
+
+
+write_some = pytest.mark.parametrize("write", ["npz", "h5", "MATLAB 5"], indirect=True)
 
 
 def test_images_labels_names_and_split_are_read(write):
@@ -54,20 +48,16 @@ def test_images_labels_names_and_split_are_read(write):
     assert faces.query.tolist() == [1, 3, 5] and faces.gallery.tolist() == [0, 2, 4]
 
 
-def test_without_names_and_split_the_labels_are_the_names_and_queries_are_drawn(write_some):
-    faces = load(write_some())
+@write_some
+def test_without_names_and_split_the_labels_are_the_names_and_queries_are_drawn(write):
+    faces = load(write())
     assert faces.identities == ("4", "9") and faces.labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert faces.counts() == {"identities": 2, "train": 4, "gallery": 4, "query": 2}
 
 
-@pytest.mark.parametrize("shape", [(6,), (6, 1), (1, 6)])
-def test_labels_may_be_a_row_a_column_or_whole_floats(write_some, shape):
-    labels = LABELS.reshape(shape).astype(float)
-    assert load(write_some(labels=labels)).labels.tolist() == [0, 0, 0, 1, 1, 1]
-
-
-def test_images_of_another_side_are_resized_and_cached(write_some, tmp_path):
-    path = write_some(is_query=np.array([0, 1, 0, 0, 1, 1], bool))
+@write_some
+def test_images_of_another_side_are_resized_and_cached(write, tmp_path):
+    path = write(is_query=np.array([0, 1, 0, 0, 1, 1], bool))
     faces = load(path, side=8, cache=tmp_path / "cache")
     for name, rows in {"4": [0, 2, 1], "9": [3, 4, 5]}.items():
         label = faces.identities.index(name)
@@ -96,40 +86,23 @@ def test_a_cache_can_be_given_as_data(shared, tmp_path):
             assert np.array_equal(getattr(again, role), getattr(first, role))
 
 
-@pytest.mark.parametrize(
-    "images, message",
-    [
-        (IMAGES.reshape(6, -1), r"images must be uint8 \(n, side, side, 3\), got uint8 \(6, 768\)"),
-        (IMAGES[:, :8], r"got uint8 \(6, 8, 16, 3\)"),
-        (IMAGES.transpose(0, 3, 1, 2), r"\(6, 3, 16, 16\) \(channels first: transpose to channels"),
-        (IMAGES.astype(np.float32), "got float32"),
-        (IMAGES[:5], "5 images but 6 labels"),
-        (IMAGES[:0], "it contains no images"),
-    ],
-)
-def test_images_of_another_shape_or_type_are_refused(write_some, images, message):
-    with pytest.raises(FacesFileError, match=f"faces.*: .*{message}"):
-        load(write_some(images=images))
-
-
+@write_some
 @pytest.mark.parametrize(
     "changes, message",
     [
+        ({"images": IMAGES.reshape(6, -1)}, r"images must be uint8 .*, got uint8 \(6, 768\)"),
+        ({"images": IMAGES[:, :8]}, r"got uint8 \(6, 8, 16, 3\)"),
+        ({"images": IMAGES[:0]}, "it contains no images"),
         ({"labels": LABELS + 0.5}, "labels must be integers, got 4.5"),
         ({"labels": LABELS.reshape(2, 3)}, r"labels must have shape \(n,\), got \(2, 3\)"),
-        ({"identities": NAMES}, r"labels must lie in 0..2, one for each .* got 4..9"),
-        (
-            {"labels": np.repeat([0, 1], 3), "identities": ["a", "a"]},
-            "identities contains a name twice",
-        ),
+        ({"labels": LABELS // 9, "identities": ["a", "a"]}, "identities contains a name twice"),
         ({"identities": np.arange(10)}, "identities must be text, got int64"),
-        ({"is_query": np.array([0, 1])}, r"is_query must be 6 booleans, got int64 \(2,\)"),
         ({"is_query": np.arange(6)}, "is_query must be 6 booleans"),
     ],
 )
-def test_invalid_companions_are_refused(write_some, changes, message):
-    with pytest.raises(FacesFileError, match=message):
-        load(write_some(**changes))
+def test_invalid_arrays_are_refused(write, changes, message):
+    with pytest.raises(FacesFileError, match=f"faces.*: .*{message}"):
+        load(write(**changes))
 
 
 def test_a_missing_array_and_a_group_are_refused_in_hdf5(tmp_path):
@@ -144,7 +117,7 @@ def test_a_missing_array_and_a_group_are_refused_in_hdf5(tmp_path):
         load(path)
 
 
-@pytest.mark.parametrize("form", ["compressed npz", "h5", "h5 in chunks"])
+@pytest.mark.parametrize("form", ["h5", "h5 in chunks"])
 def test_any_flipped_bytes_are_refused_or_harmless(tmp_path, form):
     ending, saver = FORMS[form]
     path = tmp_path / f"faces{ending}"

@@ -4,12 +4,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from data import ddh_pickles
 from data.conversion import SourceError
-from data.ddh_pickles import PickledFaces
 from data.labeled_images import FacesFileError
-from data.pickles import PickleError
-from facehash.dataset import DatasetError
 from facehash.images.read import resize
 from tests.helpers import datasets
 from tests.helpers.datasets import random_pixels, write_pickle
@@ -85,12 +81,6 @@ def test_files_are_sorted_and_hidden_or_empty_ones_skipped(folder):
     assert (images[0] == 1).all() and (images[5] == 2).all()
 
 
-@pytest.mark.parametrize("dtype", ["u1", "i4", "i8", "f2", "f4", "f8", ">f4"])
-def test_any_number_type_gives_the_same_images(folder, dtype):
-    folder.write(f"{TRAIN}/a", (random_pixels(4, dtype), LABELS))
-    assert np.array_equal(folder.images(), as_images(random_pixels(4)))
-
-
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
 def test_floats_up_to_1_are_scaled_to_255_and_rounded_to_the_original_bytes(folder, dtype):
     x = random_pixels(4, "f8")
@@ -99,15 +89,12 @@ def test_floats_up_to_1_are_scaled_to_255_and_rounded_to_the_original_bytes(fold
     assert np.array_equal(folder.images(), as_images(x))
 
 
-def test_a_dark_file_among_bright_ones_and_integers_are_not_scaled(folder):
+def test_a_dark_file_among_bright_ones_is_not_scaled(folder):
     folder.write(f"{TRAIN}/a", (np.ones((4, 3072), "f4"), [10, 10, 9, 9]))
     folder.write(f"{TEST}/a", (random_pixels(2), [9, 10]))
     assert (folder.images() == 1).all()
     # People are named by their label, in the order of numbers.
     assert folder.load().identities == ("9", "10")
-    folder.write(f"{TRAIN}/a", (np.ones((4, 3072), "u1"), LABELS))
-    folder.write(f"{TEST}/a", (np.ones((2, 3072), "u1"), [3, 8]))
-    assert (folder.images(6) == 1).all()
     # Any name and side, with the loader named.
     faces = folder.load("mine", loader="ddh_pickles", side=48)
     assert np.array_equal(faces.images[2], resize(np.ones((32, 32, 3), np.uint8), 48))
@@ -120,25 +107,14 @@ def test_floats_just_above_1_cause_a_warning(folder, caplog):
     assert "the brightest pixel of all images is 1 of 255" in caplog.text
 
 
-def test_fractions_are_rounded_to_the_nearest_value(folder):
-    x = np.resize([0.4, 0.6, 254.5, 254.6, 253.5], (4, 3072))
-    folder.write(f"{TRAIN}/a", (x, LABELS))
-    assert np.array_equal(folder.images(), as_images(np.rint(x)))
-
-
 @pytest.mark.parametrize(
     "labels",
     [
-        [3, 3, 8, 8],
-        (3, 3, 8, 8),
-        [3.0, 3.0, 8.0, 8.0],
+        (3.0, 3.0, 8.0, 8.0),
         [np.int64(3), np.int64(3), np.int32(8), np.float32(8)],
-        np.array([3, 3, 8, 8], "u1"),
         np.array([3, 3, 8, 8], ">i8"),
-        np.array([3, 3, 8, 8], "f4"),
         np.array([[3], [3], [8], [8]]),
         [[3], [3], [8], [8]],
-        [[3, 3, 8, 8]],
         [np.array([3]), np.array(3), np.array([8]), np.array([[8]])],
     ],
 )
@@ -160,19 +136,6 @@ def test_missing_and_empty_folders_are_named(folder, tmp_path):
             folder.load()
 
 
-@pytest.mark.parametrize(
-    "content, message",
-    [
-        (b"cposix\nsystem\n(S'echo'\ntR.", "a: forbidden global posix.system; only NumPy"),
-        (pickle.dumps((random_pixels(2), [3, 8]), 2)[:5000], "a: truncated pickle"),
-    ],
-)
-def test_an_invalid_pickle_is_named(folder, content, message):
-    (folder.path / TEST / "a").write_bytes(content)
-    with pytest.raises(PickleError, match=f"test_vec_folder_32_32.{message}"):
-        folder.load()
-
-
 def test_labels_in_nested_lists_that_repeat_each_other_are_not_expanded(folder):
     labels = [3]
     for _ in range(7):
@@ -189,58 +152,23 @@ def test_labels_in_nested_lists_that_repeat_each_other_are_not_expanded(folder):
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize(
-    "labels, found",
-    [
-        ([3, 3, 8, 8.5], "got 8.5"),
-        ([3, 3, 8, float("nan")], "got nan"),
-        (["3", "3", "8", "8"], "flat list of integers: it contains a str"),
-        ([True, True, False, False], "got bool"),
-        ([None] * 4, "flat list of integers: it contains a NoneType"),
-        (7, r"shape \(n,\), got \(\)"),
-        (np.eye(4, dtype=int), r"shape \(n,\), got \(4, 4\)"),
-        ([[3, 3], [8]], "flat list of integers: it contains a list"),
-        ([3, 3, 8, 2**63], "too large|got object"),
-        ([3, 3, 8, 2**80], "too large|got object"),
-    ],
-)
-def test_labels_that_are_not_integers_are_refused(folder, labels, found):
-    folder.write(f"{TRAIN}/a", (random_pixels(4), labels), protocol=3)
-    with pytest.raises(FacesFileError, match=f"labels .*{found}"):
-        folder.load()
-
-
-def test_a_test_identity_without_training_image_is_refused(folder):
-    folder.write(f"{TEST}/a", (random_pixels(2), [3, 5]))
-    with pytest.raises(DatasetError, match=r"identity '5' has query images but no gallery image"):
-        folder.load()
-
-
-@pytest.mark.parametrize(
-    "scale, value, found",
-    [
-        (1, np.nan, "contains NaN or infinity"),
-        (1, np.inf, "contains NaN or infinity"),
-        (1 / 255, np.nan, "contains NaN or infinity"),
-        (1, -0.5, r"has values from -0.5 to 255.0, expected 0 to 255 \(or 0 to 1"),
-        (1, 255.5, "has values from 0.0 to 255.5, expected 0 to 255"),
-        # As after standardization.
-        (1 / 255, -1, "has values from -1.0 to 1.0"),
-    ],
-)
-def test_pixels_out_of_range_are_refused(folder, scale, value, found):
-    x = random_pixels(4) * scale
-    x[0, :2] = 0, 255 * scale
-    x[2, 7] = value
-    folder.write(f"{TRAIN}/a", (x, LABELS))
-    folder.write(f"{TEST}/a", (random_pixels(2) * scale, [3, 8]))
-    with pytest.raises(FacesFileError, match=f"a: x {found}"):
-        folder.load()
+def with_value(value):
+    x = random_pixels(4)
+    x[0, :2], x[2, 7] = (0, 255), value
+    return x, LABELS
 
 
 @pytest.mark.parametrize(
     "content, found",
     [
+        ((random_pixels(4), [3, 3, 8, 8.5]), "labels .*got 8.5"),
+        ((random_pixels(4), list("3388")), "labels .*flat list of integers: it contains a str"),
+        ((random_pixels(4), [True, True, False, False]), "labels .*got bool"),
+        ((random_pixels(4), np.eye(4, dtype=int)), r"labels .*shape \(n,\), got \(4, 4\)"),
+        ((random_pixels(4), [3, 3, 8, 2**80]), "labels .*(too large|got object)"),
+        (with_value(np.nan), "a: x contains NaN or infinity"),
+        (with_value(-0.5), r"has values from -0.5 to 255.0, expected 0 to 255 \(or 0 to 1"),
+        (with_value(255.5), "has values from 0.0 to 255.5, expected 0 to 255"),
         (random_pixels(2), r"an array of float32 \(2, 3072\), expected a tuple \(x, y\)"),
         ((random_pixels(2), [3, 8], 1), "a tuple of 3, expected a tuple"),
         (([1, 2], [3, 8]), "x is a list of 2, expected an array of numbers"),
@@ -253,13 +181,3 @@ def test_a_file_of_something_else_is_refused_with_what_it_contains(folder, conte
     folder.write(f"{TRAIN}/a", content, protocol=3)
     with pytest.raises(FacesFileError, match=found):
         folder.load()
-
-
-def test_the_search_for_the_maximum_stops_at_the_first_bright_file(folder, monkeypatch):
-    read = []
-    original = ddh_pickles.load_pickle
-    monkeypatch.setattr(
-        ddh_pickles, "load_pickle", lambda path: read.append(path) or original(path)
-    )
-    list(PickledFaces(folder.path).blocks())
-    assert len(read) == 3

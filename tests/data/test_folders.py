@@ -1,13 +1,8 @@
-import logging
 import os
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from data.conversion import SourceError
-from data.folders import FolderTree
-from facehash.images.read import resize
 from tests.helpers import datasets
 from tests.helpers.datasets import write_picture
 
@@ -64,26 +59,6 @@ def test_other_files_are_ignored_and_links_are_followed(load, tree):
     assert len(load().labels) == 16 and load().identities == ("Ann", "bea", "carl", "linked")
 
 
-def test_pictures_of_any_orientation_and_size_become_upright_squares(load, tree):
-    upright = np.zeros((40, 40, 3), np.uint8)
-    upright[:20] = 255
-    exif = Image.Exif()
-    exif[0x0112] = 3
-    Image.fromarray(upright[::-1, ::-1]).save(tree / "Ann" / "0.png", exif=exif)
-    write_picture(tree / "Ann" / "1.png", 7, size=(90, 20))
-    images = load().images
-    assert np.array_equal(images[0], resize(upright, 16)) and (images[1] == 7).all()
-
-
-def test_more_images_than_a_batch_keep_their_order(tmp_path):
-    for number in range(300):
-        write_picture(tmp_path / f"{number % 3}" / f"{number:03d}.png", number % 250, size=(8, 8))
-    blocks = list(FolderTree(tmp_path, 8).blocks())
-    assert len(blocks) == 2
-    wanted = [number % 250 for person in range(3) for number in range(person, 300, 3)]
-    assert np.concatenate([block.images for block in blocks])[:, 0, 0, 0].tolist() == wanted
-
-
 def test_a_new_picture_and_another_side_are_converted(load, tree):
     assert len(load().labels) == 12
     write_picture(tree / "Ann" / "new.png")
@@ -99,36 +74,6 @@ def test_a_name_that_is_not_utf_8_loads(load, tree):
     assert name in load().identities and name in load().identities
 
 
-def test_unreadable_images_are_omitted_and_counted_each_time(load, tree, caplog):
-    for number in range(50):
-        write_picture(tree / "dan" / f"{number:02d}.png", 50)
-    (tree / "dan" / "07.png").write_bytes(b"broken")
-    (tree / "eve").mkdir()
-    (tree / "eve" / "1.png").write_bytes(b"broken")
-    for _ in ("converting", "opening the cache"):
-        caplog.clear()
-        with caplog.at_level(logging.WARNING):
-            faces = load()
-        # A person without readable images is not an identity.
-        assert len(faces.labels) == 61 and "eve" not in faces.identities
-        assert "2 of 63 images are unreadable and omitted; the first is" in caplog.text
-        assert "07.png: not a picture" in caplog.text
-
-
-@pytest.mark.parametrize("broken, fails", [(5, False), (6, True)])
-def test_more_than_5_percent_unreadable_is_an_error(tmp_path, broken, fails):
-    for number in range(100):
-        write_picture(tmp_path / "a" / f"{number:02d}.png", size=(4, 4))
-    for number in range(broken):
-        (tmp_path / "a" / f"{number:02d}.png").write_bytes(b"broken")
-    tree = FolderTree(tmp_path, 8)
-    if fails:
-        with pytest.raises(SourceError, match="6 of 100 images are unreadable, more than 5%; the"):
-            list(tree.blocks())
-    else:
-        assert len(next(tree.blocks()).labels) == 95
-
-
 def test_a_source_without_people_is_an_error_that_describes_the_layout(load, tmp_path):
     with pytest.raises(SourceError, match="mine: .*nowhere does not exist"):
         load(tmp_path / "nowhere")
@@ -136,6 +81,3 @@ def test_a_source_without_people_is_an_error_that_describes_the_layout(load, tmp
     message = "empty: no images found; expected one folder per person, <identity>"
     with pytest.raises(SourceError, match=message):
         load(tmp_path / "empty")
-    write_picture(tmp_path / "flat" / "1.png")
-    with pytest.raises(SourceError, match="its images are not in folders of people"):
-        load(tmp_path / "flat")

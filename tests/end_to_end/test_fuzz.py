@@ -5,9 +5,7 @@ A minute in `make test-all`; ten in `make fuzz`.
 
 import io
 import pickle
-import struct
 import zipfile
-import zlib
 
 import numpy as np
 import pytest
@@ -18,7 +16,7 @@ from tests.helpers.array_files import save_npz, save_packed_npz
 from tests.helpers.mutations import fuzz
 
 pytestmark = pytest.mark.full
-SHARES = 19  # calls of `fuzz`, among which the time of a long run is divided
+SHARES = 16  # calls of `fuzz`, among which the time of a long run is divided
 
 
 def drawing(mode="RGB"):
@@ -62,21 +60,6 @@ def test_a_mutated_picture_is_decoded_or_refused(kind):
     fuzz("image", PICTURES[kind], share=1 / SHARES)
 
 
-def with_valid_checksums(content):
-    """Return a PNG whose chunks have valid checksums."""
-    fixed, at = bytearray(content[:8]), 8
-    while at + 12 <= len(content):
-        (length,) = struct.unpack(">I", content[at : at + 4])
-        chunk = content[at + 4 : at + 8 + min(length, 1 << 20)]
-        fixed += content[at : at + 4] + chunk + struct.pack(">I", zlib.crc32(chunk))
-        at += 12 + len(chunk) - 4
-    return bytes(fixed)
-
-
-def test_a_mutated_png_with_valid_checksums_is_decoded_or_refused():
-    fuzz("image", PICTURES["PNG"], with_valid_checksums, share=1 / SHARES)
-
-
 RNG = np.random.default_rng(0)
 BITS = RNG.integers(0, 2, (5, 12), np.uint8)
 LABELS = {"gallery_labels": np.arange(5), "query_labels": np.arange(3)}
@@ -86,12 +69,6 @@ PACKED = {
     "query_codes": np.packbits(BITS[:3], axis=1, bitorder="little"),
     "bits": np.int64(12),
 } | LABELS
-NAMED = {
-    "matrix": np.arange(12.0).reshape(3, 4),
-    "names": ["Ann", "Zoë 李", ""],
-    "reals": np.array([[0.5, np.nan]]),
-    "cube": np.arange(24, dtype=np.uint8).reshape(2, 3, 4),
-}
 
 
 def saved(saver, *contents):
@@ -108,7 +85,6 @@ def test_a_mutated_npz_is_read_or_refused(saver):
     signs = {name: array if "labels" in name else 2 * array.astype(np.int8) - 1
              for name, array in CODES.items()}  # fmt: skip
     fuzz("codes.npz", saved(saver, CODES, PACKED, signs), share=1 / SHARES)
-    fuzz("arrays.npz", saved(saver, NAMED), share=1 / SHARES)
 
 
 def zipped(member):

@@ -1,5 +1,7 @@
 """Writers of the files of arrays that the project reads, as their own tools write them."""
 
+import functools
+
 import h5py
 import numpy as np
 import scipy.io
@@ -31,10 +33,6 @@ def save_matlab_5(path, content, **options):
         for name, value in content.items()
     }
     scipy.io.savemat(path, cells, **options)
-
-
-def save_matlab_7(path, content):
-    save_matlab_5(path, content, do_compression=True)
 
 
 def save_matlab_73(path, content):
@@ -72,7 +70,7 @@ SAVERS = {
     "h5": (".h5", save_h5),
     "hdf5": (".hdf5", save_h5),
     "MATLAB 5": (".mat", save_matlab_5),
-    "MATLAB 7": (".mat", save_matlab_7),
+    "MATLAB 7": (".mat", functools.partial(save_matlab_5, do_compression=True)),
     "MATLAB 7.3": (".mat", save_matlab_73),
     "rows in a .mat": (".mat", save_h5),
     "columns in an .h5": (".h5", save_matlab_73),

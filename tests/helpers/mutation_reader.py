@@ -1,11 +1,9 @@
-"""The process that reads mutated files for `tests.helpers.mutations`; prints a line for each."""
+"""The process that reads mutated files for `tests.helpers.mutations`."""
 
 import contextlib
 import io
 import os
 import resource
-import struct
-import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -14,7 +12,6 @@ import numpy as np
 
 from benchmarks.machine import peak_megabytes
 from data.pickles import load_pickle
-from facehash.array_files import read_arrays
 from facehash.codes import check_packed
 from facehash.config import load_config
 from facehash.errors import InputError
@@ -29,14 +26,16 @@ MOST_MEGABYTES = 1_430  # of 2^20 bytes
 _LONGEST_ERROR = 2000
 
 
-def main():
-    """Read files from stdin until it ends."""
+def answer_all(pipe):
+    """Answer each name of a reader and content with one line, until this process is killed."""
+    # libtiff writes warnings about each damaged file to stderr.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     _limit_memory()
     warnings.simplefilter("ignore")
-    with tempfile.TemporaryDirectory() as folder:
-        while head := sys.stdin.buffer.read(8):
-            name, content = (sys.stdin.buffer.read(size) for size in struct.unpack(">II", head))
-            print(" ".join(_answer(name.decode(), content, Path(folder)).split()), flush=True)
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(EOFError):
+        while True:
+            name, content = pipe.recv()
+            pipe.send(" ".join(_answer(name, content, Path(folder)).split()))
 
 
 def _limit_memory():
@@ -46,14 +45,10 @@ def _limit_memory():
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _forget_peak():
-    """Reset the measurement of peak memory, if Linux permits it."""
+def _answer(name, content, folder):
+    # Resets the measurement of peak memory, if Linux permits it.
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-
-
-def _answer(name, content, folder):
-    _forget_peak()
     try:
         READERS[name](content, folder)
         answer = "value"
@@ -86,14 +81,6 @@ def _codes(content, folder):
         codes, labels = getattr(found, f"{part}_codes"), getattr(found, f"{part}_labels")
         check_packed(codes, found.bits)
         assert labels.shape == (len(codes),) and labels.dtype == np.int64
-
-
-def _arrays(content, folder):
-    path = _written(content, folder, "arrays.npz")
-    for array in read_arrays(path, ["matrix"], ["names", "reals", "cube"]).values():
-        assert isinstance(array, np.ndarray) and array.dtype.kind not in "OV"
-        # Touches every element.
-        array.copy()
 
 
 def _pickle(content, folder):
@@ -131,10 +118,6 @@ READERS = {
     "yaml": _yaml,
     "config": _config,
     "codes.npz": _codes,
-    "arrays.npz": _arrays,
     "names": _names,
     "history": _history,
 }
-
-if __name__ == "__main__":
-    main()

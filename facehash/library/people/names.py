@@ -77,8 +77,8 @@ def read_list(file: Path, folder: Path) -> NamesOf:
                 path, face = row["path"], (row.get("face") or "1").strip()
                 if not path or row["name"] is None:
                     raise InputError(f"{where}: path or name is missing")
-                if not face.isdecimal() or int(face) < 1:
-                    raise InputError(f"{where}: face must be a number from 1, got {face!r}")
+                if not (face.isascii() and face.isdecimal() and len(face) < 10 and int(face) > 0):
+                    raise InputError(f"{where}: face must be a number from 1, got {face[:20]!r}")
                 key = (Path(os.path.normpath(root / path)), int(face))
                 name = check_name(row["name"], where)
                 if found.setdefault(key, name) != name:

@@ -48,6 +48,7 @@ def test_a_list_can_name_any_face(index, write, ask, photos):
         ("path,name\na.png\n", "line 2: path or name is missing"),
         ("path,name\na.png,\n", "line 2: a name must not be empty"),
         ("path,name,face\na.png,Ann,0\n", "line 2: face must be a number from 1, got '0'"),
+        (f"path,name,face\na.png,Ann,{'9' * 4301}\n", "face must be a number from 1, got '9"),
         ("path,name\na.png,Ann\na.png,Bo\n", "line 3: a.png is 'Ann' in an earlier line"),
         ("path,name\na.png,Jörg\n", "not UTF-8"),
     ],
