@@ -1,7 +1,5 @@
 """Score a trained model or a file of codes: ``python evaluate.py RUN_DIR``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import typer

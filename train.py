@@ -1,7 +1,5 @@
 """Train a hashing network from a YAML file: ``python train.py CONFIG --data DIR``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import typer

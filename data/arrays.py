@@ -5,8 +5,6 @@
 comes split into training and test images.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path

@@ -5,8 +5,6 @@ of how they are converted. As long as the key matches, the file is opened withou
 source. It is written under a temporary name, renamed when complete, and never changed.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """What every loader implements: a `Conversion`, which turns a source into blocks of images."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """YouTube Faces and FaceScrub as the authors of DDH share them: folders of Python 2 pickles."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass

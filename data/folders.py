@@ -1,7 +1,5 @@
 """A folder of people, each a folder of images: ``<identity>/<image>``."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator

@@ -4,8 +4,6 @@
 ``is_query`` bool (n,) and ``unreadable`` text (u,), a line for each image that was omitted.
 """
 
-from __future__ import annotations
-
 import contextlib
 import tempfile
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """`LabeledImages`: faces and labels before roles are assigned, and the checks of such arrays."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

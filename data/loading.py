@@ -1,7 +1,5 @@
 """`load`, the one door to the data: from the ``dataset:`` section of a configuration to faces."""
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Callable

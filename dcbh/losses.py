@@ -1,7 +1,5 @@
 """The center loss, which draws the features of an identity to a common center."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras

@@ -1,7 +1,5 @@
 """The DCBH network and its loss."""
 
-from __future__ import annotations
-
 import functools
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The locally connected layer, which Keras 3 lacks."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras

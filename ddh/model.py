@@ -1,7 +1,5 @@
 """The DDH network and its loss."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras

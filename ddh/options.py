@@ -1,7 +1,5 @@
 """The options of DDH, with the published values as defaults."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

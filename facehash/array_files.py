@@ -5,8 +5,6 @@ let it run forever, or fill the memory. `facehash.hdf5_matlab` therefore runs in
 and whatever happens to that process is an `ArrayFileError` here.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """The `facehash` command: all its groups of commands."""
 
-from __future__ import annotations
-
 from typing import NoReturn
 
 import typer

@@ -16,8 +16,6 @@ Example:
     array([[1, 0, 1]], dtype=uint8)
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What all commands of this project share: exit codes, errors in one line, renamed options."""
 
-from __future__ import annotations
-
 import io
 import logging
 import sys

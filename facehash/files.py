@@ -1,7 +1,5 @@
 """Writing files atomically, and locks between processes."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import json

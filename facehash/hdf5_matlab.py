@@ -3,8 +3,6 @@
 `facehash.array_files` starts that process and describes what is read.
 """
 
-from __future__ import annotations
-
 import codecs
 import contextlib
 import json

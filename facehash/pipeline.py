@@ -5,8 +5,6 @@ Index, search, verify, encode, bench and the benchmarks all use this file::
     photo -> faces -> crops uint8 (n, side, side, 3) -> rows (n, width)
 """
 
-from __future__ import annotations
-
 import functools
 import logging
 from collections.abc import Callable, Sequence

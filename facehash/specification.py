@@ -1,7 +1,5 @@
 """Names of detectors and embedders with options: ``keras:FILE,size=160,metric=cosine``."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Strict YAML: ``1e-4`` is a number, and a duplicate key is an error."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

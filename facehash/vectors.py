@@ -1,7 +1,5 @@
 """Vectors and codes as rows of an array: how they are compared, checked and scaled."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Literal
 

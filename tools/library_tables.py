@@ -1,7 +1,5 @@
 """The tables of LFW in the README and of measured thresholds in docs/search.md."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Draw the figures of docs/reading_the_metrics.md: ``python -m tools.metric_figures RUN_DIR``."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -9,8 +9,6 @@ names the faces by their position. Then it searches for a person with a photo th
 The photos belong to AT&T Laboratories Cambridge.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from pathlib import Path

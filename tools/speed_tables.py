@@ -1,7 +1,5 @@
 """Tables of the committed benchmarks: the speed of this project and of the alternatives."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

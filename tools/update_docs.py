@@ -1,7 +1,5 @@
 """Write the tables of the documents from committed results: ``python -m tools.update_docs``."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable

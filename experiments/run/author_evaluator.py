@@ -9,8 +9,6 @@ Repeating a bit of weight w w times turns the weighted distances into plain Hamm
 the kernels of `facehash.hamming` compute them.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 

@@ -1,7 +1,5 @@
 """Score codes; write report.json and figures; format the table for the terminal."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 from pathlib import Path

@@ -10,8 +10,6 @@ Reference:
     hashing? ICASSP 2017 (arXiv 1609.06753).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

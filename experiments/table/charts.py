@@ -1,7 +1,5 @@
 """The figures of a table, as PNG and SVG: one panel per protocol, one color per network."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

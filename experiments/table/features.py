@@ -1,7 +1,5 @@
 """Features of a run's images, computed once and cached for the baselines that hash them."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The results of a table as one self-contained HTML page with tables and figures."""
 
-from __future__ import annotations
-
 import html
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Tables of results from a summary, as Markdown, LaTeX or HTML."""
 
-from __future__ import annotations
-
 import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Result files: JSON with one line per top-level key, so that a diff shows what changed."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Make a table of results: ``python -m experiments.reproduce TABLE.yaml --data DIR``."""
 
-from __future__ import annotations
-
 import functools
 import sys
 from pathlib import Path

@@ -3,8 +3,6 @@
 A table starts one process ``python -m experiments.table.run_cell TABLE.yaml CELL`` per cell.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import os

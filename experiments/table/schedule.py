@@ -1,7 +1,5 @@
 """Cells side by side, each in its own process, a network's cell before its baselines."""
 
-from __future__ import annotations
-
 import contextlib
 import datetime
 import os

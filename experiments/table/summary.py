@@ -1,7 +1,5 @@
 """The summary of a table: every number of its reports, and the means over seeds."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path

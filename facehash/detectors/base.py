@@ -1,7 +1,5 @@
 """The interface of a detector."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The detector ``whole``, for pictures that already show one face: cropped data sets."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """The detector of many older notebooks: OpenCV's Haar cascade."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """Non-maximum suppression: one box per face when a detector finds the same face repeatedly."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The default detector: YuNet, a small network run by OpenCV."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Any

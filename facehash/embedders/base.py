@@ -1,7 +1,5 @@
 """The interface of an embedder."""
 
-from __future__ import annotations
-
 from typing import Any, Protocol
 
 import numpy as np

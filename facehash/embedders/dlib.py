@@ -1,7 +1,5 @@
 """The embedder of dlib and of the face_recognition package. Needs the extra ``dlib``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Keras models as embedders: a ``.keras`` file, or ResNet-50 and VGG-16 of keras.applications."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from pathlib import Path

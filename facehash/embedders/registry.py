@@ -1,7 +1,5 @@
 """Embedders by name. Keras is imported only for those that need it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args

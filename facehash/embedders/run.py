@@ -1,7 +1,5 @@
 """A training run of this project as an embedder of packed codes."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
 from pathlib import Path

@@ -5,8 +5,6 @@ less than half the time. The environment variable ``FACEHASH_ENGINE`` (``opencv`
 selects one of them.
 """
 
-from __future__ import annotations
-
 import importlib
 import os
 import sys

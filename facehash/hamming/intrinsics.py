@@ -3,8 +3,6 @@
 Numba's cache checks only the file of a kernel: after a change here, change `kernels_numba` too.
 """
 
-from __future__ import annotations
-
 import sys
 from typing import Any
 

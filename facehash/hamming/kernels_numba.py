@@ -4,8 +4,6 @@ They define the same two functions as `facehash.hamming.kernels_numpy` and relea
 the caller's threads run in parallel without a threading layer of Numba.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

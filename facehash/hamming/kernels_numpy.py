@@ -4,8 +4,6 @@ They compare one query at a time with the whole gallery, so memory is a few time
 gallery. Both files of kernels define the same two functions and fill arrays of the caller.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -4,8 +4,6 @@ No function holds a (queries, gallery) matrix. The kernels are compiled by Numba
 (it is imported at first use) and are plain NumPy otherwise, with equal results.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib
 import logging

@@ -1,7 +1,5 @@
 """Packed codes as 64-bit words: the form that is searched and stored."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Self
 

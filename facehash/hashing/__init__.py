@@ -1,7 +1,5 @@
 """Hash float vectors without a network: random hyperplanes, and iterative quantization."""
 
-from __future__ import annotations
-
 from facehash.hashing.itq import IterativeQuantization
 from facehash.hashing.linear import LinearHash
 from facehash.hashing.lsh import RandomHyperplanes

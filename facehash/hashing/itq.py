@@ -1,7 +1,5 @@
 """Iterative quantization: principal components, rotated close to the corners of a cube."""
 
-from __future__ import annotations
-
 from typing import Self
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Hashing by hyperplanes: center a vector, project it, keep the signs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 

@@ -1,7 +1,5 @@
 """Random hyperplanes: codes whose Hamming distance estimates an angle."""
 
-from __future__ import annotations
-
 from typing import Self
 
 import numpy as np

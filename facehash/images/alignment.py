@@ -1,7 +1,5 @@
 """Cropping a face from a photo to the square picture that an embedder expects."""
 
-from __future__ import annotations
-
 from typing import Literal, get_args
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A face in a photo."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

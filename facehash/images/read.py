@@ -1,7 +1,5 @@
 """Reading picture files, and the one resize function that the whole project uses."""
 
-from __future__ import annotations
-
 import errno
 import functools
 import hashlib

@@ -1,7 +1,5 @@
 """Finding the picture files in a folder, without following links out of it."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass, field
 from pathlib import Path

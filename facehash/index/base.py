@@ -1,7 +1,5 @@
 """The interface of an index: rows with ids, and the nearest rows to a query."""
 
-from __future__ import annotations
-
 from typing import NamedTuple, Protocol, Self
 
 import numpy as np

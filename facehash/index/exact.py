@@ -1,7 +1,5 @@
 """Exact search: FAISS compares vectors, our Hamming kernels compare codes."""
 
-from __future__ import annotations
-
 from typing import Self
 
 import numpy as np

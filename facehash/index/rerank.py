@@ -1,7 +1,5 @@
 """Re-ranking: codes select candidates, vectors rank them."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """Augmentation of training images by Keras layers that do nothing outside training."""
 
-from __future__ import annotations
-
 from keras import layers
 
 

@@ -1,7 +1,5 @@
 """Choosing the Keras backend, which must happen before Keras is imported for the first time."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib.util
 import os

@@ -1,7 +1,5 @@
 """Training batches, shuffled by the seed and the number of the epoch."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """Keras callbacks of a training: history, best weights, backups and progress."""
 
-from __future__ import annotations
-
 import importlib.util
 import math
 import time

@@ -1,7 +1,5 @@
 """The devices to train on: one, or all of a machine."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Divide-and-encode, the hash layer of DDH, and of DCBH without block hashing."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras

@@ -1,7 +1,5 @@
 """Encoding images with a trained model."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 from numpy.typing import NDArray

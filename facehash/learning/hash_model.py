@@ -1,7 +1,5 @@
 """HashModel: the contract between a hashing network and everything that uses it."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

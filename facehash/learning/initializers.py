@@ -1,7 +1,5 @@
 """Initializing a stack of small kernels, each by its own fan-in."""
 
-from __future__ import annotations
-
 import numpy as np
 from keras import initializers, ops
 

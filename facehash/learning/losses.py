@@ -1,7 +1,5 @@
 """Loss terms that several methods share, as pure functions of tensors."""
 
-from __future__ import annotations
-
 from keras import ops
 
 

@@ -1,7 +1,5 @@
 """Loading a Keras model from a file that may come from somebody else."""
 
-from __future__ import annotations
-
 import zipfile
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Training data from a data set: images in memory, classes 0 to C-1, pixel statistics."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Training a hashing network from a data set and a configuration to a finished run directory."""
 
-from __future__ import annotations
-
 import logging
 import warnings
 from collections.abc import Callable, Sequence

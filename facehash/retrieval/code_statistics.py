@@ -1,7 +1,5 @@
 """How well codes use their bits: balance, dead bits, and correlation of bits."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

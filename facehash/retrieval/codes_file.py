@@ -9,8 +9,6 @@ Whether matrices are {0, 1} or {-1, +1} is decided for gallery and query togethe
 contain only 1 are the same codes in both readings.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

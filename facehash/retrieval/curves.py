@@ -1,7 +1,5 @@
 """Precision-recall and precision-at-N curves from histograms of distances."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

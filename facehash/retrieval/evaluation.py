@@ -1,7 +1,5 @@
 """Score codes: from packed codes and labels to every number and curve of a report."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 

@@ -18,8 +18,6 @@ References:
     1705.08562).
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

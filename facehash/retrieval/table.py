@@ -1,7 +1,5 @@
 """The metrics of a report as a table for the terminal, with a short explanation of each."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 _MEANINGS = {

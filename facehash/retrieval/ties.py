@@ -6,8 +6,6 @@ equally likely, and groups are independent. Arrays are int64 (q, bits + 1), or a
 broadcast.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -8,8 +8,6 @@ among the first k by
 * ``"min"``: the smaller of k and all relevant items.
 """
 
-from __future__ import annotations
-
 from typing import Literal, get_args
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Score float vectors by exact cosine: the upper bound for codes of the same vectors."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 

@@ -1,7 +1,5 @@
 """The environment of a run: versions, backend, device, commit."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import platform
 import subprocess

@@ -1,7 +1,5 @@
 """The files of a run that hold arrays and tables: split.npz and history.csv."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

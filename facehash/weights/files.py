@@ -6,8 +6,6 @@ FACEHASH_WEIGHTS, then in the user's cache, and finally in the Python package th
 Every load verifies the digest. Only `fetch` uses the network.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import importlib.util

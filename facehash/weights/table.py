@@ -1,7 +1,5 @@
 """The table of pretrained weights: source, license, size and digest."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 # A commit rather than a branch, whose file may change.

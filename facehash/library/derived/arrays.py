@@ -8,8 +8,6 @@ Opening checks names, headers and lengths only, so that it takes the same time f
 faces. `facehash.library.upkeep.check` compares the content with the database.
 """
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 from typing import Any

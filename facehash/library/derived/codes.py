@@ -4,8 +4,6 @@ A hasher is fitted once, after the first photos were indexed, and stored in the 
 encodes all later faces, because codes of different hashers are not comparable.
 """
 
-from __future__ import annotations
-
 import io
 from typing import Any
 

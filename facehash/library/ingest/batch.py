@@ -1,7 +1,5 @@
 """Batches of photos that are embedded and stored together."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

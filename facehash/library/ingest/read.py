@@ -1,7 +1,5 @@
 """Reading a photo: its digest, its faces and their crops."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 from collections.abc import Collection

@@ -1,7 +1,5 @@
 """The report of a run of ``facehash index``."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path

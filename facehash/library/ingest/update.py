@@ -1,7 +1,5 @@
 """Bring a library up to date with a folder of photos: ``facehash index``."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import hashlib

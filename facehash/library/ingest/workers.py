@@ -1,7 +1,5 @@
 """Reading photos in several processes; a file that crashes a process does not stop the others."""
 
-from __future__ import annotations
-
 import multiprocessing
 import multiprocessing.connection
 import os

@@ -9,8 +9,6 @@ Rows are deleted first, together with an entry in ``pending_erase``. If the proc
 the files are erased, the next command that writes to the library completes the work.
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import os

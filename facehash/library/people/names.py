@@ -4,8 +4,6 @@ A folder names the largest face of each photo in it: photos of Ann often show ot
 A name that a user gave by hand is never overwritten.
 """
 
-from __future__ import annotations
-
 import csv
 import os
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The people of a library: look up, list, name, merge and rename them."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The pipeline that computes the codes of a library for faces outside of it."""
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Searching a library for the faces of a photo."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The results of a search: one `QueryResult` per face of the query, with its hits."""
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Deciding whether two photos show the same person."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A SQLite file whose errors come in a user's words."""
 
-from __future__ import annotations
-
 import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator

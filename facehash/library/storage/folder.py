@@ -4,8 +4,6 @@ Faces are biometric data, so folders get mode 0700 and files 0600. A library may
 else, so symbolic links, pipes and devices in place of its own files are refused.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import stat

@@ -1,7 +1,5 @@
 """Plain values that go into the database and come out of it."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Sequence

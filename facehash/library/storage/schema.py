@@ -1,7 +1,5 @@
 """The tables of a library, and the migrations from earlier versions."""
 
-from __future__ import annotations
-
 import functools
 import sqlite3
 from collections.abc import Sequence

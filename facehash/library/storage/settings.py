@@ -1,7 +1,5 @@
 """The settings of a library: rows of two embedders are not comparable, so it keeps to one."""
 
-from __future__ import annotations
-
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path

@@ -10,8 +10,6 @@ A library may come from somebody else, so its content is checked before use: no 
 folder is followed, and every value read has the expected type.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, Self

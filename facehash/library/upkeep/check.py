@@ -1,7 +1,5 @@
 """Find damage in a library, and repair what can be computed again."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Export the faces of a library to CSV, JSON or HDF5."""
 
-from __future__ import annotations
-
 import csv
 import dataclasses
 import json

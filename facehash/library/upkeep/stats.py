@@ -1,7 +1,5 @@
 """Count the photos, faces and people of a library."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 
