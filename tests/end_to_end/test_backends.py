@@ -19,11 +19,12 @@ from tests.helpers.other_backend import METHODS
 def run(backend, *arguments, **environment):
     """Run `tests.helpers.other_backend` on a backend; skip the test if it is not installed.
 
-    With FACEHASH_REQUIRE_SHARED, as in continuous integration, the test fails instead.
+    With FACEHASH_REQUIRE_SHARED, as in continuous integration, the test fails instead, except for
+    PyTorch: it is several gigabytes, which continuous integration installs only if time allows.
     """
     if importlib.util.find_spec(backend) is None:
         reason = f"{backend} is not installed: pip install -e '.[backends]'"
-        if os.environ.get("FACEHASH_REQUIRE_SHARED"):
+        if backend != "torch" and os.environ.get("FACEHASH_REQUIRE_SHARED"):
             pytest.fail(reason)
         pytest.skip(reason)
     done = subprocess.run(

@@ -108,10 +108,7 @@ def test_the_report_follows_the_schema_and_beats_chance(scored):
     assert metrics["mAP"] > 3 / 40
     assert f"{metrics['mAP']:.4f}" in printed
     assert f"{report['metrics_author']['mAP']:.4f}*" in printed
-    assert report["seconds"]["encode"] > 0
-    code = report["code"]
-    assert code["dead_bits"] == 0
-    assert 0 < code["ones_lowest"] < 0.5 < code["ones_highest"] < 1
+    assert report["code"]["dead_bits"] == 0
     assert "0 of 24 bits are constant" in printed
 
 
@@ -137,7 +134,6 @@ def test_the_codes_file_scores_the_same_as_the_run(scored, tmp_path, here):
         assert foreign["metrics"] == pytest.approx(report["metrics"], rel=1e-12)
         assert foreign["metrics_author"] == pytest.approx(report["metrics_author"], rel=1e-12)
         assert foreign["method"] is foreign["seed"] is foreign["backend"] is None
-        assert foreign["dataset"]["name"] is foreign["dataset"]["protocol"] is None
     figures = {entry.name for entry in (tmp_path / "codes-report" / "figures").iterdir()}
     assert figures == FIGURES - {"retrieval.png"}
 
@@ -212,44 +208,24 @@ def test_print_config_shows_every_default_and_trains_nothing(tmp_path, here):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("script", APPS)
-def test_help_shows_an_example(script, here):
-    code, printed, _ = here(script, "--help")
-    assert code == 0 and f"Example: python {script}" in printed
-
-
 @pytest.mark.parametrize(
     "arguments, expected",
     [
         (["train.py"], "Missing argument"),
         (["train.py", "nothing.yaml"], "nothing.yaml: configuration cannot be read"),
-        (
-            ["train.py", QUICKSTART, "--set", "bits=0"],
-            "bits: input should be greater",
-        ),
-        (
-            ["train.py", QUICKSTART, "--set", "backend=theano"],
-            "backend: input should",
-        ),
+        (["train.py", QUICKSTART, "--set", "bits=0"], "bits: input should be greater"),
         (["train.py", QUICKSTART, "--epochs", "3"], "No such option: --epochs"),
         (["train.py", "configs/ddh/pubfig83.yaml"], "pass --data DIR"),
         (["train.py", "configs/ddh/pubfig83.yaml", "--data", "nowhere"], "does not exist"),
         (["evaluate.py"], "give either a run directory or a checkpoint, or --codes FILE"),
         (["evaluate.py", "configs"], "not a run directory"),
         (["evaluate.py", "config"], "config: does not exist (did you mean 'configs'?)"),
-        (["evaluate.py", "x.keras"], "x.keras: does not exist"),
         (["evaluate.py", "README.md"], "needs --config YAML"),
         (["evaluate.py", "README.md", "--config", QUICKSTART], "not a complete"),
         (["evaluate.py", "--codes", "README.md", "--output", "LICENSE"], "LICENSE: is a file"),
-        (
-            ["train.py", QUICKSTART, "--set", "training.jit=maybe"],
-            "training.jit: input",
-        ),
         (["evaluate.py", "configs", "--config", QUICKSTART], "omit --config"),
         (["evaluate.py", "--codes", "nothing.npz"], "nothing.npz"),
-        (["evaluate.py", "--codes", "README.md"], "README.md"),
         (["evaluate.py", "--codes", "README.md", "--data", "b"], "with --config or --data"),
-        (["evaluate.py", "a", "--codes", "b.npz"], "give either"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_2(arguments, expected, tmp_path, here):

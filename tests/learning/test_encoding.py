@@ -82,18 +82,6 @@ def test_rows_are_computed_block_by_block_in_the_given_order(make_model, faces, 
     np.testing.assert_allclose(some_logits, logits[ROWS], atol=1e-5)
 
 
-def test_a_network_without_a_layer_of_that_name_is_refused(make_model, faces):
-    class Nameless(type(make_model())):
-        def build_network(self):
-            network = super().build_network()
-            network.get_layer("feature").name = "before_the_hash"
-            return network
-
-    model = Nameless(bits=8, identities=["ann"], pixel_mean=120.0, pixel_std=60.0)
-    with pytest.raises(InputError, match="Nameless has no layer named 'feature'; give this name"):
-        features_and_logits(model, faces, np.arange(4))
-
-
 def test_a_file_that_is_not_a_model_is_refused_in_one_line(tmp_path):
     path = tmp_path / "model.keras"
 

@@ -2,7 +2,6 @@
 
 import itertools
 
-import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -69,15 +68,6 @@ def test_the_initial_spread_is_that_of_one_kernel_not_of_all_together():
     assert 0.95 * np.sqrt(6 / 5) < kernel.max() <= np.sqrt(6 / 5)
 
 
-def test_a_seeded_initializer_gives_the_same_kernels_again():
-    kernels = []
-    for _ in range(2):
-        layer = LocallyConnected2D(3, 2, kernel_initializer=keras.initializers.HeUniform(seed=7))
-        layer.build((None, 4, 4, 2))
-        kernels.append(ops.convert_to_numpy(layer.kernel))
-    np.testing.assert_array_equal(*kernels)
-
-
 def test_block_hash_equals_a_loop_over_blocks(rng):
     features = rng.normal(size=(7, 24)).astype("float32") * 3
     expected = np.zeros((7, 4))
@@ -88,57 +78,6 @@ def test_block_hash_equals_a_loop_over_blocks(rng):
     np.testing.assert_allclose(relaxed, expected, atol=1e-6)
 
 
-def test_the_outputs_of_blocks_of_6_lie_between_the_stated_bounds(rng):
-    lowest, highest = np.tanh(1 / 6 - 0.5), np.tanh(0.5)
-    relaxed = ops.convert_to_numpy(BlockHash(2)(np.zeros((1, 12), "float32")))
-    np.testing.assert_allclose(relaxed, lowest, atol=1e-6)  # all shares equal
-    one_hot = np.zeros((1, 12), "float32")
-    one_hot[0, [3, 7]] = 100.0
-    np.testing.assert_allclose(ops.convert_to_numpy(BlockHash(2)(one_hot)), highest, atol=1e-6)
-    many = ops.convert_to_numpy(BlockHash(8)(rng.normal(size=(500, 48)).astype("float32") * 5))
-    assert lowest - 1e-6 <= many.min() < -0.1
-    assert 0.4 < many.max() <= highest + 1e-6
-
-
-def test_a_bit_is_1_exactly_if_one_feature_outweighs_the_others_together(rng):
-    features = rng.normal(size=(200, 6)).astype("float32") * 2
-    shares = np.exp(features) / np.exp(features).sum(axis=1, keepdims=True)
-    positive = ops.convert_to_numpy(BlockHash(1)(features))[:, 0] >= 0
-    np.testing.assert_array_equal(positive, shares.max(axis=1) >= 0.5)
-
-
-def moved_by_a_loop(centers, features, labels):
-    """The moving update by its definition: every row pulls on the center before the update."""
-    moved = centers.copy()
-    for y in range(len(centers)):
-        rows = [f for f, label in zip(features, labels, strict=True) if label == y]
-        for f in rows:
-            moved[y] -= (centers[y] - f) / (1 + len(rows))
-    return moved
-
-
-def positions_of(layer):
-    return ops.convert_to_numpy(layer.positions())
-
-
-@pytest.mark.parametrize("centers", ["moving", "gradient", "both"])
-def test_center_loss_and_the_moves_of_centers_equal_loops(rng, centers):
-    layer = CenterLoss(5, centers)
-    layer.build((None, 3))
-    before = positions_of(layer)
-    features = rng.normal(size=(8, 3)).astype("float32")
-    labels = np.array([0, 2, 2, 4, 2, 0, 1, 4])  # some repeated, and no 3
-    layer(features, labels, training=False)
-    np.testing.assert_array_equal(positions_of(layer), before)
-    loss = float(ops.convert_to_numpy(layer(features, labels, training=True)))
-    rows = zip(features, labels, strict=True)
-    assert loss == pytest.approx(sum(np.square(f - before[y]).sum() / 2 for f, y in rows), rel=1e-5)
-    after = positions_of(layer)
-    expected = before if centers == "gradient" else moved_by_a_loop(before, features, labels)
-    np.testing.assert_allclose(after, expected, atol=1e-6)
-    np.testing.assert_array_equal(after[3], before[3])
-
-
 def test_standardize_follows_the_formula_and_clips():
     layer = Standardize(mean=100.0, std=50.0)
     # (x - 100) / 50.00001 * 0.1: 100 -> 0, 150 -> .1, and 10,000 is clipped.
@@ -147,27 +86,9 @@ def test_standardize_follows_the_formula_and_clips():
 
 
 @pytest.mark.parametrize(
-    "layer",
-    [
-        LocallyConnected2D(8, 2, "glorot_normal", "l2", name="local"),
-        DivideAndEncode(16, "zeros", keras.regularizers.L2(0.5), name="encode"),
-        BlockHash(4, name="hash"),
-        CenterLoss(3, "both", name="center"),
-        Standardize(100.0, 50.0, name="standardize"),
-    ],
-    ids=lambda layer: layer.name,
-)
-def test_a_layer_comes_back_from_its_configuration(layer):
-    again = keras.layers.deserialize(keras.layers.serialize(layer))
-    assert type(again) is type(layer)
-    assert again.get_config() == layer.get_config()
-
-
-@pytest.mark.parametrize(
     "make, message",
     [
         (lambda: DivideAndEncode(4).build((None, 10)), "10 features into 4 equal blocks"),
-        (lambda: BlockHash(4).build((None, 10)), "10 features into 4 equal blocks of at least 3"),
         (lambda: BlockHash(4).build((None, 8)), "8 features into 4 equal blocks of at least 3"),
         (lambda: LocallyConnected2D(4, 3).build((None, 2, 5, 3)), "at least 3 x 3"),
         (lambda: CenterLoss(4, "none"), "one of moving, gradient, both, got 'none'"),

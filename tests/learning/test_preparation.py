@@ -86,13 +86,3 @@ def test_the_order_of_batches_depends_on_epoch_and_seed_alone(data):
     assert rows_of_epoch(batches) != first
     assert rows_of_epoch(ShuffledBatches(*data, batch=3, seed=2)) != first
     assert rows_of_epoch(ShuffledBatches(*data, 3, seed=1, epoch=1)) == rows_of_epoch(batches)
-
-
-def test_the_last_batch_can_be_cut_so_that_devices_share_it(data):
-    batches = ShuffledBatches(*data, batch=8, seed=1, multiple=4)
-    first = rows_of_epoch(batches)
-    assert [len(rows) for rows in first] == [8]
-    batches.on_epoch_end()
-    omitted = [set(range(10)) - set(rows[0]) for rows in (first, rows_of_epoch(batches))]
-    assert omitted[0] != omitted[1]
-    assert [len(rows) for rows in rows_of_epoch(ShuffledBatches(*data, 6, 1, multiple=2))] == [6, 4]
