@@ -3,17 +3,10 @@ import io
 import numpy as np
 import pytest
 
-from facehash.library.derived.arrays import (
-    open_index,
-    refresh_index,
-    spaces,
-    verify,
-    write_index,
-)
+from facehash.library.derived.arrays import open_index, refresh_index, spaces, verify
 from facehash.library.storage.database import LibraryError
 from facehash.library.storage.store import Store
 from facehash.vectors import Space
-from tests.library.conftest import draw, save
 
 CODES = Space("hamming", 16)
 QUERY = np.zeros((1, 2), np.uint8)
@@ -32,23 +25,6 @@ def files(store):
 
 def path_of(store, name):
     return store.directory / "index" / f"{name}-{store.generation()}.npy"
-
-
-def test_file_names_contain_the_generation_and_stale_files_are_removed(store, index, photos):
-    before = store.generation()
-    kinds = ("code", "code-ids", "embedding", "embedding-ids")
-    assert files(store) == [f"{kind}-{before}.npy" for kind in kinds]
-    save(photos / "new.png", draw(70))
-    index()
-    after = store.generation()
-    assert after > before and files(store) == [f"{kind}-{after}.npy" for kind in kinds]
-
-
-def test_vectors_compared_by_cosine_are_stored_with_length_one(store):
-    index = open_index(store, "embedding", store.settings().space)
-    assert isinstance(index._rows, np.memmap)
-    assert np.allclose(np.linalg.norm(index._rows, axis=1), 1)
-    assert index._ids.tolist() == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_codes_are_mapped_as_the_words_that_are_searched(store):
@@ -83,19 +59,16 @@ def header(shape):
 @pytest.mark.parametrize(
     ("column", "content"),
     [
-        ("code", b""),
         ("code", b"not an array"),
         ("code", npy(np.zeros((1, 7), np.uint64))[:-1]),
-        ("code", npy(np.zeros((1, 7), np.uint64)) + b"\0"),
         ("code", npy(np.zeros((7, 3), np.uint64))),
         ("code", npy(np.array([{}], object))),
         ("embedding", npy(np.asfortranarray(np.zeros((7, 12), np.float32)))),
         ("code", header((2**40, 2))),
-        ("code", header((7, 2**33))),
         ("code", header((-1, 2))),
         ("code", header((7,)).replace(b"(7,)", b"((((((((((((((((7")),
     ],
-    ids=range(11),
+    ids=range(8),
 )
 def test_damaged_files_are_an_error_and_are_written_again(store, column, content):
     space = spaces(store.settings(), True)[column]
@@ -107,18 +80,11 @@ def test_damaged_files_are_an_error_and_are_written_again(store, column, content
     assert verify(store, column, space)
 
 
-@pytest.mark.parametrize("write", [write_index, refresh_index])
-def test_files_of_a_killed_writer_and_of_version_0_1_are_removed(store, write):
+def test_files_of_a_killed_writer_and_of_version_0_1_are_removed(store):
     folder, before = store.directory / "index", files(store)
     (folder / ".code-1.npy.abc").mkdir()
     (folder / ".code-1.npy.abc" / "code-1.npy").write_bytes(b"vectors")
     (folder / f"embedding-{store.generation() - 1}.npy").write_bytes(b"vectors")
     (folder / f"sums-{store.generation()}.json").write_text("{}")
-    write(store, spaces(store.settings(), True))
-    assert files(store) == before
-
-
-def test_current_files_are_not_written_again(store):
-    times = {path: path.stat().st_mtime_ns for path in (store.directory / "index").iterdir()}
     refresh_index(store, spaces(store.settings(), True))
-    assert times == {path: path.stat().st_mtime_ns for path in times}
+    assert files(store) == before

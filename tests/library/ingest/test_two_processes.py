@@ -7,6 +7,8 @@ import pickle
 import numpy as np
 import pytest
 
+from facehash.files import FileInUseError
+from facehash.library.storage.folder import write_lock
 from facehash.library.upkeep.check import check
 from tests.library import fakes
 from tests.library.conftest import draw, save
@@ -16,27 +18,15 @@ QUERY = fakes.Projection(12).embed(np.stack([fakes.resize(draw(1), fakes.SIDE)])
 
 
 @pytest.fixture
-def command(tmp_path, directory):
-    """Start a command about the library."""
-
-    def command(*words, **options):
-        output = tmp_path / f"{len(os.listdir(tmp_path))}.stderr"
-        return Command(output, *words, "--library", directory, **options)
-
-    return command
-
-
-@pytest.fixture
 def album(tmp_path):
     for seed in range(60):
         save(tmp_path / "album" / "AB"[seed % 2] / f"{seed:02}.png", draw(seed))
     return tmp_path / "album"
 
 
-def test_a_second_writer_is_an_error_until_the_first_one_ends(command, index, directory, photos):
+def test_a_second_writer_is_an_error_until_the_first_one_ends(index, directory, photos):
     index(names="folders")
     save(photos / "Bo" / "new.png", draw(50))
-    holder = command("index", photos, *CHOICE, stops=True)
     commands = [
         ("index", photos, *CHOICE),
         ("people", "name", "Dora", "1"),
@@ -45,23 +35,27 @@ def test_a_second_writer_is_an_error_until_the_first_one_ends(command, index, di
         ("forget", "--person", "Cy"),
         ("rebuild",),
     ]
+    with pytest.raises(RuntimeError, match="ours"), write_lock(directory, "index"):
+        for words in commands:
+            code, message = Command(directory, *words).end()
+            assert (code, message.count("\n")) == (2, 1), (words, message)
+            named = f"{directory}: process {os.getpid()} (facehash index, since "
+            assert named in message and message.endswith("; wait until it is done\n")
+        # Readers do not wait.
+        for words in (("stats",), ("people", "list")):
+            assert Command(directory, *words).end() == (0, "")
+        with pytest.raises(FileInUseError), write_lock(directory, "forget"):
+            pass
+        raise RuntimeError("ours")  # An error releases the lock, too.
     for words in commands:
-        code, message = command(*words).end()
-        assert (code, message.count("\n")) == (2, 1), (words, message)
-        named = f"{directory}: process {holder.process.pid} (facehash index, since "
-        assert named in message and message.endswith("; wait until it is done\n")
-    # Readers do not wait.
-    assert command("stats").end() == (0, "") == command("people", "list").end()
-    assert holder.kill()
-    for words in commands:
-        assert command(*words).end() == (0, ""), words
+        assert Command(directory, *words).end() == (0, ""), words
     assert check(directory) == []
     assert (directory / "lock").read_text() == ""
 
 
-def test_of_two_runs_at_once_each_does_everything_or_fails(command, album, directory, index):
+def test_of_two_runs_at_once_each_does_everything_or_fails(album, directory, index):
     words = ("index", album, *CHOICE)
-    both = [command(*words), command(*words)]
+    both = [Command(directory, *words) for _ in range(2)]
     ended = [one.end() for one in both]
     assert (0, "") in ended, ended
     for code, message in ended:
@@ -69,23 +63,16 @@ def test_of_two_runs_at_once_each_does_everything_or_fails(command, album, direc
     assert index(album).unchanged == 60 and check(directory) == []
 
 
-@pytest.mark.parametrize(
-    ("once", "by"),
-    [
-        (True, "embedding"),
-        pytest.param(False, "embedding", marks=pytest.mark.full),
-        pytest.param(True, "code", marks=pytest.mark.full),
-    ],
-)
-def test_every_search_result_was_true_at_one_moment(command, album, directory, tmp_path, once, by):
+@pytest.mark.parametrize("by", ["embedding", pytest.param("code", marks=pytest.mark.full)])
+def test_every_search_result_was_true_at_one_moment(album, directory, tmp_path, by):
     log = tmp_path / "states"
     words = ("index", album, "--names", "folders", "--codes", "lsh:64", *CHOICE)
-    assert command(*words, states=log).end() == (0, "")
-    reader = Reader(directory, QUERY, once=once, by=by)
+    assert Command(directory, *words, states=log).end() == (0, "")
+    reader = Reader(directory, QUERY, by)
     for _ in range(2):
-        for person in "AB":
-            assert command("forget", "--person", person, states=log).end() == (0, "")
-        assert command(*words, "--include-forgotten", states=log).end() == (0, "")
+        for more in (("forget", "--person", "A"), ("forget", "--person", "B"),
+                     (*words, "--include-forgotten")):  # fmt: skip
+            assert Command(directory, *more, states=log).end() == (0, "")
     count, results, error = reader.end()
     assert error is None, error
     states = {}

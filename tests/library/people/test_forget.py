@@ -1,5 +1,3 @@
-import os
-
 import pytest
 
 from facehash.library.people.forget import (
@@ -38,28 +36,6 @@ def test_no_file_has_a_byte_of_a_forgotten_person(store, directory, ask):
     assert names == {"Ann", "Bo", None}
 
 
-def test_forgotten_photos_are_not_indexed_again_unless_requested(store, index, ask, photos):
-    forget_person(store, "Cy")
-    report = index(names="folders")
-    assert (report.excluded, report.photos) == (2, 0)
-    assert ask("SELECT count(*) FROM people WHERE name = 'Cy'") == [(0,)]
-    report = index(names="folders", include_forgotten=True)
-    assert (report.excluded, report.photos) == (0, 2)
-    forget_person(store, "Cy", allow_reindex=True)
-    assert index(names="folders").photos == 2
-
-
-def test_a_photo_remains_because_of_other_faces(store, ask, photos):
-    [left, right] = ask(
-        "SELECT faces.id FROM faces JOIN paths USING (photo_id) WHERE path = ? ORDER BY number",
-        os.fsencode(photos / "party.png"),
-    )
-    assert vars(forget_faces(store, right)) == {"faces": 1, "photos": 0, "left": 1}
-    assert ask("SELECT count(*) FROM paths") == [(7,)]
-    assert vars(forget_faces(store, left)) == {"faces": 1, "photos": 1, "left": 0}
-    assert ask("SELECT count(*) FROM paths") == [(6,)]
-
-
 def test_copies_and_earlier_paths_of_a_photo_are_forgotten_too(store, index, directory, photos):
     save(photos / "elsewhere" / "copy.png", draw(3))
     (photos / "earlier name.jpg").write_bytes(b"bad")
@@ -70,13 +46,6 @@ def test_copies_and_earlier_paths_of_a_photo_are_forgotten_too(store, index, dir
     assert (forget_photo(store, photos / "Bo" / "0.png").faces, len(needles)) == (1, 13)
     forget_photo(store, photos / "later name.jpg")
     assert traces(directory, *needles) == []
-
-
-def test_a_folder_that_no_longer_exists_can_be_forgotten(store, ask, photos):
-    photos.rename(photos.with_name("gone"))
-    done = forget_photo(store, photos)
-    assert (done.faces, done.photos) == (7, 7)
-    assert ask("SELECT count(*) FROM people") == [(0,)]
 
 
 def test_earlier_names_are_erased_and_ids_are_never_used_again(

@@ -1,7 +1,7 @@
 import pytest
 
 from facehash.errors import InputError
-from facehash.library.people.names import parse_names, read_list
+from facehash.library.people.names import read_list
 from tests.library.conftest import NAMED
 
 
@@ -46,7 +46,6 @@ def test_a_list_can_name_any_face(index, write, ask, photos):
     [
         ("file,name\n", "no column 'path'"),
         ("path,name\na.png\n", "line 2: path or name is missing"),
-        ("path,name\na.png,\n", "line 2: a name must not be empty"),
         ("path,name,face\na.png,Ann,0\n", "line 2: face must be a number from 1, got '0'"),
         (f"path,name,face\na.png,Ann,{'9' * 4301}\n", "face must be a number from 1, got '9"),
         ("path,name\na.png,Ann\na.png,Bo\n", "line 3: a.png is 'Ann' in an earlier line"),
@@ -56,12 +55,3 @@ def test_a_list_can_name_any_face(index, write, ask, photos):
 def test_an_invalid_list_is_an_error_with_its_line(write, tmp_path, text, message):
     with pytest.raises(InputError, match=message):
         read_list(write(text, "latin-1"), tmp_path)
-
-
-def test_names_are_parsed_as_none_folders_or_a_list(tmp_path):
-    assert parse_names("none", tmp_path).kind is None
-    assert parse_names("folders", tmp_path).kind == "folders"
-    with pytest.raises(InputError, match="not a source of names"):
-        parse_names("csv:", tmp_path)
-    with pytest.raises(FileNotFoundError):
-        parse_names("csv:nothing.csv", tmp_path)

@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facehash.library.upkeep.export import plain
-from tests.helpers.facehash_command import facehash
 from tests.library.conftest import alter, few_lean
 from tests.library.views.test_html import Page
 
@@ -25,10 +23,8 @@ def library(index, directory):
 
 def npy(shape, dtype="<f4"):
     """Return the header of an .npy file of that shape, without its values."""
-    file = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        file, {"descr": dtype, "fortran_order": False, "shape": shape}
-    )
+    file, header = io.BytesIO(), {"descr": dtype, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
     return file.getvalue() + bytes(64)
 
 
@@ -46,31 +42,23 @@ def setting(key, value):
     return "UPDATE settings SET value = ? WHERE key = ?", value, key
 
 
-def hasher(content, name="mean"):
-    return "UPDATE hasher SET npy = ? WHERE name = ?", content, name
+def hasher(content):
+    return "UPDATE hasher SET npy = ? WHERE name = 'mean'", content
 
 
 @few_lean(
     "statement",
     [
         setting("dimension", "9" * 5000),
-        setting("dimension", b"12"),
-        setting("side", "-1"),
         setting("codes", "lsh:1000000000"),
-        setting("codes", "pickle:16"),
-        hasher(npy((2000, 2000)), "projection"),
         hasher(npy((2**62, 2**62))),
+        setting("dimension", b"12"),
         hasher(npy((12,), "|O")),
         hasher(b"\x80\x04cos\nsystem\n(S'touch /tmp/owned'\ntR."),
-        hasher(b"PK\x03\x04" + bytes(100)),
-        hasher("text"),
         ("UPDATE faces SET code = zeroblob(5000000)",),
-        ("UPDATE faces SET embedding = 'text'",),
         ("UPDATE faces SET code = 17",),
         ("UPDATE generation SET number = 'text'",),
-        ("UPDATE faces SET x = 'text'",),
         ("UPDATE faces SET width = 9e999",),
-        ("UPDATE faces SET number = x'00' WHERE id = 1",),
         ("UPDATE people SET name = x'ff' WHERE id = 1",),
         ("UPDATE paths SET path = 'text' WHERE photo_id = 1",),
     ],
@@ -105,9 +93,8 @@ def test_stored_pictures_are_decoded_before_they_are_shown(
 
 
 NAMES = ["<script>alert(1)</script>", "=HYPERLINK(\"http://x\")", "\x1b]0;owned\x07",
-         "\"><img src=x onerror=alert(1)>", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1",
-         "\uff1d1", "Robert'); DROP TABLE faces;--",
-         "$\\frac$", "a\0b", "\u202egnp.exe", "x" * 10**5]  # fmt: skip
+         "\"><img src=x onerror=alert(1)>", "-", "@SUM(A1)", "\r=1", "\uff1d1", "$\\frac$", "a\0b",
+         "Robert'); DROP TABLE faces;--", "\u202egnp.exe", "x" * 10**5]  # fmt: skip
 
 
 @few_lean("name", NAMES)
@@ -133,17 +120,3 @@ def test_names_are_always_shown_as_text(library, every_command, tmp_path, name):
     assert name in stored
     with h5py.File(written / "faces.h5") as file:
         assert name.replace("\0", "\ufffd").encode() in set(file["name"][()])
-
-
-def test_only_text_that_looks_like_a_formula_is_changed_in_a_table():
-    texts = ("", "-", "Ann-Marie", " =1")
-    assert [plain(text) for text in texts] == ["", "'-", "Ann-Marie", "' =1"]
-
-
-def test_sql_in_a_name_is_only_a_name(library, every_command):
-    evil, at = "x'; DROP TABLE faces; --", ("--library", library)
-    assert facehash("people", "name", evil, 1, *at)[0] == 0
-    assert facehash("people", "rename", evil, f"{evil}2", *at)[0] == 0
-    assert f"{evil}2" in facehash("people", "list", *at)[1]
-    assert facehash("forget", "--person", f"{evil}2", *at)[0] == 0
-    assert every_command("check", "stats")[0] == {"check": 0, "stats": 0}
