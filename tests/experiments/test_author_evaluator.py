@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.run.author_evaluator import bit_weights, expand, metrics_author
-from facehash.codes import CodesError, packed_from_bits, packed_from_signs
+from facehash.codes import packed_from_bits, packed_from_signs
 from facehash.hamming.search import top_k
 from tests.helpers import oracles
 
@@ -49,11 +49,9 @@ def test_it_equals_the_outputs_of_the_authors_unmodified_code(length):
 @pytest.mark.parametrize(
     ("bits", "weights"),
     [
-        (8, [1, 1, 1, 1, 1, 1, 1, 0]),
         (12, [1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 4]),
         (9, [1, 1, 1, 1, 1, 1, 1, 0, 7]),
         (1, [7]),
-        (7, [1] * 7),
     ],
 )
 def test_each_bit_has_the_weight_of_the_published_packer(bits, weights):
@@ -84,9 +82,3 @@ def test_it_is_a_loop_over_weighted_distances_at_any_length(seed, bits):
     )
     assert list(found) == ["mAP", "P@r2", "R@r2", "P@50"]
     assert list(found.values()) == pytest.approx(sums / 3)
-
-
-def test_a_query_that_nobody_can_find_is_refused():
-    codes = np.zeros((2, 1), np.uint8)
-    with pytest.raises(CodesError, match="no relevant gallery item"):
-        metrics_author(codes, codes, [1, 1], [1, 2], 8)

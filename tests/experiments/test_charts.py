@@ -1,7 +1,6 @@
 """The figures of a table, drawn from made-up reports."""
 
 import re
-import warnings
 
 import matplotlib
 import pytest
@@ -9,17 +8,14 @@ from PIL import Image
 
 from experiments.table.charts import write_all_charts
 from experiments.table.summary import summarize
-from facehash.figures.style import BLUE, RED
 from tests.helpers.table_examples import TABLE, make_grid, make_reports
 
 NAMES = ["map", "precision_radius2", "recall_radius2", "precision_recall", "precision_at"]
 NAMES += ["ties", "packing"]
 
 
-def draw(folder, grid, keep=lambda cell: True):
-    """Draw the figures of the cells that are kept."""
-    made_up = make_reports(grid)
-    reports = {cell.name: made_up[cell.name] for cell in grid.cells if keep(cell)}
+def draw(folder, grid):
+    reports = make_reports(grid)
     return write_all_charts(grid, summarize(grid, reports), reports, folder)
 
 
@@ -60,30 +56,3 @@ def test_figures_name_table_panels_axes_and_the_methods_that_have_values(drawn):
     assert "DDH, worst to best order" in figures["ties"]
     assert {"DDH mAP, true distance", "DDH P@r2, authors' packing"} <= set(figures["packing"])
     assert not any("LSH" in text for text in figures["ties"] + figures["packing"])
-
-
-def test_odd_labels_are_text_each_network_has_a_color_and_an_ablation_no_line(tmp_path, drawn):
-    rows = [
-        TABLE["rows"][0] | {"label": "my$data$_<b>&"},
-        TABLE["rows"][1] | {"label": "a label that says much more than a legend has room for " * 2},
-        {"id": "other", "label": "Other", "config": "ddh.yaml"},
-        {"id": "ddh_dense", "label": "ablation", "config": "ddh.yaml", "bits": [24]},
-    ]
-    changes = {"bits": [24, 8, 16], "protocols": ["seen"], "title": "a$b$c", "rows": rows}
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        odd = draw(tmp_path / "figures", make_grid(tmp_path, **changes))
-    assert {"my$data$_&lt;b&gt;&amp;", "a$b$c"} <= set(words(odd[0]))
-    assert "a label that says much more" in words(odd[0])  # broken into lines
-    assert not any("ablation" in text for path in odd for text in words(path))
-    two, one = (paths[0].with_suffix(".svg").read_text() for paths in (odd, drawn))
-    assert BLUE.lower() in two and RED.lower() in two
-    assert BLUE.lower() in one and RED.lower() not in one  # baselines share the color
-
-
-def test_a_table_of_a_single_cell_or_a_baseline_alone_is_drawn(tmp_path):
-    one = {"rows": TABLE["rows"][:1], "bits": [1], "seeds": [0], "protocols": ["seen"]}
-    draw(tmp_path / "figures", make_grid(tmp_path, **one))
-    grid = make_grid(tmp_path, protocols=["unseen"], seeds=[0])
-    paths = draw(tmp_path / "figures", grid, lambda cell: cell.row.id == "ddh_cosine")
-    assert not any("0 bits" in text for path in paths for text in words(path))

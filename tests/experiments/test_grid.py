@@ -61,28 +61,16 @@ def test_a_row_may_have_its_own_lengths_seeds_and_protocols_and_its_baselines_fo
     assert names(load_grid(write(rows=rows))) == ["ddh_lsh-12-unseen-s7", "ddh-48-unseen-s7"]
 
 
-def test_hashed_features_come_from_the_network_with_the_longest_code(write):
-    grid = load_grid(write(rows=[METHOD, baseline("itq", bits=[8, 64], protocols=["seen"])]))
-    assert [(cell.name, cell.network.name) for cell in grid.cells if cell.network] == [
-        ("ddh_itq-8-seen-s0", "ddh-24-seen-s0"),
-        ("ddh_itq-64-seen-s0", "ddh-24-seen-s0"),
-        ("ddh_itq-8-seen-s1", "ddh-24-seen-s1"),
-        ("ddh_itq-64-seen-s1", "ddh-24-seen-s1"),
-    ]
-
-
-def test_the_classifier_code_of_a_length_comes_from_the_network_of_that_length(write):
-    grid = load_grid(write(rows=[METHOD, baseline("classifier", protocols=["seen"])], seeds=[0]))
+def test_features_come_from_the_network_with_the_longest_code_and_classes_from_the_equal(write):
+    rows = [baseline("itq", bits=[8, 64]), baseline("classifier"), baseline("cosine")]
+    grid = load_grid(write(rows=[METHOD, *rows], protocols=["seen"], seeds=[1]))
     assert {cell.name: cell.network.name for cell in grid.cells if cell.network} == {
-        "ddh_classifier-12-seen-s0": "ddh-12-seen-s0",
-        "ddh_classifier-24-seen-s0": "ddh-24-seen-s0",
+        "ddh_itq-8-seen-s1": "ddh-24-seen-s1",
+        "ddh_itq-64-seen-s1": "ddh-24-seen-s1",
+        "ddh_classifier-12-seen-s1": "ddh-12-seen-s1",
+        "ddh_classifier-24-seen-s1": "ddh-24-seen-s1",
+        "ddh_cosine-float-seen-s1": "ddh-24-seen-s1",
     }
-
-
-def test_float_vectors_have_one_cell_whatever_the_lengths(write):
-    grid = load_grid(write(rows=[METHOD, baseline("cosine", bits=[12, 24])], seeds=[0]))
-    assert names(grid)[4:] == ["ddh_cosine-float-seen-s0", "ddh_cosine-float-unseen-s0"]
-    assert {cell.bits for cell in grid.cells[4:]} == {None}
 
 
 def test_a_cell_is_trained_with_its_own_length_seed_protocol_and_the_overrides_of_its_row(write):
@@ -119,14 +107,10 @@ def rows(*rows):
     [
         ({"text": ""}, "a table must be a mapping, got NoneType"),
         ({"text": "title: [1"}, "line 1: not valid YAML"),
-        ({"text": "title: a\ntitle: b"}, "line 2: .*'title' is given twice"),
         ({"text": "title: a\nnote: b"}, "missing key 'bits'; missing key 'seeds'"),
         ({"seed": [0]}, r"unknown key 'seed' \(did you mean 'seeds'\?\)"),
         ({"bits": [8, 8]}, r"bits: each may be given once, got \[8, 8\]"),
-        ({"protocols": ["scene"]}, "protocols.0: .*'seen' or 'unseen', got 'scene'"),
         ({"title": "a\nb"}, "title: must be one line of text"),
-        (rows(), "rows: .*at least 1 item"),
-        (rows(METHOD | {"bit": [1]}), r"unknown key 'rows.0.bit' \(did you mean 'bits'\?\)"),
         (rows(METHOD | {"id": "a/b"}), "rows.0.id: .*got 'a/b'"),
         (rows({"id": "a", "label": "a"}), "rows.0: a row needs exactly one of config"),
         (rows(METHOD | {"of": "ddh"}), "baseline and of go together"),
@@ -135,10 +119,6 @@ def rows(*rows):
         (rows(METHOD, METHOD | {"label": "b"}), "two rows have the id 'ddh'"),
         (rows(METHOD, METHOD | {"id": "b"}), "two rows have the label 'DDH'"),
         (rows(METHOD, baseline("lsh", of="dhd")), "of: no row 'dhd' .* .did you mean 'ddh'"),
-        (
-            rows(METHOD, baseline("lsh"), baseline("itq", of="ddh_lsh")),
-            "row ddh_itq: of: no row 'ddh_lsh' with a config",
-        ),
         (
             rows(METHOD | {"protocols": ["seen"]}, baseline("lsh", protocols=["unseen"])),
             "row ddh_lsh: ddh is not trained with all of its protocols",
@@ -156,7 +136,6 @@ def rows(*rows):
             "rows ddh and b read different data: dataset.side is 32 and 64",
         ),
         (rows(METHOD | {"config": "none.yaml"}), "row ddh: .*none.yaml: configuration cannot be"),
-        (rows(METHOD | {"set": ["training.epoch=1"]}), "row ddh: .*unknown key 'training.epoch'"),
     ],
 )
 def test_a_table_that_cannot_be_used_says_in_one_line_what_is_wrong(changes, message, write):
@@ -167,9 +146,6 @@ def test_a_table_that_cannot_be_used_says_in_one_line_what_is_wrong(changes, mes
     assert "\n" not in str(caught.value)
 
 
-def test_a_table_that_is_missing_or_not_text_is_named(tmp_path):
+def test_a_table_that_is_missing_is_named():
     with pytest.raises(GridError, match=r"pubfig.yaml: no such table .did you mean 'pubfig83'"):
         load_grid(Path("pubfig.yaml"))
-    (tmp_path / "latin.yaml").write_bytes("title: Jürgen".encode("latin-1"))
-    with pytest.raises(GridError, match="latin.yaml: cannot be read: not UTF-8 text"):
-        load_grid(tmp_path / "latin.yaml")

@@ -49,17 +49,10 @@ def test_the_page_is_self_contained_with_tables_figures_and_environment(make_pag
     assert "4.0 hours of training" in make_page(figures=False)
 
 
-def test_text_of_the_user_is_escaped_and_columns_have_groups(make_page):
+def test_text_of_the_user_is_escaped(make_page):
     rows = [row | {"label": f"{row['label']} {HOSTILE}"} for row in TABLE["rows"]]
     changes = {"rows": rows, "title": HOSTILE, "note": f"note {HOSTILE}", "protocols": ["seen"]}
     page = make_page(figures=False, **changes)
     assert "<script" not in page
     for text in (f"<h1>{ESCAPED}</h1>", f"note {ESCAPED}", f"<td>DDH {ESCAPED}</td>"):
         assert text in page
-    groups, heads, *body = re.findall(r"<tr.*?</tr>", page)
-    assert re.findall(r'colspan="(\d+)">([^<]*)', groups) == [
-        *(("4", ""), ("7", "Hamming distance"), ("3", "authors&#x27; packing"))
-    ]
-    assert re.findall("<th>(.*?)</th>", heads)[:5] == ["Method", "Bits", "Bytes", "Seeds", "mAP"]
-    assert [row.count("<td>") for row in body] == [14] * 5
-    assert page.count('<tr class="first">') == 3  # a line above each method

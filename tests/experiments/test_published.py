@@ -13,9 +13,9 @@ PAPERS = {"gallery": 2800, "query": 1200}
 
 @pytest.fixture
 def write(tmp_path):
-    def write_file(*entries, sources=None):
+    def write_file(*entries):
         path = tmp_path / "published.yaml"
-        tree = {"sources": sources or {"some": SOURCE}, "entries": list(entries)}
+        tree = {"sources": {"some": SOURCE}, "entries": list(entries)}
         path.write_text(yaml.safe_dump(tree))
         return path
 
@@ -39,13 +39,6 @@ def test_a_number_without_a_source_is_refused(write):
     with pytest.raises(PublishedError, match="every number needs a source") as caught:
         load_published(write(ENTRY | {"source": "memory"}))
     assert "Theirs on orl: source 'memory' is missing under sources" in str(caught.value)
-    without = {key: value for key, value in ENTRY.items() if key != "source"}
-    with pytest.raises(PublishedError, match="missing key .entries.0.source"):
-        load_published(write(without))
-    for key in SOURCE:
-        source = {k: v for k, v in SOURCE.items() if k != key}
-        with pytest.raises(PublishedError, match=f"missing key .sources.some.{key}"):
-            load_published(write(ENTRY, sources={"some": source}))
 
 
 @pytest.mark.parametrize(
@@ -53,11 +46,7 @@ def test_a_number_without_a_source_is_refused(write):
     [
         ({"bits": {"12": {"value": 54.0, "within": 0.1}}}, "entries.0.bits.12.value: .*less than"),
         ({"bits": {"12": {"value": 0.5}}}, "missing key .entries.0.bits.12.within"),
-        ({"bits": {}}, "entries.0.bits: "),
-        ({"bits": {"twelve": {"value": 0.5, "within": None}}}, "entries.0.bits.*match pattern"),
         ({"metric": "map"}, "entries.0.metric: .*'mAP'"),
-        ({"distance": "hammnig"}, "entries.0.distance: "),
-        ({"protocol": "open"}, "entries.0.protocol: "),
         ({"page": 3}, "unknown key .entries.0.page"),
     ],
 )
@@ -77,7 +66,7 @@ def test_two_entries_for_one_place_of_a_table_are_refused(write):
     assert len(load_published(write(ENTRY, other, nowhere, nowhere)).entries) == 4
 
 
-@pytest.mark.parametrize("text", [None, "", "- 1", "sources: {}"])
+@pytest.mark.parametrize("text", [None, "- 1"])
 def test_a_missing_file_and_one_of_something_else_are_named(tmp_path, text):
     if text is not None:
         (tmp_path / "odd.yaml").write_text(text)

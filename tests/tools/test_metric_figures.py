@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facehash.codes import CodesError, bits_from_packed, packed_from_bits
+from facehash.codes import packed_from_bits
 from facehash.retrieval.codes_file import CodeSet
 from tests.conftest import ROOT
-from tools.metric_figures import NUMBERS, draw, first_bits, measure
+from tools.metric_figures import NUMBERS, draw, measure
 
 TEXT = (ROOT / "docs" / "reading_the_metrics.md").read_text(encoding="utf-8")
 REPORTS = ROOT / "experiments/results/reports"
@@ -18,11 +18,11 @@ REPORT = json.loads((REPORTS / "quickstart-ddh-48-seen-s0.json").read_text(encod
 COMMITTED = json.loads((ROOT / NUMBERS).read_text(encoding="utf-8"))
 
 
-def codes(bits=48):
+def codes():
     random = np.random.default_rng(0)
     labels = np.repeat(np.arange(5), 4)
-    gallery, query = (packed_from_bits(random.integers(0, 2, (20, bits))) for _ in range(2))
-    return CodeSet(gallery, query, labels, labels, bits)
+    gallery, query = (packed_from_bits(random.integers(0, 2, (20, 48))) for _ in range(2))
+    return CodeSet(gallery, query, labels, labels, 48)
 
 
 def test_every_key_of_a_report_is_explained_and_every_metric_with_its_value():
@@ -60,15 +60,3 @@ def test_the_numbers_follow_from_codes_and_both_figures_are_drawn(tmp_path):
     for name in ("metrics-ties.png", "metrics-radius.png"):
         with Image.open(tmp_path / name) as drawn, Image.open(ROOT / "docs/images" / name) as kept:
             assert drawn.size == kept.size
-
-
-def test_the_first_bits_are_the_first_and_a_wrong_number_of_them_is_refused():
-    whole = codes(20)
-    part = first_bits(whole, 11)
-    assert part.bits == 11
-    bits = bits_from_packed(whole.query_codes, 20)[:, :11]
-    assert np.array_equal(bits_from_packed(part.query_codes, 11), bits)
-    assert np.array_equal(part.gallery_labels, whole.gallery_labels)
-    for wrong in (0, 21):
-        with pytest.raises(CodesError, match=f"bits must be 1 to 20, got {wrong}"):
-            first_bits(whole, wrong)
