@@ -199,10 +199,10 @@ def test_of_two_processes_one_converts_and_no_cache_is_seen_half_written(source,
 
 
 def test_memory_is_bounded_by_the_largest_file_and_not_by_the_data_set(tmp_path):
-    x = random_pixels(2500)
+    x, labels = random_pixels(2500), list(range(50)) * 50
     for number in range(8):
-        write_pickle(tmp_path / f"train_vec_folder_32_32/{number}.pkl", (x, list(range(50)) * 50))
-    write_pickle(tmp_path / "test_vec_folder_32_32/0.pkl", (x, list(range(50)) * 50))
+        write_pickle(tmp_path / f"train_vec_folder_32_32/{number}.pkl", (x, labels), protocol=3)
+    write_pickle(tmp_path / "test_vec_folder_32_32/0.pkl", (x, labels), protocol=3)
     tracemalloc.start()
     try:
         faces = data.load(DatasetConfig(name="youtube_faces"), tmp_path, tmp_path / "cache")
