@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 # The backends that make test-backends tries, each in its own process.
 BACKENDS ?= tensorflow jax torch
 BACKENDS_EXTRA ?= backends
+# One process per core, each with whole files of tests.
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 LEARNING_TESTS := tests/learning tests/embedders/test_keras_model.py tests/embedders/test_run.py
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -42,16 +44,16 @@ notebooks: $(VENV)/.installed-notebooks
 	$(BIN)/jupyter lab notebooks
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -m "not full"
+	$(PYTEST) -m "not full"
 
 test-full: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -m full
+	$(PYTEST) -m full
 
 # For a PyTorch without CUDA, gigabytes smaller on Linux, see docs/backends.md.
 test-backends: $(VENV)/.installed-test $(VENV)/.installed-$(BACKENDS_EXTRA)
 	@set -e; for backend in $(BACKENDS); do \
 		echo "the learning tests on $$backend"; \
-		KERAS_BACKEND=$$backend $(BIN)/python -m pytest $(LEARNING_TESTS); \
+		KERAS_BACKEND=$$backend $(PYTEST) $(LEARNING_TESTS); \
 	done
 
 test-all: test-backends test-full test
