@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 BACKENDS ?= tensorflow jax torch
 BACKENDS_EXTRA ?= backends
 # One process per core, each with whole files of tests.
-PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 LEARNING_TESTS := tests/learning tests/embedders/test_keras_model.py tests/embedders/test_run.py
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 

@@ -53,14 +53,10 @@ def written(tmp_path_factory):
     return folder_of
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "writer, reader",
-    [
-        ("tensorflow", "jax"),
-        pytest.param("jax", "tensorflow", marks=pytest.mark.full),
-        pytest.param("tensorflow", "torch", marks=pytest.mark.full),
-        pytest.param("torch", "tensorflow", marks=pytest.mark.full),
-    ],
+    [("tensorflow", "jax"), ("jax", "tensorflow"), ("tensorflow", "torch"), ("torch", "tensorflow")],
 )
 def test_a_model_gives_the_same_codes_on_another_backend(writer, reader, written, tmp_path):
     folder = written(writer)
