@@ -55,8 +55,13 @@ def written(tmp_path_factory):
 
 @pytest.mark.full
 @pytest.mark.parametrize(
-    "writer, reader",
-    [("tensorflow", "jax"), ("jax", "tensorflow"), ("tensorflow", "torch"), ("torch", "tensorflow")],
+    ("writer", "reader"),
+    [
+        ("tensorflow", "jax"),
+        ("jax", "tensorflow"),
+        ("tensorflow", "torch"),
+        ("torch", "tensorflow"),
+    ],
 )
 def test_a_model_gives_the_same_codes_on_another_backend(writer, reader, written, tmp_path):
     folder = written(writer)
