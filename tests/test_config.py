@@ -111,3 +111,11 @@ def test_a_shipped_configuration_is_valid_and_opens_with_what_a_reader_needs(pat
         assert any(word in line for line in head), word
     assert path.relative_to(ROOT).as_posix() in "\n".join(head)
     assert config.dataset.path is None, "data paths come from the user"
+
+
+@pytest.mark.parametrize("name", ["youtube_faces", "facescrub"])
+def test_the_papers_configurations_hold_the_published_hyper_parameters(name):
+    config = load_config(ROOT / "configs" / "ddh" / f"{name}.yaml", methods.options_class)
+    assert config.dataset.loader == "ddh_pickles"
+    assert config.model == Options()
+    assert config.training == type(config.training)()

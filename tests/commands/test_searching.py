@@ -43,6 +43,7 @@ def test_exit_codes_show_what_was_found(facehash, library, photos, tmp_path):
         code, out, err = search(good, other)
         assert code == 3 and "Bo" in out and str(other) in err
     assert search(good, "-k", 0)[0] == 2
+    assert search(good, "--by", "sound")[0] == 2
 
 
 def test_json_holds_everything(facehash, library, photos):

@@ -111,6 +111,17 @@ def test_the_kept_weights_are_those_of_the_epoch_with_the_lowest_loss(faces, tmp
         np.testing.assert_array_equal(mine, theirs)
 
 
+def test_the_same_seed_gives_the_same_codes_and_another_seed_others(faces, tmp_path):
+    augmentation, codes, histories = {"flip": True, "shift": 1}, {}, {}
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        config = configure(seed=seed, augmentation=augmentation, epochs=3)
+        run, outcome = run_training(config, faces, tmp_path / name)
+        codes[name], histories[name] = encode(outcome.model, faces.images), history_of(run)
+    np.testing.assert_array_equal(codes["a"], codes["b"])
+    assert not np.array_equal(codes["a"], codes["c"])
+    assert histories["a"] == histories["b"]
+
+
 def test_a_run_killed_in_mid_epoch_resumes_to_the_history_of_an_uninterrupted_one(
     faces, tmp_path, request
 ):
