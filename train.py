@@ -9,6 +9,7 @@ from experiments.run.train import train_network
 from facehash import methods
 from facehash.command_line import DONE, make_app, run
 from facehash.config import load_config
+from facehash.errors import InputError
 from facehash.printing import quoted
 from facehash.runs.directory import RunDirectory
 
@@ -37,6 +38,8 @@ def train(
     if print_config:
         print(settings.to_yaml(), end="")
         return DONE
+    if name is not None and (Path(name).name != name or name == ".."):
+        raise InputError(f"--name {name!r}: must be the name of one folder, such as mine")
     source = find_source(settings.dataset, data, config.parent)
     directory = RunDirectory(runs / (name or f"{config.stem}-{settings.bits}-s{settings.seed}"))
     outcome = train_network(settings, source, directory, overwrite)

@@ -132,16 +132,18 @@ def _member(path: Path, archive: Any, name: str) -> NDArray[Any]:
 
 
 def _read_in_child(path: Path, required: Names, optional: Names) -> Arrays:
-    names = json.dumps([list(required), list(optional)])
-    command = [sys.executable, "-c", _CHILD.format(ascii(sys.path)), os.fspath(path), names]
     limit = _SECONDS + path.stat().st_size / _BYTES_PER_SECOND
-    with tempfile.TemporaryFile() as output:
+    request = json.dumps([list(required), list(optional), limit])
+    # This package first: an entry of sys.path may be relative, or a Path that Python ignores.
+    paths = [str(Path(__file__).resolve().parents[1]), *(p for p in sys.path if isinstance(p, str))]
+    command = [sys.executable, "-c", _CHILD.format(ascii(paths)), os.fspath(path), request]
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         try:
             status = subprocess.run(  # noqa: S603  (the command is this package's)
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
-                stderr=subprocess.DEVNULL,
+                stderr=errors,
                 timeout=limit,
                 # More threads would take longer to start than they save.
                 env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
@@ -150,9 +152,12 @@ def _read_in_child(path: Path, required: Names, optional: Names) -> Arrays:
         except subprocess.TimeoutExpired:
             reason = f"took more than {limit:.0f} s"
         if reason:
+            errors.seek(0)
+            lines = errors.read().decode("utf-8", "replace").strip().splitlines()
+            cause = f" ({lines[-1][:_MAX_REASON]})" if lines else ""
             raise ArrayFileError(
-                f"{path}: cannot be read: the process that reads it {reason}; the file is damaged "
-                "or too large for this machine"
+                f"{path}: cannot be read: the process that reads it {reason}{cause}; the file is "
+                f"damaged, or too large for this machine or for {tempfile.gettempdir()}"
             )
         output.seek(0)
         answer = json.loads(output.readline())

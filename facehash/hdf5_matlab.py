@@ -8,6 +8,7 @@ import contextlib
 import json
 import math
 import os
+import struct
 import sys
 import warnings
 from pathlib import Path
@@ -27,12 +28,14 @@ _SMALL = 1 << 26
 def main() -> None:
     """Write a line of JSON to stdout, a list of names or an error, and these arrays as .npy.
 
-    The arguments of the process are the path and, as JSON, the required and the optional names.
+    The arguments of the process are the path and, as JSON, the required and the optional names
+    and the limit of seconds.
     """
-    _limit_memory()
+    required, optional, seconds = json.loads(sys.argv[2])
+    _limit_resources(math.ceil(seconds))
     warnings.simplefilter("ignore")
     try:
-        arrays = read(Path(sys.argv[1]), *json.loads(sys.argv[2]))
+        arrays = read(Path(sys.argv[1]), required, optional)
         answer: list[str] | str = list(arrays)
     except ArrayFileError as error:
         arrays, answer = {}, str(error)
@@ -69,14 +72,15 @@ def is_by_columns(entry: Any) -> bool:
     return isinstance(entry, h5py.Dataset) and "MATLAB_class" in entry.attrs
 
 
-def _limit_memory() -> None:
-    """Make allocations beyond the memory of this machine fail instead of swapping."""
+def _limit_resources(seconds: int) -> None:
+    """Fail instead of swapping, and end on its own where the parent was killed."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         resource.setrlimit(resource.RLIMIT_AS, (total, total))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
 
 
 def _check_size(path: Path, name: str, shape: tuple[int, ...], size: int) -> None:
@@ -123,16 +127,33 @@ def _cell_text(path: Path, name: str, cell: Any) -> str:
 def _read_matlab(path: Path, head: bytes, required: Names, optional: Names) -> Arrays:
     import scipy.io
 
+    order = {b"IM": "<", b"MI": ">"}.get(head[126:128])
+    # SciPy takes a truncated file for one without its last variables.
+    if order and _is_truncated(path, order):
+        raise ValueError("the file ends within an array")
     shapes = {name: shape for name, shape, _ in scipy.io.whosmat(path, appendmat=False)}
     names = select(path, shapes, required, optional)
     for name in names:
         _check_size(path, name, shapes[name], math.prod(shapes[name]))
     options: dict[str, Any] = {}
-    if codec := {b"IM": "matlab-le", b"MI": "matlab-be"}.get(head[126:128]):
+    if order:
         codecs.register(_utf_16_units)
-        options["uint16_codec"] = codec
+        options["uint16_codec"] = "matlab-le" if order == "<" else "matlab-be"
     content = scipy.io.loadmat(path, appendmat=False, variable_names=names, **options)
     return {name: _matrix(path, name, content[name]) for name in names}
+
+
+def _is_truncated(path: Path, order: str) -> bool:
+    """Follow the lengths of the variables of a MATLAB 5 file: header 128, then (type, bytes)."""
+    end, length = 128, path.stat().st_size
+    with path.open("rb") as file:
+        while end < length:
+            file.seek(end)
+            tag = file.read(8)
+            if len(tag) < 8:
+                return True
+            end += 8 + struct.unpack(f"{order}II", tag)[1]
+    return end > length
 
 
 def _utf_16_units(name: str) -> codecs.CodecInfo | None:

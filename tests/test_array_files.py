@@ -1,4 +1,5 @@
 import struct
+import sys
 
 import h5py
 import numpy as np
@@ -83,6 +84,23 @@ def test_a_truncated_file_is_refused(tmp_path, form, share):
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
     refused(path)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_matlab_file_cut_in_an_array_that_nobody_asked_for_is_refused(tmp_path, compressed):
+    path = tmp_path / "cut.mat"
+    last = np.random.default_rng(0).random(500)
+    scipy.io.savemat(path, {"matrix": np.eye(3), "last": last}, do_compression=compressed)
+    assert set(read(path, optional=("last",))) == {"matrix", "last"}
+    path.write_bytes(path.read_bytes()[:-1000])
+    refused(path, "the file ends within an array")
+
+
+def test_the_child_finds_this_package_whatever_is_in_the_path_of_modules(tmp_path, monkeypatch):
+    path = save(tmp_path, form=FORMS[-1])
+    monkeypatch.setattr("sys.path", [tmp_path, "", "..", *sys.path])
+    monkeypatch.chdir(tmp_path)
+    assert np.array_equal(read_arrays(path, ["matrix"])["matrix"], ARRAYS["matrix"])
 
 
 def test_pickled_objects_are_never_loaded(tmp_path):

@@ -8,6 +8,7 @@ in the system's file cache when read. Each measurement runs in its own process a
 result has the fastest time, imports included, and the highest peak memory, mapped files included.
 """
 
+import argparse
 import json
 import pickle
 import shutil
@@ -159,8 +160,14 @@ def compare_layouts(root: Path) -> dict[str, float]:
 
 def main() -> None:
     """Measure, print and store; with a task and a folder, do that task alone."""
-    if len(sys.argv) == 3:
-        run_task(sys.argv[1], Path(sys.argv[2]))
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.data", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument("task", nargs="?", choices=TASKS, help="measure only this task")
+    parser.add_argument("folder", nargs="?", type=Path, help="where its files lie")
+    given = parser.parse_args()
+    if given.task:
+        run_task(given.task, given.folder)
         return
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

@@ -214,6 +214,7 @@ def test_print_config_shows_every_default_and_trains_nothing(tmp_path, here):
         (["train.py"], "Missing argument"),
         (["train.py", "nothing.yaml"], "nothing.yaml: configuration cannot be read"),
         (["train.py", QUICKSTART, "--set", "bits=0"], "bits: input should be greater"),
+        (["train.py", QUICKSTART, "--name", "/"], "--name '/': must be the name of one folder"),
         (["train.py", QUICKSTART, "--epochs", "3"], "No such option: --epochs"),
         (["train.py", "configs/ddh/pubfig83.yaml"], "pass --data DIR"),
         (["train.py", "configs/ddh/pubfig83.yaml", "--data", "nowhere"], "does not exist"),
