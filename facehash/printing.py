@@ -80,7 +80,9 @@ def progress(
     # Imported here: a command's --help needs no bar.
     from tqdm import tqdm
 
-    if not sys.stderr.isatty():
+    if sys.stderr is None:  # closed, as by pythonw
+        shown = False
+    elif not sys.stderr.isatty():
         options |= {
             "file": _Lines(sys.stderr),
             "mininterval": _SECONDS_BETWEEN_LINES,

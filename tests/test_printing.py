@@ -23,3 +23,8 @@ def test_a_bar_in_a_log_is_a_line_every_so_often(capsys, monkeypatch):
     lines = capsys.readouterr().err.splitlines()
     assert 2 <= len(lines) <= 9 and all(line.startswith("working: ") for line in lines)
     assert "30/30" in lines[-1]
+
+
+def test_a_bar_without_stderr_is_hidden(monkeypatch):
+    monkeypatch.setattr("sys.stderr", None)
+    assert list(progress([1, 2])) == [1, 2]

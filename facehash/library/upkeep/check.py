@@ -8,6 +8,7 @@ from typing import Literal
 from facehash.library.derived.arrays import spaces, verify
 from facehash.library.derived.codes import encode, encode_all, read_hasher
 from facehash.library.people.forget import erase, pending_requests
+from facehash.library.people.people import list_people
 from facehash.library.storage.database import DamagedLibraryError, Database, LibraryError
 from facehash.library.storage.folder import (
     FILE_MODE,
@@ -126,7 +127,7 @@ def _check_database(database: Database) -> Iterator[Problem]:
 
 
 def _check_rows(store: Store, settings: Settings) -> Iterator[Problem]:
-    """Check that every face has its vector, its code and its picture."""
+    """Check that every face has its vector, code and picture, and can be shown."""
     hasher = read_hasher(store.database, settings)
     for column, space in spaces(settings, hasher is not None).items():
         fix: Fix = "rebuild" if column == "code" and hasher is not None else "restore"
@@ -153,6 +154,12 @@ def _check_rows(store: Store, settings: Settings) -> Iterator[Problem]:
     )
     if pictures:
         yield Problem(f"{pictures} faces have no picture", "restore")
+    try:
+        # Whatever a search shows: boxes, paths and names.
+        store.faces()
+        list_people(store)
+    except LibraryError as error:
+        yield Problem(str(error).partition("; for details run")[0], "restore")
 
 
 def _check_index(store: Store, settings: Settings) -> Iterator[Problem]:

@@ -28,6 +28,21 @@ def fixes(directory):
 
 
 @pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE faces SET x = 'abc' WHERE id = 3",
+        "UPDATE faces SET width = 9e999 WHERE id = 3",
+        "UPDATE people SET name = x'ff00' WHERE name = 'Bo'",
+        "UPDATE paths SET path = CAST(path AS TEXT)",
+    ],
+)
+def test_what_a_search_cannot_show_is_damage(library, statement):
+    alter(library, (statement,))
+    [problem] = check(library)
+    assert problem.fix == "restore" and "facehash check" not in problem.what
+
+
+@pytest.mark.parametrize(
     ("statement", "what"),
     [
         ("UPDATE faces SET code = x'0000' WHERE id = 1", "1 faces have a code that does not match"),
