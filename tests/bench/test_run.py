@@ -16,6 +16,7 @@ from facehash.library.storage.store import Store
 from facehash.pipeline import default_pipeline
 from facehash.vectors import Space
 from tests.library import fakes
+from tests.library.conftest import draw, save
 
 SMALL = Plan(bits=(8, 16), rerank=3, near_duplicate=2)
 
@@ -138,3 +139,9 @@ def test_the_label_of_an_embedder_is_its_file_or_run_without_a_path(tmp_path):
     run_folder = tmp_path / "secret" / "ddh-24"
     run_folder.mkdir(parents=True)
     assert label_of(default_pipeline("yunet", str(run_folder)).embedder) == "ddh-24"
+
+
+def test_a_photo_that_has_changed_is_not_embedded_again(store, photos):
+    save(photos / "Ann" / "0.png", draw(99))
+    with pytest.raises(LibraryError, match="0.png: gone or changed .*; facehash index"):
+        run(store, Plan(hashers=(), embedders=("cosine:5",)))

@@ -98,3 +98,8 @@ def test_an_export_holds_every_face(facehash, index, directory, photos, tmp_path
         row.tobytes() for row in arrays["code"]
     ]
     assert {(row["width"], row["height"]) for row in rows} == {("40.0", "40.0"), ("40.0", "39.0")}
+
+
+def test_an_export_of_another_kind_is_refused(facehash, library, tmp_path):
+    code, _, err = facehash("export", tmp_path / "faces.xml", "--library", library)
+    assert code == 2 and ".csv, .json, .h5 or .hdf5" in err

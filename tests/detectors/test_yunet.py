@@ -2,8 +2,10 @@ import pickle
 
 import cv2
 import numpy as np
+import pytest
 
 from facehash.detectors.yunet import YuNet
+from facehash.errors import InputError
 from facehash.images.read import read_image
 from tests.helpers.face_data import central_face, photos, weights_dir, yunet
 
@@ -72,3 +74,9 @@ def test_a_used_detector_can_be_pickled_and_is_identified_by_score_and_weights()
     assert YuNet(score=0.9, weights_dir=weights_dir()).identity != copy.identity
     assert "score=0.7" in copy.identity
     assert "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4" in copy.identity
+
+
+@pytest.mark.parametrize("score", [0, -1, 1.5, float("nan")])
+def test_a_score_out_of_range_is_refused(score):
+    with pytest.raises(InputError, match="above 0 and at most 1"):
+        YuNet(score=score, weights_dir=weights_dir())

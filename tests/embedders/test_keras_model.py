@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from facehash.embedders import keras_model
-from facehash.embedders.keras_model import NORMALIZATIONS
+from facehash.embedders.keras_model import NORMALIZATIONS, KerasModel
 from facehash.embedders.registry import make_embedder
 from facehash.errors import InputError
 from facehash.weights.table import WEIGHTS
@@ -173,3 +173,10 @@ def test_missing_or_other_weights_are_never_replaced_by_random_ones(tmp_path, mo
     verified = type("Verified", (), {"path": path, "sha256": "0" * 64})
     monkeypatch.setattr(keras_model, "find_weights", lambda *_: verified)
     assert "cannot be loaded into vgg16" in refusal("vgg16")
+
+
+def test_a_network_that_returns_nan_is_refused(faces):
+    model = tiny_model()
+    model.layers[-1].bias.assign(np.full(5, np.nan))
+    with pytest.raises(InputError, match="values that are not finite"):
+        KerasModel(model, "tiny", "0" * 64).embed(faces)

@@ -200,3 +200,25 @@ def test_resizing_uses_the_documented_filter():
     expected = Image.fromarray(pixels).resize((20, 20), Image.Resampling.BICUBIC)
     assert np.array_equal(resize(pixels, 20), np.asarray(expected))
     assert np.array_equal(resize(pixels, 50), pixels)
+
+
+def test_a_file_without_permission_is_unreadable(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(images.os, "open", refuse)
+    assert reason(write(tmp_path / "secret.png", b"")) == "unreadable"
+
+
+@pytest.mark.parametrize(
+    ("image", "side", "message"),
+    [
+        (np.zeros((4, 4), np.uint8), 8, r"image must be uint8 \(height, width, 3\), got"),
+        (np.zeros((4, 4, 3)), 8, "image must be uint8"),
+        (np.zeros((0, 4, 3), np.uint8), 8, "image must be uint8"),
+        (np.zeros((4, 4, 3), np.uint8), 0, "side must be at least 1, got 0"),
+    ],
+)
+def test_other_arrays_and_sides_are_refused(image, side, message):
+    with pytest.raises(ValueError, match=message):
+        resize(image, side)

@@ -2,6 +2,7 @@ import os
 
 import pytest
 
+from facehash.errors import InputError
 from facehash.files import FileState
 from facehash.images.scan import scan
 from tests.helpers.privileges import ordinary_rights
@@ -64,3 +65,10 @@ def test_a_folder_that_cannot_be_listed_is_reported(folder):
             assert scan(folder).closed == [folder / "a"]
     finally:
         (folder / "a").chmod(0o700)
+
+
+def test_a_file_or_a_missing_folder_is_refused(folder):
+    with pytest.raises(InputError, match="is a file; a folder of photos is expected"):
+        scan(folder / "b.jpg")
+    with pytest.raises(InputError, match="no such folder .did you mean 'photos'"):
+        scan(folder.with_name("photo"))

@@ -66,3 +66,15 @@ def test_stored_pictures_are_small_and_not_stretched(tmp_path):
     path = tmp_path / "a.jpg"
     path.write_bytes(encode_jpeg(np.zeros((300, 600, 3), np.uint8), 100))
     assert Image.open(path).size == (100, 50)
+
+
+def test_an_embedder_that_fails_costs_one_photo(tmp_path):
+    class Failing:
+        def embed(self, faces):
+            raise RuntimeError("no memory")
+
+    reader = PhotoReader(dataclasses.replace(OPTIONS, embed=True), [])
+    reader._embedder = Failing()
+    photo = reader.read(save(tmp_path / "a.png", draw(1)), FileState(100, 0))
+    assert (photo.reason, photo.detail) == ("embedder", "RuntimeError: no memory")
+    assert not photo.faces and photo.crops is None
