@@ -171,3 +171,22 @@ def test_old_names_of_results_still_work_with_a_warning(library, photos):
         assert results.Answer is results.QueryResult
     with pytest.raises(AttributeError, match="no attribute 'Question'"):
         _ = results.Question
+
+
+def test_other_folders_are_refused(tmp_path, photos):
+    with pytest.raises(LibraryError, match="no such library .to create one: facehash index"):
+        facehash.open(tmp_path / "nothing")
+    with pytest.raises(LibraryError, match="not a library"):
+        facehash.open(photos)
+
+
+def test_a_library_without_faces_returns_no_hits(index, directory, tmp_path, photos):
+    save(tmp_path / "dark" / "night.png", np.zeros((20, 20, 3), np.uint8))
+    index(tmp_path / "dark", codes="lsh:8")
+    with open_library(directory, make_pipeline=fakes.make_pipeline) as library:
+        assert len(library) == 0
+        [result] = library.search(photos / "Bo" / "0.png", k=5)
+        assert result.hits == ()
+    index()
+    with open_library(directory, make_pipeline=fakes.make_pipeline) as library:
+        assert library.by == "code" and len(library) == 7

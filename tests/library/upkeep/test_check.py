@@ -34,6 +34,10 @@ def fixes(directory):
         "UPDATE faces SET width = 9e999 WHERE id = 3",
         "UPDATE people SET name = x'ff00' WHERE name = 'Bo'",
         "UPDATE paths SET path = CAST(path AS TEXT)",
+        "UPDATE settings SET value = x'00ff' WHERE key = 'metric'",
+        "UPDATE settings SET value = '-1' WHERE key = 'side'",
+        "UPDATE settings SET value = 'lsh:24' WHERE key = 'codes'",
+        "UPDATE settings SET value = 'lsh:0' WHERE key = 'codes'",
     ],
 )
 def test_what_a_search_cannot_show_is_damage(library, statement):
