@@ -103,3 +103,18 @@ def test_an_export_holds_every_face(facehash, index, directory, photos, tmp_path
 def test_an_export_of_another_kind_is_refused(facehash, library, tmp_path):
     code, _, err = facehash("export", tmp_path / "faces.xml", "--library", library)
     assert code == 2 and ".csv, .json, .h5 or .hdf5" in err
+
+
+def test_files_of_earlier_runs_are_counted_and_a_missing_library_is_named(
+    facehash, library, photos
+):
+    (photos / "bad.jpg").write_bytes(b"x")
+    index = ("index", photos, "--library", library, "--workers", 1)
+    assert facehash(*index)[0] == 3
+    assert "1 file could not be read before (--retry)" in facehash(*index)[1]
+    facehash("forget", "--photo", photos / "Bo" / "0.png", "--library", library)
+    assert "1 photo that index skips" in facehash("stats", "--library", library)[1]
+    search = ("search", photos / "Ann" / "0.png", "--library", library, "--by", "embeddings")
+    assert facehash(*search)[0] == 0
+    code, _, err = facehash("rebuild", "--library", photos / "nothing")
+    assert code == 2 and "no such library" in err

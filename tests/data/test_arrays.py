@@ -4,7 +4,7 @@ import pytest
 
 from data.arrays import read_faces_file
 from data.conversion import SourceError
-from data.labeled_images import FacesFileError
+from data.labeled_images import FacesFileError, integer_labels
 from facehash.images.read import resize
 from tests.helpers.array_files import SAVERS, save_h5
 from tests.helpers.datasets import load
@@ -146,3 +146,9 @@ def test_a_source_that_does_not_fit_the_loader_is_refused(tmp_path):
         load(tmp_path, loader="arrays")
     with pytest.raises(SourceError, match=r"unknown loader 'folder' \(did you mean 'folders'\?\)"):
         load(tmp_path, loader="folder")
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], [0.5, 1], [0, 2.0**63]])
+def test_labels_that_are_not_integers_in_range_are_refused(labels):
+    with pytest.raises(FacesFileError, match="x.npz: labels"):
+        integer_labels("x.npz", labels)

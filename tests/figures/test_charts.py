@@ -89,3 +89,11 @@ def test_a_grid_shows_the_images_upright_and_in_their_places(tmp_path):
 def test_a_grid_of_arrays_that_do_not_fit_is_refused(tmp_path, change):
     with pytest.raises(CodesError, match="a grid needs uint8 queries"):
         write_retrieval_grid(**(grid_arrays() | change), path=tmp_path / "grid.png", title="")
+
+
+def test_a_chart_needs_a_curve_and_few_bits_have_no_radius_to_mark(tmp_path):
+    with pytest.raises(CodesError, match="a chart has 1 to"):
+        charts.write_precision_recall({}, tmp_path / "empty.png")
+    curve = {"recall": [0.5, 1.0], "precision": [1.0, 0.5]}
+    charts.write_precision_recall({"one bit": curve}, tmp_path / "one.png")
+    assert (tmp_path / "one.png").stat().st_size > 1000

@@ -11,6 +11,7 @@ from facehash.figures.examples import spread_examples
 from facehash.retrieval import evaluation
 from facehash.retrieval.codes_file import CodeSet
 from facehash.retrieval.evaluation import evaluate
+from facehash.retrieval.table import format_report
 from tests.helpers import oracles
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -142,3 +143,8 @@ def test_examples_range_from_the_best_to_the_worst_query():
     assert len(spread_examples(codes, ap, rows=99).queries) == 20
     with pytest.raises(CodesError, match="one average precision per query"):
         spread_examples(codes, ap[:3])
+
+
+def test_a_report_for_the_terminal_has_a_column_for_the_published_packing():
+    text = format_report({"mAP": 0.5}, {"mAP": 0.4}, "orl, DDH")
+    assert text.startswith("orl, DDH") and "authors'" in text and "0.4000*" in text

@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 
 from facehash.dataset import FaceDataset
-from facehash.runs.directory import RunError
-from facehash.runs.files import apply_split, read_history, read_split, write_history, write_split
+from facehash.runs.directory import DamagedRunError, RunError
+from facehash.runs.files import (
+    apply_split,
+    read_history,
+    read_npz,
+    read_split,
+    write_history,
+    write_split,
+)
 
 
 @pytest.fixture
@@ -73,3 +80,9 @@ def test_a_history_reads_back_every_digit_and_a_damaged_one_is_named(tmp_path):
         path.write_text(text)
         with pytest.raises(RunError, match="history.csv: damaged"):
             read_history(path)
+
+
+def test_a_file_without_a_required_array_is_damaged(tmp_path):
+    np.savez(tmp_path / "one.npz", one=1)
+    with pytest.raises(DamagedRunError, match="no array 'two'.*--overwrite starts again"):
+        read_npz(tmp_path / "one.npz", ["two"], "--overwrite starts again")
