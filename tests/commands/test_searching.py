@@ -104,3 +104,10 @@ def test_verify_reports_what_is_missing(facehash, photos):
     assert "party.png: has 2 faces, the largest is compared" in err
     code, _, err = facehash("verify", photos / "Bo/0.png", photos / "night.png", *CHOICE)
     assert code == 1 and "night.png: no face found" in err
+
+
+def test_codes_of_euclidean_vectors_are_searched_on_request(facehash, index, directory, photos):
+    index(codes="lsh:16", embedder="euclidean:12", names="folders")
+    query = photos / "Bo" / "0.png"
+    code, out, _ = facehash("search", query, "--library", directory, "--by", "codes", "-k", 1)
+    assert code == 0 and "Bo" in out
