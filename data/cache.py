@@ -15,15 +15,14 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import h5py
 import platformdirs
 
 from data.conversion import Conversion, collect
 from data.hdf5 import ImageSpool, read_faces, write_faces
 from data.labeled_images import LabeledImages
 from facehash.errors import InputError
-from facehash.files import file_lock
-from facehash.hdf5_matlab import open_hdf5
+from facehash.files import file_lock, is_disk_full
+from facehash.hdf5_matlab import create_hdf5, open_hdf5
 from facehash.images.read import RESIZE_FILTER
 
 SCHEMA = 3  # increased whenever the layout of the file or the meaning of its content changes
@@ -66,7 +65,7 @@ def open_or_build(conversion: Conversion, path: Path) -> LabeledImages:
         The faces; their images are read from disk on access.
 
     Raises:
-        CacheError: The cache's folder cannot be written.
+        CacheError: The cache's folder cannot be written, or its disk is full.
         InputError: What the conversion finds wrong with the source.
     """
     key = _key(conversion)
@@ -112,12 +111,20 @@ def _build(conversion: Conversion, key: str, path: Path) -> None:
     try:
         with (
             contextlib.closing(ImageSpool(conversion.side, path.parent)) as spool,
-            h5py.File(unfinished, "w") as file,
+            create_hdf5(unfinished) as file,
         ):
             write_faces(file, spool, **collect(conversion, spool.append))
             file.attrs["key"] = key
         os.replace(unfinished, path)
         log.info("converted %d files of %s to %s", len(conversion.files), conversion.root, path)
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        raise CacheError(
+            f"{path.parent}: no space left for the converted images of {conversion.root} "
+            f"({os.strerror(error.errno)}); free some, or name a folder on another disk in the "
+            "environment variable FACEHASH_CACHE"
+        ) from error
     finally:
         unfinished.unlink(missing_ok=True)
 

@@ -18,6 +18,9 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 
+_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
 class FileInUseError(InputError):
     """Another process holds a lock."""
 
@@ -28,6 +31,11 @@ class FileState:
 
     size: int
     mtime_ns: int
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Return whether a write failed because the disk, a quota or a limit of file size is full."""
+    return error.errno in _FULL
 
 
 @contextlib.contextmanager

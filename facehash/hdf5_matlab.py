@@ -1,16 +1,18 @@
 """Arrays of numbers and text from HDF5 and MATLAB files, read in a process of their own.
 
-`facehash.array_files` starts that process and describes what is read.
+`facehash.array_files` starts that process and describes what is read. `create_hdf5` writes.
 """
 
 import codecs
 import contextlib
+import io
 import json
 import math
 import os
 import struct
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,59 @@ def open_hdf5(path: Path) -> h5py.File:
     """
     with reporting_damage(path, "HDF5"):
         return h5py.File(path, "r", locking=False)
+
+
+@contextlib.contextmanager
+def create_hdf5(path: Path) -> Iterator[h5py.File]:
+    """Create an HDF5 file, and close it when the block ends.
+
+    Args:
+        path: The file; one that exists is replaced.
+
+    Yields:
+        The open file.
+
+    Raises:
+        OSError: A write failed, for example on a full disk. It is raised after the block, in place
+            of an error that follows from it.
+    """
+    with _CarefulFile(path, "w+") as raw:
+        try:
+            with h5py.File(raw, "w") as file:
+                yield file
+        except Exception:
+            if raw.error is None:
+                raise
+        if raw.error is not None:
+            raise raw.error
+
+
+class _CarefulFile(io.FileIO):
+    """A file that keeps the first error of a write, and hides it from HDF5.
+
+    HDF5 cannot close a file that it cannot write: it tries again until the process ends, and then
+    crashes.
+    """
+
+    error: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        left = memoryview(data).cast("B")
+        size = len(left)
+        while len(left) and self.error is None:
+            try:
+                left = left[super().write(left) :]
+            except OSError as error:
+                self.error = error
+        return size
+
+    def truncate(self, size: int | None = None, /) -> int:
+        if self.error is None:
+            try:
+                return super().truncate(size)
+            except OSError as error:
+                self.error = error
+        return self.tell() if size is None else size
 
 
 def is_by_columns(entry: Any) -> bool:

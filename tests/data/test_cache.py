@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -139,6 +140,34 @@ def test_a_folder_that_cannot_be_written_is_an_error_with_a_remedy(source, tmp_p
     (tmp_path / "file").touch()
     with pytest.raises(CacheError, match="cannot be stored here: .*; name another folder in the"):
         open_or_build(source, tmp_path / "file" / "inside" / "bytes.h5")
+
+
+IMAGES = 50 * 32 * 32 * 3 * 20  # bytes that SLOW converts
+
+
+@pytest.mark.parametrize("limit", [0, IMAGES // 2, IMAGES + 1, IMAGES + 3000])
+def test_a_full_disk_names_the_folder_and_the_remedy_and_leaves_nothing(
+    source, path, tmp_path, limit
+):
+    # The limits fail while images are collected, stored, and when the file is closed. HDF5 on its
+    # own would crash the process in the last case.
+    resource = pytest.importorskip("resource")
+    path.parent.mkdir()
+    arguments = [sys.executable, "-c", SLOW, source.root, path, os.devnull, 0]
+    done = subprocess.run(
+        [str(one) for one in arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        f"data.cache.CacheError: {path.parent}: no space left for the converted images of "
+        f"{source.root} ({os.strerror(errno.EFBIG)}); free some, or name a folder on another disk "
+        "in the environment variable FACEHASH_CACHE"
+    )
+    assert visible(path) == []
 
 
 # A conversion in its own process, slow enough to be interrupted.

@@ -1,6 +1,8 @@
 """Every error that docs/own_data.md lists is provoked here."""
 
+import errno
 import re
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -56,6 +58,11 @@ def unreadable(root):
     load(source)
 
 
+def full_disk(root):
+    with mock.patch("data.cache.write_faces", side_effect=OSError(errno.ENOSPC, "full")):
+        load(folder(root / "people", "abc"))
+
+
 def another_configuration(root):
     run = RunDirectory(root / "mine")
     config = load_config(CONFIG, options_class).to_yaml()
@@ -88,6 +95,7 @@ PROVOKED = [
     lambda root: load_arrays(root, images=IMAGES, labels=LABELS, is_query=LABELS == 2),
     another_configuration,
     changed_photos,
+    full_disk,
 ]
 
 

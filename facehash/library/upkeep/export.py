@@ -122,8 +122,10 @@ def _write_hdf5(
 ) -> None:
     import h5py
 
+    from facehash.hdf5_matlab import create_hdf5
+
     text = h5py.string_dtype()
-    with h5py.File(path, "w") as file:
+    with create_hdf5(path) as file:
         file.attrs["schema"] = 1
         for key, value in dataclasses.asdict(settings).items():
             if value is not None:
