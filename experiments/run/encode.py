@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from facehash.dataset import FaceDataset
 from facehash.learning.backend import choose_backend, start_backend
 from facehash.retrieval.codes_file import CodeSet
 from facehash.runs.directory import RunDirectory, RunError
-from facehash.runs.files import apply_split, read_history
+from facehash.runs.files import apply_split, read_history, read_training
 
 if TYPE_CHECKING:
     from facehash.learning.hash_model import HashModel
@@ -58,7 +59,8 @@ def load_run(
 def encode_run(path: Path, data: Path | None = None) -> tuple[CodeSet, CodeSource]:
     """Encode gallery and query of a finished run; arguments and errors as for `load_run`."""
     model, faces, config, backend = load_run(path, data)
-    return _encode(model, faces, backend, config.seed)
+    codes, source = _encode(model, faces, backend, config.seed)
+    return codes, replace(source, training=read_training(RunDirectory(path).training))
 
 
 def encode_checkpoint(

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from facehash.retrieval.codes_file import CodeSet, write_codes
 from facehash.retrieval.evaluation import Evaluation, evaluate
 from facehash.retrieval.table import format_report
 
-SCHEMA = 1
+SCHEMA = 2
+"""Of report.json. Schema 1 lacks the keys ``verification``, ``training`` and ``leaks``, and in
+``dataset`` the keys ``split`` and ``duplicates``; readers take a missing key for null."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,10 @@ class CodeSource:
     backend: str | None = None  # Keras backend
     dataset: FaceDataset | None = None
     encode_seconds: float | None = None  # for gallery and query, without loading
+    training: dict[str, Any] | None = None  # content of the run's training.json
+    leaks: list[str] | None = None  # one line each; None if the training images are unknown
+    split: Literal["given", "drawn", "content"] | None = None  # origin of the roles
+    duplicates: dict[str, int] | None = None  # numbers of equal pictures, by where they are
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class ScoredCodes:
     codes: CodeSet
     source: CodeSource
     evaluation: Evaluation  # by the true Hamming distance
-    report: dict[str, Any]  # the content of report.json, schema 1
+    report: dict[str, Any]  # the content of report.json, schema 2
 
 
 def score(codes: CodeSet, source: CodeSource = CodeSource()) -> ScoredCodes:
@@ -67,10 +73,15 @@ def score(codes: CodeSet, source: CodeSource = CodeSource()) -> ScoredCodes:
             "train": len(faces.train) if faces else None,
             "gallery": len(codes.gallery_labels),
             "query": len(codes.query_labels),
+            "split": source.split,
+            "duplicates": source.duplicates,
         },
         "metrics": evaluation.metrics,
         "metrics_author": metrics_author(*parts, codes.bits),
+        "verification": None,
         "curves": evaluation.curves,
+        "training": source.training,
+        "leaks": source.leaks,
         "code": {
             "dead_bits": bits.dead,
             "ones_lowest": float(bits.ones.min()),

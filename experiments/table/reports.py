@@ -9,6 +9,10 @@ from facehash.errors import InputError
 from facehash.files import write_text
 
 SCHEMA = 1
+"""Of the summaries of tables."""
+
+READABLE = (1, 2)
+"""Schemas of reports and summaries: `experiments.run.score.SCHEMA` and earlier ones."""
 
 
 class ResultError(InputError):
@@ -37,10 +41,11 @@ def read_result(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ResultError(f"{path}: not a readable result file ({error}); {remedy}") from error
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+    if not isinstance(content, dict) or content.get("schema") not in READABLE:
         found = content.get("schema") if isinstance(content, dict) else type(content).__name__
         raise ResultError(
-            f"{path}: results of schema {found!r}, this version reads {SCHEMA}; {remedy}"
+            f"{path}: results of schema {found!r}, this version reads "
+            f"{' and '.join(map(str, READABLE))}; {remedy}"
         )
     content.pop("checksum", None)  # written by version 0.1
     return content

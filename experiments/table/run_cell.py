@@ -28,7 +28,7 @@ from facehash.learning.model_files import ModelFileError
 from facehash.retrieval.codes_file import write_codes
 from facehash.retrieval.vectors import evaluate_vectors
 from facehash.runs.directory import DamagedRunError, RunDirectory, flatten
-from facehash.runs.files import read_history
+from facehash.runs.files import read_history, read_training
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +119,7 @@ def _score(
         report = score(codes, CodeSource(method=str(cell.row.baseline))).report
         report["bytes_per_face"] = packed_width(bits)
     report["seed"] = cell.seed
+    report["training"] = read_training(directory.training)  # of the network behind the features
     report["dataset"] |= {
         "name": settings.dataset.name,
         "protocol": cell.protocol,
@@ -131,7 +132,9 @@ def _score_vectors(features: baselines.Features) -> dict[str, Any]:
     metrics, precision_at = evaluate_vectors(
         features.gallery, features.query, features.gallery_labels, features.query_labels
     )
-    not_applicable = dict.fromkeys(("bits", "seed", "backend", "metrics_author", "code"))
+    not_applicable = dict.fromkeys(
+        ("bits", "seed", "backend", "metrics_author", "code", "verification", "training", "leaks")
+    )
     return not_applicable | {
         "schema": SCHEMA,
         "method": "cosine",
@@ -139,6 +142,8 @@ def _score_vectors(features: baselines.Features) -> dict[str, Any]:
             "identities": len(set(features.gallery_labels.tolist())),
             "gallery": len(features.gallery),
             "query": len(features.query),
+            "split": None,
+            "duplicates": None,
         },
         "metrics": metrics,
         "curves": {"precision_recall": None, "precision_at": precision_at},

@@ -49,6 +49,7 @@ class RunDirectory:
     environment = _Entry("environment.json")  # versions, backend, device, git commit, seed
     split = _Entry("split.npz")  # index arrays of all roles, and the labels they refer to
     history = _Entry("history.csv")  # loss terms, one row per epoch
+    training = _Entry("training.json")  # batch statistics, and the accuracy on training images
     model = _Entry("model.keras")  # of the best epoch; exists when the run is finished
     backup = _Entry("backup/latest.npz")  # from which an unfinished run resumes
 
@@ -103,7 +104,8 @@ class RunDirectory:
 
     def _made_by_a_run(self) -> list[Path]:
         """List what training and evaluation write here, except the configuration."""
-        files = [self.environment, self.split, self.history, self.model, self.backup.parent]
+        files = [self.environment, self.split, self.history, self.training, self.model]
+        files.append(self.backup.parent)
         names = ("codes.npz", "report.json", "figures", "tensorboard")
         return files + [self.path / name for name in names]
 

@@ -1,6 +1,7 @@
-"""The files of a run that hold arrays and tables: split.npz and history.csv."""
+"""The files of a run that hold arrays and tables: split.npz, history.csv and training.json."""
 
 import csv
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -102,6 +103,27 @@ def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
+
+
+def read_training(path: Path) -> dict[str, Any] | None:
+    """Read a training.json; None without a file, as in runs of version 0.1.0.
+
+    Returns:
+        ``"batch_statistics"`` ("reestimated", "moving" or "none") and ``"accuracy"`` with the
+        shares of training images classified correctly, ``"training"`` and ``"inference"``.
+
+    Raises:
+        DamagedRunError: Not such a file.
+    """
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or "batch_statistics" not in content:
+            raise ValueError("no batch_statistics")
+    except (OSError, ValueError, RecursionError) as error:
+        raise DamagedRunError(f"{path}: damaged ({error}); --overwrite starts again") from error
+    return content
 
 
 def read_npz(path: Path, required: Sequence[str], remedy: str) -> dict[str, NDArray[Any]]:

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from experiments.table.reports import ResultError, read_result, write_result
+from experiments.run.score import SCHEMA
+from experiments.table.reports import READABLE, ResultError, read_result, write_result
 
 CONTENT = {"schema": 1, "metrics": {"mAP": 0.1 + 0.2, "P@r2": 1.0}, "seeds": [0, 1], "who": "Zoë"}
 
@@ -24,13 +25,23 @@ def test_a_result_has_a_line_for_each_key_and_may_have_the_checksum_of_0_1_0(res
     assert read_result(result) == CONTENT
 
 
+@pytest.mark.parametrize("schema", [1, 2])
+def test_reports_of_both_schemas_are_read(result, schema):
+    write_result(result, CONTENT | {"schema": schema})
+    assert read_result(result) == CONTENT | {"schema": schema}
+
+
+def test_this_version_reads_the_reports_that_it_writes():
+    assert SCHEMA in READABLE
+
+
 @pytest.mark.parametrize(
     "content, message",
     [
         (b"{", "not a readable result file"),
         (b"\xff\xfe\x00", "not a readable result file"),
         (b"[" * 100_000, "not a readable result file"),
-        (b'{"schema": 2}', "results of schema 2, this version reads 1"),
+        (b'{"schema": 3}', "results of schema 3, this version reads 1 and 2"),
         (None, "not a readable result file"),
     ],
 )

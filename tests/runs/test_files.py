@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from facehash.runs.files import (
     read_history,
     read_npz,
     read_split,
+    read_training,
     write_history,
     write_split,
 )
@@ -86,3 +88,15 @@ def test_a_file_without_a_required_array_is_damaged(tmp_path):
     np.savez(tmp_path / "one.npz", one=1)
     with pytest.raises(DamagedRunError, match="no array 'two'.*--overwrite starts again"):
         read_npz(tmp_path / "one.npz", ["two"], "--overwrite starts again")
+
+
+def test_the_record_of_a_training_is_optional_and_checked(tmp_path):
+    path = tmp_path / "training.json"
+    assert read_training(path) is None
+    record = {"batch_statistics": "moving", "accuracy": {"training": 1.0, "inference": 0.5}}
+    path.write_text(json.dumps(record))
+    assert read_training(path) == record
+    for damaged in ("{", "[]", "{}"):
+        path.write_text(damaged)
+        with pytest.raises(DamagedRunError, match=r"training.json: damaged"):
+            read_training(path)
