@@ -56,7 +56,7 @@ def load(config: DatasetConfig, source: Path, cache: Path | None = None) -> Face
         (280, 120)
     """
     faces = load_images(config, source, cache)
-    roles = assign_roles(config, faces.labels, faces.identities, faces.is_query)
+    roles = assign_roles(config, faces.labels, faces.identities, faces.is_query, faces.images)
     dataset = FaceDataset(
         name=config.name,
         images=faces.images,
@@ -67,6 +67,7 @@ def load(config: DatasetConfig, source: Path, cache: Path | None = None) -> Face
         query=roles.query,
         protocol=config.protocol,
         crop=config.crop,
+        split=config.split if faces.is_query is None else "given",
     )
     return dataset.check()
 

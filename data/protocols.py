@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facehash.config import DatasetConfig
-from facehash.dataset import DatasetError, IndexArray
+from facehash.dataset import DatasetError, Images, IndexArray
+from facehash.runs.fingerprint import Hashes, picture_hashes
 
 HELD_OUT_SHARE = 0.2  # of the people, whom the protocol "unseen" holds out of training
 FEWEST_PEOPLE = 2
@@ -37,26 +38,37 @@ def assign_roles(
     labels: IndexArray,
     identities: tuple[str, ...],
     is_query: NDArray[np.bool_] | None = None,
+    images: Images | None = None,
 ) -> Roles:
     """Assign a role to every image.
 
-    Every draw about a person uses a generator seeded by `config.split_seed` and the person's name,
-    so that adding or removing a person does not change the roles of the others' images.
+    What is decided about a person depends on `config.split_seed` and on the person's name or
+    pictures only, so adding or removing a person does not change the roles of the others' images.
 
     ``"seen"``: `config.queries_per_identity` images of each person are queries, but at least one
     image per person is not; all other images are both training set and gallery.
     ``"unseen"``: a fifth of the people, at least two, are held out of training. Of their images,
     those that would be queries are queries and the others are the gallery; the queries of the
-    other people have no role.
+    other people have no role. Each person has a random number, and those with the lowest are held
+    out: adding a person changes this for at most one other.
 
-    At most `config.max_per_identity` training and gallery images per person are kept, drawn at
-    random; queries are never dropped.
+    At most `config.max_per_identity` training and gallery images per person are kept; queries are
+    never dropped.
+
+    `config.split` says which images these are:
+
+    ``"drawn"``: a random draw among the rows of a person. One more photo changes the draw.
+    ``"content"``: each person's pictures are ranked by a hash of the seed and the pixels. Those
+    with the lowest hashes are queries, and a cap keeps those with the highest. One more photo
+    changes the role of at most one other picture of that person, and copies of a picture share a
+    role: they count as one query, and only the cap tells them apart.
 
     Args:
         config: Protocol and numbers.
         labels: int64 (n,), each an index into `identities`.
         identities: One name per person.
         is_query: bool (n,) for data that comes split; its split is kept.
+        images: uint8 (n, side, side, 3); read for ``"content"`` only, and then required.
 
     Returns:
         The roles; `FaceDataset.check` refuses empty ones.
@@ -64,30 +76,64 @@ def assign_roles(
     Raises:
         DatasetError: ``"unseen"`` with fewer than four people: two to hold out, two to train on.
     """
-    seed, limit = config.split_seed, config.max_per_identity
+    hashes: Hashes | None = None
+    if config.split == "content" and (is_query is None or config.max_per_identity is not None):
+        if images is None:
+            raise ValueError("split 'content' needs the images")
+        hashes = picture_hashes(images, np.arange(len(labels)), config.split_seed)
     query, rest = [], []
     for identity, rows in _rows_by_identity(labels):
-        name = identities[identity]
-        if is_query is None:
-            order = _generator(seed, _Draw.QUERIES, name).permutation(rows)
-            count = min(config.queries_per_identity, len(rows) - 1)
-            queried, kept = order[:count], np.sort(order[count:])
+        if hashes is None:
+            queried, kept = _draw(config, identities[identity], rows, is_query)
         else:
-            queried, kept = rows[is_query[rows]], rows[~is_query[rows]]
-        if limit is not None:
-            kept = _generator(seed, _Draw.CAP, name).permutation(kept)[:limit]
+            queried, kept = _rank(config, rows, hashes[rows], is_query)
         query.append(queried)
         rest.append(kept)
     queries, others = _sorted(query), _sorted(rest)
     if config.protocol == "seen":
         return Roles(train=others, gallery=others, query=queries)
-    held_out = _held_out(np.unique(labels), identities, seed)
+    held_out = _held_out(np.unique(labels), identities, config.split_seed)
     is_held_out = np.isin(labels, held_out)
     return Roles(
         train=others[~is_held_out[others]],
         gallery=others[is_held_out[others]],
         query=queries[is_held_out[queries]],
     )
+
+
+def _draw(
+    config: DatasetConfig, name: str, rows: IndexArray, is_query: NDArray[np.bool_] | None
+) -> tuple[IndexArray, IndexArray]:
+    """Draw the queries of one person, and the other images that are kept."""
+    seed, limit = config.split_seed, config.max_per_identity
+    if is_query is None:
+        order = _generator(seed, _Draw.QUERIES, name).permutation(rows)
+        count = min(config.queries_per_identity, len(rows) - 1)
+        queried, kept = order[:count], np.sort(order[count:])
+    else:
+        queried, kept = rows[is_query[rows]], rows[~is_query[rows]]
+    if limit is not None:
+        kept = _generator(seed, _Draw.CAP, name).permutation(kept)[:limit]
+    return queried, kept
+
+
+def _rank(
+    config: DatasetConfig,
+    rows: IndexArray,
+    hashes: Hashes,
+    is_query: NDArray[np.bool_] | None,
+) -> tuple[IndexArray, IndexArray]:
+    """Choose the queries of one person, and the other images that are kept, by their hashes."""
+    order = np.argsort(hashes, kind="stable")
+    rows, hashes = rows[order], hashes[order]
+    if is_query is None:
+        pictures = np.unique(hashes)
+        count = min(config.queries_per_identity, len(pictures) - 1)
+        queried, kept = rows[hashes < pictures[count]], rows[hashes >= pictures[count]]
+    else:
+        queried, kept = rows[is_query[rows]], rows[~is_query[rows]]
+    # From the other end than the queries: else one more photo could change two roles.
+    return queried, kept[-config.max_per_identity :] if config.max_per_identity else kept
 
 
 def _rows_by_identity(labels: IndexArray) -> list[tuple[int, IndexArray]]:

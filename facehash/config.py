@@ -16,6 +16,12 @@ from facehash.strict_yaml import parse_yaml
 OptionsT = TypeVar("OptionsT", bound="Strict")
 Share = Field(default=0.0, ge=0.0, le=1.0)
 
+BEFORE_0_2: Mapping[str, Any] = {"dataset.split": "drawn"}
+"""How runs and tables of version 0.1.0 were made: the values of keys that it did not have.
+
+A key whose default is None needs no entry.
+"""
+
 
 class ConfigError(InputError):
     """An invalid configuration; the message names the key, the problem and valid values."""
@@ -38,6 +44,9 @@ class DatasetConfig(Strict):
     # seen: queries show identities of the training set; unseen: identities held out of training.
     protocol: Literal["seen", "unseen"] = "seen"
     queries_per_identity: int = Field(default=5, ge=1)  # used if the data has no split
+    # Who is a query. drawn: a random draw among a person's rows; content: a ranking by a hash of
+    # the pixels. A split that the data comes with takes precedence.
+    split: Literal["drawn", "content"] = "drawn"
     max_per_identity: int | None = Field(default=None, ge=1)  # in training set and gallery
     split_seed: int = Field(default=0, ge=0)  # apart from `seed`, so that runs share a split
 

@@ -14,6 +14,7 @@ from facehash.errors import InputError
 
 IndexArray = NDArray[np.int64]
 ProtocolName = Literal["seen", "unseen"]
+SplitName = Literal["given", "drawn", "content"]
 ROLES = ("train", "gallery", "query")
 
 _SLICE_GAP = 16  # unwanted rows that one read skips over, before a second read is faster
@@ -56,6 +57,8 @@ class FaceDataset:
             train; ``"unseen"``: they are not.
         crop: How the faces were cropped, ``"none"`` if unknown. It is stored with a model, so that
             a search can crop in the same way.
+        split: Where the roles come from: ``"given"`` with the data, ``"drawn"`` at random, or
+            ranked by ``"content"``; None if unknown.
     """
 
     name: str
@@ -67,6 +70,7 @@ class FaceDataset:
     query: IndexArray
     protocol: ProtocolName
     crop: str = "none"
+    split: SplitName | None = None
 
     @property
     def side(self) -> int:
@@ -82,9 +86,7 @@ class FaceDataset:
         Returns:
             uint8 (k, side, side, 3); row i is image ``indices[i]``.
         """
-        if isinstance(self.images, np.ndarray):
-            return np.asarray(self.images[indices], dtype=np.uint8)
-        return _read_slices(self.images, np.asarray(indices))
+        return read_rows(self.images, indices)
 
     def counts(self) -> dict[str, int]:
         """Return the number of identities, and of images per role, as in a report."""
@@ -172,6 +174,13 @@ class FaceDataset:
 
     def _error(self, message: str) -> DatasetError:
         return DatasetError(f"{self.name}: {message}")
+
+
+def read_rows(images: Images, indices: IndexArray) -> NDArray[np.uint8]:
+    """Read images into memory, as `FaceDataset.read` does."""
+    if isinstance(images, np.ndarray):
+        return np.asarray(images[indices], dtype=np.uint8)
+    return _read_slices(images, np.asarray(indices))
 
 
 def _read_slices(images: Images, indices: IndexArray) -> NDArray[np.uint8]:

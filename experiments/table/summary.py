@@ -8,6 +8,7 @@ from typing import Any
 from experiments.table.grid import Cell, Grid
 from experiments.table.reports import SCHEMA, ResultError, read_result
 from experiments.table.run_cell import comparable
+from facehash.config import BEFORE_0_2
 
 METRICS = ("mAP", "mAP_lower", "mAP_upper", "P@r2", "R@r2", "empty@r2", "P@50", "R-precision")
 """Metrics by the true Hamming distance, in order."""
@@ -34,7 +35,8 @@ def read_reports(grid: Grid, folder: Path) -> Reports:
 
 def _checked(grid: Grid, cell: Cell, path: Path) -> dict[str, Any]:
     report = read_result(path)
-    then, now = report.get("cell", {}).get("config", {}), comparable(grid, cell)
+    then = BEFORE_0_2 | report.get("cell", {}).get("config", {})
+    now = comparable(grid, cell)
     # The configuration is that of the network: it lacks the code length of a baseline.
     then |= {"codes": (report.get("bits"), report.get("seed"))}
     now |= {"codes": (cell.bits, cell.seed)}

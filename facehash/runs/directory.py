@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from facehash.config import BEFORE_0_2
 from facehash.errors import InputError
 from facehash.files import file_lock, write_text
 from facehash.strict_yaml import parse_yaml
@@ -123,7 +124,8 @@ class RunDirectory:
         begun = self.finished or self.history.is_file() or self.backup.is_file()
         if overwrite or not begun:  # nothing learned that another configuration would spoil
             return
-        old, new = flatten(old), flatten(parse_yaml(config_yaml, "configuration"))
+        new = flatten(_with_earlier_values(parse_yaml(config_yaml, "configuration")))
+        old = flatten(old)
         differing = [
             f"{key} (was {old.get(key)!r}, now {new.get(key)!r})"
             for key in sorted(old.keys() | new.keys())
@@ -139,6 +141,8 @@ class RunDirectory:
     def read_config(self) -> dict[str, Any]:
         """Read the resolved configuration as plain values.
 
+        Keys that version 0.1.0 did not have get the values of `BEFORE_0_2`.
+
         Raises:
             RunError: This is not a run directory.
         """
@@ -151,7 +155,7 @@ class RunDirectory:
         tree = parse_yaml(text, str(self.config))
         if not isinstance(tree, dict) or not tree.keys() >= _KEYS_OF_A_RUN:
             raise RunError(f"{self.config}: not the configuration of a run; choose another --name")
-        return tree
+        return _with_earlier_values(tree)
 
 
 def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
@@ -163,6 +167,16 @@ def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
         for name, branch in tree.items()
         for key, value in flatten(branch, f"{prefix}{name}.").items()
     }
+
+
+def _with_earlier_values(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration with the values of `BEFORE_0_2` for keys that it lacks."""
+    complete = dict(tree)
+    for key, value in BEFORE_0_2.items():
+        name, _, option = key.partition(".")
+        if isinstance(section := complete.get(name), Mapping):
+            complete[name] = {option: value} | dict(section)
+    return complete
 
 
 def _remove(path: Path) -> None:

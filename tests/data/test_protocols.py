@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,9 +20,9 @@ def people(draw):
     return labels[order], tuple(f"person {number}" for number in range(len(sizes)))
 
 
-def roles(labels, identities, is_query=None, **options):
+def roles(labels, identities, is_query=None, images=None, **options):
     config = DatasetConfig(name="mine", **{"queries_per_identity": 2} | options)
-    return assign_roles(config, labels, identities, is_query)
+    return assign_roles(config, labels, identities, is_query, images)
 
 
 def counts(labels, rows):
@@ -119,3 +121,129 @@ def test_the_draw_of_seed_0_does_not_drift():
     labels, identities = np.repeat(np.arange(4), 4), ("ann", "bob", "cy", "dan")
     assert roles(labels, identities).query[:6].tolist() == [1, 3, 6, 7, 8, 10]
     assert set(labels[roles(labels, identities, protocol="unseen").gallery]) == {1, 2}
+
+
+def pictures(values):
+    """One picture per value; equal values give equal pictures."""
+    return np.stack([np.full((8, 8, 3), value, np.uint8) for value in values])
+
+
+def roles_by_content(labels, values, **options):
+    names = tuple(f"person {number}" for number in range(max(labels) + 1))
+    split = {"split": "content"} | options
+    return roles(np.array(labels), names, images=pictures(values), **split)
+
+
+def role_of(made, row):
+    return [row in getattr(made, role) for role in ("train", "gallery", "query")]
+
+
+CONTENT_OPTIONS = st.fixed_dictionaries(
+    {
+        "split_seed": st.integers(0, 3),
+        "queries_per_identity": st.integers(1, 4),
+        "max_per_identity": st.none() | st.integers(1, 4),
+        "protocol": st.sampled_from(["seen", "unseen"]),
+    }
+)
+
+
+@SETTINGS
+@given(
+    st.lists(st.integers(0, 3), max_size=30),
+    st.integers(0, 3),
+    st.integers(0, 34),
+    CONTENT_OPTIONS,
+)
+def test_by_content_one_more_photo_changes_at_most_one_other_role(more, person, place, options):
+    labels = [0, 1, 2, 3, *more]
+    values = list(range(len(labels)))  # all different
+    before = roles_by_content(labels, values, **options)
+    place = min(place, len(labels))
+    labels.insert(place, person)
+    values.insert(place, 200)
+    after = roles_by_content(labels, values, **options)
+    rows = [row for row in range(len(labels)) if row != place]
+    changed = [row for old, row in enumerate(rows) if role_of(before, old) != role_of(after, row)]
+    assert len(changed) <= 1
+    assert all(labels[row] == person for row in changed)
+
+
+@SETTINGS
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), max_size=40),
+    st.integers(0, 3),
+    st.integers(1, 4),
+)
+def test_by_content_copies_of_a_picture_share_a_role(more, seed, queries):
+    labels = [0, 1, 2, 3, *(person for person, _ in more)]
+    values = [0, 0, 0, 0, *(value for _, value in more)]
+    made = roles_by_content(labels, values, split_seed=seed, queries_per_identity=queries)
+    for person in range(4):
+        rows = np.flatnonzero(np.array(labels) == person)
+        queried = {values[row] for row in rows if row in made.query}
+        kept = {values[row] for row in rows if row in made.gallery}
+        assert not queried & kept
+        assert len(queried) == min(queries, len(queried | kept) - 1)
+    capped = roles_by_content(
+        labels, values, split_seed=seed, queries_per_identity=queries, max_per_identity=2
+    )
+    assert np.array_equal(capped.query, made.query)
+    assert set(capped.gallery) <= set(made.gallery)
+    assert np.bincount(np.array(labels)[capped.gallery]).max() <= 2
+
+
+def test_by_content_neither_names_nor_the_order_of_rows_matter():
+    labels, values = np.repeat([0, 1], 20), np.arange(40)
+    made = roles_by_content(labels, values)
+    order = np.random.default_rng(0).permutation(40)
+    shuffled = roles_by_content(labels[order], values[order])
+    assert set(order[shuffled.query]) == set(made.query)
+    renamed = roles(labels, ("x", "y"), images=pictures(values), split="content")
+    assert np.array_equal(renamed.query, made.query)
+    other = roles_by_content(labels, values, split_seed=1)
+    assert not np.array_equal(other.query, made.query)
+
+
+def test_by_content_every_picture_of_a_person_is_a_query_equally_often():
+    seeds = [roles_by_content([0] * 5, range(5), split_seed=seed).query for seed in range(500)]
+    assert np.abs(np.bincount(np.concatenate(seeds)) / 500 - 2 / 5).max() < 0.08
+
+
+def test_by_content_a_given_split_is_kept_and_the_cap_ranks():
+    labels, is_query = np.zeros(20, int), np.arange(20) >= 15
+    options = {"is_query": is_query, "images": pictures(range(20)), "split": "content"}
+    made = roles(labels, ("one",), **options)
+    capped = roles(labels, ("one",), **options, max_per_identity=4)
+    assert np.array_equal(made.query, np.flatnonzero(is_query))
+    assert np.array_equal(capped.query, made.query)
+    assert set(capped.gallery) == set(ranked(range(15), seed=0)[-4:])
+
+
+def ranked(values, seed):
+    """Rank one-valued pictures by the hash that the documentation describes."""
+
+    def digest(value):
+        text = f"{seed}:8x8x3:".encode()
+        return hashlib.blake2b(text + bytes([value]) * 192, digest_size=8).digest()
+
+    return sorted(values, key=digest)
+
+
+def test_the_content_split_does_not_drift():
+    for seed in (0, 1):
+        made = roles_by_content([0] * 16, range(16), split_seed=seed, queries_per_identity=5)
+        assert set(made.query) == set(ranked(range(16), seed)[:5])
+
+
+@SETTINGS
+@given(st.integers(4, 30), st.integers(0, 5), st.integers(0, 3))
+def test_one_more_person_changes_whether_at_most_one_other_is_held_out(count, newcomer, seed):
+    def held_out(names):
+        labels = np.repeat(np.arange(len(names)), 2)
+        made = roles(labels, names, protocol="unseen", split_seed=seed, queries_per_identity=1)
+        return {names[label] for label in labels[made.gallery]}
+
+    names = tuple(f"person {number}" for number in range(count))
+    before, after = held_out(names), held_out((f"newcomer {newcomer}", *names))
+    assert len((before ^ after) - {f"newcomer {newcomer}"}) <= 1

@@ -58,6 +58,15 @@ def test_the_configuration_may_change_before_anything_is_learned_and_the_path_of
     assert run.read_config()["dataset"]["path"] == "/two"
 
 
+def test_a_key_that_an_older_version_lacked_counts_with_the_value_it_stood_for(run):
+    start(run)
+    run.history.write_text("epoch\n1\n")
+    assert run.read_config()["dataset"]["split"] == "drawn"
+    start(run, CONFIG.replace("dataset:", "dataset:\n  split: drawn"))
+    with pytest.raises(RunError, match=r"dataset.split \(was 'drawn', now 'content'\)"):
+        start(run, CONFIG.replace("dataset:", "dataset:\n  split: content"))
+
+
 def test_a_finished_run_is_kept_without_overwrite(run):
     start(run)
     run.model.write_text("weights")
