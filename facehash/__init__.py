@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import os
 
+    from facehash.learning.hash_model import HashModel
     from facehash.library.query.library import Library
 
 __version__ = "0.2.0"
@@ -47,3 +48,44 @@ def open(
 
     folder = None if weights_dir is None else Path(weights_dir)
     return open_library(directory, make_pipeline=pipelines(folder))
+
+
+def load_model(path: str | os.PathLike[str]) -> HashModel:
+    """Load a trained model in plain Python.
+
+    The classes of DDH, DCBH and the method that the file needs are registered with Keras first;
+    `keras.saving.load_model` alone does not know them. A method of your own is found as by
+    ``train.py``: its folder must be on the Python path. Keras's safe mode is on, so no code in the
+    file runs. Files and runs of version 0.1.0 load as well.
+
+    The model runs on any Keras backend: the one already imported, or the one that the environment
+    variable KERAS_BACKEND names, or that of the training, or TensorFlow.
+
+    Args:
+        path: A run directory or a ``.keras`` file.
+
+    Returns:
+        A Keras model, not compiled. ``model(images)`` takes RGB pixels 0 to 255, (batch, side,
+        side, 3), cropped as ``model.crop`` names it, and returns ``{"relaxed": float32 (batch,
+        bits) in (-1, 1), "logits": float32 (batch, identities)}``. Bit j of a code is 1 where
+        ``relaxed[:, j] >= 0``.
+
+    Raises:
+        facehash.errors.InputError: There is no such run or file, the run is not finished, or the
+            file holds no model of this project.
+
+    Example:
+        >>> import facehash, numpy as np
+        >>> from facehash.learning.encoding import encode
+        >>> model = facehash.load_model("runs/quickstart-48-s0")
+        >>> model.bits, model.side
+        (48, 32)
+        >>> photos = np.zeros((10, model.side, model.side, 3), np.uint8)
+        >>> encode(model, photos).shape  # packed codes, 8 bits per byte
+        (10, 6)
+    """
+    from pathlib import Path
+
+    from facehash.methods import load_model
+
+    return load_model(Path(path))

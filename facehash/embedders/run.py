@@ -12,7 +12,6 @@ from facehash import methods
 from facehash.embedders.base import check_faces
 from facehash.images.alignment import CROPS, Crop
 from facehash.learning.backend import start_any_backend
-from facehash.runs.directory import RunDirectory, RunError
 from facehash.vectors import Metric
 
 log = logging.getLogger(__name__)
@@ -73,15 +72,7 @@ def load_run(path: Path) -> HashRun:
     Raises:
         InputError: The run does not exist or is not finished, or its model cannot be loaded.
     """
-    backend, method, file = None, None, path
-    if path.is_dir():
-        run = RunDirectory(path)
-        config, file = run.read_config(), run.model
-        backend, method = config.get("backend"), config["method"]
-        if not run.finished:
-            raise RunError(f"{path}: not finished; the same train.py command resumes it")
-    elif not path.exists():
-        raise RunError(f"{path}: no such run")
+    file, backend, method = methods.find_model(path)
     start_any_backend(backend)
     model = methods.load(file, method)
     with file.open("rb") as opened:

@@ -1,14 +1,25 @@
 """HashModel: the contract between a hashing network and everything that uses it."""
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
+from facehash.errors import InputError, did_you_mean
 from facehash.learning.augmentation import augmentation_layers
 from facehash.learning.losses import cross_entropy
+
+EXPORT_BACKENDS = {
+    "tf_saved_model": ("tensorflow", "jax"),
+    "onnx": ("tensorflow", "torch", "jax"),
+    "litert": ("tensorflow", "torch"),
+    "openvino": ("tensorflow",),
+    "torch": ("torch",),
+}
+"""Format of `HashModel.export` -> the backends on which Keras can write it."""
 
 
 @keras.saving.register_keras_serializable("facehash")
@@ -160,6 +171,48 @@ class HashModel(keras.Model):
             self.term_means[name].update_state(term, sample_weight=size)
         self.accuracy.update_state(y, y_pred["logits"])
         return sum(terms.values())
+
+    def export(
+        self,
+        filepath: str | os.PathLike[str],
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Export the model for other software, as `keras.Model.export` does.
+
+        ``python -m experiments.export`` also compares the result with the model.
+
+        Args:
+            filepath: File or folder to write.
+            format: ``"tf_saved_model"`` (default), ``"onnx"``, ``"litert"`` (TensorFlow Lite),
+                ``"openvino"`` or ``"torch"``. Some need an optional package.
+            verbose: Whether Keras prints what it has written.
+            input_signature: Shapes and dtypes of the inputs. Default: float32 pixels 0 to 255,
+                (any batch, side, side, 3), named ``images``.
+            **kwargs: Passed to Keras.
+
+        Raises:
+            InputError: An unknown format, or one that Keras cannot write on this backend.
+
+        Example:
+            >>> model.export("ddh-savedmodel")  # doctest: +SKIP
+        """
+        if format not in EXPORT_BACKENDS:
+            raise InputError(f"format {format!r} is unknown{did_you_mean(format, EXPORT_BACKENDS)}")
+        backends, current = EXPORT_BACKENDS[format], keras.backend.backend()
+        if current not in backends:
+            raise InputError(
+                f"format {format!r} can be exported on the backend {' or '.join(backends)}, not on "
+                f"{current}; start Python with KERAS_BACKEND={backends[0]} and load the model again"
+            )
+        if input_signature is None:
+            shape = (None, self.side, self.side, 3)
+            input_signature = [keras.InputSpec(shape=shape, dtype="float32", name="images")]
+        super().export(
+            filepath, format=format, verbose=verbose, input_signature=input_signature, **kwargs
+        )
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""

@@ -1,5 +1,6 @@
 """Loading a Keras model from a file that may come from somebody else."""
 
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,24 @@ from facehash.errors import InputError
 
 class ModelFileError(InputError):
     """A model file that is missing, damaged, or holds something else."""
+
+
+def saved_class(path: Path) -> tuple[str, str] | None:
+    """Return module and name of the class in a ``.keras`` file, without loading the model.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Such as ``("ddh.model", "DDH")``; None if the file does not say it.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+        module, name = config["module"], config["class_name"]
+    except Exception:  # a damaged file fails in many ways; `load_model_file` names the problem
+        return None
+    return (module, name) if isinstance(module, str) and isinstance(name, str) else None
 
 
 def load_model_file(path: Path) -> Any:

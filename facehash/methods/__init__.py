@@ -13,7 +13,9 @@ import dcbh.options
 import ddh.options
 from facehash.config import RunConfig, Strict
 from facehash.errors import InputError, did_you_mean
-from facehash.learning.model_files import ModelFileError, load_model_file
+from facehash.learning.backend import start_any_backend
+from facehash.learning.model_files import ModelFileError, load_model_file, saved_class
+from facehash.runs.directory import RunDirectory, RunError
 
 if TYPE_CHECKING:
     from facehash.learning.hash_model import HashModel
@@ -65,7 +67,7 @@ def find_method(name: str) -> Method:
     """
     if name in METHODS:
         return METHODS[name]
-    if not name.isidentifier() or not all(map(_exists, (f"{name}.options", f"{name}.model"))):
+    if not _has_folder(name):
         raise InputError(
             f"method {name!r} is unknown{did_you_mean(name, METHODS)}, and there is no folder "
             f"{name}/ with options.py and model.py on the Python path"
@@ -76,11 +78,15 @@ def find_method(name: str) -> Method:
     return Method(options, f"{name}.model")
 
 
-def _exists(module: str) -> bool:
+def _has_folder(name: str) -> bool:
+    """Whether a package of this name has the files of a method; nothing is imported."""
     try:
-        return importlib.util.find_spec(module) is not None
-    except ImportError:  # not a package, or missing
+        spec = importlib.util.find_spec(name) if name.isidentifier() else None
+    except (ImportError, ValueError):  # it is imported, but not from a file
         return False
+    folders = (spec and spec.submodule_search_locations) or ()
+    files = ("options.py", "model.py")
+    return any(all(Path(folder, file).is_file() for file in files) for folder in folders)
 
 
 def options_class(name: str) -> type[Strict]:
@@ -122,11 +128,11 @@ def build(
 
 
 def load(path: Path, method: str | None = None) -> HashModel:
-    """Load a trained model.
+    """Load a trained model; Keras must have been started, see `load_model`.
 
     Args:
         path: A ``.keras`` file.
-        method: The name of its method; required only for a user's own.
+        method: The name of its method. Default: the package of the class that the file names.
 
     Returns:
         The model. Keras's safe mode is on, so no code in the file runs.
@@ -140,11 +146,61 @@ def load(path: Path, method: str | None = None) -> HashModel:
     """
     from facehash.learning.hash_model import HashModel
 
-    register(method)
+    register(method or _own_method(path))
     model = load_model_file(path)
     if not isinstance(model, HashModel):
         raise ModelFileError(f"{path}: holds a {type(model).__name__}, not a model of this project")
     return model
+
+
+def _own_method(path: Path) -> str | None:
+    """Return the method of a user that a file needs; only a folder of a method is accepted."""
+    module, name = saved_class(path) or ("keras", "")
+    package = module.partition(".")[0]
+    if package == "keras" or package in METHODS:
+        return None
+    if not _has_folder(package):
+        raise ModelFileError(
+            f"{path}: its class is {name} of {module}, and there is no folder {package}/ with "
+            "options.py and model.py on the Python path"
+        )
+    return package
+
+
+def load_model(path: Path) -> HashModel:
+    """Load the model of a run directory or a ``.keras`` file; see `facehash.load_model`.
+
+    Starts Keras on a backend where none runs in this process, see
+    `facehash.learning.backend.start_any_backend`.
+
+    Raises:
+        InputError: There is no such run or file, the run is not finished, or the file holds no
+            model of this project.
+    """
+    file, backend, method = find_model(path)
+    start_any_backend(backend)
+    return load(file, method)
+
+
+def find_model(path: Path) -> tuple[Path, str | None, str | None]:
+    """Find the model of a run directory or a ``.keras`` file, without loading it.
+
+    Returns:
+        The file, the backend that the run was trained on, and its method; the last two are None
+        for a file.
+
+    Raises:
+        RunError: There is no such run or file, or the run is not finished.
+    """
+    if not path.exists():
+        raise RunError(f"{path}: no such run or model file")
+    if not path.is_dir():
+        return path, None, None
+    run = RunDirectory(path)
+    config = run.read_config()
+    if not run.finished:
+        raise RunError(f"{path}: not finished; the same train.py command resumes it")
+    return run.model, config.get("backend"), config["method"]
 
 
 def register(method: str | None = None) -> None:
