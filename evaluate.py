@@ -5,10 +5,10 @@ from pathlib import Path
 import typer
 
 from experiments.run.encode import encode_checkpoint, encode_run
-from experiments.run.score import ScoredCodes, score, table, write_all
+from experiments.run.score import CodeSource, score, table, write_all
 from facehash.command_line import DONE, make_app, run
 from facehash.errors import InputError, did_you_mean
-from facehash.retrieval.codes_file import read_codes
+from facehash.retrieval.codes_file import CodeSet, read_codes
 
 app = make_app("Score a trained model, or codes from any tool.")
 
@@ -21,6 +21,12 @@ def evaluate(
     codes: Path | None = typer.Option(None, help="Score a file of codes (.npz, .h5, .mat)."),
     config: Path | None = typer.Option(None, help="YAML file with the data set of a checkpoint."),
     data: Path | None = typer.Option(None, help="Data set; default: FACEHASH_DATA or the YAML."),
+    at: list[int] = typer.Option(
+        [], metavar="K", min=1, help="Also mAP@K with each denominator; repeatable."
+    ),
+    verification: bool = typer.Option(
+        False, "--verification", help="Also TAR at three FARs, EER and a threshold for pairs."
+    ),
     output: Path | None = typer.Option(
         None, help="Folder for report.json and figures/. Default: the run, or beside the file."
     ),
@@ -32,7 +38,8 @@ def evaluate(
     folder = output or _default_folder(model, codes)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; --output must be a folder")
-    scored = _score(model, codes, config, data)
+    found = _codes_of(model, codes, config, data)
+    scored = score(*found, at=sorted(set(at)), verification=verification)
     written = write_all(scored, folder)
     print(table(scored.report), "", "written:", *(f"  {path}" for path in written), sep="\n")
     return DONE
@@ -50,21 +57,21 @@ def _default_folder(model: Path | None, codes: Path | None) -> Path:
     return given if given.is_dir() else given.with_name(f"{given.stem}-report")
 
 
-def _score(
+def _codes_of(
     model: Path | None, codes: Path | None, config: Path | None, data: Path | None
-) -> ScoredCodes:
-    """Check that the options fit together, and score."""
+) -> tuple[CodeSet, CodeSource]:
+    """Check that the options fit together, and read or compute the codes."""
     if codes is not None:
         if config is not None or data is not None:
             raise InputError("--codes cannot be used with --config or --data")
-        return score(read_codes(codes))
+        return read_codes(codes), CodeSource()
     if model.is_dir():
         if config is not None:
             raise InputError(f"{model}: a run directory has its own configuration; omit --config")
-        return score(*encode_run(model, data))
+        return encode_run(model, data)
     if config is None:
         raise InputError(f"{model}: a checkpoint needs --config YAML, which names its data set")
-    return score(*encode_checkpoint(model, config, data))
+    return encode_checkpoint(model, config, data)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Score codes; write report.json and figures; format the table for the terminal."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -9,14 +10,15 @@ import numpy as np
 
 from experiments.run.author_evaluator import metrics_author
 from facehash.dataset import FaceDataset
-from facehash.figures.charts import write_charts
+from facehash.figures.charts import write_charts, write_roc
 from facehash.figures.examples import spread_examples
 from facehash.figures.grid import write_retrieval_grid
 from facehash.files import write_json
 from facehash.retrieval.code_statistics import code_statistics
 from facehash.retrieval.codes_file import CodeSet, write_codes
 from facehash.retrieval.evaluation import Evaluation, evaluate
-from facehash.retrieval.table import format_report
+from facehash.retrieval.table import format_report, format_verification
+from facehash.retrieval.verification import verify_pairs
 
 SCHEMA = 2
 """Of report.json. Schema 1 lacks the keys ``verification``, ``training`` and ``leaks``, and in
@@ -48,15 +50,27 @@ class ScoredCodes:
     report: dict[str, Any]  # the content of report.json, schema 2
 
 
-def score(codes: CodeSet, source: CodeSource = CodeSource()) -> ScoredCodes:
+def score(
+    codes: CodeSet,
+    source: CodeSource = CodeSource(),
+    *,
+    at: Sequence[int] = (),
+    verification: bool = False,
+) -> ScoredCodes:
     """Score codes by the true Hamming distance and with the authors' packing.
+
+    Args:
+        codes: Codes and labels of gallery and query.
+        source: Where the codes come from.
+        at: Values of K for mAP@K.
+        verification: Whether to compute TAR, EER and a threshold as well.
 
     Raises:
         CodesError: The codes cannot be scored.
     """
     parts = (codes.gallery_codes, codes.query_codes, codes.gallery_labels, codes.query_labels)
     started = time.perf_counter()
-    evaluation = evaluate(*parts, codes.bits)
+    evaluation = evaluate(*parts, codes.bits, at=at)
     seconds = time.perf_counter() - started
     faces = source.dataset
     bits = code_statistics(codes.gallery_codes, codes.bits)
@@ -78,7 +92,7 @@ def score(codes: CodeSet, source: CodeSource = CodeSource()) -> ScoredCodes:
         },
         "metrics": evaluation.metrics,
         "metrics_author": metrics_author(*parts, codes.bits),
-        "verification": None,
+        "verification": verify_pairs(evaluation.pairs).as_json() if verification else None,
         "curves": evaluation.curves,
         "training": source.training,
         "leaks": source.leaks,
@@ -103,6 +117,10 @@ def write_all(scored: ScoredCodes, folder: Path) -> list[Path]:
     write_json(report, scored.report)
     caption = describe(scored.report)
     written = [report, *write_charts(scored.evaluation, folder / "figures", caption)]
+    if scored.report["verification"] is not None:
+        roc = folder / "figures" / "verification.png"
+        write_roc({"": scored.report["verification"]["curve"]}, roc, caption)
+        written.append(roc)
     if scored.source.dataset is not None:
         codes, grid = folder / "codes.npz", folder / "figures" / "retrieval.png"
         _write_grid(scored, scored.source.dataset, grid, caption)
@@ -129,6 +147,8 @@ def table(report: dict[str, Any]) -> str:
     )
     title = f"{describe(report)}\n{counts}"
     scores = format_report(report["metrics"], report["metrics_author"], title)
+    if report["verification"] is not None:
+        scores += f"\n\n{format_verification(report['verification'])}"
     code = report["code"]
     related = "-" if code["correlation"] is None else f"{code['correlation']:.3f}"
     return (

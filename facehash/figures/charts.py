@@ -115,6 +115,33 @@ def write_distances(
         axes.legend(loc="best")
 
 
+def write_roc(
+    curves: Mapping[str, Mapping[str, Sequence[float]]], path: str | Path, caption: str = ""
+) -> None:
+    """Draw TAR over FAR, a step for each Hamming threshold; the axis of FAR is logarithmic.
+
+    Args:
+        curves: Name of a method to ``verification.curve`` of its report ("far", "tar"); a single
+            curve needs no name.
+        path: PNG file to write.
+        caption: Data set, method and bits.
+    """
+    with _chart("Verification of pairs of query and gallery image", caption, path) as axes:
+        shown = [value for curve in curves.values() for value in curve["far"] if value > 0]
+        lowest = min(shown, default=1e-4)
+        for color, (name, curve) in zip(_colors(curves), curves.items(), strict=True):
+            # A FAR of 0 has no place on the axis; its TAR starts the curve at the left edge.
+            far = np.maximum(curve["far"], lowest / 2)
+            axes.step(far, curve["tar"], where="post", color=color, label=name)
+            axes.plot(far, curve["tar"], "o", markersize=3, color=color)
+        _unit_axis(axes)
+        axes.set_xscale("log")
+        axes.set_xlim(lowest / 2, 1)
+        axes.set_xlabel("FAR, share of pairs of two people that are accepted")
+        axes.set_ylabel("TAR, share of pairs of one person")
+        _legend(axes, curves)
+
+
 @contextlib.contextmanager
 def _chart(title: str, caption: str, path: str | Path) -> Iterator[Axes]:
     """Yield the axes of a new figure, and write it at the end."""

@@ -1,5 +1,6 @@
 """Score codes: from packed codes and labels to every number and curve of a report."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -7,9 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facehash.codes import CodesError, Packed, check_length
-from facehash.hamming.search import Counts, Engine, Histograms, check_labels, distance_histograms
+from facehash.hamming.search import Engine, Histograms, check_labels, distance_histograms
 from facehash.retrieval import curves, metrics
 from facehash.retrieval.ties import Values
+from facehash.retrieval.truncated import DENOMINATORS, average_precision_at
+from facehash.retrieval.verification import Pairs, add_pairs, no_pairs
 
 RADIUS = 2  # of P@r2, R@r2 and empty@r2
 FIRST = 50  # of P@50
@@ -21,8 +24,9 @@ class Evaluation:
     """All scores of one set of codes.
 
     `metrics` are means over queries: mAP, mAP_lower, mAP_upper, P@r2, R@r2, empty@r2, P@50 and
-    R-precision. `curves` are ``precision_recall`` ("radius", "recall", "precision") and
-    ``precision_at`` ("n", "precision"). Distances count the pairs of a query and a gallery item.
+    R-precision, then mAP@K/relevant, mAP@K/min and mAP@K/found for each K asked for. `curves` are
+    ``precision_recall`` ("radius", "recall", "precision") and ``precision_at`` ("n", "precision").
+    Distances count the pairs of a query and a gallery item.
     """
 
     bits: int
@@ -31,6 +35,7 @@ class Evaluation:
     per_query: dict[str, Values]  # (q,) for each key of `metrics`
     same_distances: NDArray[np.int64]  # (bits + 1,), pairs of the same identity
     different_distances: NDArray[np.int64]  # (bits + 1,), pairs of different identities
+    pairs: Pairs  # the same by person of the query, for `verification.verify_pairs`
 
 
 class _Block(NamedTuple):
@@ -40,8 +45,6 @@ class _Block(NamedTuple):
     recall: Values  # (bits + 1,), within each radius
     precision: Values  # (bits + 1,)
     precision_at: Values  # (points,)
-    relevant: Counts  # (bits + 1,), sum over the block
-    all_counts: Counts  # (bits + 1,)
 
 
 def evaluate(
@@ -51,6 +54,7 @@ def evaluate(
     query_labels: ArrayLike,
     bits: int,
     *,
+    at: Sequence[int] = (),
     threads: int | None = None,
     engine: Engine = "auto",
 ) -> Evaluation:
@@ -62,6 +66,7 @@ def evaluate(
         gallery_labels: Integers (n,), identities.
         query_labels: Integers (q,), identities.
         bits: Length of a code, 1 to 1,024.
+        at: Values of K for mAP@K, each at least 1.
         threads: Number of threads; default: the processors this process may use.
         engine: Hamming kernels, see `facehash.hamming.search`.
 
@@ -81,12 +86,16 @@ def evaluate(
     of_gallery = check_labels(gallery_labels, len(gallery_codes), "gallery")
     of_query = check_labels(query_labels, len(query_codes), "query")
     check_findable(of_gallery, of_query)
+    people, person = np.unique(of_query, return_inverse=True)
     step = max(1, CELLS // (check_length(bits) + 1))
     blocks = []
+    pairs = no_pairs(len(people), bits)
     for start in range(0, len(query_codes), step):
         rows = slice(start, start + step)
         arrays = (gallery_codes, query_codes[rows], of_gallery, of_query[rows])
-        blocks.append(_score(distance_histograms(*arrays, bits, threads=threads, engine=engine)))
+        histograms = distance_histograms(*arrays, bits, threads=threads, engine=engine)
+        blocks.append(_score(histograms, at))
+        add_pairs(pairs, histograms, person[rows])
     per_query = {
         name: np.concatenate([block.per_query[name] for block in blocks])
         for name in blocks[0].per_query
@@ -96,7 +105,6 @@ def evaluate(
         (shares @ np.array([block[part] for block in blocks])).tolist() for part in (1, 2, 3)
     )
     radius, n = list(range(bits + 1)), list(range(1, len(precision_at) + 1))
-    same = np.sum([block.relevant for block in blocks], axis=0)
     return Evaluation(
         bits=int(bits),
         metrics={name: float(values.mean()) for name, values in per_query.items()},
@@ -105,12 +113,24 @@ def evaluate(
             "precision_at": {"n": n, "precision": precision_at},
         },
         per_query=per_query,
-        same_distances=same,
-        different_distances=np.sum([block.all_counts for block in blocks], axis=0) - same,
+        same_distances=pairs.genuine.sum(axis=0),
+        different_distances=pairs.impostor.sum(axis=0),
+        pairs=pairs,
     )
 
 
-def _score(histograms: Histograms) -> _Block:
+def at_names(at: Sequence[int]) -> list[str]:
+    """Return the names of the metrics for each K, such as ``mAP@50/relevant``."""
+    return [f"mAP@{k}/{denominator}" for k in at for denominator in DENOMINATORS]
+
+
+def scores_at(histograms: Histograms, at: Sequence[int]) -> dict[str, Values]:
+    """Return AP@K of each query, float64 (q,), by the names of `at_names`."""
+    values = [average_precision_at(*histograms, k, d) for k in at for d in DENOMINATORS]
+    return dict(zip(at_names(at), values, strict=True))
+
+
+def _score(histograms: Histograms, at: Sequence[int]) -> _Block:
     all_counts, relevant = histograms
     ap = metrics.average_precision(all_counts, relevant)
     per_query = {
@@ -122,11 +142,10 @@ def _score(histograms: Histograms) -> _Block:
         f"empty@r{RADIUS}": metrics.empty_at_radius(all_counts, RADIUS),
         f"P@{FIRST}": metrics.precision_at(all_counts, relevant, FIRST),
         "R-precision": metrics.r_precision(all_counts, relevant),
-    }
+    } | scores_at(histograms, at)
     recall, precision = curves.precision_recall(all_counts, relevant)
     precision_at = curves.precision_at_each(all_counts, relevant)
-    sums = relevant.sum(axis=0), all_counts.sum(axis=0)
-    return _Block(per_query, recall, precision, precision_at, *sums)
+    return _Block(per_query, recall, precision, precision_at)
 
 
 def check_findable(gallery: NDArray[np.int64], query: NDArray[np.int64]) -> None:

@@ -26,7 +26,8 @@ from facehash.retrieval.ties import (
     relevant_total,
 )
 
-Denominator = Literal["found", "relevant", "min"]
+Denominator = Literal["relevant", "min", "found"]
+DENOMINATORS: tuple[Denominator, ...] = get_args(Denominator)
 
 
 def average_precision_at(
@@ -60,10 +61,9 @@ def average_precision_at(
         >>> average_precision_at(counts, relevant, 2, "found")
         array([1.])
     """
-    if denominator not in get_args(Denominator):
+    if denominator not in DENOMINATORS:
         raise CodesError(
-            f"denominator {denominator!r} is unknown"
-            f"{did_you_mean(str(denominator), get_args(Denominator))}"
+            f"denominator {denominator!r} is unknown{did_you_mean(str(denominator), DENOMINATORS)}"
         )
     groups = groups_of(all_counts, relevant)
     total = relevant_total(relevant)

@@ -88,3 +88,25 @@ def histograms(distances, relevant, bits):
         all_counts[0, distance] += 1
         right[0, distance] += bool(is_relevant)
     return all_counts, right
+
+
+def verification_rates(distances, genuine, bits, enough=10):
+    """TAR at three FARs and EER from a list of pairs, by trying every threshold on every pair."""
+    same = [d for d, one in zip(distances, genuine, strict=True) if one]
+    other = [d for d, one in zip(distances, genuine, strict=True) if not one]
+    points = [(0.0, 0.0)]  # FAR, TAR of accepting nothing
+    for threshold in range(bits + 1):
+        far = sum(d <= threshold for d in other) / len(other) if other else 0.0
+        points.append((far, sum(d <= threshold for d in same) / len(same)))
+    rates = {}
+    for name, wanted in (("1e-2", 0.01), ("1e-3", 0.001), ("1e-4", 0.0001)):
+        known = len(other) >= enough / wanted
+        rates[f"TAR@{name}"] = max(t for f, t in points if f <= wanted) if known else None
+    rates["EER"] = None
+    if other:
+        for (f0, t0), (f1, t1) in itertools.pairwise(points):
+            if f1 >= 1 - t1:  # the lines from f0 to f1 and from 1 - t0 to 1 - t1 cross here
+                part = (1 - t0 - f0) / ((1 - t0 - f0) + (f1 - 1 + t1))
+                rates["EER"] = f0 + part * (f1 - f0)
+                break
+    return rates

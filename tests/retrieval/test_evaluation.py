@@ -91,6 +91,30 @@ def test_every_metric_equals_that_of_loops(codes):
         assert values["empty@r2"] == (min(distances) > 2)
 
 
+@given(labelled_codes(most_bits=12), st.integers(1, 80))
+@settings(deadline=None, max_examples=20)
+def test_average_precision_at_k_is_reported_with_each_denominator(codes, k):
+    gallery, query, of_gallery, of_query = codes
+    found = score(*codes, at=[k])
+    assert list(found.metrics)[-3:] == [f"mAP@{k}/{d}" for d in ("relevant", "min", "found")]
+    distances = [oracles.hamming_distance(query[0], item) for item in gallery]
+    relevant = [label == of_query[0] for label in of_gallery]
+    for denominator in ("relevant", "min", "found"):
+        value = found.per_query[f"mAP@{k}/{denominator}"][0]
+        worst, best = (
+            oracles.average_precision_at(ranking(distances, relevant), k, denominator)
+            for ranking in (oracles.worst_ranking, oracles.best_ranking)
+        )
+        if len(set(distances)) == len(distances):
+            assert value == pytest.approx(best)
+        elif denominator != "found":  # the ratio may be larger in the worst order
+            assert worst - 1e-12 <= value <= best + 1e-12
+    if k >= len(gallery):
+        assert found.metrics[f"mAP@{k}/relevant"] == pytest.approx(found.metrics["mAP"])
+    with pytest.raises(CodesError, match="k must be at least 1"):
+        score(*codes, at=[0])
+
+
 @given(labelled_codes())
 @settings(deadline=None, max_examples=20)
 def test_engines_threads_and_blocks_of_queries_do_not_matter(codes):
@@ -104,6 +128,7 @@ def test_engines_threads_and_blocks_of_queries_do_not_matter(codes):
         for axis, values in curve.items():
             assert blocks.curves[name][axis] == pytest.approx(values, abs=1e-12)
     assert (blocks.same_distances == whole.same_distances).all()
+    assert (blocks.pairs.genuine == whole.pairs.genuine).all()
     assert (blocks.different_distances == whole.different_distances).all()
 
 
@@ -147,4 +172,6 @@ def test_examples_range_from_the_best_to_the_worst_query():
 
 def test_a_report_for_the_terminal_has_a_column_for_the_published_packing():
     text = format_report({"mAP": 0.5}, {"mAP": 0.4}, "orl, DDH")
+    text += format_report({"mAP@50/min": 0.25})
+    assert "mAP@50/min   0.2500" in text and "over min(50, all relevant items)" in text
     assert text.startswith("orl, DDH") and "authors'" in text and "0.4000*" in text
