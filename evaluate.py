@@ -33,7 +33,8 @@ def evaluate(
 ) -> int:
     """Score codes by mAP, radius 2 and precision at 50; write report.json and figures.
 
-    Example: python evaluate.py runs/quickstart-48-s0, or: python evaluate.py --codes codes.npz
+    Example: python evaluate.py runs/quickstart-48-s0 --at 50 --verification, or:
+    python evaluate.py --codes codes.npz
     """
     folder = output or _default_folder(model, codes)
     if folder.exists() and not folder.is_dir():

@@ -117,8 +117,9 @@ def write_all(scored: ScoredCodes, folder: Path) -> list[Path]:
     write_json(report, scored.report)
     caption = describe(scored.report)
     written = [report, *write_charts(scored.evaluation, folder / "figures", caption)]
+    roc = folder / "figures" / "verification.png"
+    roc.unlink(missing_ok=True)  # of an earlier report
     if scored.report["verification"] is not None:
-        roc = folder / "figures" / "verification.png"
         write_roc({"": scored.report["verification"]["curve"]}, roc, caption)
         written.append(roc)
     if scored.source.dataset is not None:

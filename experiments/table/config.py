@@ -37,6 +37,8 @@ _Length = Annotated[int, Field(ge=1, le=1024)]
 _Lengths = Annotated[list[_Length], Field(min_length=1), AfterValidator(_each_once)]
 _Seed = Annotated[int, Field(ge=0, lt=2**32)]
 _Seeds = Annotated[list[_Seed], Field(min_length=1), AfterValidator(_each_once)]
+_K = Annotated[int, Field(ge=1)]
+_Ks = Annotated[list[_K], AfterValidator(_each_once)]
 _Protocol = Literal["seen", "unseen"]
 _Protocols = Annotated[list[_Protocol], Field(min_length=1), AfterValidator(_each_once)]
 
@@ -87,6 +89,7 @@ class TableConfig(Strict):
     bits: _Lengths
     seeds: _Seeds
     protocols: _Protocols
+    at: _Ks = []  # values of K: three columns mAP@K each
     papers: PapersData | None = None  # for the data sets of the papers
     rows: list[RowConfig] = Field(min_length=1)  # in the order of the table
 

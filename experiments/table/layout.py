@@ -38,6 +38,8 @@ def columns(summary: dict[str, Any], published: Published, protocol: str) -> lis
         found.append(Column("Hamming distance", name, _metric("metrics", name)))
         if name == "mAP":
             found.append(Column("Hamming distance", "By tie order", _bounds))
+    at = [name for name in rows_of(summary, protocol)[0]["metrics"] if name.startswith("mAP@")]
+    found += [Column("Hamming distance", name, _metric("metrics", name)) for name in at]
     found += [Column(AUTHORS, name, _metric("metrics_author", name)) for name in AUTHOR]
     if published.why_none(summary, protocol) is None:
         for metric, distance in _published_metrics(published.beside(summary, protocol)):

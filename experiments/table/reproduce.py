@@ -16,7 +16,7 @@ from experiments.table.published import Published, load_published
 from experiments.table.reports import write_result
 from experiments.table.run_cell import find_data
 from experiments.table.schedule import run_cells
-from experiments.table.summary import Reports, read_reports, summarize
+from experiments.table.summary import Reports, lacks_metrics, read_reports, summarize
 from facehash.command_line import DONE, PARTLY_FAILED, make_app, run
 from facehash.errors import InputError
 from facehash.files import file_lock, write_text
@@ -46,7 +46,12 @@ def reproduce(
     published = load_published()
     rows = _check_rows(grid, only)
     reports = read_reports(grid, results / "reports")
-    missing = [cell for cell in grid.cells if cell.name not in reports and cell.row.id in rows]
+    missing = [
+        cell
+        for cell in grid.cells
+        if cell.row.id in rows
+        and (cell.name not in reports or lacks_metrics(grid, reports[cell.name]))
+    ]
     failed: dict[str, str] = {}
     if missing and not write_only:
         # A missing data set is reported once, rather than in every cell.

@@ -47,7 +47,7 @@ def measure(grid: Grid, cell: Cell, data: Path | None, runs: Path, reports: Path
     for overwrite in (False, True):
         try:
             train_network(settings, source, directory, overwrite)
-            report = _score(cell, settings, directory, source)
+            report = _score(cell, grid.config.at, settings, directory, source)
             report |= _provenance(grid, cell, directory)
             break
         except (ModelFileError, DamagedRunError) as error:
@@ -98,25 +98,25 @@ def comparable(grid: Grid, cell: Cell) -> dict[str, Any]:
 
 
 def _score(
-    cell: Cell, settings: RunConfig[Any], directory: RunDirectory, source: Path
+    cell: Cell, at: list[int], settings: RunConfig[Any], directory: RunDirectory, source: Path
 ) -> dict[str, Any]:
     if cell.network is None:
         codes, of_run = encode_run(directory.path, source)
         write_codes(directory.path / "codes.npz", codes)
-        report = score(codes, of_run).report
+        report = score(codes, of_run, at=at).report
         report["bytes_per_face"] = packed_width(codes.bits)
         return report
     cache = directory.path.parent / "features" / f"{directory.path.name}.npz"
     features = features_of(directory.path, cache, source)
     if cell.row.baseline == "cosine":
-        report = _score_vectors(features)
+        report = _score_vectors(features, at)
     else:
         bits = int(cell.bits or 0)
         if cell.row.baseline == "classifier":
             codes = baselines.classifier_code(features, bits, cell.seed)
         else:
             codes = baselines.hashed(features, str(cell.row.baseline), bits, cell.seed)
-        report = score(codes, CodeSource(method=str(cell.row.baseline))).report
+        report = score(codes, CodeSource(method=str(cell.row.baseline)), at=at).report
         report["bytes_per_face"] = packed_width(bits)
     report["seed"] = cell.seed
     report["training"] = read_training(directory.training)  # of the network behind the features
@@ -128,9 +128,9 @@ def _score(
     return report
 
 
-def _score_vectors(features: baselines.Features) -> dict[str, Any]:
+def _score_vectors(features: baselines.Features, at: list[int]) -> dict[str, Any]:
     metrics, precision_at = evaluate_vectors(
-        features.gallery, features.query, features.gallery_labels, features.query_labels
+        features.gallery, features.query, features.gallery_labels, features.query_labels, at=at
     )
     not_applicable = dict.fromkeys(
         ("bits", "seed", "backend", "metrics_author", "code", "verification", "training", "leaks")

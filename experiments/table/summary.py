@@ -9,9 +9,10 @@ from experiments.table.grid import Cell, Grid
 from experiments.table.reports import SCHEMA, ResultError, read_result
 from experiments.table.run_cell import comparable
 from facehash.config import BEFORE_0_2
+from facehash.retrieval.evaluation import at_names
 
 METRICS = ("mAP", "mAP_lower", "mAP_upper", "P@r2", "R@r2", "empty@r2", "P@50", "R-precision")
-"""Metrics by the true Hamming distance, in order."""
+"""Metrics by the true Hamming distance, in order; the key ``at`` of a table adds mAP@K."""
 
 AUTHOR = ("mAP", "P@r2", "R@r2")  # with the authors' packing
 
@@ -31,6 +32,11 @@ def read_reports(grid: Grid, folder: Path) -> Reports:
         if path.is_file():
             reports[cell.name] = _checked(grid, cell, path)
     return reports
+
+
+def lacks_metrics(grid: Grid, report: Mapping[str, Any]) -> bool:
+    """Return whether a report is older than a value of K that the table asks for."""
+    return not report["metrics"].keys() >= set(at_names(grid.config.at))
 
 
 def _checked(grid: Grid, cell: Cell, path: Path) -> dict[str, Any]:
@@ -69,6 +75,7 @@ def summarize(grid: Grid, reports: Reports) -> dict[str, Any]:
     for cell in done:
         groups[cell.row.id, cell.protocol, cell.bits].append(cell)
     papers = grid.config.papers
+    names = [*METRICS, *at_names(grid.config.at)]
     return {
         "schema": SCHEMA,
         "table": grid.name,
@@ -76,7 +83,7 @@ def summarize(grid: Grid, reports: Reports) -> dict[str, Any]:
         "note": grid.config.note,
         "papers": papers and papers.model_dump(),
         "rows": [
-            _mean(cells, [reports[cell.name] for cell in cells])
+            _mean(cells, [reports[cell.name] for cell in cells], names)
             for cells in groups.values()
             if cells
         ],
@@ -101,10 +108,12 @@ def _cell(cell: Cell, report: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _mean(cells: Sequence[Cell], reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _mean(
+    cells: Sequence[Cell], reports: Sequence[Mapping[str, Any]], names: Sequence[str]
+) -> dict[str, Any]:
     first = cells[0]
     faces = reports[0]["dataset"]
-    values = {name: [report["metrics"].get(name) for report in reports] for name in METRICS}
+    values = {name: [report["metrics"].get(name) for report in reports] for name in names}
     author = {
         name: [(report["metrics_author"] or {}).get(name) for report in reports] for name in AUTHOR
     }

@@ -137,6 +137,8 @@ def write_roc(
         _unit_axis(axes)
         axes.set_xscale("log")
         axes.set_xlim(lowest / 2, 1)
+        axes.xaxis.set_major_formatter(lambda far, _: f"{far:g}")
+        axes.xaxis.set_minor_formatter(lambda far, _: "")
         axes.set_xlabel("FAR, share of pairs of two people that are accepted")
         axes.set_ylabel("TAR, share of pairs of one person")
         _legend(axes, curves)

@@ -1,12 +1,14 @@
 """Score float vectors by exact cosine: the upper bound for codes of the same vectors."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facehash.codes import CodesError
 from facehash.hamming.search import Counts, Histograms, check_labels
 from facehash.retrieval import curves, metrics
-from facehash.retrieval.evaluation import FIRST, check_findable
+from facehash.retrieval.evaluation import FIRST, check_findable, scores_at
 from facehash.retrieval.ties import Values
 
 CELLS = 2**23  # similarities per block of queries: 64 MB for each of a few arrays
@@ -37,7 +39,12 @@ def normalized(vectors: ArrayLike) -> Vectors:
 
 
 def evaluate_vectors(
-    gallery: ArrayLike, query: ArrayLike, gallery_labels: ArrayLike, query_labels: ArrayLike
+    gallery: ArrayLike,
+    query: ArrayLike,
+    gallery_labels: ArrayLike,
+    query_labels: ArrayLike,
+    *,
+    at: Sequence[int] = (),
 ) -> tuple[dict[str, float], dict[str, list[float]]]:
     """Score the ranking of the gallery by cosine, with ties treated as those of codes.
 
@@ -48,10 +55,11 @@ def evaluate_vectors(
         query: Finite real numbers (q, d).
         gallery_labels: Integers (n,), identities.
         query_labels: Integers (q,), each also in `gallery_labels`.
+        at: Values of K for mAP@K, each at least 1.
 
     Returns:
-        mAP, mAP_lower, mAP_upper, P@50 and R-precision, means over queries; and the curve
-        ``precision_at`` ("n", "precision").
+        mAP, mAP_lower, mAP_upper, P@50, R-precision and mAP@K with each denominator, means over
+        queries; and the curve ``precision_at`` ("n", "precision").
 
     Raises:
         CodesError: Arrays with a wrong shape or dtype, no query, no gallery, or a query whose
@@ -87,6 +95,7 @@ def evaluate_vectors(
             ("mAP_upper", ap.upper),
             (f"P@{FIRST}", metrics.precision_at(*histograms, FIRST)),
             ("R-precision", metrics.r_precision(*histograms)),
+            *scores_at(histograms, at).items(),
         ):
             values.setdefault(name, []).append(found)
         precision += curves.precision_at_each(*histograms) * len(ap.expected)

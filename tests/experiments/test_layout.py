@@ -50,6 +50,17 @@ def test_a_markdown_table_has_a_line_for_each_row_and_a_cell_for_each_column(sum
     assert [i for i, text in enumerate(cells_of(lines[4])) if text == "–"] == [6, 7, 8, 11, 12, 13]
 
 
+def test_a_table_that_asks_for_k_has_a_column_for_each_denominator(tmp_path):
+    summary = make_summary(tmp_path, at=[5, 50])
+    head, _, *lines = layout.markdown_table(summary, NOTHING, "seen").splitlines()
+    names = [f"mAP@{k}/{d}" for k in (5, 50) for d in ("relevant", "min", "found")]
+    assert cells_of(head)[11:17] == names
+    assert all(cells_of(line)[11:17] == ["–"] * 6 for line in lines)  # made up without them
+    summary["rows"][0]["metrics"]["mAP@5/min"] = {"mean": 0.25, "std": None}
+    assert cells_of(layout.markdown_table(summary, NOTHING, "seen").splitlines()[2])[12] == "0.250"
+    assert "mAP@50/found" in layout.latex(summary, NOTHING)
+
+
 def test_published_numbers_stand_beside_ours_where_data_and_protocol_match(tmp_path):
     summary = make_summary(tmp_path, papers=PAPERS)
     published = published_for("orl")

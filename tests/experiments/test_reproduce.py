@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,6 +96,23 @@ def test_a_finished_table_is_not_measured_again_and_needs_no_data(made):
     assert done.returncode == 0, done.stderr
     assert "running" not in done.stdout
     assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_a_value_of_k_added_later_is_scored_from_the_trained_networks(made, tmp_path):
+    table = shutil.copytree(made[0].parent, tmp_path / "copy") / made[0].name
+    trained = {path: path.stat().st_mtime_ns for path in table.parent.rglob("model.keras")}
+    table.write_text(table.read_text() + "at: [5]\n")
+    done = reproduce(table, "--only", "ddh", "--only", "ddh_cosine")
+    assert done.returncode == 0, done.stderr
+    assert trained == {path: path.stat().st_mtime_ns for path in trained}
+    results = table.parent / "results"
+    for suffix in (".md", ".tex", ".html"):
+        assert "mAP@5/found" in (results / f"trial{suffix}").read_text()
+    for name in (CELLS[0], CELLS[2]):
+        metrics = read_result(results / "reports" / f"trial-{name}.json")["metrics"]
+        assert 0 < metrics["mAP@5/relevant"] <= metrics["mAP@5/min"] <= metrics["mAP@5/found"] <= 1
+    document = (results / "trial.md").read_text()
+    assert "| – |" in document  # the classifier code has not been scored again
 
 
 @pytest.mark.full

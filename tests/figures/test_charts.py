@@ -6,6 +6,7 @@ from facehash.codes import CodesError, packed_from_bits
 from facehash.figures import charts, style
 from facehash.figures.grid import write_retrieval_grid
 from facehash.retrieval.evaluation import evaluate
+from facehash.retrieval.verification import verify_pairs
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,15 @@ def test_an_evaluation_has_three_charts(tmp_path, evaluation):
         assert Image.open(path).width > 800
         assert share_of(path, style.BLUE) > 0.0005
     assert share_of(paths[2], style.ORANGE) > 0.0005
+
+
+def test_a_verification_is_a_curve_of_tar_over_far(tmp_path, evaluation):
+    curve = verify_pairs(evaluation.pairs).as_json()["curve"]
+    charts.write_roc({"": curve}, tmp_path / "verification.png", "orl, 16 bits")
+    assert Image.open(tmp_path / "verification.png").width > 800
+    assert share_of(tmp_path / "verification.png", style.BLUE) > 0.0005
+    alone = {"far": [0.0, 0.0], "tar": [0.5, 1.0]}  # a single person
+    charts.write_roc({"": alone}, tmp_path / "alone.png")
 
 
 def test_the_name_of_a_figure_ends_in_png(tmp_path, evaluation):

@@ -43,7 +43,7 @@ def sorted_relevance(gallery, query, of_gallery, label):
 @pytest.mark.parametrize("seed", range(5))
 def test_scores_equal_those_of_the_ranking_sorted_by_the_definition(seed):
     gallery, query, of_gallery, of_query = random_faces(np.random.default_rng(seed))
-    found, curve = evaluate_vectors(gallery, query, of_gallery, of_query)
+    found, curve = evaluate_vectors(gallery, query, of_gallery, of_query, at=[7])
     rankings = [
         sorted_relevance(gallery, vector, of_gallery, label)
         for vector, label in zip(query.tolist(), of_query, strict=True)
@@ -54,6 +54,9 @@ def test_scores_equal_those_of_the_ranking_sorted_by_the_definition(seed):
     assert found["P@50"] == pytest.approx(np.mean([sum(r) / 50 for r in rankings]))
     r_precision = np.mean([oracles.r_precision(ranking) for ranking in rankings])
     assert found["R-precision"] == pytest.approx(r_precision)
+    for denominator in ("relevant", "min", "found"):
+        at_seven = [oracles.average_precision_at(r, 7, denominator) for r in rankings]
+        assert found[f"mAP@7/{denominator}"] == pytest.approx(np.mean(at_seven))
     assert curve["n"] == list(range(1, 41))
     assert curve["precision"] == pytest.approx(
         [np.mean([oracles.precision_at(r, n) for r in rankings]) for n in range(1, 41)]
