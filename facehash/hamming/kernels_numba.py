@@ -4,13 +4,9 @@ They define the same two functions as `facehash.hamming.kernels_numpy` and relea
 the caller's threads run in parallel without a threading layer of Numba.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-from numba import njit
 
-from facehash.hamming.intrinsics import RUN, nearer_bits, popcount
+from facehash.hamming.intrinsics import RUN, compile_kernel, nearer_bits, popcount
 
 BLOCK = 2048  # items whose distances (2 bytes each) stay in the first-level cache
 GROUP = 32  # queries that share one pass over a block
@@ -22,30 +18,19 @@ _ONE, _ALL = np.uint64(1), np.uint64(2**64 - 1)
 _WORDS, _CODES = "Array(uint64, 1, 'C', True)", "Array(uint64, 2, 'C', True)"
 
 
-def _compile(signature: str) -> Callable[[Callable[..., Any]], Any]:
-    def decorate(function: Callable[..., Any]) -> Any:
-        try:
-            return njit(signature, nogil=True, cache=True)(function)
-        except (RuntimeError, OSError):
-            # Neither the package's nor the user's cache folder is writable.
-            return njit(signature, nogil=True)(function)
-
-    return decorate
-
-
-@_compile(f"void({_WORDS}, uint64, uint16[::1])")
+@compile_kernel(f"void({_WORDS}, uint64, uint16[::1])")
 def _first_word(words, word, distances):  # type: ignore[no-untyped-def]
     for i in range(len(words)):
         distances[i] = popcount(words[i] ^ word)
 
 
-@_compile(f"void({_WORDS}, uint64, uint16[::1])")
+@compile_kernel(f"void({_WORDS}, uint64, uint16[::1])")
 def _next_word(words, word, distances):  # type: ignore[no-untyped-def]
     for i in range(len(words)):
         distances[i] += popcount(words[i] ^ word)
 
 
-@_compile(f"void({_CODES}, int64, int64, {_WORDS}, uint16[::1])")
+@compile_kernel(f"void({_CODES}, int64, int64, {_WORDS}, uint16[::1])")
 def _measure(gallery, start, stop, code, distances):  # type: ignore[no-untyped-def]
     # The inner loops get slices, not indices: only then LLVM vectorizes them.
     _first_word(gallery[0, start:stop], code[0], distances)
@@ -53,7 +38,7 @@ def _measure(gallery, start, stop, code, distances):  # type: ignore[no-untyped-
         _next_word(gallery[w, start:stop], code[w], distances)
 
 
-@_compile("void(uint16[::1], uint32[:, ::1])")
+@compile_kernel("void(uint16[::1], uint32[:, ::1])")
 def _count(distances, histograms):  # type: ignore[no-untyped-def]
     # Four histograms: adjacent items often share a distance, and one would wait for its last store.
     first, second, third, fourth = histograms[0], histograms[1], histograms[2], histograms[3]
@@ -67,14 +52,14 @@ def _count(distances, histograms):  # type: ignore[no-untyped-def]
         first[distances[i]] += 1
 
 
-@_compile("void(uint32[:, ::1], int64[::1])")
+@compile_kernel("void(uint32[:, ::1], int64[::1])")
 def _add(four, counts):  # type: ignore[no-untyped-def]
     for d in range(len(counts)):
         # In 64 bits: the sum of four full 32-bit counts does not fit into one.
         counts[d] = np.int64(four[0, d]) + four[1, d] + four[2, d] + four[3, d]
 
 
-@_compile(f"void({_CODES}, {_CODES}, int64[:, ::1], int64[:, ::1], int64[:, ::1])")
+@compile_kernel(f"void({_CODES}, {_CODES}, int64[:, ::1], int64[:, ::1], int64[:, ::1])")
 def count_distances(gallery, query, slices, all_counts, relevant):  # type: ignore[no-untyped-def]
     """Fill the histograms of each query, as `kernels_numpy.count_distances`."""
     bins = all_counts.shape[1]
@@ -93,7 +78,7 @@ def count_distances(gallery, query, slices, all_counts, relevant):  # type: igno
             _add(histograms, all_counts[row] if part == 0 else relevant[row])
 
 
-@_compile("void(int64[::1], uint16[::1], int64[::1], int64[::1], int64[::1])")
+@compile_kernel("void(int64[::1], uint16[::1], int64[::1], int64[::1], int64[::1])")
 def _sort(items, far, counts, indices, distances):  # type: ignore[no-untyped-def]
     """Write the nearest items in order: a stable counting sort, so ties stay in gallery order.
 
@@ -110,14 +95,14 @@ def _sort(items, far, counts, indices, distances):  # type: ignore[no-untyped-de
             counts[far[i]] = rank + 1
 
 
-@_compile("void(uint16[::1], int64[::1])")
+@compile_kernel("void(uint16[::1], int64[::1])")
 def _tally(far, counts):  # type: ignore[no-untyped-def]
     counts[:] = 0
     for distance in far:
         counts[distance] += 1
 
 
-@_compile("int64(int64[::1], uint16[::1], int64, int64, int64)")
+@compile_kernel("int64(int64[::1], uint16[::1], int64, int64, int64)")
 def _drop(items, far, count, bound, ties):  # type: ignore[no-untyped-def]
     """Keep items nearer than the bound and the first `ties` at it; return their number."""
     kept = 0
@@ -131,7 +116,7 @@ def _drop(items, far, count, bound, ties):  # type: ignore[no-untyped-def]
     return kept
 
 
-@_compile(
+@compile_kernel(
     f"UniTuple(int64, 3)({_CODES}, int64, int64, {_WORDS}, int64, int64, int64, int64, int64[::1],"
     "uint16[::1], int64[::1])"
 )
@@ -163,7 +148,7 @@ def _scan(gallery, start, stop, code, k, held, nearer, bound, items, far, counts
     return held, nearer, bound
 
 
-@_compile(f"void({_CODES}, int64, int64, {_CODES}, int64, int64[:, ::1], int64[:, ::1])")
+@compile_kernel(f"void({_CODES}, int64, int64, {_CODES}, int64, int64[:, ::1], int64[:, ::1])")
 def find_nearest(gallery, first, last, query, bits, indices, distances):  # type: ignore[no-untyped-def]
     """Fill the k nearest gallery items of each query, as `kernels_numpy.find_nearest`.
 

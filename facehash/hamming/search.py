@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -139,31 +139,68 @@ def top_k(
     query = check_packed(query, bits, "query codes")
     if k < 1:
         raise CodesError(f"k must be at least 1, got {k}")
-    threads = _thread_count(threads)
-    size, k = len(gallery), min(k, len(gallery))
     words, query_words, kernels = gallery.words, word_rows(query), _kernels(engine)
 
-    def find(first: int, last: int) -> Nearest:
-        shape = (len(query), min(k, last - first))
-        nearest = Nearest(np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64))
+    def find(
+        first: int,
+        last: int,
+        rows: slice,
+        indices: NDArray[np.int64],
+        distances: NDArray[np.int64],
+    ) -> None:
+        kernels.find_nearest(words, first, last, query_words[rows], bits, indices, distances)
+
+    return Nearest(*find_in_threads(find, len(gallery), len(query), k, threads, np.int64))
+
+
+def find_in_threads(
+    find: Callable[..., None],
+    size: int,
+    queries: int,
+    k: int,
+    threads: int | None,
+    dtype: type[np.int64] | type[np.float64],
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Find the k nearest items of each query with a kernel, in several threads.
+
+    Args:
+        find: Called with (first, last, rows, indices, distances): fills the last two, (len(rows),
+            min(k, last - first)), for a slice of the queries and items first..last - 1, nearest
+            first, ties in gallery order.
+        size: Number of gallery items.
+        queries: Number of queries.
+        k: Number of items to find, at least 1.
+        threads: Number of threads; default: the processors this process may use.
+        dtype: Of the distances.
+
+    Returns:
+        Indices int64 (q, min(k, size)) and distances.
+
+    Raises:
+        CodesError: `threads` is below 1.
+    """
+    threads, k = _thread_count(threads), min(k, size)
+
+    def find_part(first: int, last: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        shape = (queries, min(k, last - first))
+        indices, distances = np.zeros(shape, np.int64), np.zeros(shape, dtype)
 
         def work(rows: slice) -> None:
-            filled = (nearest.indices[rows], nearest.distances[rows])
-            kernels.find_nearest(words, first, last, query_words[rows], bits, *filled)
+            find(first, last, rows, indices[rows], distances[rows])
 
-        _run(work, len(query) if k else 0, threads if last - first == size else 1)
-        return nearest
+        _run(work, queries if k else 0, threads if last - first == size else 1)
+        return indices, distances
 
-    if threads == 1 or len(query) >= threads or size < _LARGE:
-        return find(0, size)
+    if threads == 1 or queries >= threads or size < _LARGE:
+        return find_part(0, size)
     # Fewer queries than threads: each thread searches a part of the gallery.
     edges = np.linspace(0, size, threads + 1).astype(int).tolist()
     with ThreadPoolExecutor(threads) as pool:
-        parts = pool.map(find, edges[:-1], edges[1:])
+        parts = pool.map(find_part, edges[:-1], edges[1:])
         indices, distances = (np.concatenate(side, axis=1) for side in zip(*parts, strict=True))
     # Parts (q, k of each part) are in gallery order, which a stable sort keeps among ties.
     order = np.argsort(distances, axis=1, kind="stable")[:, :k]
-    return Nearest(*(np.take_along_axis(side, order, axis=1) for side in (indices, distances)))
+    return np.take_along_axis(indices, order, axis=1), np.take_along_axis(distances, order, axis=1)
 
 
 def check_labels(labels: ArrayLike, length: int, role: str) -> NDArray[np.int64]:
@@ -206,15 +243,29 @@ def _run(work: Callable[[slice], None], rows: int, threads: int) -> None:
             pass
 
 
-@functools.cache
 def _kernels(engine: Engine) -> ModuleType:
+    return load_kernels(engine, "kernels_numba", "kernels_numpy")
+
+
+@functools.cache
+def load_kernels(engine: Engine, compiled: str, plain: str) -> ModuleType:
+    """Import one of two modules of this package with the same functions, as `engine` says.
+
+    Args:
+        engine: ``"auto"`` uses Numba if it is installed; the other two are mandatory.
+        compiled: Name of the module with Numba kernels.
+        plain: Name of the module with NumPy kernels.
+
+    Raises:
+        CodesError: An unknown engine.
+    """
     if engine not in ("auto", "numba", "numpy"):
         raise CodesError(f"engine must be auto, numba or numpy, got {engine!r}")
     if engine != "numpy":
         try:
-            return importlib.import_module("facehash.hamming.kernels_numba")
+            return importlib.import_module(f"facehash.hamming.{compiled}")
         except ImportError as error:
             if engine == "numba":
                 raise
             _logger.warning("Numba cannot be used (%s); using the slower NumPy kernels", error)
-    return importlib.import_module("facehash.hamming.kernels_numpy")
+    return importlib.import_module(f"facehash.hamming.{plain}")

@@ -105,12 +105,12 @@ def test_without_numba_numpy_searches_and_a_warning_is_logged():
 
 def test_missing_numba_is_an_error_only_if_it_was_chosen(monkeypatch):
     monkeypatch.setitem(sys.modules, "facehash.hamming.kernels_numba", None)
-    hamming._kernels.cache_clear()
+    hamming.load_kernels.cache_clear()
     gallery, query, *_ = make(0)
     assert top_k(gallery, query, 48, 3).indices.shape == (20, 3)
     with pytest.raises(ImportError):
         top_k(gallery, query, 48, 3, engine="numba")
-    hamming._kernels.cache_clear()
+    hamming.load_kernels.cache_clear()
 
 
 @pytest.mark.full

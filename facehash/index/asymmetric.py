@@ -1,0 +1,79 @@
+"""Asymmetric search: the float projections of a query are compared with stored codes."""
+
+from typing import Self
+
+import numpy as np
+
+from facehash.hamming.asymmetric import asymmetric_top_k, check_projections
+from facehash.hamming.words import CodeWords
+from facehash.index.base import Found, check_ids, check_k
+from facehash.vectors import Ids, IndexRowsError, Rows, Space
+
+
+class AsymmetricIndex:
+    """Compares the projections of a query with every code.
+
+    It stores what `ExactIndex` stores of codes, and orders them by the asymmetric distance of
+    `facehash.hamming.asymmetric`: the sum of the query's absolute projections over the bits that
+    differ. A hasher's `projections` makes the queries.
+
+    Example:
+        >>> codes = np.array([[0b00], [0b11], [0b01]], np.uint8)
+        >>> index = AsymmetricIndex.build(codes, np.array([3, 5, 8]), Space("hamming", 2))
+        >>> index.search(np.array([[-2, 0.5]], np.float32), k=2)
+        Found(distances=array([[0.5, 2. ]]), ids=array([[3, 5]]))
+    """
+
+    def __init__(self, rows: CodeWords, ids: Ids, space: Space) -> None:
+        """Use codes that are already prepared; `build` prepares them.
+
+        Args:
+            rows: The words of codes. May be memory-mapped.
+            ids: int64 (n,), increasing.
+            space: Hamming, with the number of bits.
+
+        Raises:
+            IndexRowsError: A space of vectors, or another dtype or shape.
+        """
+        if space.metric != "hamming":
+            raise IndexRowsError(f"asymmetric search needs codes, not {space.metric} vectors")
+        if rows.bits != space.dimension or ids.dtype != np.int64 or ids.shape != (len(rows),):
+            raise IndexRowsError(f"rows and ids are not prepared for {space}")
+        self.space = space
+        self._rows = rows
+        self._ids = ids
+
+    @classmethod
+    def build(cls, rows: Rows, ids: Ids, space: Space) -> Self:
+        """Prepare packed codes (n, width) with increasing int64 ids (n,), see `base.Index`.
+
+        Raises:
+            IndexRowsError: A space of vectors, or ids of the wrong dtype or shape.
+            CodesError: Codes of the wrong dtype, shape or padding.
+        """
+        if space.metric != "hamming":
+            raise IndexRowsError(f"asymmetric search needs codes, not {space.metric} vectors")
+        words = CodeWords.of(space.check(rows), space.dimension)
+        return cls(words, check_ids(ids, len(words)), space)
+
+    def __len__(self) -> int:
+        """Return the number of codes."""
+        return len(self._rows)
+
+    def search(self, queries: Rows, k: int) -> Found:
+        """Find the k nearest codes to each query, or all codes if there are fewer.
+
+        Args:
+            queries: Projections, float32 (q, bits), finite.
+            k: Number of codes to find, at least 1.
+
+        Returns:
+            Asymmetric distances and ids, nearest first; ties are sorted by id.
+
+        Raises:
+            IndexRowsError: k below 1.
+            CodesError: Queries of another dtype or shape, or not finite.
+        """
+        projections = check_projections(queries, self.space.dimension, "queries")
+        nearest = asymmetric_top_k(self._rows, projections, self.space.dimension, check_k(k))
+        return Found(nearest.distances, self._ids[nearest.indices])
