@@ -1,17 +1,22 @@
-"""What all commands of this project share: exit codes, errors in one line, renamed options."""
+"""What all commands share: exit codes, errors in one line, stopping, renamed options."""
 
 import io
 import logging
+import os
+import signal
 import sys
+import threading
+import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import FrameType
 from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperCommand
 
 from facehash.errors import InputError, Interrupted
-from facehash.printing import printable
+from facehash.printing import printable, quoted
 
 DONE = 0
 NOTHING_FOUND = 1
@@ -19,6 +24,10 @@ WRONG_USE = 2
 PARTLY_FAILED = 3
 BUG = 70
 INTERRUPTED = 130
+TERMINATED = 143
+
+_SIGNALS_TOGETHER = 0.5
+"""Seconds in which signals count as one: a scheduler and its launcher may both deliver it."""
 
 _OUR_LOGGERS = ("facehash", "ddh", "dcbh", "data", "experiments", "benchmarks", "tools")
 
@@ -74,9 +83,50 @@ def run(app: typer.Typer, program: str, arguments: list[str] | None = None) -> N
 
     Raises:
         SystemExit: Always. 0 done, 1 nothing found, 2 wrong use or bad input (one line on stderr),
-            3 partly failed, 70 a bug (traceback), 130 interrupted.
+            3 partly failed, 70 a bug (traceback), 130 interrupted (Ctrl-C), 143 terminated
+            (SIGTERM). A second signal ends the process at once with the same codes.
     """
     _prepare_output(program)
+    stopping = _Stopping()
+    stopping.begin()
+    try:
+        _run(app, program, arguments, stopping)
+    finally:
+        stopping.end()
+
+
+class _Stopping:
+    """Handles SIGINT and SIGTERM alike: the first raises KeyboardInterrupt, a second one exits."""
+
+    def __init__(self) -> None:
+        self.code = INTERRUPTED
+        self._since: float | None = None
+        self._before: dict[int, Any] = {}
+
+    def begin(self) -> None:
+        """Handle the signals that this process does not ignore, as under nohup."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._stop)
+
+    def end(self) -> None:
+        """Put the earlier handlers back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self._since is None:
+            self._since, self.code = now, 128 + number
+            raise KeyboardInterrupt
+        if now - self._since > _SIGNALS_TOGETHER:
+            os._exit(128 + number)
+
+
+def _run(
+    app: typer.Typer, program: str, arguments: list[str] | None, stopping: _Stopping
+) -> NoReturn:
     try:
         code = app(args=arguments, prog_name=program, standalone_mode=False)
         if code == INTERRUPTED:  # Typer's result after Ctrl-C
@@ -90,12 +140,27 @@ def run(app: typer.Typer, program: str, arguments: list[str] | None = None) -> N
     except (InputError, OSError) as error:
         _fail(program, _one_line(error), WRONG_USE)
     except Interrupted as stop:
-        _fail(program, str(stop), INTERRUPTED)
+        command = _command(program, arguments, stop.without)
+        _fail(program, f"{stop}; continue with: {command}", stopping.code)
     except (KeyboardInterrupt, typer.Abort):
-        _fail(program, "interrupted", INTERRUPTED)
+        word = "terminated" if stopping.code == TERMINATED else "interrupted"
+        _fail(program, word, stopping.code)
     except Exception:
         traceback.print_exc()
         _fail(program, "this is a bug, please report it with the lines above", BUG)
+
+
+def _command(program: str, arguments: Sequence[str] | None, without: Sequence[str]) -> str:
+    """Return the command line of this process, as the user would type it."""
+    if program.endswith(".py"):
+        started = sys.argv[0] if sys.argv[0].endswith(program) else program
+        words = ["python", started]
+    elif "." in program and " " not in program:
+        words = ["python", "-m", program]
+    else:
+        words = program.split()
+    given = sys.argv[1:] if arguments is None else arguments
+    return " ".join(map(quoted, [*words, *(word for word in given if word not in without)]))
 
 
 def _prepare_output(program: str) -> None:

@@ -1,7 +1,7 @@
 """Errors that a user can cause."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class InputError(ValueError):
@@ -14,7 +14,19 @@ class InputError(ValueError):
 
 
 class Interrupted(Exception):
-    """Ctrl-C was pressed; the message names what was kept and how to resume."""
+    """Ctrl-C was pressed or SIGTERM arrived; the message names what was kept.
+
+    The same command continues from there. `facehash.command_line.run` adds that command to the
+    message.
+
+    Args:
+        message: What was done and where it is.
+        without: Options that the continuing command must not have, such as ``--overwrite``.
+    """
+
+    def __init__(self, message: str, without: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.without = tuple(without)
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:

@@ -26,7 +26,7 @@ def train_network(
 
     Raises:
         InputError: The data, the backend or the run directory cannot be used.
-        Interrupted: Ctrl-C; the last backup is kept.
+        Interrupted: Ctrl-C or SIGTERM; a backup of the last whole epoch is kept.
     """
     settings = settings.with_resolved(choose_backend(settings.backend), str(source.resolve()))
     with directory.begin(settings.to_yaml(), overwrite):

@@ -47,7 +47,7 @@ def run_cells(
         The reason of each failure, by the cell's name.
 
     Raises:
-        Interrupted: Ctrl-C; the running cells are stopped first.
+        Interrupted: Ctrl-C or SIGTERM; the running cells are stopped first.
     """
     logs.mkdir(parents=True, exist_ok=True)
     runner = _Runner(len(cells), command, logs, os.environ | thread_share(jobs), show)
@@ -64,8 +64,8 @@ def run_cells(
             if not isinstance(error, KeyboardInterrupt):
                 raise
             raise Interrupted(
-                f"interrupted with {runner.done} of {len(cells)} cells done; "
-                "the same command continues from there"
+                f"interrupted with {runner.done} of {len(cells)} cells done; running trainings "
+                "keep their last whole epoch"
             ) from error
     return runner.failed
 

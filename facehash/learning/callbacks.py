@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import keras
+import numpy as np
 from keras import ops
 
 from facehash.errors import InputError
@@ -99,31 +100,42 @@ class BestWeights(keras.callbacks.Callback):
 
 
 class BackupWriter(keras.callbacks.Callback):
-    """Writes a backup at the end of an epoch if the last one is old enough.
+    """Keeps the state after the last whole epoch in memory, and writes it if it is time.
+
+    Copying the state costs little beside an epoch, and it lets a training that is interrupted in
+    the middle of an epoch still write the epoch before.
 
     Args:
         path: The backup file.
         best: Provides the best weights, which the backup holds beside the current ones.
         interval: Minimum time between two backups, in seconds.
+        done: Epochs in the backup on disk when training resumes, else 0.
     """
 
-    def __init__(self, path: Path, best: BestWeights, interval: float) -> None:
+    def __init__(self, path: Path, best: BestWeights, interval: float, done: int) -> None:
         super().__init__()
         self.path, self.best, self.interval = path, best, interval
-        self.seconds = 0.0  # spent writing
-        self.epoch = 0  # of the last backup
+        self.seconds = 0.0  # spent on backups
+        self.epoch = done  # of the backup on disk
+        self.latest: Backup | None = None  # after the last whole epoch of this process
         self._last = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Write a backup, at most once per interval."""
+        """Copy the state, and write it at most once per interval."""
         started = time.monotonic()
-        if started - self._last < self.interval:
-            return
-        state = [ops.convert_to_numpy(v) for v in training_variables(self.model)]
-        Backup(epoch + 1, state, self.best.weights or []).write(self.path)
-        self.epoch = epoch + 1
-        self._last = time.monotonic()
-        self.seconds += self._last - started
+        # A copy: PyTorch returns a view of a variable that the next step changes.
+        state = [np.array(ops.convert_to_numpy(v)) for v in training_variables(self.model)]
+        self.latest = Backup(epoch + 1, state, self.best.weights or [])
+        if started - self._last >= self.interval:
+            self.write()
+        self.seconds += time.monotonic() - started
+
+    def write(self) -> None:
+        """Write the last whole epoch, unless the backup on disk has it."""
+        if self.latest and self.latest.epoch > self.epoch:
+            self.latest.write(self.path)
+            self.epoch = self.latest.epoch
+            self._last = time.monotonic()
 
 
 class Progress(keras.callbacks.Callback):

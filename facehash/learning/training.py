@@ -72,7 +72,7 @@ def train(
         TrainingDiverged: A loss term became NaN or infinite.
         InputError: The devices are not available, or cannot share the images evenly.
         RunError: The backup is damaged, or belongs to another model or other data.
-        Interrupted: Ctrl-C was pressed; the backup is kept.
+        Interrupted: Ctrl-C or SIGTERM; a backup of the last whole epoch is kept.
     """
     training = config.training
     with data_parallel(training.devices, training.batch) as devices:
@@ -95,11 +95,21 @@ def train(
         write_split(run.split, dataset, validation)
         environment = describe_environment(keras.backend.backend(), device_name(), config.seed)
         write_json(run.environment, environment)
-        outcome = _fit(model, batches, data, training, run, backup, extra)
-        with atomic_write(run.model) as temporary:
-            model.save(temporary)
-        run.tidy()
-    return outcome
+        if backup:
+            restore(model, backup, run.backup)
+        history = History(run.history, read_history(run.history), done)
+        best = BestWeights(training.monitor, training.patience, history, backup and backup.best)
+        writer = BackupWriter(run.backup, best, training.backup_seconds, done)
+        try:
+            if not best.exhausted:
+                _fit(model, batches, data, training, [history, best, writer, *extra])
+            model.set_weights(best.weights)
+            with atomic_write(run.model) as temporary:
+                model.save(temporary)
+            run.tidy()
+        except KeyboardInterrupt as stop:
+            raise _stopped(writer, training, run) from stop
+    return Outcome(model, len(history.rows), best.epoch, writer.seconds)
 
 
 def compile_model(model: HashModel, training: TrainingConfig, images: int) -> None:
@@ -136,38 +146,34 @@ def _fit(
     batches: ShuffledBatches,
     data: TrainingData,
     training: TrainingConfig,
-    run: RunDirectory,
-    backup: Backup | None,
-    extra: list[keras.callbacks.Callback],
-) -> Outcome:
-    """Run the remaining epochs, and give the model its best weights."""
-    done = backup.epoch if backup else 0
-    if backup:
-        restore(model, backup, run.backup)
-    history = History(run.history, read_history(run.history), done)
-    best = BestWeights(training.monitor, training.patience, history, backup and backup.best)
-    writer = BackupWriter(run.backup, best, training.backup_seconds)
+    callbacks: list[keras.callbacks.Callback],
+) -> None:
+    """Run the remaining epochs."""
+    done = batches.epoch
     progress = Progress(batches.used, training.batch, training.epochs, done)
     validation = (data.validation_images, data.validation_classes)
     try:
-        if not best.exhausted:
-            model.fit(
-                batches,
-                epochs=training.epochs,
-                initial_epoch=done,
-                validation_data=validation if len(data.validation_images) else None,
-                validation_batch_size=training.batch,
-                shuffle=False,  # the batches are shuffled already
-                verbose=0,
-                callbacks=[history, best, writer, progress, *extra],
-            )
-    except KeyboardInterrupt as stop:
-        raise Interrupted(
-            f"interrupted after {len(history.rows)} of {training.epochs} epochs, "
-            f"{writer.epoch or done} of them backed up in {run.path}; "
-            "run the same command to resume"
-        ) from stop
+        model.fit(
+            batches,
+            epochs=training.epochs,
+            initial_epoch=done,
+            validation_data=validation if len(data.validation_images) else None,
+            validation_batch_size=training.batch,
+            shuffle=False,  # the batches are shuffled already
+            verbose=0,
+            callbacks=[*callbacks, progress],
+        )
     finally:
         progress.close()
-    model.set_weights(best.weights)
-    return Outcome(model, len(history.rows), best.epoch, writer.seconds)
+
+
+def _stopped(writer: BackupWriter, training: TrainingConfig, run: RunDirectory) -> Interrupted:
+    """Back up the last whole epoch, and say so."""
+    writer.write()
+    if not writer.epoch:
+        return Interrupted(f"interrupted in the first epoch of {run.path}", ["--overwrite"])
+    return Interrupted(
+        f"interrupted after {writer.epoch} of {training.epochs} epochs, which are kept in "
+        f"{run.path}",
+        ["--overwrite"],
+    )

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -173,29 +174,42 @@ def test_a_finished_run_is_kept_and_another_configuration_refused(trained, here)
     assert (trained / "model.keras").read_bytes() == before
 
 
-def test_ctrl_c_exits_130_saying_how_to_resume_and_the_same_command_does(tmp_path, here):
+@pytest.mark.parametrize(
+    "number, code",
+    [
+        (signal.SIGTERM, 143),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.full),
+    ],
+)
+def test_a_stopped_training_says_with_which_command_it_goes_on_and_does(
+    number, code, tmp_path, here
+):
     words = (
-        "train.py", QUICKSTART, "--runs", tmp_path, "--set", "training.epochs=25",
-        "--set", "training.backup_seconds=0",
+        "train.py", QUICKSTART, "--runs", tmp_path / "my runs", "--set", "training.epochs=25",
     )  # fmt: skip
-    process = subprocess.Popen(
-        [sys.executable, *map(str, words)], cwd=ROOT, stderr=subprocess.PIPE, text=True
-    )
-    directory = RunDirectory(tmp_path / "quickstart-48-s0")
+    command = [sys.executable, *map(str, words), "--overwrite"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    directory = RunDirectory(tmp_path / "my runs" / "quickstart-48-s0")
     deadline = time.monotonic() + 120
-    while not directory.backup.exists() and time.monotonic() < deadline:
+    while not directory.history.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
+    assert process.returncode == code, errors
     assert "Traceback" not in errors
-    assert "run the same command to resume" in errors.splitlines()[-1]
-    done_before = len(read_history(directory.history))
-    assert 1 <= done_before < 25
+    message, _, going_on = errors.splitlines()[-1].partition("; continue with: ")
+    with np.load(directory.backup) as backup:
+        epoch = int(backup["epoch"])
+    # The row of the next epoch may have been written already.
+    assert len(read_history(directory.history)) in (epoch, epoch + 1)
+    assert f"interrupted after {epoch} of 25 epochs, which are kept in " in message
+    assert 1 <= epoch < 25
+    # The same words, without --overwrite, which would start again.
+    assert shlex.split(going_on) == ["python", *map(str, words)]
     assert "not finished" in refusal(here("evaluate.py", directory.path))
 
-    assert "trained 25 epochs" in run(*words)
-    assert len(read_history(directory.history)) == 25
+    assert "trained 25 epochs" in run(*shlex.split(going_on)[1:])
+    assert [row["epoch"] for row in read_history(directory.history)] == list(range(1, 26))
 
 
 def test_evaluation_refuses_data_of_another_run(trained, here):

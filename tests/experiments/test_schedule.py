@@ -140,7 +140,7 @@ def test_running_cells_are_interrupted_with_the_table_and_killed_if_they_do_not_
     with pytest.raises(Interrupted if error is KeyboardInterrupt else error) as caught:
         run(otherwise=program)
     if error is KeyboardInterrupt:
-        assert "interrupted with 0 of 5 cells done; the same command" in str(caught.value)
+        assert "interrupted with 0 of 5 cells done; running trainings keep" in str(caught.value)
     assert os.path.exists(stopped) == (handler == "default_int_handler")
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "ready").read_text()), 0)

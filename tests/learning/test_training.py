@@ -54,18 +54,18 @@ def assert_same_history(run, other):
 
 @pytest.fixture
 def interrupted(faces, tmp_path):
-    """Train as configured until Ctrl-C in epoch 4; returns the run."""
+    """Train as configured until Ctrl-C in the middle of epoch 4; returns the run."""
 
-    def train_until(message="after 3 of 8 epochs, 3 of them backed up", **options):
+    def train_until(message="interrupted after 3 of 8 epochs, which are kept in", **options):
         with pytest.MonkeyPatch.context() as patch:
-            original = callbacks.Progress.on_epoch_begin
+            original = callbacks.Progress.on_train_batch_end
 
-            def stop(self, epoch, logs=None):
-                if epoch + 1 == 4:
+            def stop(self, batch, logs=None):
+                original(self, batch, logs)
+                if batch == 1 and int(self.bar.desc.split()[1].split("/")[0]) == 4:
                     raise KeyboardInterrupt
-                original(self, epoch, logs)
 
-            patch.setattr(callbacks.Progress, "on_epoch_begin", stop)
+            patch.setattr(callbacks.Progress, "on_train_batch_end", stop)
             with pytest.raises(Interrupted, match=message):
                 run_training(configure(**options), faces, tmp_path / "run")
         return RunDirectory(tmp_path / "run")
@@ -146,8 +146,38 @@ def test_a_run_killed_in_mid_epoch_resumes_to_the_history_of_an_uninterrupted_on
     np.testing.assert_array_equal(*codes)
 
 
-def test_backups_keep_their_interval(interrupted):
-    assert not interrupted("0 of them backed up", backup_seconds=1000).backup.exists()
+def test_ctrl_c_in_mid_epoch_keeps_the_whole_epochs_whatever_the_interval_of_backups(
+    faces, tmp_path, interrupted, monkeypatch
+):
+    options = {"backup_seconds": 1000, "augmentation": {"flip": True, "shift": 2}}
+    whole, outcome = run_training(configure(**options), faces, tmp_path / "whole")
+    run = interrupted(**options)
+    assert len(read_history(run.history)) == 3
+    with np.load(run.backup) as arrays:
+        assert arrays["epoch"] == 3
+    _, resumed = run_training(configure(**options), faces, run.path)
+    assert_same_history(run, whole)
+    codes = [encode(one.model, faces.images) for one in (outcome, resumed)]
+    np.testing.assert_array_equal(*codes)
+
+
+def test_ctrl_c_in_the_first_epoch_keeps_nothing_and_says_so(faces, tmp_path, monkeypatch):
+    def stop(self, batch, logs=None):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(callbacks.Progress, "on_train_batch_end", stop)
+    with pytest.raises(Interrupted, match="interrupted in the first epoch of"):
+        run_training(configure(), faces, tmp_path / "run")
+    assert not RunDirectory(tmp_path / "run").backup.exists()
+
+
+def test_backups_keep_their_interval(faces, tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(callbacks.BackupWriter, "write", written.append)
+    run_training(configure(epochs=2, backup_seconds=1000), faces, tmp_path / "run")
+    assert not written
+    run_training(configure(epochs=2, backup_seconds=0), faces, tmp_path / "other")
+    assert len(written) == 2
 
 
 @pytest.mark.parametrize(

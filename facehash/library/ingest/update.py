@@ -81,7 +81,7 @@ def index_folder(
             or the directory is no library.
         FileInUseError: Another process writes to the library.
         InputError: An invalid folder, list of names or option.
-        Interrupted: Ctrl-C; the photos stored so far are kept.
+        Interrupted: Ctrl-C or SIGTERM; the photos stored so far are kept.
 
     Example:
         >>> report = index_folder(Path("photos"), Path("lib"), names="folders")  # doctest: +SKIP
@@ -216,8 +216,7 @@ class _Update:
                 batch.flush()
         except KeyboardInterrupt:
             raise Interrupted(
-                f"interrupted; {batch.stored} new photos are in {self.store.directory}, "
-                "and the same command continues from there"
+                f"interrupted; {batch.stored} new photos are in {self.store.directory}"
             ) from None
         self.counts["photos"], self.counts["faces"] = batch.photos, batch.faces
         self.counts["without_faces"] = batch.without_faces

@@ -100,13 +100,16 @@ def test_a_killed_run_loses_at_most_a_batch_and_is_resumed(
         time.sleep(0.05)
 
 
-def test_ctrl_c_keeps_stored_photos_and_names_the_command_to_continue(index, ask, folder, start):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_keeps_stored_photos_and_names_the_command_to_continue(
+    number, code, index, ask, folder, start
+):
     process = start("embed:3", 2)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     _, error = process.communicate(timeout=300)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert error.startswith("facehash: interrupted; 8 new photos are in ")
-    assert error.endswith("and the same command continues from there\n") and error.count("\n") == 1
+    assert "; continue with: facehash index " in error and error.count("\n") == 1
     assert ask("SELECT count(*) FROM faces") == [(8,)]
     assert index(folder).photos == 16
 
