@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from facehash.codes import CodesError
-from facehash.figures.style import BLUE, DPI, LINES, ORANGE, QUIET, STYLE, save
+from facehash.figures.style import BLUE, DPI, LINES, ORANGE, STYLE, save, write_title
 from facehash.retrieval.evaluation import RADIUS, Evaluation
 
 _SIZE = (5.2, 3.9)
@@ -151,11 +151,7 @@ def _chart(title: str, caption: str, path: str | Path) -> Iterator[Axes]:
         layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
         figure = Figure(figsize=_SIZE, dpi=DPI, layout=layout)
         axes = figure.add_subplot()
-        pad = 22 if caption else 8
-        axes.set_title(title, loc="left", fontsize=10.5, fontweight="bold", pad=pad)
-        if caption:
-            at = axes.transAxes
-            axes.text(0, 1.025, caption, transform=at, fontsize=8.5, color=QUIET, va="bottom")
+        write_title(axes, title, caption)
         yield axes
         save(figure, path)
 

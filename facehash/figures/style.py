@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
 
 from facehash.codes import CodesError
 from facehash.files import atomic_write
@@ -39,6 +41,16 @@ STYLE: Any = {
     "text.parse_math": False,
 }
 DPI = 200
+
+
+def write_title(axes: Axes, title: str, caption: str) -> None:
+    """Write a bold title above the axes, and a caption between them if it is not empty."""
+    pad = 22 if caption else 8
+    axes.set_title(title, loc="left", fontsize=10.5, fontweight="bold", pad=pad)
+    if caption:
+        offset = ScaledTranslation(0, 6 / 72, axes.figure.dpi_scale_trans)
+        place = axes.transAxes + offset
+        axes.text(0, 1, caption, transform=place, fontsize=8.5, color=QUIET, va="bottom")
 
 
 def save(figure: Figure, path: str | Path) -> None:

@@ -11,6 +11,7 @@ import keras
 from facehash.config import RunConfig, TrainingConfig
 from facehash.dataset import FaceDataset
 from facehash.errors import Interrupted
+from facehash.figures.learning_curve import write_learning_curve
 from facehash.files import atomic_write, write_json
 from facehash.learning.backend import enable_determinism
 from facehash.learning.backup import Backup, restore
@@ -104,6 +105,8 @@ def train(
             if not best.exhausted:
                 _fit(model, batches, data, training, [history, best, writer, *extra])
             model.set_weights(best.weights)
+            caption = f"{dataset.name}, {config.method.upper()}, {config.bits} bits"
+            write_learning_curve(history.rows, run.learning_curve, caption, kept=best.epoch)
             with atomic_write(run.model) as temporary:
                 model.save(temporary)
             run.tidy()

@@ -53,6 +53,7 @@ class RunDirectory:
     training = _Entry("training.json")  # batch statistics, and the accuracy on training images
     model = _Entry("model.keras")  # of the best epoch; exists when the run is finished
     backup = _Entry("backup/latest.npz")  # from which an unfinished run resumes
+    learning_curve = _Entry("figures/learning_curve.png")  # drawn from the history
 
     @property
     def finished(self) -> bool:

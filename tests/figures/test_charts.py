@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from facehash.codes import CodesError, packed_from_bits
-from facehash.figures import charts, style
+from facehash.figures import charts, learning_curve, style
 from facehash.figures.grid import write_retrieval_grid
 from facehash.retrieval.evaluation import evaluate
 from facehash.retrieval.verification import verify_pairs
@@ -57,6 +57,53 @@ def test_a_verification_is_a_curve_of_tar_over_far(tmp_path, evaluation):
     assert share_of(tmp_path / "verification.png", style.BLUE) > 0.0005
     alone = {"far": [0.0, 0.0], "tar": [0.5, 1.0]}  # a single person
     charts.write_roc({"": alone}, tmp_path / "alone.png")
+
+
+def history(epochs, **columns):
+    """Rows of a history.csv whose loss and accuracy are halved and raised every epoch."""
+    names = {"cross_entropy": 3.0, "loss": 3.2, **columns}
+    rows = np.arange(epochs)
+    return [
+        {"epoch": row + 1, "accuracy": 1 - 0.5**row}
+        | {name: first * 0.5**row for name, first in names.items()}
+        for row in rows
+    ]
+
+
+def test_a_learning_curve_shows_loss_terms_accuracy_validation_and_the_kept_epoch(tmp_path):
+    validation = {"val_loss": 3.5, "val_accuracy": 0.9}
+    rows = history(6, center=0.1, weight_decay=0.0, **validation)
+    path = tmp_path / "figures" / "curve.png"
+    checkpoints = [{"epoch": 2, "mAP": 0.3}, {"epoch": 4, "mAP": 0.5}]
+    drawn = {}
+    save = learning_curve.save
+
+    def spy(figure, path):
+        for axes in figure.axes:
+            lines = {line.get_label(): line.get_xydata() for line in axes.get_lines()}
+            drawn.update(lines)
+        assert [axes.get_yscale() for axes in figure.axes] == ["log", "linear"]
+        save(figure, path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learning_curve, "save", spy)
+        learning_curve.write_learning_curve(rows, path, "orl", kept=5, checkpoints=checkpoints)
+    named = {label for label in drawn if not label.startswith("_")}
+    # A term that is 0 throughout has no place on a logarithmic axis.
+    assert named == {
+        "loss", "loss, validation", "cross entropy", "center", "kept: epoch 5",
+        "accuracy", "accuracy, validation", "mAP, validation",
+    }  # fmt: skip
+    np.testing.assert_allclose(drawn["loss"], [(row["epoch"], row["loss"]) for row in rows])
+    np.testing.assert_allclose(drawn["mAP, validation"], [(2, 0.3), (4, 0.5)])
+    assert Image.open(path).width > 800
+
+
+def test_a_learning_curve_of_one_epoch_is_drawn_and_of_none_refused(tmp_path):
+    learning_curve.write_learning_curve(history(1), tmp_path / "curve.png")
+    assert share_of(tmp_path / "curve.png", style.BLUE) > 0
+    with pytest.raises(CodesError, match="at least one epoch"):
+        learning_curve.write_learning_curve([], tmp_path / "curve.png")
 
 
 def test_the_name_of_a_figure_ends_in_png(tmp_path, evaluation):
