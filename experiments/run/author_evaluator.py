@@ -13,7 +13,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facehash.codes import Packed, bits_from_packed, check_length, packed_from_bits
-from facehash.hamming.search import check_labels, distance_histograms, top_k
+from facehash.hamming.labels import (
+    check_findable,
+    check_label_pair,
+    check_leave_one_out,
+    relevance,
+)
+from facehash.hamming.search import distance_histograms, top_k
 from facehash.retrieval import metrics
 from facehash.retrieval.evaluation import FIRST, RADIUS
 
@@ -50,6 +56,7 @@ def metrics_author(
     query_labels: ArrayLike,
     bits: int,
     *,
+    leave_one_out: bool = False,
     threads: int | None = None,
 ) -> dict[str, float]:
     """Score codes as the authors' released evaluation does.
@@ -60,24 +67,30 @@ def metrics_author(
     Args:
         gallery_codes: uint8 (n, ceil(bits / 8)), packed.
         query_codes: uint8 (q, ceil(bits / 8)), packed.
-        gallery_labels: Integers (n,), identities.
-        query_labels: Integers (q,), identities; each with at least one gallery item.
+        gallery_labels: Integers (n,), identities; or bool (n, L), label sets.
+        query_labels: Integers (q,) or bool (q, L); each query has a relevant gallery item.
         bits: Length of a code, 1 to 1,024.
+        leave_one_out: Whether the queries are the gallery, in the same order; they do not find
+            themselves. The released code has no such mode.
         threads: Number of threads. Default: the processors available to this process.
 
     Returns:
         ``mAP``, ``P@r2``, ``R@r2`` and ``P@50``, means over queries.
 
     Raises:
-        CodesError: Codes or labels have the wrong shape or dtype, or a query has no relevant
-            gallery item.
+        CodesError: Codes or labels have the wrong shape or dtype, a query has no relevant gallery
+            item, or `leave_one_out` with queries other than the gallery.
     """
-    of_gallery = check_labels(gallery_labels, len(gallery_codes), "gallery")
-    of_query = check_labels(query_labels, len(query_codes), "query")
+    of_gallery, of_query = check_label_pair(
+        gallery_labels, query_labels, len(gallery_codes), len(query_codes)
+    )
+    if leave_one_out:
+        check_leave_one_out(gallery_codes, query_codes, of_gallery, of_query)
+    check_findable(of_gallery, of_query, leave_one_out)
     gallery, length = expand(gallery_codes, bits)
     query, _ = expand(query_codes, bits)
     all_counts, relevant = distance_histograms(
-        gallery, query, of_gallery, of_query, length, threads=threads
+        gallery, query, of_gallery, of_query, length, leave_one_out=leave_one_out, threads=threads
     )
     recall = metrics.recall_at_radius(relevant, RADIUS)
     ap, hits = np.empty((2, len(query)))
@@ -85,7 +98,10 @@ def metrics_author(
     for start in range(0, len(query), step):
         rows = slice(start, start + step)
         ranking = top_k(gallery, query[rows], length, len(gallery), threads=threads).indices
-        right = of_gallery[ranking] == of_query[rows, None]
+        if leave_one_out:
+            others = ranking != np.arange(len(query))[rows, None]
+            ranking = ranking[others].reshape(len(ranking), -1)  # (block, n - 1)
+        right = np.take_along_axis(relevance(of_gallery, of_query[rows]), ranking, axis=1)
         ap[rows] = _average_precision(right)
         hits[rows] = right[:, :FIRST].sum(axis=1)
     return {

@@ -14,6 +14,7 @@ from facehash.figures.charts import write_charts, write_roc
 from facehash.figures.examples import spread_examples
 from facehash.figures.grid import write_retrieval_grid
 from facehash.files import write_json
+from facehash.hamming.labels import Labels
 from facehash.retrieval.code_statistics import code_statistics
 from facehash.retrieval.codes_file import CodeSet, write_codes
 from facehash.retrieval.evaluation import Evaluation, evaluate
@@ -23,6 +24,13 @@ from facehash.retrieval.verification import verify_pairs
 SCHEMA = 2
 """Of report.json. Schema 1 lacks the keys ``verification``, ``training`` and ``leaks``, and in
 ``dataset`` the keys ``split`` and ``duplicates``; readers take a missing key for null."""
+
+PROTOCOLS = {
+    "seen": "seen identities",
+    "unseen": "unseen identities",
+    "leave_one_out": "leave-one-out",
+}
+"""How a protocol is named on the terminal and in figures."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +77,9 @@ def score(
         CodesError: The codes cannot be scored.
     """
     parts = (codes.gallery_codes, codes.query_codes, codes.gallery_labels, codes.query_labels)
+    alone = codes.leave_one_out
     started = time.perf_counter()
-    evaluation = evaluate(*parts, codes.bits, at=at)
+    evaluation = evaluate(*parts, codes.bits, at=at, leave_one_out=alone)
     seconds = time.perf_counter() - started
     faces = source.dataset
     bits = code_statistics(codes.gallery_codes, codes.bits)
@@ -82,8 +91,8 @@ def score(
         "backend": source.backend,
         "dataset": {
             "name": faces.name if faces else None,
-            "protocol": faces.protocol if faces else None,
-            "identities": len(np.unique(codes.gallery_labels)),
+            "protocol": faces.protocol if faces else "leave_one_out" if alone else None,
+            **_count_labels(codes.gallery_labels),
             "train": len(faces.train) if faces else None,
             "gallery": len(codes.gallery_labels),
             "query": len(codes.query_labels),
@@ -91,7 +100,7 @@ def score(
             "duplicates": source.duplicates,
         },
         "metrics": evaluation.metrics,
-        "metrics_author": metrics_author(*parts, codes.bits),
+        "metrics_author": metrics_author(*parts, codes.bits, leave_one_out=alone),
         "verification": verify_pairs(evaluation.pairs).as_json() if verification else None,
         "curves": evaluation.curves,
         "training": source.training,
@@ -135,17 +144,19 @@ def describe(report: dict[str, Any]) -> str:
     faces = report["dataset"]
     known = [faces["name"], report["method"] and report["method"].upper(), f"{report['bits']} bits"]
     if faces["protocol"]:
-        known.append(f"{faces['protocol']} identities")
+        known.append(PROTOCOLS.get(faces["protocol"], faces["protocol"]))
     return ", ".join(word for word in known if word)
 
 
 def table(report: dict[str, Any]) -> str:
     """Format a report for the terminal."""
     faces = report["dataset"]
-    counts = (
-        f"{faces['query']:,} queries, {faces['gallery']:,} gallery images "
-        f"of {faces['identities']:,} people"
+    people = (
+        f"with {faces['labels']:,} labels"
+        if faces["identities"] is None
+        else f"of {faces['identities']:,} people"
     )
+    counts = f"{faces['query']:,} queries, {faces['gallery']:,} gallery images {people}"
     title = f"{describe(report)}\n{counts}"
     scores = format_report(report["metrics"], report["metrics_author"], title)
     if report["verification"] is not None:
@@ -158,6 +169,13 @@ def table(report: dict[str, Any]) -> str:
         f"in {code['ones_lowest']:.0%} to {code['ones_highest']:.0%} of the codes; "
         f"mean correlation of two bits {related}"
     )
+
+
+def _count_labels(gallery_labels: Labels) -> dict[str, int | None]:
+    """Count the identities of a gallery or, in a key of their own, the labels of its label sets."""
+    if gallery_labels.ndim == 1:
+        return {"identities": len(np.unique(gallery_labels))}
+    return {"identities": None, "labels": int(gallery_labels.any(axis=0).sum())}
 
 
 def _write_grid(scored: ScoredCodes, faces: FaceDataset, path: Path, caption: str) -> None:

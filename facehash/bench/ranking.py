@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from facehash.bench.queries import Pairs, QuerySet
 from facehash.codes import Packed
+from facehash.hamming.labels import relevance
 from facehash.hamming.search import Histograms, distance_histograms
 from facehash.index.exact import vector_distances
 from facehash.retrieval.vectors import CELLS, STEPS, ranked
@@ -67,7 +68,7 @@ def rank_vectors(queries: QuerySet) -> Iterator[Histograms]:
         pairs = order[first:last]
         query, face = keys[pairs] - start, queries.excluded.face[pairs]
         nearness[query, face] = _NEVER
-        found = ranked(nearness, faces.people, faces.people[block])
+        found = ranked(nearness, relevance(faces.people, faces.people[block]))
         _subtract_last(found, query, faces.people[face] == faces.people[block[query]])
         yield found
 
@@ -95,7 +96,7 @@ def rank_reranked(queries: QuerySet, codes: Packed, bits: int, candidates: Ids) 
     nearness = np.rint(-distances * _scale(distances.max(initial=0))).astype(np.int32)
     nearness[none] = _NEVER
     relevant = np.where(none, -1, faces.people[candidates]) == queries.people[:, None]
-    front = _ranked_rows(nearness, relevant)
+    front = ranked(nearness, relevant)
     _subtract_last(front, np.nonzero(none)[0], np.zeros(none.sum(), bool))
     return Histograms(*(np.concatenate(sides, axis=1) for sides in zip(front, rest, strict=True)))
 
@@ -103,15 +104,6 @@ def rank_reranked(queries: QuerySet, codes: Packed, bits: int, candidates: Ids) 
 def _scale(largest: float) -> float:
     """Return the factor from distances to integer steps; 1 where all distances are zero."""
     return STEPS / largest if largest > 0 else 1.0
-
-
-def _ranked_rows(nearness: NDArray[np.int32], relevant: NDArray[np.bool_]) -> Histograms:
-    """Do as `ranked` where each query has its own items."""
-    parts = [
-        ranked(near[None], own.astype(np.int64), np.ones(1, np.int64))
-        for near, own in zip(nearness, relevant, strict=True)
-    ]
-    return Histograms(*(np.concatenate(side) for side in zip(*parts, strict=True)))
 
 
 def _subtract(found: Histograms, queries: QuerySet, pairs: Pairs, codes: Packed) -> None:

@@ -1,7 +1,7 @@
 """Hamming kernels compiled by Numba; the import compiles them or loads them from a cache.
 
-They define the same two functions as `facehash.hamming.kernels_numpy` and release the GIL, so that
-the caller's threads run in parallel without a threading layer of Numba.
+They define the same three functions as `facehash.hamming.kernels_numpy` and release the GIL, so
+that the caller's threads run in parallel without a threading layer of Numba.
 """
 
 import numpy as np
@@ -76,6 +76,50 @@ def count_distances(gallery, query, slices, all_counts, relevant):  # type: igno
                 _measure(gallery, start, stop, query[row], distances)
                 _count(distances, histograms)
             _add(histograms, all_counts[row] if part == 0 else relevant[row])
+
+
+@compile_kernel(f"void({_WORDS}, uint64, uint64[::1])")
+def _first_labels(words, word, shared):  # type: ignore[no-untyped-def]
+    for i in range(len(words)):
+        shared[i] = words[i] & word
+
+
+@compile_kernel(f"void({_WORDS}, uint64, uint64[::1])")
+def _next_labels(words, word, shared):  # type: ignore[no-untyped-def]
+    for i in range(len(words)):
+        shared[i] |= words[i] & word
+
+
+@compile_kernel("void(uint64[::1], uint16, uint16[::1])")
+def _move(shared, bins, distances):  # type: ignore[no-untyped-def]
+    for i in range(len(distances)):
+        distances[i] += bins if shared[i] != 0 else np.uint16(0)
+
+
+@compile_kernel(f"void({_CODES}, {_CODES}, {_CODES}, {_CODES}, int64[:, ::1], int64[:, ::1])")
+def count_sharing(gallery, query, gallery_sets, query_sets, all_counts, relevant):  # type: ignore[no-untyped-def]
+    """Fill the histograms of each query, as `kernels_numpy.count_sharing`.
+
+    One pass counts both: an item that shares a label is counted `bins` further on.
+    """
+    bins = all_counts.shape[1]
+    histograms, counts = np.empty((4, 2 * bins), np.uint32), np.empty(2 * bins, np.int64)
+    buffer, labels = np.empty(BLOCK, np.uint16), np.empty(BLOCK, np.uint64)
+    for row in range(len(query)):
+        histograms[:] = 0
+        for start in range(0, gallery.shape[1], BLOCK):
+            stop = min(start + BLOCK, gallery.shape[1])
+            distances, shared = buffer[: stop - start], labels[: stop - start]
+            _measure(gallery, start, stop, query[row], distances)
+            _first_labels(gallery_sets[0, start:stop], query_sets[row, 0], shared)
+            for w in range(1, len(gallery_sets)):
+                _next_labels(gallery_sets[w, start:stop], query_sets[row, w], shared)
+            _move(shared, np.uint16(bins), distances)
+            _count(distances, histograms)
+        _add(histograms, counts)
+        for d in range(bins):
+            relevant[row, d] = counts[bins + d]
+            all_counts[row, d] = counts[d] + counts[bins + d]
 
 
 @compile_kernel("void(int64[::1], uint16[::1], int64[::1], int64[::1], int64[::1])")

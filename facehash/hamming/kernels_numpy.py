@@ -1,7 +1,7 @@
 """Hamming kernels in NumPy: the fallback without Numba, and the reference of the Numba kernels.
 
 They compare one query at a time with the whole gallery, so memory is a few times that of the
-gallery. Both files of kernels define the same two functions and fill arrays of the caller.
+gallery. Both files of kernels define the same three functions and fill arrays of the caller.
 """
 
 import numpy as np
@@ -32,6 +32,32 @@ def count_distances(
         start, stop = slices[row]
         all_counts[row] = np.bincount(distances, minlength=bins)
         relevant[row] = np.bincount(distances[start:stop], minlength=bins)
+
+
+def count_sharing(
+    gallery: Words,
+    query: Words,
+    gallery_sets: Words,
+    query_sets: Words,
+    all_counts: NDArray[np.int64],
+    relevant: NDArray[np.int64],
+) -> None:
+    """Fill the histogram of distances of each query where codes have several labels.
+
+    Args:
+        gallery: uint64 (words, n), first words first.
+        query: uint64 (q, words).
+        gallery_sets: uint64 (label words, n), one bit per label, first words first.
+        query_sets: uint64 (q, label words).
+        all_counts: int64 (q, bits + 1), output: gallery items at each distance.
+        relevant: int64 (q, bits + 1), output: those that share a label with the query.
+    """
+    bins = all_counts.shape[1]
+    for row in range(len(query)):
+        distances = _distances(gallery, query[row])
+        shared = (gallery_sets & query_sets[row][:, None]).any(axis=0)
+        all_counts[row] = np.bincount(distances, minlength=bins)
+        relevant[row] = np.bincount(distances[shared], minlength=bins)
 
 
 def find_nearest(

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facehash.codes import CodesError, Packed, check_packed
+from facehash.hamming.labels import check_label_pair, label_words
 from facehash.hamming.words import CodeWords, word_rows
 
 Engine = Literal["auto", "numba", "numpy"]
@@ -32,7 +33,7 @@ class Histograms(NamedTuple):
     """Number of gallery items at each distance 0..bits from each query."""
 
     all_counts: Counts  # int64 (q, bits + 1)
-    relevant: Counts  # int64 (q, bits + 1), only items with the query's identity
+    relevant: Counts  # int64 (q, bits + 1), only items with the identity or a label of the query
 
 
 class Nearest(NamedTuple):
@@ -49,19 +50,25 @@ def distance_histograms(
     query_labels: ArrayLike,
     bits: int,
     *,
+    leave_one_out: bool = False,
     threads: int | None = None,
     engine: Engine = "auto",
 ) -> Histograms:
     """Count the gallery items, and the relevant ones, at each distance from each query.
 
-    All metrics of `facehash.retrieval` follow from these two histograms.
+    All metrics of `facehash.retrieval` follow from these two histograms, for every kind of labels
+    and with or without `leave_one_out`.
 
     Args:
         gallery: uint8 (n, ceil(bits / 8)), packed codes.
         query: uint8 (q, ceil(bits / 8)), packed codes.
-        gallery_labels: Integers (n,), identities.
-        query_labels: Integers (q,); an item is relevant if its label equals the query's.
+        gallery_labels: Integers (n,), identities; or bool (n, L), label sets with L >= 2.
+        query_labels: Integers (q,) or bool (q, L). An item is relevant if its identity equals the
+            query's, or if their label sets share a label.
         bits: Length of a code, 1 to 1,024.
+        leave_one_out: Whether each query is itself an item of the gallery, which is not counted.
+            An item has distance 0 from itself and is relevant to itself if it has a label, so both
+            counts at distance 0 are one smaller, and each query has n - 1 items.
         threads: Number of threads; default: the processors this process may use.
         engine: ``"auto"`` uses Numba if it is installed; the other two are mandatory.
 
@@ -78,26 +85,38 @@ def distance_histograms(
     """
     gallery = check_packed(gallery, bits, "gallery codes")
     query = check_packed(query, bits, "query codes")
-    of_gallery = check_labels(gallery_labels, len(gallery), "gallery")
-    of_query = check_labels(query_labels, len(query), "query")
-    # Sorted by identity, the relevant items of a query are one slice of the gallery.
-    order = np.argsort(of_gallery, kind="stable")
-    ordered = of_gallery[order]
-    slices = np.stack(
-        [np.searchsorted(ordered, of_query, side) for side in ("left", "right")], axis=1
-    ).astype(np.int64)  # (q, 2)
-    gallery_words = word_rows(gallery[order]).T.copy()  # (words, n)
-    query_words = word_rows(query)  # (q, words)
+    of_gallery, of_query = check_label_pair(gallery_labels, query_labels, len(gallery), len(query))
+    kernels, query_words = _kernels(engine), word_rows(query)  # (q, words)
     all_counts = np.zeros((len(query), bits + 1), dtype=np.int64)
     relevant = np.zeros_like(all_counts)
-    kernels = _kernels(engine)
+    if of_gallery.ndim == 2:
+        gallery_words = word_rows(gallery).T.copy()  # (words, n)
+        gallery_sets, query_sets = label_words(of_gallery).T.copy(), label_words(of_query)
 
-    def work(rows: slice) -> None:
-        kernels.count_distances(
-            gallery_words, query_words[rows], slices[rows], all_counts[rows], relevant[rows]
-        )
+        def work(rows: slice) -> None:
+            kernels.count_sharing(
+                gallery_words, query_words[rows], gallery_sets, query_sets[rows],
+                all_counts[rows], relevant[rows],
+            )  # fmt: skip
+
+    else:
+        # Sorted by identity, the relevant items of a query are one slice of the gallery.
+        order = np.argsort(of_gallery, kind="stable")
+        ordered = of_gallery[order]
+        slices = np.stack(
+            [np.searchsorted(ordered, of_query, side) for side in ("left", "right")], axis=1
+        ).astype(np.int64)  # (q, 2)
+        gallery_words = word_rows(gallery[order]).T.copy()
+
+        def work(rows: slice) -> None:
+            kernels.count_distances(
+                gallery_words, query_words[rows], slices[rows], all_counts[rows], relevant[rows]
+            )
 
     _run(work, len(query), _thread_count(threads))
+    if leave_one_out:
+        all_counts[:, 0] -= 1
+        relevant[:, 0] -= 1 if of_query.ndim == 1 else of_query.any(axis=1)
     return Histograms(all_counts, relevant)
 
 
@@ -201,22 +220,6 @@ def find_in_threads(
     # Parts (q, k of each part) are in gallery order, which a stable sort keeps among ties.
     order = np.argsort(distances, axis=1, kind="stable")[:, :k]
     return np.take_along_axis(indices, order, axis=1), np.take_along_axis(distances, order, axis=1)
-
-
-def check_labels(labels: ArrayLike, length: int, role: str) -> NDArray[np.int64]:
-    """Return labels as int64 (length,).
-
-    Raises:
-        CodesError: Not integers, or not one per code.
-    """
-    array = np.asarray(labels)
-    if array.shape != (length,):
-        raise CodesError(
-            f"{role} labels must have shape ({length},), one per code, got {array.shape}"
-        )
-    if array.dtype.kind not in "iu":
-        raise CodesError(f"{role} labels must be integers, got dtype {array.dtype}")
-    return array.astype(np.int64)
 
 
 def _thread_count(threads: int | None) -> int:

@@ -5,11 +5,18 @@ A code file is an .npz, .h5 (.hdf5) or .mat of any version with the arrays ``gal
 {-1, +1}; or, if a fifth array ``bits`` contains their length, packed uint8 (n, ceil(bits / 8)),
 least significant bit first, padding 0. Labels are integers (n,), (n, 1) or (1, n).
 
+Codes with several labels have ``gallery_label_sets`` and ``query_label_sets`` instead of the
+labels: booleans (n, L) with L >= 2, where column l says whether a code has label l.
+
+An array ``leave_one_out`` that contains 1 says that the gallery is also the queries, in the same
+order, and that each query searches all items but itself. Then ``query_codes`` and the query's
+labels may be omitted; if present, they must equal those of the gallery.
+
 Whether matrices are {0, 1} or {-1, +1} is decided for gallery and query together. Matrices that
 contain only 1 are the same codes in both readings.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facehash.array_files import ArrayFileError, read_arrays
+from facehash.array_files import ArrayFileError, Arrays, read_arrays
 from facehash.codes import (
     MAX_BITS,
     CodesError,
@@ -28,10 +35,17 @@ from facehash.codes import (
     packed_width,
 )
 from facehash.files import atomic_write
+from facehash.hamming.labels import (
+    Labels,
+    check_label_pair,
+    check_leave_one_out,
+)
 
 CODES = ("gallery_codes", "query_codes")
 LABELS = ("gallery_labels", "query_labels")
+LABEL_SETS = ("gallery_label_sets", "query_label_sets")
 LENGTH = "bits"
+LEAVE_ONE_OUT = "leave_one_out"
 VALUES = "codes are {0, 1} or {-1, +1}"
 
 
@@ -41,9 +55,10 @@ class CodeSet:
 
     gallery_codes: Packed  # uint8 (n, ceil(bits / 8))
     query_codes: Packed  # uint8 (q, ceil(bits / 8))
-    gallery_labels: NDArray[np.int64]  # (n,)
-    query_labels: NDArray[np.int64]  # (q,)
+    gallery_labels: Labels  # int64 (n,), or label sets bool (n, L)
+    query_labels: Labels  # int64 (q,), or label sets bool (q, L)
     bits: int  # length of a code, 1 to 1,024
+    leave_one_out: bool = False  # whether the queries are the gallery and do not find themselves
 
 
 def read_codes(path: str | Path) -> CodeSet:
@@ -56,11 +71,9 @@ def read_codes(path: str | Path) -> CodeSet:
         CodesError: Not such a file; the message states what it contains.
     """
     try:
-        arrays = read_arrays(Path(path), required=(*CODES, *LABELS), optional=(LENGTH,))
+        return _code_set(_read(Path(path)))
     except ArrayFileError as error:
         raise CodesError(str(error)) from error
-    try:
-        return _code_set(arrays)
     except CodesError as error:
         raise CodesError(f"{path}: {error}") from error
 
@@ -76,10 +89,27 @@ def write_codes(path: str | Path, codes: CodeSet) -> None:
     arrays: dict[str, Any] = {LENGTH: np.int64(codes.bits)}
     for name in CODES:
         arrays[name] = check_packed(getattr(codes, name), codes.bits, name)
-    for name, owner in zip(LABELS, CODES, strict=True):
-        arrays[name] = _labels(getattr(codes, name), name, len(arrays[owner]), owner)
+    names, check = _kind_of_labels(codes.gallery_labels.ndim == 2)
+    for name, field, owner in zip(names, LABELS, CODES, strict=True):
+        arrays[name] = check(getattr(codes, field), name, len(arrays[owner]), owner)
+    if codes.leave_one_out:
+        arrays[LEAVE_ONE_OUT] = np.bool_(True)
     with atomic_write(Path(path)) as temporary:
         np.savez(temporary, **arrays)
+
+
+def _read(path: Path) -> Arrays:
+    """Read the arrays of a code file; with leave-one-out, complete the queries from the gallery."""
+    arrays = read_arrays(path, CODES[:1], (CODES[1], *LABELS, *LABEL_SETS, LENGTH, LEAVE_ONE_OUT))
+    if _flag(arrays):
+        for gallery, query in (CODES, LABELS, LABEL_SETS):
+            if gallery in arrays:
+                arrays.setdefault(query, arrays[gallery])
+    names, _ = _kind_of_labels(any(name in arrays for name in LABEL_SETS))
+    missing = [name for name in (*CODES, *names) if name not in arrays]
+    if missing:
+        read_arrays(path, missing)  # raises: its error suggests the nearest name in the file
+    return arrays
 
 
 def _code_set(arrays: Mapping[str, NDArray[Any]]) -> CodeSet:
@@ -90,11 +120,34 @@ def _code_set(arrays: Mapping[str, NDArray[Any]]) -> CodeSet:
     else:
         bits = matrices[0].shape[1]
         packed = _pack(matrices)
+    has_sets = LABEL_SETS[0] in arrays
+    if has_sets and any(name in arrays for name in LABELS):
+        raise CodesError(
+            f"contains both {LABELS[0]} or {LABELS[1]} and {LABEL_SETS[0]}; give identities or "
+            "label sets, not both"
+        )
+    names, check = _kind_of_labels(has_sets)
     labels = [
-        _labels(arrays[name], name, len(codes), owner)
-        for name, codes, owner in zip(LABELS, packed, CODES, strict=True)
+        check(arrays[name], name, len(codes), owner)
+        for name, codes, owner in zip(names, packed, CODES, strict=True)
     ]
-    return CodeSet(packed[0], packed[1], labels[0], labels[1], bits)
+    check_label_pair(labels[0], labels[1], len(packed[0]), len(packed[1]))
+    leave_one_out = _flag(arrays)
+    if leave_one_out:
+        check_leave_one_out(packed[0], packed[1], labels[0], labels[1])
+    return CodeSet(packed[0], packed[1], labels[0], labels[1], bits, leave_one_out)
+
+
+def _flag(arrays: Mapping[str, NDArray[Any]]) -> bool:
+    array = arrays.get(LEAVE_ONE_OUT, np.bool_(False))
+    if array.size != 1 or array.dtype.kind not in "biuf" or array.item() not in (0, 1):
+        raise CodesError(f"{LEAVE_ONE_OUT} must be 0 or 1, got {array.tolist()!r}")
+    return bool(array.item())
+
+
+def _kind_of_labels(has_sets: bool) -> tuple[tuple[str, str], Callable[..., Labels]]:
+    """Return the names of the arrays of labels in a file, and the function that checks them."""
+    return (LABEL_SETS, _label_sets) if has_sets else (LABELS, _labels)
 
 
 def _matrix(array: NDArray[Any], name: str) -> NDArray[Any]:
@@ -166,7 +219,7 @@ def _labels(array: NDArray[Any], name: str, length: int, owner: str) -> NDArray[
     if array.ndim > 2 or (array.ndim == 2 and 1 not in array.shape) or array.ndim == 0:
         raise CodesError(
             f"{name} must have shape (n,), (n, 1) or (1, n), one identity per code, "
-            f"got {array.shape}"
+            f"got {array.shape}; several labels per code are {name[:-1]}_sets"
         )
     if array.size != length:
         raise CodesError(
@@ -178,3 +231,14 @@ def _labels(array: NDArray[Any], name: str, length: int, owner: str) -> NDArray[
     if (whole != flat).any():
         raise CodesError(f"{name} contains {flat[whole != flat][0]}; labels are 64-bit integers")
     return whole
+
+
+def _label_sets(array: NDArray[Any], name: str, length: int, owner: str) -> NDArray[np.bool_]:
+    if array.ndim != 2 or array.shape[1] < 2 or array.shape[0] != length:
+        raise CodesError(
+            f"{name} must have shape ({length}, L), one row per code of {owner} and one column per "
+            f"label, L at least 2, got {array.shape}"
+        )
+    if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
+        raise CodesError(f"{name} must be booleans or 0 and 1, got dtype {array.dtype}")
+    return array.astype(np.bool_)

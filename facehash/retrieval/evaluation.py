@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facehash.codes import CodesError, Packed, check_length
-from facehash.hamming.search import Engine, Histograms, check_labels, distance_histograms
+from facehash.hamming.labels import check_findable, check_label_pair, check_leave_one_out
+from facehash.hamming.search import Engine, Histograms, distance_histograms
 from facehash.retrieval import curves, metrics
 from facehash.retrieval.ties import Values
 from facehash.retrieval.truncated import DENOMINATORS, average_precision_at
@@ -26,16 +27,17 @@ class Evaluation:
     `metrics` are means over queries: mAP, mAP_lower, mAP_upper, P@r2, R@r2, empty@r2, P@50 and
     R-precision, then mAP@K/relevant, mAP@K/min and mAP@K/found for each K asked for. `curves` are
     ``precision_recall`` ("radius", "recall", "precision") and ``precision_at`` ("n", "precision").
-    Distances count the pairs of a query and a gallery item.
+    Distances count the pairs of a query and a gallery item, without those of a query and itself.
     """
 
     bits: int
     metrics: dict[str, float]
     curves: dict[str, dict[str, list[Any]]]
     per_query: dict[str, Values]  # (q,) for each key of `metrics`
-    same_distances: NDArray[np.int64]  # (bits + 1,), pairs of the same identity
-    different_distances: NDArray[np.int64]  # (bits + 1,), pairs of different identities
-    pairs: Pairs  # the same by person of the query, for `verification.verify_pairs`
+    same_distances: NDArray[np.int64]  # (bits + 1,), relevant pairs: same identity, or a label
+    different_distances: NDArray[np.int64]  # (bits + 1,), the other pairs
+    # The same by person of the query, or by its label set, for `verification.verify_pairs`.
+    pairs: Pairs
 
 
 class _Block(NamedTuple):
@@ -55,6 +57,7 @@ def evaluate(
     bits: int,
     *,
     at: Sequence[int] = (),
+    leave_one_out: bool = False,
     threads: int | None = None,
     engine: Engine = "auto",
 ) -> Evaluation:
@@ -63,16 +66,19 @@ def evaluate(
     Args:
         gallery_codes: uint8 (n, ceil(bits / 8)), packed.
         query_codes: uint8 (q, ceil(bits / 8)), packed.
-        gallery_labels: Integers (n,), identities.
-        query_labels: Integers (q,), identities.
+        gallery_labels: Integers (n,), identities; or bool (n, L), label sets with L >= 2.
+        query_labels: Integers (q,) or bool (q, L). An item is relevant if it has the query's
+            identity, or if it shares a label with the query.
         bits: Length of a code, 1 to 1,024.
         at: Values of K for mAP@K, each at least 1.
+        leave_one_out: Whether the queries are the gallery, in the same order. Each query then
+            searches the other n - 1 items and never finds itself.
         threads: Number of threads; default: the processors this process may use.
         engine: Hamming kernels, see `facehash.hamming.search`.
 
     Raises:
-        CodesError: No query, no gallery, codes or labels with a wrong shape or dtype, or a query
-            whose identity has no gallery item.
+        CodesError: No query, no gallery, codes or labels with a wrong shape or dtype, a query
+            without relevant items, or `leave_one_out` with queries other than the gallery.
 
     Example:
         >>> gallery, query = np.uint8([[0b00], [0b11], [0b01]]), np.uint8([[0b00]])
@@ -83,17 +89,22 @@ def evaluate(
         raise CodesError(
             f"nothing to score: {len(gallery_codes)} gallery and {len(query_codes)} query codes"
         )
-    of_gallery = check_labels(gallery_labels, len(gallery_codes), "gallery")
-    of_query = check_labels(query_labels, len(query_codes), "query")
-    check_findable(of_gallery, of_query)
-    people, person = np.unique(of_query, return_inverse=True)
+    of_gallery, of_query = check_label_pair(
+        gallery_labels, query_labels, len(gallery_codes), len(query_codes)
+    )
+    if leave_one_out:
+        check_leave_one_out(gallery_codes, query_codes, of_gallery, of_query)
+    check_findable(of_gallery, of_query, leave_one_out)
+    people, person = np.unique(of_query, axis=0, return_inverse=True)
+    person = person.reshape(-1)  # NumPy 2.0.0 returns a column
+    options: Any = {"leave_one_out": leave_one_out, "threads": threads, "engine": engine}
     step = max(1, CELLS // (check_length(bits) + 1))
     blocks = []
     pairs = no_pairs(len(people), bits)
     for start in range(0, len(query_codes), step):
         rows = slice(start, start + step)
         arrays = (gallery_codes, query_codes[rows], of_gallery, of_query[rows])
-        histograms = distance_histograms(*arrays, bits, threads=threads, engine=engine)
+        histograms = distance_histograms(*arrays, bits, **options)
         blocks.append(_score(histograms, at))
         add_pairs(pairs, histograms, person[rows])
     per_query = {
@@ -146,18 +157,3 @@ def _score(histograms: Histograms, at: Sequence[int]) -> _Block:
     recall, precision = curves.precision_recall(all_counts, relevant)
     precision_at = curves.precision_at_each(all_counts, relevant)
     return _Block(per_query, recall, precision, precision_at)
-
-
-def check_findable(gallery: NDArray[np.int64], query: NDArray[np.int64]) -> None:
-    """Check that every query label (q,) is among the gallery labels (n,).
-
-    Raises:
-        CodesError: Some are not; the message names the first.
-    """
-    orphans = np.flatnonzero(~np.isin(query, gallery))
-    if len(orphans):
-        raise CodesError(
-            f"{len(orphans)} of {len(query)} queries have an identity without any gallery item "
-            f"(the first is query {orphans[0]}, label {query[orphans[0]]}); they cannot be scored, "
-            "exclude them"
-        )

@@ -6,9 +6,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facehash.codes import CodesError
-from facehash.hamming.search import Counts, Histograms, check_labels
+from facehash.hamming.labels import (
+    check_findable,
+    check_label_pair,
+    check_leave_one_out,
+    relevance,
+)
+from facehash.hamming.search import Counts, Histograms
 from facehash.retrieval import curves, metrics
-from facehash.retrieval.evaluation import FIRST, check_findable, scores_at
+from facehash.retrieval.evaluation import FIRST, scores_at
 from facehash.retrieval.ties import Values
 
 CELLS = 2**23  # similarities per block of queries: 64 MB for each of a few arrays
@@ -45,6 +51,7 @@ def evaluate_vectors(
     query_labels: ArrayLike,
     *,
     at: Sequence[int] = (),
+    leave_one_out: bool = False,
 ) -> tuple[dict[str, float], dict[str, list[float]]]:
     """Score the ranking of the gallery by cosine, with ties treated as those of codes.
 
@@ -53,17 +60,19 @@ def evaluate_vectors(
     Args:
         gallery: Finite real numbers (n, d).
         query: Finite real numbers (q, d).
-        gallery_labels: Integers (n,), identities.
-        query_labels: Integers (q,), each also in `gallery_labels`.
+        gallery_labels: Integers (n,), identities; or bool (n, L), label sets.
+        query_labels: Integers (q,) or bool (q, L); each query has a relevant gallery item.
         at: Values of K for mAP@K, each at least 1.
+        leave_one_out: Whether the queries are the gallery, in the same order; they do not find
+            themselves.
 
     Returns:
         mAP, mAP_lower, mAP_upper, P@50, R-precision and mAP@K with each denominator, means over
         queries; and the curve ``precision_at`` ("n", "precision").
 
     Raises:
-        CodesError: Arrays with a wrong shape or dtype, no query, no gallery, or a query whose
-            identity has no gallery item.
+        CodesError: Arrays with a wrong shape or dtype, no query, no gallery, a query without
+            relevant items, or `leave_one_out` with queries other than the gallery.
 
     Example:
         >>> scores, curve = evaluate_vectors([[1, 0], [0, 1], [1, 1]], [[2, 1]], [7, 7, 8], [7])
@@ -76,18 +85,25 @@ def evaluate_vectors(
             f"gallery vectors have length {items.shape[1]}, query vectors {queries.shape[1]}; "
             "they must be equal"
         )
-    of_gallery = check_labels(gallery_labels, len(items), "gallery")
-    of_query = check_labels(query_labels, len(queries), "query")
     if not len(items) or not len(queries):
         raise CodesError(f"nothing to score: {len(items)} gallery and {len(queries)} query vectors")
-    check_findable(of_gallery, of_query)
+    of_gallery, of_query = check_label_pair(gallery_labels, query_labels, len(items), len(queries))
+    if leave_one_out:
+        check_leave_one_out(items, queries, of_gallery, of_query)
+    check_findable(of_gallery, of_query, leave_one_out)
     step = max(1, CELLS // len(items))
     values: dict[str, list[Values]] = {}
-    precision = np.zeros(min(curves.MAX_POINTS, len(items)))
+    precision = np.zeros(min(curves.MAX_POINTS, len(items) - leave_one_out))
     for start in range(0, len(queries), step):
         rows = slice(start, start + step)
         similarity = np.rint(queries[rows] @ items.T * STEPS).astype(np.int32)  # (block, n)
-        histograms = ranked(similarity, of_gallery, of_query[rows])
+        right = relevance(of_gallery, of_query[rows])
+        if leave_one_out:
+            others = np.arange(len(items)) != np.arange(len(queries))[rows, None]  # (block, n)
+            similarity, right = (
+                part[others].reshape(len(part), -1) for part in (similarity, right)
+            )
+        histograms = ranked(similarity, right)
         ap = metrics.average_precision(*histograms)
         for name, found in (
             ("mAP", ap.expected),
@@ -107,16 +123,13 @@ def evaluate_vectors(
 
 
 def ranked(
-    similarity: NDArray[np.floating] | NDArray[np.signedinteger],
-    gallery_labels: NDArray[np.int64],
-    query_labels: NDArray[np.int64],
+    similarity: NDArray[np.floating] | NDArray[np.signedinteger], relevant: NDArray[np.bool_]
 ) -> Histograms:
     """Convert similarities to histograms over ranks; equal similarities share a rank.
 
     Args:
         similarity: (q, n), larger is nearer.
-        gallery_labels: int64 (n,).
-        query_labels: int64 (q,).
+        relevant: bool (q, n), as from `facehash.hamming.labels.relevance`.
 
     Returns:
         int64 (q, n) each: the items, and the relevant items, with the largest similarity, the next,
@@ -127,8 +140,8 @@ def ranked(
     new = np.ones(similarity.shape, dtype=np.int64)
     new[:, 1:] = sorted_values[:, 1:] != sorted_values[:, :-1]
     group = np.cumsum(new, axis=1) - 1  # (q, n), the rank of each item
-    right = gallery_labels[order] == query_labels[:, None]
+    right = np.take_along_axis(relevant, order, axis=1)
     cell = (group + np.arange(len(group))[:, None] * group.shape[1]).reshape(-1)
     all_counts: Counts = np.bincount(cell, minlength=group.size).reshape(group.shape)
-    relevant: Counts = np.bincount(cell[right.reshape(-1)], minlength=group.size)
-    return Histograms(all_counts, relevant.reshape(group.shape))
+    hits: Counts = np.bincount(cell[right.reshape(-1)], minlength=group.size)
+    return Histograms(all_counts, hits.reshape(group.shape))

@@ -18,7 +18,9 @@ pair is stored, and none is sampled.
 
 Bounds come from a bootstrap over people: identities are drawn with replacement, each with all
 pairs of its queries, and every resample chooses its own thresholds. The gallery stays fixed, so
-the bounds describe other people who search this gallery.
+the bounds describe other people who search this gallery. For codes with several labels, a pair that
+shares a label is genuine, and queries with equal label sets are drawn together as one person. With
+leave-one-out the pairs of a query and itself are absent.
 
 Reference:
     ISO/IEC 19795-1:2021 (rates of accepted pairs); Bolle, Ratha and Pankanti, Error analysis of

@@ -80,7 +80,8 @@ def _codes(content, folder):
     for part in ("gallery", "query"):
         codes, labels = getattr(found, f"{part}_codes"), getattr(found, f"{part}_labels")
         check_packed(codes, found.bits)
-        assert labels.shape == (len(codes),) and labels.dtype == np.int64
+        assert labels.shape[0] == len(codes)
+        assert labels.dtype == (np.int64 if labels.ndim == 1 else np.bool_)
 
 
 def _pickle(content, folder):

@@ -36,6 +36,16 @@ def assert_equal(found, wanted):
         assert one.dtype == (np.uint8 if name.endswith("codes") else np.int64)
 
 
+def label_sets(content):
+    """The same file with label sets: label 0, 1 or 2 as before, and label 3 for the first code."""
+    content = dict(content)
+    for part in ("gallery", "query"):
+        sets = np.eye(4, dtype=bool)[content.pop(f"{part}_labels")]
+        sets[0, 3] = True
+        content[f"{part}_label_sets"] = sets
+    return content
+
+
 def save(tmp_path, content, form="npz"):
     ending, saver = (".mat", save_matlab_4) if form == "MATLAB 4" else SAVERS[form]
     path = tmp_path / f"codes{ending}"
@@ -65,6 +75,39 @@ def test_every_dtype_with_the_right_values_is_accepted(tmp_path, dtype):
 def test_labels_are_rows_or_columns_of_integers_of_any_dtype(tmp_path, shape, dtype):
     labels = {name: arrays()[name].reshape(shape).astype(dtype) for name in NAMES[2:]}
     assert_equal(read_codes(save(tmp_path, arrays() | labels)), expected())
+
+
+@pytest.mark.parametrize("form", ["npz", "h5", "MATLAB 5", "MATLAB 7.3", "MATLAB 4"])
+def test_label_sets_are_read_from_every_form_of_file(tmp_path, form):
+    sets = label_sets(arrays())
+    content = {n: a if a.dtype != bool else a.astype(np.uint8) for n, a in sets.items()}
+    if form == "MATLAB 4":
+        content = {name: array.astype(float) for name, array in content.items()}
+    found = read_codes(save(tmp_path, content, form))
+    for part in ("gallery", "query"):
+        labels = getattr(found, f"{part}_labels")
+        assert labels.dtype == bool
+        np.testing.assert_array_equal(labels, sets[f"{part}_label_sets"])
+
+
+@pytest.mark.parametrize("sets", [False, True])
+def test_with_leave_one_out_the_queries_are_the_gallery(tmp_path, sets):
+    content = label_sets(arrays()) if sets else arrays()
+    alone = {name: array for name, array in content.items() if name.startswith("gallery")}
+    alone["leave_one_out"] = np.int64(1)
+    found = read_codes(save(tmp_path, alone))
+    assert found.leave_one_out
+    np.testing.assert_array_equal(found.query_codes, found.gallery_codes)
+    np.testing.assert_array_equal(found.query_labels, found.gallery_labels)
+    # Written with both, so that a tool without leave-one-out finds what it needs.
+    write_codes(tmp_path / "again.npz", found)
+    again = read_codes(tmp_path / "again.npz")
+    assert again.leave_one_out and again.query_labels.dtype == found.query_labels.dtype
+    with np.load(tmp_path / "again.npz") as file:
+        kind = "label_sets" if sets else "labels"
+        assert {"query_codes", f"query_{kind}"} <= set(file.files)
+    off = content | {"leave_one_out": np.bool_(False)}
+    assert not read_codes(save(tmp_path, off)).leave_one_out
 
 
 def test_other_arrays_in_the_file_are_ignored(tmp_path):
@@ -152,6 +195,32 @@ CASES = {
 )
 def test_wrong_values_and_shapes_are_refused(tmp_path, kind, name, array, message):
     assert_refused(save(tmp_path, arrays(kind) | {name: array}), message)
+
+
+SETS = label_sets(arrays())
+LEAVE = {"leave_one_out": np.int64(1)}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (SETS | {"query_label_sets": np.ones((3, 1))}, "must have shape (3, L), one row per code"),
+        (SETS | {"query_label_sets": np.ones((4, 3))}, "L at least 2, got (4, 3)"),
+        (SETS | {"query_label_sets": np.full((3, 4), 2)}, "must be booleans or 0 and 1, got"),
+        (SETS | {"query_label_sets": np.ones((3, 5))}, "over the same L labels"),
+        (SETS | {"query_labels": np.arange(3)}, "identities or label sets, not both"),
+        ({n: a for n, a in SETS.items() if n != "query_label_sets"}, "no array 'query_label_sets'"),
+        (arrays() | {"query_labels": np.eye(3)}, "several labels per code are query_label_sets"),
+        (arrays() | LEAVE, "needs the gallery as queries, in the same order"),
+        (arrays() | {"leave_one_out": np.int64(2)}, "leave_one_out must be 0 or 1, got 2"),
+        ({"query_codes": QUERY} | LEAVE, "no array 'gallery_codes'"),
+        ({"gallery_codes": GALLERY} | LEAVE, "no array 'gallery_labels'"),
+    ],
+)
+def test_wrong_label_sets_and_queries_other_than_the_gallery_are_refused(
+    tmp_path, content, message
+):
+    assert_refused(save(tmp_path, content), message)
 
 
 @pytest.mark.parametrize("columns", [0, 1025])
