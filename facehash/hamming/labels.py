@@ -130,8 +130,9 @@ def check_leave_one_out(
 
 
 def label_words(sets: Labels) -> NDArray[np.uint64]:
-    """Pack label sets bool (n, L) into words, uint64 (n, ceil(L / 64)), so that AND finds shared labels.
+    """Pack label sets bool (n, L) into words, so that AND finds shared labels.
 
-    Label l is bit (l mod 64) of word (l div 64).
+    Returns:
+        uint64 (n, ceil(L / 64)); label l is bit (l mod 64) of word (l div 64).
     """
     return word_rows(np.packbits(sets.astype(np.bool_), axis=1, bitorder="little"))
