@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 from experiments.run.author_evaluator import bit_weights, metrics_author
 from facehash.codes import CodesError, packed_from_bits
 from facehash.figures.examples import spread_examples
-from facehash.hamming.search import distance_histograms
 from facehash.retrieval import evaluation
 from facehash.retrieval.codes_file import CodeSet
 from facehash.retrieval.evaluation import evaluate
-from facehash.retrieval.truncated import average_precision_at
 from facehash.retrieval.vectors import evaluate_vectors
 from tests.helpers import oracles
 
@@ -75,13 +73,7 @@ def packed(found):
 @settings(deadline=None, max_examples=25)
 def test_every_metric_equals_that_of_a_loop(found):
     alone = found[-1]
-    scored = evaluate(*packed(found), BITS, leave_one_out=alone)
-    counts = distance_histograms(*packed(found), BITS, leave_one_out=alone)
-    truncated = {
-        (k, name): average_precision_at(*counts, k, name)
-        for k in (1, 3, 50)
-        for name in ("relevant", "min", "found")
-    }
+    scored = evaluate(*packed(found), BITS, leave_one_out=alone, at=(1, 3, 50))
     precision_at, same = np.zeros(len(found[0]) - alone), np.zeros(BITS + 1, int)
     recalls, precisions = np.zeros((2, BITS + 1))
     for q, (distances, relevant) in enumerate(pairs(found)):
@@ -99,9 +91,9 @@ def test_every_metric_equals_that_of_a_loop(found):
         assert values["P@r2"] == pytest.approx(oracles.precision_in_ball(distances, relevant, 2))
         assert values["R@r2"] == pytest.approx(oracles.recall_in_ball(distances, relevant, 2))
         assert values["empty@r2"] == (min(distances) > 2)
-        for (k, name), of_queries in truncated.items():
+        for k, name in itertools.product((1, 3, 50), ("relevant", "min", "found")):
             expected = mean(lambda r, k=k, n=name: oracles.average_precision_at(r, k, n), orders)
-            assert of_queries[q] == pytest.approx(expected)
+            assert values[f"mAP@{k}/{name}"] == pytest.approx(expected)
         for n in range(len(precision_at)):
             precision_at[n] += mean(lambda r, n=n: oracles.precision_at(r, n + 1), orders)
         for radius in range(BITS + 1):
@@ -113,6 +105,9 @@ def test_every_metric_equals_that_of_a_loop(found):
     assert scored.curves["precision_recall"]["recall"] == pytest.approx(recalls / count)
     assert scored.curves["precision_recall"]["precision"] == pytest.approx(precisions / count)
     assert scored.same_distances.tolist() == same.tolist()
+    assert scored.pairs.genuine.sum(axis=0).tolist() == same.tolist()
+    # Queries with equal label sets are one person in the bootstrap.
+    assert len(scored.pairs.genuine) == len({np.atleast_1d(one).tobytes() for one in found[3]})
     everything = count * (len(found[0]) - alone)
     assert (scored.same_distances + scored.different_distances).sum() == everything
 
