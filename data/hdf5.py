@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.labeled_images import FacesFileError, LabeledImages, make_faces
-from facehash.array_files import reporting_damage, select
+from facehash.array_files import name_unread, reporting_damage, select
 from facehash.dataset import Images, IndexArray
 from facehash.hdf5_matlab import open_hdf5
 
@@ -40,7 +40,9 @@ def read_faces(path: Path) -> LabeledImages:
     """
     with reporting_damage(path, "HDF5"), contextlib.ExitStack() as closing:
         file = closing.enter_context(open_hdf5(path))
-        for key in select(path, file, REQUIRED, OPTIONAL):
+        keys = select(path, file, REQUIRED, OPTIONAL)
+        name_unread(path, file.keys() - keys)
+        for key in keys:
             if not isinstance(file[key], h5py.Dataset):
                 raise FacesFileError(f"{path}: {key} is a group, expected an array")
         faces = make_faces(

@@ -7,6 +7,7 @@ and whatever happens to that process is an `ArrayFileError` here.
 
 import contextlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -27,6 +28,10 @@ _SECONDS = 60.0
 _BYTES_PER_SECOND = 1e6
 """A child process may take this time, and the time for the file's bytes at this low rate."""
 
+_SHOWN = 5  # names of arrays in a message
+
+log = logging.getLogger(__name__)
+
 _CHILD = "import sys; sys.path[:] = {}; from facehash.hdf5_matlab import main; main()"
 _MAX_REASON = 300  # characters of another library's message
 
@@ -39,7 +44,7 @@ class ArrayFileError(InputError):
 
 
 def read_arrays(path: Path, required: Names, optional: Names = ()) -> Arrays:
-    """Read named arrays from a file; its other content is ignored.
+    """Read named arrays from a file; its other content is named in a warning.
 
     Arrays that MATLAB wrote to HDF5 are transposed back to the shape that they have in MATLAB.
     Arrays that other tools wrote to a .mat file in row-major order are returned as they are.
@@ -109,6 +114,16 @@ def select(path: Path, present: Collection[Any], required: Names, optional: Name
     return [*required, *(name for name in optional if name in present)]
 
 
+def name_unread(path: Path, names: Collection[Any]) -> None:
+    """Warn, in one line, that a file contains arrays of these names, which nobody reads."""
+    # MATLAB's own entries start with a number sign.
+    readable = [str(name) for name in names if str(name).isprintable() and str(name)[:1] != "#"]
+    if readable:
+        shown = ", ".join(readable[:_SHOWN]) + ", ..." * (len(readable) > _SHOWN)
+        verb = "array is" if len(readable) == 1 else "arrays are"
+        log.warning("%s: %d %s not read: %s", path, len(readable), verb, shown[:_MAX_REASON])
+
+
 def _read_npz(path: Path, required: Names, optional: Names) -> Arrays:
     if not zipfile.is_zipfile(path):
         raise ArrayFileError(
@@ -116,6 +131,7 @@ def _read_npz(path: Path, required: Names, optional: Names) -> Arrays:
         )
     with reporting_damage(path, ".npz"), np.load(path, allow_pickle=False) as archive:
         names = select(path, archive.files, required, optional)
+        name_unread(path, [name for name in archive.files if name not in names])
         return {name: _member(path, archive, name) for name in names}
 
 
@@ -163,4 +179,6 @@ def _read_in_child(path: Path, required: Names, optional: Names) -> Arrays:
         answer = json.loads(output.readline())
         if isinstance(answer, str):
             raise ArrayFileError(answer)
-        return {name: np.lib.format.read_array(output, allow_pickle=False) for name in answer}
+        names, unread = answer
+        name_unread(path, unread)
+        return {name: np.lib.format.read_array(output, allow_pickle=False) for name in names}

@@ -28,7 +28,7 @@ _SMALL = 1 << 26
 
 
 def main() -> None:
-    """Write a line of JSON to stdout, a list of names or an error, and these arrays as .npy.
+    """Write a line of JSON to stdout, the names read and unread or an error, and arrays as .npy.
 
     The arguments of the process are the path and, as JSON, the required and the optional names
     and the limit of seconds.
@@ -37,8 +37,8 @@ def main() -> None:
     _limit_resources(math.ceil(seconds))
     warnings.simplefilter("ignore")
     try:
-        arrays = read(Path(sys.argv[1]), required, optional)
-        answer: list[str] | str = list(arrays)
+        arrays, unread = read(Path(sys.argv[1]), required, optional)
+        answer: list[list[str]] | str = [list(arrays), unread]
     except ArrayFileError as error:
         arrays, answer = {}, str(error)
     output = sys.stdout.buffer
@@ -47,8 +47,12 @@ def main() -> None:
         np.lib.format.write_array(output, array, allow_pickle=False)
 
 
-def read(path: Path, required: Names, optional: Names) -> Arrays:
-    """Read named arrays in this process, see `facehash.array_files.read_arrays`."""
+def read(path: Path, required: Names, optional: Names) -> tuple[Arrays, list[str]]:
+    """Read named arrays in this process, see `facehash.array_files.read_arrays`.
+
+    Returns:
+        The arrays, and the names of those that nobody asked for.
+    """
     if path.suffix.lower() != ".mat":
         return _read_hdf5(path, required, optional)
     with reporting_damage(path, "MATLAB file"):
@@ -145,10 +149,15 @@ def _check_size(path: Path, name: str, shape: tuple[int, ...], size: int) -> Non
         )
 
 
-def _read_hdf5(path: Path, required: Names, optional: Names) -> Arrays:
+def _read_hdf5(path: Path, required: Names, optional: Names) -> tuple[Arrays, list[str]]:
     with reporting_damage(path, "HDF5"), open_hdf5(path) as file:
         names = select(path, list(file), required, optional)
-        return {name: _read_dataset(path, file, name) for name in names}
+        return {name: _read_dataset(path, file, name) for name in names}, _others(file, names)
+
+
+def _others(present: Names, names: Names) -> list[str]:
+    # Names in a damaged file may be noise, which h5py returns as bytes.
+    return [name for name in present if isinstance(name, str) and name not in names]
 
 
 def _read_dataset(path: Path, file: h5py.File, name: str) -> NDArray[Any]:
@@ -179,7 +188,9 @@ def _cell_text(path: Path, name: str, cell: Any) -> str:
     return units.decode("utf-16-le", "replace")
 
 
-def _read_matlab(path: Path, head: bytes, required: Names, optional: Names) -> Arrays:
+def _read_matlab(
+    path: Path, head: bytes, required: Names, optional: Names
+) -> tuple[Arrays, list[str]]:
     import scipy.io
 
     order = {b"IM": "<", b"MI": ">"}.get(head[126:128])
@@ -195,7 +206,7 @@ def _read_matlab(path: Path, head: bytes, required: Names, optional: Names) -> A
         codecs.register(_utf_16_units)
         options["uint16_codec"] = "matlab-le" if order == "<" else "matlab-be"
     content = scipy.io.loadmat(path, appendmat=False, variable_names=names, **options)
-    return {name: _matrix(path, name, content[name]) for name in names}
+    return {name: _matrix(path, name, content[name]) for name in names}, _others(shapes, names)
 
 
 def _is_truncated(path: Path, order: str) -> bool:

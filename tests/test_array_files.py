@@ -28,8 +28,9 @@ def save(tmp_path, content=ARRAYS, form="npz"):
 
 def read(path, required=("matrix",), optional=()):
     """Read without a child process, which takes half a second to start."""
-    reader = hdf5_matlab.read if path.suffix != ".npz" and path.is_file() else read_arrays
-    return reader(path, required, optional)
+    if path.suffix != ".npz" and path.is_file():
+        return hdf5_matlab.read(path, required, optional)[0]
+    return read_arrays(path, required, optional)
 
 
 def refused(path, *parts, required=("matrix",), reader=read):
@@ -50,6 +51,19 @@ def test_arrays_have_the_shape_they_were_written_with(tmp_path, form):
         np.testing.assert_array_equal(found[name], array)
         assert found[name].dtype == array.dtype
     assert found["names"].dtype.kind == "U" and found["names"].ravel().tolist() == NAMES
+
+
+@pytest.mark.parametrize("form", SAVERS)
+def test_arrays_that_nobody_reads_are_named_in_one_line(tmp_path, form, caplog):
+    path = save(tmp_path, ARRAYS | {"names": NAMES}, form)
+    read_arrays(path, ["matrix"], ["missing"])
+    [line] = [record.getMessage() for record in caplog.records]
+    start, _, names = line.rpartition(": ")
+    assert start == f"{path}: 3 arrays are not read"
+    assert sorted(names.split(", ")) == ["cube", "names", "reals"]
+    caplog.clear()
+    read_arrays(path, ARRAYS, ["names"])
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("form", ["MATLAB 5", "MATLAB 7.3"])

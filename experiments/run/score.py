@@ -100,7 +100,9 @@ def score(
             "duplicates": source.duplicates,
         },
         "metrics": evaluation.metrics,
-        "metrics_author": metrics_author(*parts, codes.bits, leave_one_out=alone),
+        "metrics_author": metrics_author(*parts, codes.bits, leave_one_out=alone)
+        if codes.bit_order_known
+        else None,
         "verification": verify_pairs(evaluation.pairs).as_json() if verification else None,
         "curves": evaluation.curves,
         "training": source.training,

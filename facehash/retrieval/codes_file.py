@@ -1,9 +1,15 @@
 """Code files: codes and labels of gallery and query, from this project or from any other tool.
 
 A code file is an .npz, .h5 (.hdf5) or .mat of any version with the arrays ``gallery_codes``,
-``query_codes``, ``gallery_labels`` and ``query_labels``. Codes are matrices (n, bits) of {0, 1} or
-{-1, +1}; or, if a fifth array ``bits`` contains their length, packed uint8 (n, ceil(bits / 8)),
-least significant bit first, padding 0. Labels are integers (n,), (n, 1) or (1, n).
+``query_codes``, ``gallery_labels`` and ``query_labels``; or one of the texts and folders of
+`facehash.retrieval.codes_text`. Codes are matrices (n, bits) of {0, 1} or {-1, +1}; or, if a fifth
+array ``bits`` contains their length, packed uint8 (n, ceil(bits / 8)), padding 0. Labels are
+integers (n,), (n, 1) or (1, n).
+
+A text ``bit_order`` says which bit of a packed byte comes first: ``"little"``, the least
+significant, or ``"big"``, the most significant, the default of ``np.packbits``. Without it the
+order is taken for little and is unknown. Hamming distances do not depend on it, but an evaluation
+that weights bits does.
 
 Codes with several labels have ``gallery_label_sets`` and ``query_label_sets`` instead of the
 labels: booleans (n, L) with L >= 2, where column l says whether a code has label l.
@@ -19,12 +25,12 @@ contain only 1 are the same codes in both readings.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facehash.array_files import ArrayFileError, Arrays, read_arrays
+from facehash.array_files import SUFFIXES, ArrayFileError, Arrays, Names, read_arrays
 from facehash.codes import (
     MAX_BITS,
     CodesError,
@@ -40,12 +46,16 @@ from facehash.hamming.labels import (
     check_label_pair,
     check_leave_one_out,
 )
+from facehash.retrieval.codes_text import read_folder, read_table
 
 CODES = ("gallery_codes", "query_codes")
 LABELS = ("gallery_labels", "query_labels")
 LABEL_SETS = ("gallery_label_sets", "query_label_sets")
 LENGTH = "bits"
 LEAVE_ONE_OUT = "leave_one_out"
+ORDER = "bit_order"
+BitOrder = Literal["little", "big"]
+BIT_ORDERS: tuple[BitOrder, ...] = get_args(BitOrder)
 VALUES = "codes are {0, 1} or {-1, +1}"
 
 
@@ -59,19 +69,21 @@ class CodeSet:
     query_labels: Labels  # int64 (q,), or label sets bool (q, L)
     bits: int  # length of a code, 1 to 1,024
     leave_one_out: bool = False  # whether the queries are the gallery and do not find themselves
+    bit_order_known: bool = True  # False for packed codes from a file that does not state it
 
 
-def read_codes(path: str | Path) -> CodeSet:
+def read_codes(path: str | Path, bit_order: BitOrder | None = None) -> CodeSet:
     """Read a code file in any of the forms above; nothing is unpickled.
 
     Args:
-        path: A file ending in .npz, .h5, .hdf5 or .mat.
+        path: A file ending in .npz, .h5, .hdf5, .mat or .csv, or a folder.
+        bit_order: Order of the bits in packed codes, for a file that does not state it.
 
     Raises:
         CodesError: Not such a file; the message states what it contains.
     """
     try:
-        return _code_set(_read(Path(path)))
+        return _code_set(_read(Path(path)), bit_order)
     except ArrayFileError as error:
         raise CodesError(str(error)) from error
     except CodesError as error:
@@ -86,7 +98,7 @@ def write_codes(path: str | Path, codes: CodeSet) -> None:
     """
     if Path(path).suffix != ".npz":
         raise CodesError(f"{path}: code files are written as .npz")
-    arrays: dict[str, Any] = {LENGTH: np.int64(codes.bits)}
+    arrays: dict[str, Any] = {LENGTH: np.int64(codes.bits), ORDER: np.array("little")}
     for name in CODES:
         arrays[name] = check_packed(getattr(codes, name), codes.bits, name)
     names, check = _kind_of_labels(codes.gallery_labels.ndim == 2)
@@ -100,7 +112,8 @@ def write_codes(path: str | Path, codes: CodeSet) -> None:
 
 def _read(path: Path) -> Arrays:
     """Read the arrays of a code file; with leave-one-out, complete the queries from the gallery."""
-    arrays = read_arrays(path, CODES[:1], (CODES[1], *LABELS, *LABEL_SETS, LENGTH, LEAVE_ONE_OUT))
+    optional = (CODES[1], *LABELS, *LABEL_SETS, LENGTH, ORDER, LEAVE_ONE_OUT)
+    arrays = _read_any(path, CODES[:1], optional)
     if _flag(arrays):
         for gallery, query in (CODES, LABELS, LABEL_SETS):
             if gallery in arrays:
@@ -108,16 +121,39 @@ def _read(path: Path) -> Arrays:
     names, _ = _kind_of_labels(any(name in arrays for name in LABEL_SETS))
     missing = [name for name in (*CODES, *names) if name not in arrays]
     if missing:
-        read_arrays(path, missing)  # raises: its error suggests the nearest name in the file
+        _read_any(path, missing, ())  # raises: its error suggests the nearest name in the file
     return arrays
 
 
-def _code_set(arrays: Mapping[str, NDArray[Any]]) -> CodeSet:
+def _read_any(path: Path, required: Names, optional: Names) -> Arrays:
+    if path.is_dir():
+        return read_folder(path, required, optional)
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        return read_table(path)
+    if suffix not in SUFFIXES:
+        raise ArrayFileError(
+            f"{path}: codes are files ending in {', '.join(SUFFIXES)} or .csv, or a folder of "
+            f".npy files, got {path.suffix!r}"
+        )
+    return read_arrays(path, required, optional)
+
+
+def _code_set(arrays: Mapping[str, NDArray[Any]], bit_order: BitOrder | None) -> CodeSet:
     matrices = [_matrix(arrays[name], name) for name in CODES]
+    order = _order(arrays.get(ORDER), bit_order)
     if LENGTH in arrays:
         bits = _length(arrays[LENGTH])
-        packed = [_packed(matrix, bits, name) for matrix, name in zip(matrices, CODES, strict=True)]
+        packed = [
+            _packed(matrix, bits, order or "little", name)
+            for matrix, name in zip(matrices, CODES, strict=True)
+        ]
     else:
+        if order is not None:
+            raise CodesError(
+                f"{ORDER} is {order!r}, but the codes have one column per bit; only packed codes, "
+                f"with {LENGTH!r}, have an order"
+            )
         bits = matrices[0].shape[1]
         packed = _pack(matrices)
     has_sets = LABEL_SETS[0] in arrays
@@ -135,7 +171,8 @@ def _code_set(arrays: Mapping[str, NDArray[Any]]) -> CodeSet:
     leave_one_out = _flag(arrays)
     if leave_one_out:
         check_leave_one_out(packed[0], packed[1], labels[0], labels[1])
-    return CodeSet(packed[0], packed[1], labels[0], labels[1], bits, leave_one_out)
+    known = order is not None or LENGTH not in arrays
+    return CodeSet(packed[0], packed[1], labels[0], labels[1], bits, leave_one_out, known)
 
 
 def _flag(arrays: Mapping[str, NDArray[Any]]) -> bool:
@@ -148,6 +185,22 @@ def _flag(arrays: Mapping[str, NDArray[Any]]) -> bool:
 def _kind_of_labels(has_sets: bool) -> tuple[tuple[str, str], Callable[..., Labels]]:
     """Return the names of the arrays of labels in a file, and the function that checks them."""
     return (LABEL_SETS, _label_sets) if has_sets else (LABELS, _labels)
+
+
+def _order(array: NDArray[Any] | None, stated: BitOrder | None) -> BitOrder | None:
+    """Return the order that the file or the caller states; None if neither does."""
+    if array is None:
+        return stated
+    found = array.item() if array.size == 1 else None
+    if array.dtype == np.uint16 and array.size < 10:  # text that MATLAB wrote to HDF5
+        found = "".join(map(chr, array.ravel().tolist()))
+    for order in BIT_ORDERS:
+        if found == order:
+            if stated not in (None, order):
+                raise CodesError(f"{ORDER} is {order!r} in the file, not {stated!r} as requested")
+            return order
+    shown = repr(found) if isinstance(found, str) else f"{array.dtype} {array.shape}"
+    raise CodesError(f"{ORDER} must be 'little' or 'big', got {shown}")
 
 
 def _matrix(array: NDArray[Any], name: str) -> NDArray[Any]:
@@ -166,7 +219,7 @@ def _length(array: NDArray[Any]) -> int:
     return check_length(int(array.item()))
 
 
-def _packed(matrix: NDArray[Any], bits: int, name: str) -> Packed:
+def _packed(matrix: NDArray[Any], bits: int, order: BitOrder, name: str) -> Packed:
     width, remedy = packed_width(bits), "omit 'bits' for codes with one column per bit"
     if matrix.dtype != np.uint8:
         raise CodesError(
@@ -178,7 +231,16 @@ def _packed(matrix: NDArray[Any], bits: int, name: str) -> Packed:
             f"{name} has {matrix.shape[1]} columns, packed codes of {bits} bits have {width}; "
             f"{remedy}"
         )
-    return np.ascontiguousarray(check_packed(matrix, bits, name))
+    if order == "little":
+        return np.ascontiguousarray(check_packed(matrix, bits, name))
+    unpacked = np.unpackbits(matrix, axis=1, bitorder="big")  # (n, 8 * width)
+    if unpacked[:, bits:].any():
+        row = int(np.argmax(unpacked[:, bits:].any(axis=1)))
+        raise CodesError(
+            f"{name} have bits set beyond the {bits} used (row {row}, last byte "
+            f"{matrix[row, -1]}); the padding must be 0, {ORDER} is 'big'"
+        )
+    return packed_from_bits(unpacked[:, :bits])
 
 
 def _pack(matrices: list[NDArray[Any]]) -> list[Packed]:

@@ -16,7 +16,7 @@ from tests.helpers.array_files import save_npz, save_packed_npz
 from tests.helpers.mutations import fuzz
 
 pytestmark = pytest.mark.full
-SHARES = 16  # calls of `fuzz`, among which the time of a long run is divided
+SHARES = 17  # calls of `fuzz`, among which the time of a long run is divided
 
 
 def drawing(mode="RGB"):
@@ -85,6 +85,16 @@ def test_a_mutated_npz_is_read_or_refused(saver):
     signs = {name: array if "labels" in name else 2 * array.astype(np.int8) - 1
              for name, array in CODES.items()}  # fmt: skip
     fuzz("codes.npz", saved(saver, CODES, PACKED, signs), share=1 / SHARES)
+
+
+def test_a_mutated_table_of_codes_is_read_or_refused():
+    rows = [f"{role},{label}" for role, n in (("gallery", 5), ("query", 3)) for label in range(n)]
+    codes = ["".join(map(str, row)) for row in [*BITS, *BITS[:3]]]
+    tables = [
+        "role,label,code\n" + "".join(f"{a},{b}\n" for a, b in zip(rows, codes, strict=True)),
+        "role,label,bit0\ngallery,ann,-1\ngallery,bob,1\nquery,ann,1\n",
+    ]
+    fuzz("codes.csv", [table.encode() for table in tables], share=1 / SHARES)
 
 
 def zipped(member):

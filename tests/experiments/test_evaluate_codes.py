@@ -54,3 +54,55 @@ def test_k_below_1_is_refused(codes, tmp_path):
     np.savez(tmp_path / "codes.npz", **codes)
     code, _, errors = run("--codes", tmp_path / "codes.npz", "--at", 0)
     assert code == 2 and "--at" in errors and errors.count("\n") == 1
+
+
+def starred(folder):
+    return json.loads((folder / "report.json").read_text())["metrics_author"]
+
+
+def test_packed_codes_need_a_bit_order_for_the_authors_columns(codes, tmp_path, caplog):
+    np.savez(tmp_path / "columns.npz", **codes)
+    run("--codes", tmp_path / "columns.npz")
+    packed = {name: np.packbits(codes[name], axis=1) for name in codes if "codes" in name}
+    path = tmp_path / "packed.npz"
+    np.savez(path, **codes | packed, bits=24, names=np.array(["a"]))
+    code, printed, _ = run("--codes", path)
+    assert code == 0 and "*" not in printed
+    unread, omitted = (record.getMessage() for record in caplog.records)
+    assert "1 array is not read: names" in unread
+    assert "--bit-order little or big adds them" in omitted
+    assert starred(tmp_path / "packed-report") is None
+    code, printed, _ = run("--codes", path, "--bit-order", "big")
+    assert code == 0 and "authors'" in printed
+    assert len(caplog.records) == 3  # no second line on the order
+    assert starred(tmp_path / "packed-report") == starred(tmp_path / "columns-report")
+
+
+def test_a_table_and_a_folder_of_codes_score_as_the_file(codes, tmp_path):
+    np.savez(tmp_path / "file.npz", **codes)
+    (tmp_path / "folder").mkdir()
+    for name, array in codes.items():
+        np.save(tmp_path / "folder" / f"{name}.npy", array)
+    lines = [
+        f"{role},p{label},{''.join(map(str, code))}"
+        for role in ("gallery", "query")
+        for label, code in zip(codes[f"{role}_labels"], codes[f"{role}_codes"], strict=True)
+    ]
+    (tmp_path / "table.csv").write_text("\n".join(["role,label,code", *lines]))
+    reports = []
+    for name in ("file.npz", "folder", "table.csv"):
+        code, _, errors = run("--codes", tmp_path / name)
+        assert code == 0, errors
+        folder = tmp_path / f"{name.split('.')[0]}-report"
+        reports.append(json.loads((folder / "report.json").read_text()))
+    for report in reports[1:]:
+        assert report["metrics"] == reports[0]["metrics"]
+        assert report["metrics_author"] == reports[0]["metrics_author"]
+
+
+def test_the_bit_order_is_for_packed_codes(codes, tmp_path):
+    np.savez(tmp_path / "codes.npz", **codes)
+    code, _, errors = run("--codes", tmp_path / "codes.npz", "--bit-order", "big")
+    assert code == 2 and "one column per bit" in errors
+    code, _, errors = run(tmp_path, "--bit-order", "big")
+    assert code == 2 and "--bit-order is for packed --codes" in errors

@@ -75,13 +75,17 @@ def _written(content, folder, name):
     return path
 
 
-def _codes(content, folder):
-    found = read_codes(_written(content, folder, "codes.npz"))
+def _codes(content, folder, name="codes.npz"):
+    found = read_codes(_written(content, folder, name))
     for part in ("gallery", "query"):
         codes, labels = getattr(found, f"{part}_codes"), getattr(found, f"{part}_labels")
         check_packed(codes, found.bits)
         assert labels.shape[0] == len(codes)
         assert labels.dtype == (np.int64 if labels.ndim == 1 else np.bool_)
+
+
+def _codes_table(content, folder):
+    _codes(content, folder, "codes.csv")
 
 
 def _pickle(content, folder):
@@ -119,6 +123,7 @@ READERS = {
     "yaml": _yaml,
     "config": _config,
     "codes.npz": _codes,
+    "codes.csv": _codes_table,
     "names": _names,
     "history": _history,
 }

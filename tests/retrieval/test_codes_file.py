@@ -140,6 +140,38 @@ def test_wrong_codes_and_names_are_not_written(tmp_path, name, change, message):
     assert not list(tmp_path.iterdir())
 
 
+def big_endian():
+    """The same codes as `np.packbits` packs them by default."""
+    bits = arrays()
+    packed = {name: np.packbits(bits[name].astype(np.uint8), axis=1) for name in NAMES[:2]}
+    return arrays("packed") | packed
+
+
+@pytest.mark.parametrize("form", SAVERS)
+def test_codes_in_the_bit_order_of_numpy_are_converted_if_the_file_says_so(tmp_path, form):
+    content = big_endian()
+    if form != "hdf5":
+        content |= {"bit_order": "big" if form in ("npz", "MATLAB 5") else ["big"]}
+        found = read_codes(save(tmp_path, content, form))
+    else:
+        found = read_codes(save(tmp_path, content, form), "big")
+    assert_equal(found, expected())
+    assert found.bit_order_known
+
+
+def test_packed_codes_without_a_bit_order_are_taken_for_little_and_marked(tmp_path):
+    path = save(tmp_path, arrays("packed"))
+    found = read_codes(path)
+    assert_equal(found, expected())
+    assert not found.bit_order_known
+    assert read_codes(path, "little").bit_order_known
+    assert read_codes(save(tmp_path, arrays())).bit_order_known  # not packed
+    write_codes(path, found)
+    assert read_codes(path).bit_order_known
+    with pytest.raises(CodesError, match="'little' in the file, not 'big' as requested"):
+        read_codes(path, "big")
+
+
 # -- refusals -------------------------------------------------------------------------------------
 
 
@@ -159,6 +191,7 @@ def test_files_without_the_arrays_are_refused(tmp_path):
     assert_refused(path, "no array 'gallery_codes'", "did you mean 'galery_codes'?")
     path.write_text("gallery_codes = [1 0 1]\n" * 50)
     assert_refused(path, "codes")
+    assert_refused(tmp_path / "codes.txt", ".npz, .h5, .hdf5, .mat or .csv", "got '.txt'")
 
 
 GALLERY, QUERY = arrays()["gallery_codes"], arrays()["query_codes"]
@@ -177,6 +210,7 @@ CASES = {
         ("query_labels", np.array([1, 2.5, 0]), "query_labels contains 2.5"),
         ("query_labels", np.array([2**64 - 1] * 3, np.uint64), "contains 18446744073709551615"),
         ("query_labels", np.array(["ann", "bob", "eve"]), "must be integers, got dtype <U3"),
+        ("bit_order", np.array("big"), "the codes have one column per bit; only packed codes"),
     ],
     "packed": [
         ("bits", np.int64(20), "gallery_codes has 2 columns, packed codes of 20 bits have 3"),
@@ -185,6 +219,9 @@ CASES = {
         ("bits", np.float64(12.5), "bits must be one integer from 1 to 1024, got 12.5"),
         ("query_codes", np.zeros((3, 2), int), "must be packed uint8 because 'bits' is present"),
         ("query_codes", np.zeros((3, 12), np.uint8), "12 columns, packed codes of 12 bits have 2"),
+        ("bit_order", np.array("middle"), "bit_order must be 'little' or 'big', got 'middle'"),
+        ("bit_order", np.array([1, 2]), "bit_order must be 'little' or 'big', got int64 (2,)"),
+        ("bit_order", np.array("big"), "the padding must be 0, bit_order is 'big'"),
     ],
 }
 
