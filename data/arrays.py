@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from data.conversion import Block
 from data.hdf5 import OPTIONAL, REQUIRED, read_faces
-from data.labeled_images import FacesFileError, LabeledImages, make_faces
+from data.labeled_images import FacesFileError, LabeledImages, Role, make_faces
 from facehash.array_files import ArrayFileError, Arrays, read_arrays, reporting_damage
 from facehash.hdf5_matlab import is_by_columns, open_hdf5
+from facehash.images.passed_over import PassedOver
 from facehash.images.read import resize
 
 _ROWS = 1024
@@ -50,20 +51,20 @@ class ResizedArrays:
     side: int
     faces: LabeledImages
     loader = "arrays"
+    passed_over = PassedOver()
 
     def blocks(self) -> Iterator[Block]:
         """Resize, a bounded number of images at a time."""
         faces = self.faces
         names = np.array(faces.identities)
-        split = faces.is_query
-        count = len(faces.labels)
-        for part in (None,) if split is None else (False, True):
-            rows = np.arange(count) if part is None else np.flatnonzero(split == part)
+        roles = faces.roles
+        for role in (None,) if roles is None else map(Role, np.unique(roles)):
+            rows = np.arange(len(faces.labels)) if role is None else np.flatnonzero(roles == role)
             for start in range(0, len(rows), _ROWS):
                 chosen = rows[start : start + _ROWS]
                 images = [resize(np.asarray(faces.images[int(row)]), self.side) for row in chosen]
                 people: list[str] = names[faces.labels[chosen]].tolist()
-                yield Block(np.stack(images), people, part)
+                yield Block(np.stack(images), people, role)
 
 
 def _has_rows(path: Path) -> bool:
@@ -83,6 +84,7 @@ def _from_arrays(path: Path, arrays: Arrays) -> LabeledImages:
         None if identities is None else _texts(path, "identities", identities),
         arrays.get("is_query"),
         () if unreadable is None else _texts(path, "unreadable", unreadable),
+        arrays.get("roles"),
     )
 
 

@@ -86,7 +86,10 @@ def _key(conversion: Conversion) -> str:
     made_by = [SCHEMA, conversion.loader, conversion.side, RESIZE_FILTER.name]
     found = hashlib.sha256(json.dumps(made_by).encode())
     for file in conversion.files:
-        status = file.stat()
+        try:
+            status = file.stat()
+        except OSError:  # a link to what does not exist
+            status = file.lstat()
         name = os.fsencode(os.path.relpath(file, conversion.root))
         found.update(b"\0%s\0%d %d" % (name, status.st_size, status.st_mtime_ns))
     return found.hexdigest()
@@ -120,9 +123,10 @@ def _build(conversion: Conversion, key: str, path: Path) -> None:
     except OSError as error:
         if not is_disk_full(error):
             raise
+        reason = os.strerror(error.errno or 0)
         raise CacheError(
             f"{path.parent}: no space left for the converted images of {conversion.root} "
-            f"({os.strerror(error.errno)}); free some, or name a folder on another disk in the "
+            f"({reason}); free some, or name a folder on another disk in the "
             "environment variable FACEHASH_CACHE"
         ) from error
     finally:

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from data.labeled_images import LabeledImages
+from data.labeled_images import LabeledImages, Role
 from facehash.errors import InputError
+from facehash.images.passed_over import PassedOver
 
 
 class SourceError(InputError):
@@ -22,7 +23,7 @@ class Block:
 
     images: NDArray[np.uint8]  # (k, side, side, 3)
     labels: Sequence[int] | Sequence[str]  # (k,), equal for images of the same person
-    is_query: bool | None = None  # whether they are test images of data that comes split
+    role: Role | None = None  # for data that comes split
     unreadable: Sequence[str] = ()  # a line for each image omitted because it is unreadable
 
 
@@ -45,6 +46,10 @@ class Conversion(Protocol):
     def loader(self) -> str:
         """Name of the loader."""
 
+    @property
+    def passed_over(self) -> PassedOver:
+        """Files that are not read, by kind."""
+
     def blocks(self) -> Iterator[Block]:
         """Convert, a bounded number of images at a time."""
 
@@ -60,19 +65,19 @@ def collect(conversion: Conversion, keep: Callable[[NDArray[np.uint8]], None]) -
         The other arguments of `LabeledImages`.
     """
     labels: list[int | str] = []
-    is_query: list[bool] = []
+    roles: list[int] = []
     unreadable: list[str] = []
     for block in conversion.blocks():
         keep(block.images)
         labels.extend(block.labels)
         unreadable.extend(block.unreadable)
-        if block.is_query is not None:
-            is_query.extend([block.is_query] * len(block.labels))
+        if block.role is not None:
+            roles.extend([block.role] * len(block.labels))
     identities, indices = np.unique(np.array(labels), return_inverse=True)
     return {
         "labels": indices.astype(np.int64),
         "identities": tuple(str(one) for one in identities),
-        "is_query": np.array(is_query) if is_query else None,
+        "roles": np.array(roles, np.uint8) if roles else None,
         "unreadable": tuple(unreadable),
     }
 

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.conversion import Block, SourceError
-from data.labeled_images import FacesFileError, integer_labels
+from data.labeled_images import KNOWN_OR_QUERY, FacesFileError, Role, integer_labels
 from data.pickles import load_pickle
 from facehash.dataset import IndexArray
+from facehash.images.passed_over import PassedOver
 from facehash.images.read import resize
 from facehash.printing import progress
 
@@ -46,6 +47,7 @@ class PickledFaces:
     root: Path  # the folder that contains the two folders
     side: int = PICKLED_SIDE  # of the converted images, which are resized if it is not 32
     loader = "ddh_pickles"
+    passed_over = PassedOver()  # a file that is no pickle is an error
 
     @cached_property
     def files(self) -> tuple[Path, ...]:
@@ -70,9 +72,9 @@ class PickledFaces:
         scale = self._scale()
         brightest = 0
         with progress(total=len(self.files), desc="converting", unit=" files", delay=1) as bar:
-            for is_query, paths in zip((False, True), self._parts, strict=True):
+            for role, paths in zip(KNOWN_OR_QUERY, self._parts, strict=True):
                 for path in paths:
-                    for block in self._file_blocks(path, is_query, scale):
+                    for block in self._file_blocks(path, role, scale):
                         brightest = max(brightest, int(block.images.max()))
                         yield block
                     bar.update()
@@ -84,14 +86,14 @@ class PickledFaces:
             )
 
     # A separate function, so that the rows of a file are freed before the next file is read.
-    def _file_blocks(self, path: Path, is_query: bool, scale: float) -> Iterator[Block]:
+    def _file_blocks(self, path: Path, role: Role, scale: float) -> Iterator[Block]:
         pixels, labels = _read(path)
         for start in range(0, len(labels), _ROWS):
             rows = slice(start, start + _ROWS)
             images = _to_images(path, pixels[rows], scale)
             if self.side != PICKLED_SIDE:
                 images = np.stack([resize(image, self.side) for image in images])
-            yield Block(images, labels[rows].tolist(), is_query)
+            yield Block(images, labels[rows].tolist(), role)
 
     def _scale(self) -> float:
         """Choose the factor for float values, one for the whole data set.

@@ -1,7 +1,8 @@
 """The HDF5 layout of faces, for caches and for files given as ``--data``.
 
 ``images`` uint8 (n, side, side, 3), ``labels`` integer (n,), optionally ``identities`` text (c,),
-``is_query`` bool (n,) and ``unreadable`` text (u,), a line for each image that was omitted.
+``is_query`` bool (n,) or, where the gallery is not the training set, ``roles`` uint8 (n,) of
+`data.labeled_images.Role`, and ``unreadable`` text (u,), a line for each image that was omitted.
 """
 
 import contextlib
@@ -14,13 +15,19 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from data.labeled_images import FacesFileError, LabeledImages, make_faces
+from data.labeled_images import (
+    KNOWN_OR_QUERY,
+    FacesFileError,
+    LabeledImages,
+    Role,
+    make_faces,
+)
 from facehash.array_files import name_unread, reporting_damage, select
 from facehash.dataset import Images, IndexArray
 from facehash.hdf5_matlab import open_hdf5
 
 REQUIRED = ("images", "labels")
-OPTIONAL = ("identities", "is_query", "unreadable")
+OPTIONAL = ("identities", "is_query", "roles", "unreadable")
 
 _COPY_BYTES = 1 << 23
 
@@ -52,6 +59,7 @@ def read_faces(path: Path) -> LabeledImages:
             _read_text(path, file["identities"]) if "identities" in file else None,
             file["is_query"][...] if "is_query" in file else None,
             _read_text(path, file["unreadable"]) if "unreadable" in file else (),
+            file["roles"][...] if "roles" in file else None,
         )
         if isinstance(faces.images, h5py.Dataset):
             # It reads from the open file, which closes with the last reference to the images.
@@ -112,7 +120,7 @@ def write_faces(
     spool: ImageSpool,
     labels: IndexArray,
     identities: Sequence[str],
-    is_query: NDArray[np.bool_] | None,
+    roles: NDArray[np.uint8] | None,
     unreadable: Sequence[str],
 ) -> None:
     """Write faces in the layout of this module."""
@@ -122,8 +130,10 @@ def write_faces(
     spool.copy_to(file.create_dataset("images", shape=shape, dtype=np.uint8))
     file["labels"] = labels.astype(np.int64)
     _write_text(file, "identities", identities)
-    if is_query is not None:
-        file["is_query"] = is_query.astype(np.bool_)
+    if roles is not None and np.isin(roles, KNOWN_OR_QUERY).all():
+        file["is_query"] = roles == Role.QUERY
+    elif roles is not None:
+        file["roles"] = roles
     if unreadable:
         _write_text(file, "unreadable", unreadable)
 

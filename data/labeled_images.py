@@ -1,7 +1,8 @@
 """`LabeledImages`: faces and labels before roles are assigned, and the checks of such arrays."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import IntFlag
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,19 @@ from numpy.typing import NDArray
 
 from facehash.dataset import Images, IndexArray
 from facehash.errors import InputError
+from facehash.images.passed_over import PassedOver
+
+
+class Role(IntFlag):
+    """What an image of data that comes split is for; it may have two roles."""
+
+    TRAIN = 1
+    GALLERY = 2
+    QUERY = 4
+
+
+KNOWN_OR_QUERY = (Role.TRAIN | Role.GALLERY, Role.QUERY)
+"""The roles where the training set is the gallery."""
 
 
 class FacesFileError(InputError):
@@ -22,8 +36,19 @@ class LabeledImages:
     images: Images  # uint8 (n, side, side, 3), RGB; in memory, or read from a file on access
     labels: IndexArray  # int64 (n,), each an index into `identities`
     identities: tuple[str, ...]  # one name per person
-    is_query: NDArray[np.bool_] | None = None  # (n,) for data split into training and test images
+    roles: NDArray[np.uint8] | None = None  # (n,) of `Role`, for data that comes split
     unreadable: tuple[str, ...] = ()  # a line for each image omitted because it is unreadable
+    passed_over: PassedOver = field(default_factory=PassedOver)  # files that are not read
+
+    @property
+    def is_query(self) -> NDArray[np.bool_] | None:
+        """Which images are queries, bool (n,), for data that comes split."""
+        return None if self.roles is None else self.roles == Role.QUERY
+
+    @property
+    def has_gallery_apart(self) -> bool:
+        """Whether the data comes with a gallery that is not its training set."""
+        return self.roles is not None and not np.isin(self.roles, KNOWN_OR_QUERY).all()
 
 
 def make_faces(
@@ -33,6 +58,7 @@ def make_faces(
     identities: Sequence[str] | None = None,
     is_query: Any = None,
     unreadable: Sequence[str] = (),
+    roles: Any = None,
 ) -> LabeledImages:
     """Check the arrays of a file and combine them.
 
@@ -43,6 +69,7 @@ def make_faces(
         identities: A name for each label 0, 1, ...; None if the labels themselves are the names.
         is_query: n booleans, or None.
         unreadable: One line for each omitted image.
+        roles: n values of `Role`; precedes `is_query`.
 
     Raises:
         FacesFileError: Which array is wrong, and why.
@@ -61,7 +88,12 @@ def make_faces(
         )
     if len(set(identities)) != len(identities):
         raise FacesFileError(f"{where}: identities contains a name twice")
-    split = None if is_query is None else _split(where, is_query, len(numbers))
+    split = None
+    if roles is not None:
+        split = _roles(where, roles, len(numbers))
+    elif is_query is not None:
+        known, query = KNOWN_OR_QUERY
+        split = np.where(_split(where, is_query, len(numbers)), query, known).astype(np.uint8)
     return LabeledImages(
         images, numbers.astype(np.int64), tuple(identities), split, tuple(unreadable)
     )
@@ -138,3 +170,13 @@ def _split(where: str, is_query: Any, count: int) -> NDArray[np.bool_]:
             f"{where}: is_query must be {count} booleans, got {array.dtype} ({len(array)},)"
         )
     return array.astype(np.bool_)
+
+
+def _roles(where: str, roles: Any, count: int) -> NDArray[np.uint8]:
+    array = np.asarray(roles).ravel()
+    if len(array) != count or array.dtype.kind not in "iu" or not np.isin(array, range(5)).all():
+        raise FacesFileError(
+            f"{where}: roles must be {count} integers from 0 to 4, got {array.dtype} "
+            f"({len(array)},)"
+        )
+    return array.astype(np.uint8)

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from data.arrays import ResizedArrays, read_faces_file
@@ -12,7 +13,7 @@ from data.ddh_pickles import PickledFaces
 from data.folders import FolderTree, LabeledFacesInTheWild
 from data.labeled_images import LabeledImages
 from data.orl import OrlFaces, find_orl
-from data.protocols import assign_roles
+from data.protocols import assign_roles, given_roles
 from facehash.array_files import SUFFIXES
 from facehash.config import DatasetConfig
 from facehash.dataset import FaceDataset
@@ -56,7 +57,10 @@ def load(config: DatasetConfig, source: Path, cache: Path | None = None) -> Face
         (280, 120)
     """
     faces = load_images(config, source, cache)
-    roles = assign_roles(config, faces.labels, faces.identities, faces.is_query, faces.images)
+    if faces.roles is not None and faces.has_gallery_apart:
+        roles = given_roles(config, faces.labels, faces.identities, faces.roles)
+    else:
+        roles = assign_roles(config, faces.labels, faces.identities, faces.is_query, faces.images)
     dataset = FaceDataset(
         name=config.name,
         images=faces.images,
@@ -73,7 +77,10 @@ def load(config: DatasetConfig, source: Path, cache: Path | None = None) -> Face
 
 
 def load_images(config: DatasetConfig, source: Path, cache: Path | None = None) -> LabeledImages:
-    """Load images and labels without roles, see `load`; warn about unreadable images."""
+    """Load images and labels without roles, see `load`.
+
+    Files that are passed over and unreadable images are counted in warnings.
+    """
     faces = _load_images(config, source, cache)
     if faces.unreadable:
         omitted = len(faces.unreadable)
@@ -93,10 +100,13 @@ def _load_images(config: DatasetConfig, source: Path, cache: Path | None) -> Lab
         conversion: Conversion = ResizedArrays(source.parent, (source,), config.side, faces)
     else:
         conversion = _CONVERSIONS[loader](source, config.side)
+    if conversion.passed_over:
+        log.warning("%s: passed over: %s", source, conversion.passed_over)
     if loader == "orl":
         # Converting 400 small pictures takes less time than a cache would save.
         return read_into_memory(conversion)
-    return open_or_build(conversion, cache_path(cache, config.name, config.side, source))
+    faces = open_or_build(conversion, cache_path(cache, config.name, config.side, source))
+    return replace(faces, passed_over=conversion.passed_over)
 
 
 def choose_loader(name: str, loader: str | None, source: Path) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from data.conversion import SourceError
 from data.folders import FolderTree
+from data.people import Listing
+from facehash.images.passed_over import PassedOver
 
 PEOPLE, PICTURES = 40, 10
 
@@ -48,7 +50,7 @@ class OrlFaces(FolderTree):
     """
 
     @cached_property
-    def files(self) -> tuple[Path, ...]:
+    def listing(self) -> Listing:
         """All pictures, sorted by person.
 
         Raises:
@@ -62,4 +64,4 @@ class OrlFaces(FolderTree):
         for path in files:
             if not path.is_file():
                 raise SourceError(f"{path}: this picture of the ORL faces is missing")
-        return files
+        return Listing([(None, files)], PassedOver())

@@ -8,7 +8,7 @@ import typer
 
 from data.cache import cache_path
 from data.conversion import SourceError
-from data.labeled_images import LabeledImages
+from data.labeled_images import LabeledImages, Role
 from data.loading import LOADERS, load_images
 from facehash.command_line import DONE, PARTLY_FAILED, make_app, run
 from facehash.config import DatasetConfig
@@ -53,25 +53,24 @@ def prepare(
     file = Path("configs", "ddh", f"{name}.yaml")
     shown = quoted(file) if file.exists() else "CONFIG"
     print(f"train it with: python train.py {shown} --data {quoted(found)}")
-    return PARTLY_FAILED if faces.unreadable else DONE
+    return PARTLY_FAILED if faces.unreadable or faces.passed_over.has_pictures else DONE
 
 
 def _print_counts(name: str, faces: LabeledImages) -> None:
-    queries = 0 if faces.is_query is None else int(faces.is_query.sum())
-    counts = {
-        "identities": len(np.unique(faces.labels)),
-        "train": len(faces.labels) - queries,
-        "query": queries,
-    }
-    if faces.is_query is None:
-        counts = {"identities": counts["identities"], "images": len(faces.labels)}
-    expected = dict(zip(counts, EXPECTED[name], strict=True)) if name in EXPECTED else {}
+    counts = {"identities": len(np.unique(faces.labels))}
+    if faces.roles is None:
+        counts["images"] = len(faces.labels)
+    else:
+        for role in Role if faces.has_gallery_apart else (Role.TRAIN, Role.QUERY):
+            counts[str(role.name).lower()] = int(np.count_nonzero(faces.roles & role))
+    roles = ("identities", "train", "query")
+    expected = dict(zip(roles, EXPECTED[name], strict=True)) if name in EXPECTED else {}
     if faces.unreadable:
         counts["unreadable"] = len(faces.unreadable)
-    for role, count in counts.items():
-        beside = f"  expected {expected[role]:>7,}" if role in expected else ""
-        print(f"{role:<10} {count:>7,}{beside}")
-    wrong = [role for role, count in expected.items() if counts[role] != count]
+    for what, count in counts.items():
+        beside = f"  expected {expected[what]:>7,}" if what in expected else ""
+        print(f"{what:<10} {count:>7,}{beside}")
+    wrong = [what for what, count in expected.items() if counts.get(what) != count]
     if wrong:
         log.warning(
             "warning: this is not the %s of the papers: the numbers of %s differ, so scores are "

@@ -7,6 +7,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from data.labeled_images import Role
 from facehash.config import DatasetConfig
 from facehash.dataset import DatasetError, Images, IndexArray
 from facehash.runs.fingerprint import Hashes, picture_hashes
@@ -134,6 +135,51 @@ def _rank(
         queried, kept = rows[is_query[rows]], rows[~is_query[rows]]
     # From the other end than the queries: else one more photo could change two roles.
     return queried, kept[-config.max_per_identity :] if config.max_per_identity else kept
+
+
+def given_roles(
+    config: DatasetConfig,
+    labels: IndexArray,
+    identities: tuple[str, ...],
+    roles: NDArray[np.uint8],
+) -> Roles:
+    """Return the roles of data that comes split into training set, gallery and queries.
+
+    At most `config.max_per_identity` training images and as many gallery images per person are
+    kept, drawn at random.
+
+    Args:
+        config: Protocol and numbers.
+        labels: int64 (n,), each an index into `identities`.
+        identities: One name per person.
+        roles: uint8 (n,) of `data.labeled_images.Role`.
+
+    Raises:
+        DatasetError: The people of the queries are in the training set and the protocol is
+            ``"unseen"``, or they are not and it is ``"seen"``.
+    """
+    chosen: dict[Role, IndexArray] = {}
+    for role in Role:
+        rows = np.flatnonzero(roles & role).astype(np.int64)
+        if role is not Role.QUERY and config.max_per_identity is not None:
+            kept = []
+            for identity, own in _rows_by_identity(labels[rows]):
+                generator = _generator(config.split_seed, _Draw.CAP, identities[identity])
+                kept.append(rows[generator.permutation(own)[: config.max_per_identity]])
+            rows = _sorted(kept)
+        chosen[role] = rows
+    queried = np.unique(labels[chosen[Role.QUERY]])
+    seen = np.isin(queried, labels[chosen[Role.TRAIN]])
+    wrong = queried[seen if config.protocol == "unseen" else ~seen]
+    if len(wrong):
+        other = {"seen": "unseen", "unseen": "seen"}[config.protocol]
+        remedy = f"set dataset.protocol to {other}" if len(wrong) == len(queried) else "remove them"
+        raise DatasetError(
+            f"{config.name}: protocol {config.protocol!r}, but {len(wrong)} of {len(queried)} "
+            f"people with queries are {'in' if config.protocol == 'unseen' else 'not in'} the "
+            f"training set, such as {identities[wrong[0]]!r}; {remedy}"
+        )
+    return Roles(chosen[Role.TRAIN], chosen[Role.GALLERY], chosen[Role.QUERY])
 
 
 def _rows_by_identity(labels: IndexArray) -> list[tuple[int, IndexArray]]:

@@ -107,6 +107,8 @@ def _print_report(report: IndexReport, library: Path) -> None:
         )
     if report.named:
         print(f"{counted(report.named, 'face')} named")
+    if report.passed_over:
+        print(f"passed over: {report.passed_over}", file=sys.stderr)
     if not report.files:
         print("no photos in this folder", file=sys.stderr)
     for text, paths, what in (

@@ -101,6 +101,16 @@ def read_image(path: Path, sha256: bytes | None = None) -> NDArray[np.uint8]:
         return decode_image(file, str(path))
 
 
+def is_picture(path: Path) -> bool:
+    """Return whether the beginning of a file is that of a picture, whatever its name."""
+    try:
+        with open_picture(path) as file, Image.open(file, formats=_formats()):
+            return True
+    # Pillow's decoders raise almost any exception for damaged files.
+    except Exception:
+        return False
+
+
 def open_picture(path: Path) -> BufferedReader:
     """Open a regular file for reading; pipes and devices are refused, as they could block.
 
@@ -116,7 +126,10 @@ def open_picture(path: Path) -> BufferedReader:
     except OSError as error:
         gone = error.errno in (errno.ENOENT, errno.ENOTDIR)
         reason: Reason = "missing" if gone else "unreadable"
-        raise UnreadableImageError(f"{path}: {error.strerror or error}", reason) from error
+        problem = error.strerror or str(error)
+        if gone and path.is_symlink():
+            problem = f"a link to {os.readlink(path)}, which does not exist"
+        raise UnreadableImageError(f"{path}: {problem}", reason) from error
 
 
 def decode_image(file: BinaryIO, name: str) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from facehash.errors import InputError, did_you_mean
 from facehash.files import FileState
+from facehash.images.passed_over import Kind, PassedOver
 from facehash.images.read import IMAGE_SUFFIXES
 
 
@@ -15,8 +16,10 @@ class Scan:
 
     # Files with the name of a picture; may include pipes and devices, which reading refuses.
     files: dict[Path, FileState] = field(default_factory=dict)
-    links: list[Path] = field(default_factory=list)  # skipped links to folders or pictures
+    # Skipped links to folders or pictures, and to what does not exist.
+    links: list[Path] = field(default_factory=list)
     closed: list[Path] = field(default_factory=list)  # could not be listed; contents unknown
+    passed_over: PassedOver = field(default_factory=PassedOver)  # everything else
 
 
 def scan(folder: Path, without: Path | None = None) -> Scan:
@@ -24,7 +27,7 @@ def scan(folder: Path, without: Path | None = None) -> Scan:
 
     Names that begin with a dot are skipped: thumbnails and trash folders have such names. Symbolic
     links are skipped too: their targets inside the folder are found anyway, and files outside are
-    not read.
+    not read. Whatever else is not a picture by its name is counted.
 
     Args:
         folder: The folder, or a symbolic link to it.
@@ -46,6 +49,7 @@ def scan(folder: Path, without: Path | None = None) -> Scan:
     files: dict[Path, FileState] = {}
     closed: list[Path] = []
     links: list[Path] = []
+    passed_over = PassedOver()
     pending = [root]
     while pending:
         current = pending.pop()
@@ -59,18 +63,26 @@ def scan(folder: Path, without: Path | None = None) -> Scan:
             continue
         for entry in listed:
             path = Path(entry.path)
-            if entry.name.startswith(".") or path == excluded:
+            if path == excluded:
                 continue
             is_picture = path.suffix.lower() in IMAGE_SUFFIXES
-            if entry.is_symlink():
+            if entry.name.startswith("."):
+                passed_over.add(Kind.HIDDEN)
+            elif entry.is_symlink():
                 # Unlike Path.is_dir, os.path.isdir returns False for a link to itself.
-                if is_picture or os.path.isdir(path):
+                if is_picture or os.path.isdir(path) or not os.path.exists(path):
                     links.append(path)
+                else:
+                    passed_over.add_file(path)
             elif entry.is_dir():
                 pending.append(path)
-            elif is_picture and (state := _state(entry)):
+            elif not entry.is_file() and not is_picture:
+                passed_over.add(Kind.SPECIAL)
+            elif not is_picture:
+                passed_over.add_file(path)
+            elif state := _state(entry):
                 files[path] = state
-    return Scan(dict(sorted(files.items())), sorted(links), closed)
+    return Scan(dict(sorted(files.items())), sorted(links), closed, passed_over)
 
 
 def _state(entry: os.DirEntry[str]) -> FileState | None:

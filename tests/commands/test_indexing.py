@@ -28,6 +28,17 @@ def test_unreadable_files_are_counted_by_reason_and_exit_with_3(facehash, photos
     assert out.endswith(f"{photos}/night.png: no face\n")
 
 
+def test_files_that_are_passed_over_are_counted_in_one_line(facehash, photos, directory):
+    for name in ("film.mp4", "other.MP4", "Bo/list.txt", ".hidden"):
+        (photos / name).touch()
+    code, _, err = facehash("index", photos, "--library", directory, *CHOICE)
+    assert (code, err) == (
+        0,
+        "passed over: 3 files without the ending of a picture (2 .mp4, 1 .txt), 1 hidden file or "
+        "folder\n",
+    )
+
+
 def test_a_folder_without_photos_exits_with_1(facehash, tmp_path, directory):
     (tmp_path / "empty").mkdir()
     code, _, err = facehash("index", tmp_path / "empty", "--library", directory, *CHOICE)

@@ -13,7 +13,7 @@ import data
 from data import cache as module
 from data.cache import CacheError, open_or_build
 from data.conversion import Block
-from data.labeled_images import LabeledImages
+from data.labeled_images import KNOWN_OR_QUERY, LabeledImages
 from facehash.config import DatasetConfig
 from tests.conftest import ROOT
 from tests.helpers.datasets import random_pixels, write_pickle
@@ -37,7 +37,8 @@ class Bytes:
         self.conversions += 1
         for path in self.files:
             value = int(path.read_text())
-            yield Block(np.full((2, 4, 4, 3), value, np.uint8), [value, 7], value == 9)
+            role = KNOWN_OR_QUERY[value == 9]
+            yield Block(np.full((2, 4, 4, 3), value, np.uint8), [value, 7], role)
 
 
 @pytest.fixture

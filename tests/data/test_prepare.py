@@ -123,3 +123,29 @@ def test_unreadable_images_make_the_command_partly_failed_each_time(tree, tmp_pa
         assert "unreadable       1\n" in done.stdout
         assert "1 of 27 images are unreadable and omitted; the first is" in done.stderr
         assert "broken.jpg" in done.stderr
+
+
+def test_photos_that_are_passed_over_make_the_command_partly_failed(tree, tmp_path):
+    (tree / "notes.txt").touch()
+    for code, name in ((0, None), (3, "2004/1.png")):
+        if name:
+            write_picture(tree / "ann" / name)
+        done = run("mine", "--source", tree, "--cache", tmp_path / "kept")
+        assert done.returncode == code
+        assert f"{tree}: passed over: 1 file without the ending of a picture (1 .t" in done.stderr
+    assert "(the first is ann/2004/1.png; move them up, to ann/1.png)" in done.stderr
+
+
+def test_the_parts_of_a_split_are_counted(tree, tmp_path):
+    root = tmp_path / "split"
+    for part in ("train", "gallery", "query"):
+        write_picture(root / part / "ann" / "1.png")
+        write_picture(root / part / "bea" / "1.png")
+        done = run("mine", "--source", root, "--cache", tmp_path / "kept")
+    assert done.stdout.splitlines()[:4] == [
+        "identities       2",
+        "train            2",
+        "gallery          2",
+        "query            2",
+    ]
+    assert "gallery/ and query/ and train/ are taken for the parts of a split" in done.stderr

@@ -52,6 +52,12 @@ def loose(root):
     load(root / "people" / "alice")
 
 
+def flat_parts(root):
+    for part in ("train", "test"):
+        write_picture(root / "people" / part / "alice.png")
+    load(root / "people")
+
+
 def unreadable(root):
     source = folder(root / "people", "abc")
     (source / "a" / "0.png").write_bytes(b"no picture")
@@ -83,6 +89,8 @@ def changed_photos(root):
 PROVOKED = [
     nowhere,
     loose,
+    flat_parts,
+    lambda root: load(folder(root / "people" / "train", "abc").parent),
     unreadable,
     lambda root: load(folder(root / "people", ["alice"])),
     lambda root: load(folder(root / "people", "abc", photos=1)),

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from facehash.images.passed_over import PassedOver
 from facehash.library.storage.records import UnreadFile
 
 
@@ -25,6 +26,7 @@ class IndexReport:
     codes_made: str | None  # codes that this run has added to the library, such as "lsh:64"
     links: tuple[Path, ...]  # symbolic links that were not followed
     closed: tuple[Path, ...]  # folders that could not be listed
+    passed_over: PassedOver  # what else is not read as a picture
     unnamed: tuple[Path, ...]  # files in the list of names for which the library has no face
     seconds: float
 

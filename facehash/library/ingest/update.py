@@ -315,6 +315,7 @@ class _Update:
             codes_made=None if had_codes or self.hasher is None else self.settings.codes,
             links=tuple(self.found.links),
             closed=tuple(self.found.closed),
+            passed_over=self.found.passed_over,
             unnamed=tuple(without_face(self.store, names)),
             seconds=time.monotonic() - start,
         )
