@@ -32,6 +32,12 @@ def test_our_numbers_have_a_source_and_none_is_of_a_table_that_we_have_not_read(
     assert {entry.metric for entry in ours.entries} == {"P@r2", "R@r2"}
     assert {entry.row for entry in ours.entries} == {"ddh", None}
     assert ours.entries[0].bits["12"].value == 0.054
+    starred = {entry.method: entry for entry in ours.entries if entry.method.endswith("*")}
+    assert set(starred) == {"SDH*", "FSDH*", "DDQH*"}
+    # The source does not say what the star means, so none of them stands beside a row of ours.
+    assert all(entry.row is None for entry in starred.values())
+    assert starred["DDQH*"].bits["48"].value == 0.935 and "12" not in starred["DDQH*"].bits
+    assert not {"OPQN", "GPQ", "DPQ"} & {entry.method for entry in ours.entries}
     assert ours.entries[0].bits["36"].within is None  # its marker is partly hidden
 
 
