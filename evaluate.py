@@ -35,6 +35,11 @@ def evaluate(
     verification: bool = typer.Option(
         False, "--verification", help="Also TAR at three FARs, EER and a threshold for pairs."
     ),
+    allow_leaks: bool = typer.Option(
+        False,
+        "--allow-leaks",
+        help="Score a model on what it was trained on, and mark the result.",
+    ),
     output: Path | None = typer.Option(
         None, help="Folder for report.json and figures/. Default: the run, or beside the file."
     ),
@@ -51,7 +56,7 @@ def evaluate(
     folder = output or _default_folder(model, codes)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; --output must be a folder")
-    found = _codes_of(model, codes, bit_order, config, data)
+    found = _codes_of(model, codes, bit_order, config, data, allow_leaks)
     scored = score(*found, at=sorted(set(at)), verification=verification)
     written = write_all(scored, folder)
     print(table(scored.report), "", "written:", *(f"  {path}" for path in written), sep="\n")
@@ -78,11 +83,14 @@ def _codes_of(
     bit_order: BitOrder | None,
     config: Path | None,
     data: Path | None,
+    allow_leaks: bool,
 ) -> tuple[CodeSet, CodeSource]:
     """Check that the options fit together, and read or compute the codes."""
     if codes is not None:
         if config is not None or data is not None:
             raise InputError("--codes cannot be used with --config or --data")
+        if allow_leaks:
+            raise InputError("--allow-leaks needs a model: what codes were trained on is unknown")
         found = read_codes(codes, bit_order)
         if not found.bit_order_known:
             log.warning(
@@ -96,10 +104,10 @@ def _codes_of(
     if model.is_dir():
         if config is not None:
             raise InputError(f"{model}: a run directory has its own configuration; omit --config")
-        return encode_run(model, data)
+        return encode_run(model, data, allow_leaks)
     if config is None:
         raise InputError(f"{model}: a checkpoint needs --config YAML, which names its data set")
-    return encode_checkpoint(model, config, data)
+    return encode_checkpoint(model, config, data, allow_leaks)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.loading import find_source, load
+from experiments.run.leaks import check_leaks
 from experiments.run.score import CodeSource
 from facehash import methods
 from facehash.config import RunConfig, check_config, load_config
@@ -56,15 +57,30 @@ def load_run(
     return model, faces, config, backend
 
 
-def encode_run(path: Path, data: Path | None = None) -> tuple[CodeSet, CodeSource]:
-    """Encode gallery and query of a finished run; arguments and errors as for `load_run`."""
+def encode_run(
+    path: Path, data: Path | None = None, allow_leaks: bool = False
+) -> tuple[CodeSet, CodeSource]:
+    """Encode gallery and query of a finished run.
+
+    Args:
+        path: The run directory.
+        data: As for `load_run`.
+        allow_leaks: Whether to encode images that the protocol says the model has not seen.
+
+    Returns:
+        Packed codes with labels, and their source.
+
+    Raises:
+        LeakError: The model has seen them, and `allow_leaks` is false.
+        InputError: As for `load_run`.
+    """
     model, faces, config, backend = load_run(path, data)
-    codes, source = _encode(model, faces, backend, config.seed)
+    codes, source = _encode(path, model, faces, backend, config.seed, allow_leaks)
     return codes, replace(source, training=read_training(RunDirectory(path).training))
 
 
 def encode_checkpoint(
-    path: Path, config_path: Path, data: Path | None = None
+    path: Path, config_path: Path, data: Path | None = None, allow_leaks: bool = False
 ) -> tuple[CodeSet, CodeSource]:
     """Encode gallery and query of a configured data set with a model file.
 
@@ -73,11 +89,13 @@ def encode_checkpoint(
         config_path: The YAML file that names the data set and the split. Its method, its training
             settings and its image side are not used.
         data: Path of the data set; overrides the YAML file.
+        allow_leaks: As for `encode_run`.
 
     Returns:
         Packed codes with labels, and their source, whose seed is None.
 
     Raises:
+        LeakError: As for `encode_run`.
         InputError: The file is missing or no model of this project, or the data is invalid.
     """
     config = load_config(config_path, methods.options_class)
@@ -89,7 +107,7 @@ def encode_checkpoint(
             "%s was trained with crop %r, %s sets crop %r: expect worse codes",
             *(path, model.crop, config_path, wanted.crop),
         )
-    return _encode(model, load(wanted, source), backend, None)
+    return _encode(path, model, load(wanted, source), backend, None, allow_leaks)
 
 
 def _load(path: Path, backend: str | None, method: str) -> tuple[HashModel, str]:
@@ -99,8 +117,14 @@ def _load(path: Path, backend: str | None, method: str) -> tuple[HashModel, str]
 
 
 def _encode(
-    model: HashModel, faces: FaceDataset, backend: str, seed: int | None
+    path: Path,
+    model: HashModel,
+    faces: FaceDataset,
+    backend: str,
+    seed: int | None,
+    allow_leaks: bool,
 ) -> tuple[CodeSet, CodeSource]:
+    leaks = check_leaks(path, model, faces, allow_leaks)
     from facehash.learning.encoding import encode_rows  # imports Keras, so not earlier
 
     started = time.perf_counter()
@@ -112,4 +136,5 @@ def _encode(
         bits=model.bits,
     )
     seconds = round(time.perf_counter() - started, 3)
-    return codes, CodeSource(methods.method_of(model), seed, backend, faces, seconds)
+    source = CodeSource(methods.method_of(model), seed, backend, faces, seconds)
+    return codes, replace(source, leaks=leaks, split=faces.split)

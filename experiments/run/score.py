@@ -4,12 +4,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from experiments.run.author_evaluator import metrics_author
-from facehash.dataset import FaceDataset
+from facehash.dataset import FaceDataset, SplitName
 from facehash.figures.charts import write_charts, write_roc
 from facehash.figures.examples import spread_examples
 from facehash.figures.grid import write_retrieval_grid
@@ -32,6 +32,9 @@ PROTOCOLS = {
 }
 """How a protocol is named on the terminal and in figures."""
 
+UNKNOWN = "training images unknown: this model has no record of them, so leaks cannot be ruled out"
+"""Line about a trained model of version 0.1.0."""
+
 
 @dataclass(frozen=True)
 class CodeSource:
@@ -44,7 +47,7 @@ class CodeSource:
     encode_seconds: float | None = None  # for gallery and query, without loading
     training: dict[str, Any] | None = None  # content of the run's training.json
     leaks: list[str] | None = None  # one line each; None if the training images are unknown
-    split: Literal["given", "drawn", "content"] | None = None  # origin of the roles
+    split: SplitName | None = None  # origin of the roles
     duplicates: dict[str, int] | None = None  # numbers of equal pictures, by where they are
 
 
@@ -147,6 +150,8 @@ def describe(report: dict[str, Any]) -> str:
     known = [faces["name"], report["method"] and report["method"].upper(), f"{report['bits']} bits"]
     if faces["protocol"]:
         known.append(PROTOCOLS.get(faces["protocol"], faces["protocol"]))
+    if report["leaks"]:
+        known.append("LEAKS")
     return ", ".join(word for word in known if word)
 
 
@@ -160,6 +165,10 @@ def table(report: dict[str, Any]) -> str:
     )
     counts = f"{faces['query']:,} queries, {faces['gallery']:,} gallery images {people}"
     title = f"{describe(report)}\n{counts}"
+    if report["leaks"] is None and report["method"] is not None:
+        title += f"\n{UNKNOWN}"
+    for leak in report["leaks"] or ():
+        title += f"\nLEAK: {leak}"
     scores = format_report(report["metrics"], report["metrics_author"], title)
     if report["verification"] is not None:
         scores += f"\n\n{format_verification(report['verification'])}"

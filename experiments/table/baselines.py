@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facehash.codes import CodesError, Packed, packed_from_bits
-from facehash.dataset import IndexArray
+from facehash.dataset import IndexArray, SplitName
 from facehash.hashing import HASHERS
 from facehash.retrieval.codes_file import CodeSet
 
@@ -33,6 +33,8 @@ class Features:
     gallery_labels: IndexArray  # (n,)
     query_labels: IndexArray  # (q,)
     predicted: IndexArray  # (q,), the label predicted for each query by the classifier
+    leaks: list[str] | None = None  # see `experiments.run.leaks.find_leaks`
+    split: SplitName | None = None  # where the roles come from
 
 
 def hashed(features: Features, hasher: str, bits: int, seed: int) -> CodeSet:

@@ -119,11 +119,13 @@ def _score(
         report = score(codes, CodeSource(method=str(cell.row.baseline)), at=at).report
         report["bytes_per_face"] = packed_width(bits)
     report["seed"] = cell.seed
-    report["training"] = read_training(directory.training)  # of the network behind the features
+    # Of the network behind the features.
+    report |= {"training": read_training(directory.training), "leaks": features.leaks}
     report["dataset"] |= {
         "name": settings.dataset.name,
         "protocol": cell.protocol,
         "train": len(features.train),
+        "split": features.split,
     }
     return report
 

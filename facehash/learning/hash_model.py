@@ -11,6 +11,7 @@ from keras import ops
 from facehash.errors import InputError, did_you_mean
 from facehash.learning.augmentation import augmentation_layers
 from facehash.learning.losses import cross_entropy
+from facehash.runs.fingerprint import merge_records
 
 EXPORT_BACKENDS = {
     "tf_saved_model": ("tensorflow", "jax"),
@@ -87,6 +88,11 @@ class HashModel(keras.Model):
         side: Height and width of an input image in pixels. Defaults to 32.
         crop: How the training faces were cropped; a search with another crop prints a warning.
         augmentation: Arguments of `augmentation_layers`; None for no augmentation.
+        training_images: Record of the training images by `facehash.runs.fingerprint`, by which
+            evaluation notices a query that was trained on; None if it is unknown, as in models of
+            version 0.1.0. Training sets the attribute.
+        earlier_identities: Names of the people that the initial weights were trained on, if they
+            come from another model; see `inherit`.
         **kwargs: Arguments of `keras.Model`. `dtype` is the policy of the network's layers; it is
             saved with the model.
     """
@@ -101,6 +107,8 @@ class HashModel(keras.Model):
         side: int = 32,
         crop: str = "none",
         augmentation: Mapping[str, Any] | None = None,
+        training_images: str | None = None,
+        earlier_identities: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         # Float pixels must not be cast to the half precision of the network.
@@ -112,6 +120,8 @@ class HashModel(keras.Model):
         self.side = side
         self.crop = crop
         self.augmentation = dict(augmentation or {})
+        self.training_images = training_images
+        self.earlier_identities = tuple(earlier_identities)
         self.augment = augmentation_layers(side, **self.augmentation)
         self.standardize = Standardize(pixel_mean, pixel_std, dtype="float32", name="standardize")
         self.accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
@@ -214,7 +224,29 @@ class HashModel(keras.Model):
             filepath, format=format, verbose=verbose, input_signature=input_signature, **kwargs
         )
 
+    @property
+    def trained_people(self) -> set[str]:
+        """Names of all people that the weights were trained on."""
+        return {*self.identities, *self.earlier_identities}
+
+    def inherit(self, other: "HashModel") -> None:
+        """Add what another model was trained on to the record; call it when its weights are taken.
+
+        Args:
+            other: The model whose weights this one starts from. If its training images are
+                unknown, so are those of this model from now on.
+        """
+        known = self.training_images is not None and other.training_images is not None
+        self.training_images = (
+            merge_records(self.training_images, other.training_images) if known else None
+        )
+        people = (self.trained_people | other.trained_people) - set(self.identities)
+        self.earlier_identities = tuple(sorted(people))
+
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
         names = ("bits", "identities", "pixel_mean", "pixel_std", "side", "crop", "augmentation")
-        return super().get_config() | {name: getattr(self, name) for name in names}
+        record = {"training_images": self.training_images}
+        if self.earlier_identities:
+            record["earlier_identities"] = list(self.earlier_identities)
+        return super().get_config() | {name: getattr(self, name) for name in names} | record

@@ -29,6 +29,7 @@ from facehash.learning.preparation import TrainingData, draw_validation, prepare
 from facehash.runs.directory import RunDirectory
 from facehash.runs.environment import describe_environment
 from facehash.runs.files import apply_split, read_history, write_split
+from facehash.runs.fingerprint import picture_hashes, record_pictures
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +85,8 @@ def train(
         data = prepare(dataset, validation, devices)
         keras.utils.set_random_seed(config.seed)
         model = build(data.identities, data.pixel_mean, data.pixel_std)
+        # With the validation images, as they choose the epoch.
+        model.training_images = record_pictures(picture_hashes(dataset.images, dataset.train))
         done = backup.epoch if backup else 0
         batches = ShuffledBatches(
             data.images, data.classes, training.batch, config.seed, done, devices

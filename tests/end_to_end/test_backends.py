@@ -69,6 +69,8 @@ def test_a_model_gives_the_same_codes_on_another_backend(writer, reader, written
     for method in METHODS:
         with np.load(folder / f"{method}.npz") as one, np.load(tmp_path / f"{method}.npz") as other:
             np.testing.assert_allclose(other["relaxed"], one["relaxed"], atol=1e-4)
+            assert len(str(one["training_images"])) > 40
+            assert other["training_images"] == one["training_images"]
             bits, others = (
                 np.unpackbits(codes["packed"], axis=1, count=12, bitorder="little")
                 for codes in (one, other)

@@ -153,6 +153,26 @@ def test_a_checkpoint_with_a_configuration_scores_like_its_run(scored, tmp_path,
     assert bare["seed"] is None
 
 
+def test_a_checkpoint_that_has_seen_the_queries_is_refused_or_marked(scored, tmp_path, here):
+    path, printed = scored
+    assert report_of(path)["leaks"] == [] and "LEAK" not in printed
+    settings = (ROOT / YOUTUBE).read_text()
+    config = tmp_path / "unseen.yaml"
+    config.write_text(settings.replace("dataset:", "dataset:\n  protocol: unseen"))
+    words = ("evaluate.py", path / "model.keras", "--config", config, "--output", tmp_path / "out",
+             "--data", shared_path("pickles", "youtube_faces"))  # fmt: skip
+    line = refusal(here(*words))
+    leak = "the protocol is 'unseen', but 8 of 8 people were trained on, for example"
+    assert leak in line and "--allow-leaks" in line
+    assert not (tmp_path / "out").exists()
+    code, printed, _ = here(*words, "--allow-leaks")
+    assert code == 0
+    assert f"LEAK: {leak}" in printed
+    report = report_of(tmp_path / "out")
+    assert [leak in line for line in report["leaks"]] == [True]
+    assert report["dataset"]["split"] == "given"
+
+
 @pytest.mark.full
 def test_identities_held_out_of_training_can_be_searched_for(tmp_path, cache):
     run("train.py", "configs/ddh/facescrub.yaml", "--data", shared_path("pickles", "facescrub"),
@@ -244,6 +264,7 @@ def test_print_config_shows_every_default_and_trains_nothing(tmp_path, here):
         (["evaluate.py", "configs", "--config", QUICKSTART], "omit --config"),
         (["evaluate.py", "--codes", "nothing.npz"], "nothing.npz"),
         (["evaluate.py", "--codes", "README.md", "--data", "b"], "with --config or --data"),
+        (["evaluate.py", "--codes", "README.md", "--allow-leaks"], "needs a model"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_2(arguments, expected, tmp_path, here):

@@ -22,7 +22,8 @@ def encode_into(path: Path, model) -> None:
     from facehash.learning.encoding import encode, relaxed_codes
 
     images = looks().images
-    np.savez(path, relaxed=relaxed_codes(model, images), packed=encode(model, images))
+    codes = {"relaxed": relaxed_codes(model, images), "packed": encode(model, images)}
+    np.savez(path, **codes, training_images=np.array(model.training_images))
 
 
 def settle(model) -> None:

@@ -7,6 +7,7 @@ from keras import ops
 
 from ddh.model import DDH
 from facehash.errors import InputError
+from facehash.runs.fingerprint import picture_hashes, record_pictures, recorded
 
 
 def outputs_of(model, images, training=False):
@@ -89,6 +90,22 @@ def test_each_part_of_dcbh_can_be_switched_off(make_model, images, options, term
     assert model(images)["relaxed"].shape == (6, 12)
     again = type(model).from_config(model.get_config())
     assert again.get_config() == model.get_config()
+
+
+def test_a_model_that_starts_from_another_remembers_what_that_was_trained_on(make_model, faces):
+    hashes = picture_hashes(faces.images, np.arange(4))
+    model = make_model(training_images=record_pictures(hashes[:2]))
+    record = record_pictures(hashes[2:3])
+    first = make_model(identities=["eve", "zoe", "al"], training_images=record)
+    assert model.trained_people == {"ann", "bob", "eve"}
+    model.inherit(first)
+    again = type(model).from_config(model.get_config())
+    assert again.get_config() == model.get_config()
+    assert again.trained_people == {"ann", "bob", "eve", "zoe", "al"}
+    assert again.identities == ["ann", "bob", "eve"]
+    assert recorded(again.training_images, hashes).tolist() == [True, True, True, False]
+    again.inherit(make_model(identities=["kim"]))  # made by 0.1.0: its images are unknown
+    assert again.training_images is None and "kim" in again.trained_people
 
 
 def test_images_too_small_for_ddh_are_refused_with_the_size_that_fits(make_model):

@@ -19,6 +19,7 @@ from facehash.learning.encoding import encode
 from facehash.learning.training import compile_model
 from facehash.runs.directory import RunDirectory, RunError
 from facehash.runs.files import read_history, read_split
+from facehash.runs.fingerprint import picture_hashes, recorded
 from tests.helpers.training import configure, run_training
 
 RESUMABLE = {"augmentation": {"flip": True, "shift": 2}, "backup_seconds": 0}
@@ -222,6 +223,10 @@ def test_validation_loss_can_select_the_epoch(faces, tmp_path):
     split = read_split(run.split)
     assert len(split["validation"]) == 9
     assert np.isin(split["validation"], split["gallery"]).all()
+    # The model remembers the validation images too, which chose the epoch, but no query.
+    record = methods.load(run.model).training_images
+    known = recorded(record, picture_hashes(faces.images, np.arange(48)))
+    np.testing.assert_array_equal(np.flatnonzero(known), faces.train)
 
 
 def test_a_diverging_loss_ends_with_advice_and_no_model(faces, tmp_path):
