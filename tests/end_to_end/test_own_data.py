@@ -2,17 +2,20 @@
 
 import errno
 import re
+from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
 import pytest
 
 import data
+from experiments.run.leaks import check_leaks
 from facehash.config import DatasetConfig, load_config
 from facehash.errors import InputError
 from facehash.methods import options_class
 from facehash.runs.directory import RunDirectory
 from facehash.runs.files import apply_split, write_split
+from facehash.runs.fingerprint import picture_hashes, record_pictures
 from tests.conftest import ROOT
 from tests.helpers import datasets
 from tests.helpers.datasets import write_picture
@@ -84,6 +87,13 @@ def changed_photos(root):
     faces = load(source)
     write_split(root / "split.npz", faces, faces.train[:0])
     apply_split(root / "split.npz", load(folder(source, "d")))
+
+
+def trained_on(root):
+    faces = load_arrays(root, images=IMAGES, labels=LABELS)
+    hashes = picture_hashes(faces.images, faces.query)
+    model = SimpleNamespace(trained_people=set("012"), training_images=record_pictures(hashes))
+    check_leaks("model.keras", model, faces)
 
 
 PROVOKED = [
