@@ -112,6 +112,7 @@ PROVOKED = [
     lambda root: load_arrays(root, images=IMAGES, labels=LABELS.astype(object)),
     lambda root: load_arrays(root, images=IMAGES, labels=LABELS, is_query=LABELS == 2),
     another_configuration,
+    trained_on,
     changed_photos,
     full_disk,
 ]
