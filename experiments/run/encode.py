@@ -41,6 +41,15 @@ def load_run(
     Raises:
         InputError: There is no finished run, or its data is missing or has changed.
     """
+    faces, config = load_run_data(path, data)
+    # A model gives the same codes on every backend, so the environment may choose another one.
+    wanted = os.environ.get("KERAS_BACKEND") or config.backend
+    model, backend = _load(RunDirectory(path).model, wanted, config.method)
+    return model, faces, config, backend
+
+
+def load_run_data(path: Path, data: Path | None = None) -> tuple[FaceDataset, RunConfig[Any]]:
+    """Load the data of a finished run without its model; arguments and errors as for `load_run`."""
     run = RunDirectory(path)
     config = check_config(run.read_config(), methods.options_class, str(run.config))
     if not run.finished:
@@ -50,11 +59,7 @@ def load_run(
             "run the same train.py command again to continue it"
         )
     source = find_source(config.dataset, data, run.path)
-    faces = apply_split(run.split, load(config.dataset, source))
-    # A model gives the same codes on every backend, so the environment may choose another one.
-    wanted = os.environ.get("KERAS_BACKEND") or config.backend
-    model, backend = _load(run.model, wanted, config.method)
-    return model, faces, config, backend
+    return apply_split(run.split, load(config.dataset, source)), config
 
 
 def encode_run(

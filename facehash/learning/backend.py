@@ -54,7 +54,7 @@ def start_backend(name: str) -> None:
             )
     os.environ["KERAS_BACKEND"] = name
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _native_stderr_held_back():
+    with native_stderr_held_back():
         import keras
     # The networks need these settings, whatever a user's keras.json contains.
     keras.config.set_image_data_format("channels_last")
@@ -85,7 +85,7 @@ def start_any_backend(preferred: str | None = None) -> None:
 
 
 @contextlib.contextmanager
-def _native_stderr_held_back() -> Iterator[None]:
+def native_stderr_held_back() -> Iterator[None]:
     """Hide what native code writes to stderr, unless the block fails.
 
     TensorFlow, which Keras imports with any backend, prints lines about CPU features and missing

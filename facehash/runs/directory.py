@@ -108,7 +108,7 @@ class RunDirectory:
         """List what training and evaluation write here, except the configuration."""
         files = [self.environment, self.split, self.history, self.training, self.model]
         files.append(self.backup.parent)
-        names = ("codes.npz", "report.json", "figures", "tensorboard")
+        names = ("codes.npz", "report.json", "figures", "tensorboard", "export")
         return files + [self.path / name for name in names]
 
     def _check(self, config_yaml: str, overwrite: bool) -> None:
