@@ -55,6 +55,16 @@ def test_the_example_is_a_row_of_a_table(folder):
     assert [row["row"] for row in rows] == ["plain", "plain_itq"]
 
 
+@pytest.mark.full
+def test_the_example_is_exported_in_every_format(folder):
+    words = ("--runs", folder / "runs", "--name", "brief", "--set", "training.epochs=1")
+    path = str(folder)
+    run_script("train.py", folder / "plainhash" / "orl.yaml", *words, PYTHONPATH=path)
+    for to in ("savedmodel", "onnx", "tflite"):
+        export = ("-m", "experiments.export", folder / "runs" / "brief", "--to", to)
+        assert "verified on 200 training images of orl" in run_script(*export, PYTHONPATH=path)
+
+
 def test_a_folder_without_a_method_is_refused(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "halfhash").mkdir()
