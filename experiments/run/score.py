@@ -106,7 +106,7 @@ def score(
         "metrics_author": metrics_author(*parts, codes.bits, leave_one_out=alone)
         if codes.bit_order_known
         else None,
-        "verification": verify_pairs(evaluation.pairs).as_json() if verification else None,
+        "verification": _verification(evaluation, codes) if verification else None,
         "curves": evaluation.curves,
         "training": source.training,
         "leaks": source.leaks,
@@ -119,6 +119,11 @@ def score(
         "seconds": {"encode": source.encode_seconds, "score": round(seconds, 4)},
     }
     return ScoredCodes(codes, source, evaluation, report)
+
+
+def _verification(evaluation: Evaluation, codes: CodeSet) -> dict[str, Any]:
+    found = verify_pairs(evaluation.pairs, leave_one_out=codes.leave_one_out)
+    return found.as_json("people" if codes.query_labels.ndim == 1 else "label sets")
 
 
 def write_all(scored: ScoredCodes, folder: Path) -> list[Path]:

@@ -16,6 +16,10 @@ _MEANINGS = {
     "P@50": "precision among the nearest 50 items",
     "R-precision": "precision among the first R items, R = number of relevant items",
 }
+_MEANING_OF_PAIRS = {
+    "people": " (one person, two people)",
+    "label sets": " (a shared label, none)",
+}
 _DIVISORS = {
     "relevant": "all relevant items",
     "min": "min({k}, all relevant items)",
@@ -48,15 +52,15 @@ def format_verification(report: Mapping[str, Any]) -> str:
     """Return ``verification`` of a report as lines of text; a dash where a rate is undefined."""
     bounds = report["bounds"]
     lines = [
-        f"verification: {report['genuine_pairs']:,} pairs of one person, "
-        f"{report['impostor_pairs']:,} of two people",
+        f"verification: {report['genuine_pairs']:,} genuine and {report['impostor_pairs']:,} "
+        f"impostor pairs{_MEANING_OF_PAIRS[bounds['units']]}",
         f"  bounds: {bounds['level']:.0%}, {bounds['resamples']:,} resamples of "
-        f"{report['people']:,} people",
+        f"{report['people']:,} {bounds['units']}",
     ]
     for name, inverse in RATES.items():
         rate, accepting = report[f"TAR@{name}"], report["thresholds"][f"TAR@{name}"]
         if rate is None:
-            remark = f"needs {ENOUGH * inverse:,} pairs of two people"
+            remark = f"needs {ENOUGH * inverse:,} distinct impostor pairs"
         elif accepting is None:
             remark = "distance 0 exceeds this FAR, so nothing is accepted"
         else:
@@ -68,7 +72,7 @@ def format_verification(report: Mapping[str, Any]) -> str:
         f"  recommended threshold: distance at most {chosen['distance']} "
         f"(FAR {chosen['far']:.1e}, TAR {chosen['tar']:.4f}), the {chosen['rule']}"
         if chosen
-        else "  recommended threshold: none (too few pairs of two people, or FAR too high)"
+        else "  recommended threshold: none (too few impostor pairs, or FAR too high)"
     )
     return "\n".join(lines)
 

@@ -8,8 +8,8 @@ pair is stored, and none is sampled.
 
 * **TAR at FAR f** is TAR(t) at the largest t with FAR(t) <= f, without interpolation: a threshold
   that can be used. Where distance 0 alone exceeds f, nothing may be accepted and TAR is 0. With
-  fewer than 10 / f impostor pairs it is undefined (None), because fewer than ten false accepts
-  would decide it.
+  fewer than 10 / f distinct impostor pairs it is undefined (None), because fewer than ten false
+  accepts would decide it.
 * **EER**, the equal error rate, is where FAR(t) = 1 - TAR(t), by linear interpolation between the
   two adjacent thresholds (before t = 0, nothing is accepted).
 * The **recommended threshold** is the largest t with FAR(t) <= 1e-3. If there is none, or fewer
@@ -20,7 +20,8 @@ Bounds come from a bootstrap over people: identities are drawn with replacement,
 pairs of its queries, and every resample chooses its own thresholds. The gallery stays fixed, so
 the bounds describe other people who search this gallery. For codes with several labels, a pair that
 shares a label is genuine, and queries with equal label sets are drawn together as one person. With
-leave-one-out the pairs of a query and itself are absent.
+leave-one-out, the pairs of a query and itself are absent, and every other pair counts in both
+directions: that changes no rate, but only half as many pairs are distinct.
 
 Reference:
     ISO/IEC 19795-1:2021 (rates of accepted pairs); Bolle, Ratha and Pankanti, Error analysis of
@@ -28,7 +29,7 @@ Reference:
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,7 @@ NAMES = (*(f"TAR@{rate}" for rate in RATES), EER)
 ENOUGH = 10  # false accepts that a rate allows at least, or it is undefined
 _RECOMMENDED = ("1e-3", "1e-2")  # the first that has a threshold
 
+Units = Literal["people", "label sets"]
 Shares = NDArray[np.float64]
 
 
@@ -86,7 +88,7 @@ class Verification:
 
     genuine: int  # number of pairs
     impostor: int
-    people: int  # of the queries
+    people: int  # of the queries, or groups of queries with equal label sets
     rates: dict[str, Rate | None]  # by name: `NAMES`
     thresholds: dict[str, Accepting | None]  # of each TAR, by the same names
     recommended: Accepting | None
@@ -96,8 +98,8 @@ class Verification:
     resamples: int
     seed: int
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the value of ``verification`` in report.json."""
+    def as_json(self, units: Units = "people") -> dict[str, Any]:
+        """Return the value of ``verification`` in report.json; `units` is what was drawn."""
         return {
             "genuine_pairs": self.genuine,
             "impostor_pairs": self.impostor,
@@ -111,7 +113,8 @@ class Verification:
             },
             "bounds": {
                 "level": LEVEL,
-                "method": "bootstrap over the people of the queries",
+                "method": f"bootstrap over the {units} of the queries",
+                "units": units,
                 "resamples": self.resamples,
                 "seed": self.seed,
             },
@@ -153,11 +156,23 @@ def add_pairs(pairs: Pairs, histograms: Histograms, person: NDArray[np.int64]) -
     pairs.impostor[present] += total - genuine
 
 
-def verify_pairs(pairs: Pairs, *, resamples: int = RESAMPLES, seed: int = SEED) -> Verification:
+def distinct_impostors(pairs: Pairs, leave_one_out: bool) -> int:
+    """Return the number of impostor pairs, each counted once."""
+    return int(pairs.impostor.sum()) // (2 if leave_one_out else 1)
+
+
+def verify_pairs(
+    pairs: Pairs,
+    *,
+    leave_one_out: bool = False,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> Verification:
     """Compute the rates of counted pairs and their bounds, see the module docstring.
 
     Args:
         pairs: A row per person.
+        leave_one_out: Whether each pair is counted in both directions.
         resamples: Number of resamples for the bounds, at least 1.
         seed: Of the resamples.
 
@@ -177,7 +192,7 @@ def verify_pairs(pairs: Pairs, *, resamples: int = RESAMPLES, seed: int = SEED) 
     genuine, impostor = (int(part.sum()) for part in whole)
     if genuine == 0:
         raise CodesError("verification needs a pair of one person, there is none")
-    names = defined(impostor)
+    names = defined(distinct_impostors(pairs, leave_one_out))
     values = rates_of(whole, names)
     samples = verification_samples(pairs, names, resamples, seed)
     bounds = percentiles(samples) if len(pairs.genuine) > 1 else None
@@ -208,7 +223,7 @@ def verify_pairs(pairs: Pairs, *, resamples: int = RESAMPLES, seed: int = SEED) 
 
 
 def defined(impostor: int) -> list[str]:
-    """Return the `NAMES` that are defined with this number of impostor pairs."""
+    """Return the `NAMES` that are defined with this number of distinct impostor pairs."""
     enough = [f"TAR@{rate}" for rate, inverse in RATES.items() if impostor >= ENOUGH * inverse]
     return enough + [EER] * (impostor > 0)
 

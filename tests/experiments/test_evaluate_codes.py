@@ -40,7 +40,7 @@ def test_map_at_k_and_verification_are_printed_and_reported_by_name(codes, tmp_p
     found = report["verification"]
     assert (found["impostor_pairs"], found["TAR@1e-4"]) == (60 * 190, None)
     assert found["TAR@1e-3"]["lower"] <= found["TAR@1e-3"]["value"] <= found["TAR@1e-3"]["upper"]
-    assert "TAR at FAR 1e-4  –" in printed and "needs 100,000 pairs of two people" in printed
+    assert "TAR at FAR 1e-4  –" in printed and "needs 100,000 distinct impostor pairs" in printed
     assert f"TAR at FAR 1e-3  {found['TAR@1e-3']['value']:.4f}" in printed
     assert f"distance at most {found['recommended']['distance']} (FAR" in printed
     assert (tmp_path / "codes-report" / "figures" / "verification.png").is_file()

@@ -74,6 +74,15 @@ def test_without_a_usable_threshold_none_is_recommended():
     assert (at_1_percent.recommended.distance, at_1_percent.recommended_far) == (1, "1e-2")
 
 
+def test_with_leave_one_out_only_half_of_the_pairs_are_distinct():
+    pairs = Pairs(np.array([[4, 0], [4, 0]]), np.array([[0, 900], [0, 900]]))
+    assert verify_pairs(pairs, resamples=2).rates["TAR@1e-2"].value == 1
+    alone = verify_pairs(pairs, leave_one_out=True, resamples=2)
+    assert alone.rates["TAR@1e-2"] is None and alone.rates["EER"].value == 0
+    assert alone.impostor == 1800
+    assert "2 label sets" in format_verification(alone.as_json("label sets"))
+
+
 def test_one_person_alone_has_no_impostors_and_no_rates():
     found = verify_pairs(Pairs(np.array([[4, 0]]), np.array([[0, 0]])))
     assert all(rate is None for rate in found.rates.values())

@@ -1,0 +1,225 @@
+"""Compare two runs or files of codes on the same queries: ``python -m experiments.compare A B``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from experiments.run.encode import encode_run
+from facehash.command_line import DONE, make_app, run
+from facehash.errors import InputError, did_you_mean
+from facehash.files import write_json
+from facehash.retrieval.bootstrap import LEVEL, RESAMPLES, SEED
+from facehash.retrieval.codes_file import CodeSet, read_codes
+from facehash.retrieval.comparison import compare_pairs, compare_queries
+from facehash.retrieval.evaluation import evaluate
+from facehash.retrieval.verification import distinct_impostors
+from facehash.runs.directory import RunDirectory
+from facehash.runs.files import read_split
+
+SCHEMA = 1
+
+app = make_app("Compare two runs or files of codes on the same queries.")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two sets of codes."""
+
+    path: Path  # as given
+    codes: CodeSet
+    run: RunDirectory | None  # where the codes are those of a run
+
+
+@app.command()
+def compare(
+    a: Path = typer.Argument(metavar="A", help="A run directory, or codes as for evaluate.py."),
+    b: Path = typer.Argument(metavar="B", help="The other one."),
+    at: list[int] = typer.Option(
+        [], metavar="K", min=1, help="Also mAP@K with each denominator; repeatable."
+    ),
+    verification: bool = typer.Option(
+        False, "--verification", help="Also TAR at three FARs and the EER."
+    ),
+    resamples: int = typer.Option(RESAMPLES, min=1, help="Resamples of the bootstrap."),
+    seed: int = typer.Option(SEED, min=0, help="Seed of the bootstrap."),
+    data: Path | None = typer.Option(None, help="Data set of runs that have no codes yet."),
+    output: Path | None = typer.Option(None, metavar="FILE", help="Also write JSON to this file."),
+) -> int:
+    """Print the difference B - A of every metric, with 95 % bounds from a paired bootstrap.
+
+    Both must have the same queries, in the same order, and galleries of the same people.
+
+    Example: python -m experiments.compare runs/ddh-48-s0 runs/dcbh-48-s0 --at 50
+    """
+    if output is not None and output.is_dir():
+        raise InputError(f"{output}: is a folder; --output must be a file, such as comparison.json")
+    sides = [_read(path, data) for path in (a, b)]
+    by_split = check_same_queries(*sides)
+    report = compare_sides(
+        *sides, at=sorted(set(at)), verification=verification, resamples=resamples, seed=seed
+    )
+    report["same_queries_by"] = "split" if by_split else "labels"
+    print(format_comparison(report))
+    if output is not None:
+        write_json(output, report)
+        print(f"\nwritten: {output}")
+    return DONE
+
+
+def compare_sides(
+    a: Side, b: Side, *, at: list[int], verification: bool, resamples: int, seed: int
+) -> dict[str, Any]:
+    """Score both sides and compare them.
+
+    Returns:
+        Plain values, the content of ``--output``.
+    """
+    scores = [
+        evaluate(
+            *(side.codes.gallery_codes, side.codes.query_codes),
+            *(side.codes.gallery_labels, side.codes.query_labels),
+            side.codes.bits,
+            at=at,
+            leave_one_out=side.codes.leave_one_out,
+        )
+        for side in (a, b)
+    ]
+    codes = a.codes
+    people = np.unique(codes.query_labels, axis=0, return_inverse=True)[1].reshape(-1)
+    draws: dict[str, int] = {"resamples": resamples, "seed": seed}
+    found = compare_queries(scores[0].per_query, scores[1].per_query, people, **draws)
+    if verification:
+        distinct = distinct_impostors(scores[0].pairs, codes.leave_one_out)
+        found |= compare_pairs(scores[0].pairs, scores[1].pairs, distinct=distinct, **draws)
+    return {
+        "schema": SCHEMA,
+        "a": {"path": str(a.path), "bits": a.codes.bits},
+        "b": {"path": str(b.path), "bits": b.codes.bits},
+        "queries": len(people),
+        "people": int(people.max()) + 1,
+        "grouped_by": "label sets" if codes.query_labels.ndim == 2 else "people",
+        "gallery": len(codes.gallery_labels),
+        "leave_one_out": codes.leave_one_out,
+        "metrics": {name: one.as_json() for name, one in found.items()},
+        "bootstrap": {"level": LEVEL, **draws},
+    }
+
+
+def check_same_queries(a: Side, b: Side) -> bool:
+    """Check that two sides have the same queries and galleries of the same people.
+
+    Returns:
+        Whether the images are known to be the same, by the splits of two runs; otherwise only the
+        labels are.
+
+    Raises:
+        InputError: They differ; the message says where.
+    """
+    both = f"{a.path} and {b.path}"
+    if a.codes.leave_one_out != b.codes.leave_one_out:
+        raise InputError(f"{both}: only one of them is leave-one-out, so their rankings differ")
+    for role in ("query", "gallery"):
+        first, second = (getattr(side.codes, f"{role}_labels") for side in (a, b))
+        if role == "gallery":  # its order has no influence
+            first, second = (part[_order(part)] for part in (first, second))
+        if first.shape != second.shape:
+            raise InputError(f"{both}: {role} labels {first.shape} and {second.shape} differ")
+        differing = np.flatnonzero((first != second).reshape(len(first), -1).any(axis=1))
+        if len(differing):
+            where = f" (the first is query {differing[0]})" if role == "query" else ""
+            raise InputError(
+                f"{both}: {len(differing)} of {len(first)} {role} labels differ{where}; compare "
+                "codes of the same queries, in the same order, and of the same gallery"
+            )
+    if a.run is None or b.run is None:
+        return False
+    _check_same_split(a.run, b.run)
+    return True
+
+
+def format_comparison(report: dict[str, Any]) -> str:
+    """Format a comparison for the terminal."""
+    units = report["grouped_by"]
+    sides = [report[name] for name in ("a", "b")]
+    lines = [
+        *(f"{n}: {side['path']}, {side['bits']} bits" for n, side in zip("AB", sides, strict=True)),
+        f"{report['queries']:,} queries of {report['people']:,} {units}, "
+        f"{report['gallery']:,} gallery items",
+        "",
+        f"  {'':<17}  {'A':>6}  {'B':>6}  {'B - A':>7}  {'over queries':<18}  over {units}",
+    ]
+    for name, found in report["metrics"].items():
+        bounds = [_interval(found[over]) for over in ("over_queries", "over_people")]
+        lines.append(
+            f"  {name:<17}  {found['a']:.4f}  {found['b']:.4f}  {found['difference']:+.4f}  "
+            f"{bounds[0]:<18}  {bounds[1]}"
+        )
+    drawn = report["bootstrap"]
+    lines += [
+        "",
+        f"{drawn['level']:.0%} bounds of B - A: paired bootstrap, {drawn['resamples']:,} resamples "
+        f"of queries, and of {units} with all their queries",
+    ]
+    if report["same_queries_by"] == "labels":
+        lines.append("the queries are the same by their labels; no split says that for the images")
+    return "\n".join(lines)
+
+
+def _read(path: Path, data: Path | None) -> Side:
+    if not path.exists():
+        beside = path.parent.iterdir() if path.parent.is_dir() else []
+        names = [other.name for other in beside if not other.name.startswith(".")]
+        raise InputError(f"{path}: does not exist{did_you_mean(path.name, names)}")
+    if path.suffix == ".keras":
+        raise InputError(f"{path}: is a model; give its run directory or its codes")
+    run = RunDirectory(path)
+    if path.is_dir() and run.config.is_file():
+        return Side(path, _codes_of_run(run, data), run)
+    beside = RunDirectory(path.parent)
+    of_run = path.name == "codes.npz" and beside.config.is_file() and beside.split.is_file()
+    return Side(path, read_codes(path), beside if of_run else None)
+
+
+def _codes_of_run(run: RunDirectory, data: Path | None) -> CodeSet:
+    """Return the codes that evaluate.py stored, or compute them."""
+    stored = run.path / "codes.npz"  # training deletes those of an earlier model
+    if run.finished and stored.is_file():
+        return read_codes(stored)
+    return encode_run(run.path, data)[0]
+
+
+def _check_same_split(a: RunDirectory, b: RunDirectory) -> None:
+    first, second = read_split(a.split), read_split(b.split)
+    what = f"{a.path} and {b.path}"
+    for name in ("identities", "labels", "query", "gallery"):
+        if not np.array_equal(first[name], second[name]):
+            raise InputError(
+                f"{what}: trained on different splits (split.npz: {name} differs); compare runs "
+                "with the same data, dataset.protocol, dataset.split and dataset.split_seed"
+            )
+    images = [_picture_keys(run) for run in (a, b)]
+    if images[0] == images[1] and str(first["digest"]) != str(second["digest"]):
+        raise InputError(f"{what}: the same people and counts, but other images")
+
+
+def _picture_keys(run: RunDirectory) -> tuple[Any, ...]:
+    """Return the settings that change the pixels of the same images."""
+    faces = run.read_config()["dataset"]
+    return tuple(faces.get(key) for key in ("side", "crop", "loader"))
+
+
+def _order(labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the order that sorts labels (n,), or the rows of label sets (n, L)."""
+    return np.lexsort(labels.reshape(len(labels), -1).T)
+
+
+def _interval(bounds: dict[str, float] | None) -> str:
+    return f"{bounds['lower']:+.4f} to {bounds['upper']:+.4f}" if bounds else "–"
+
+
+if __name__ == "__main__":
+    run(app, "experiments.compare")
