@@ -2,13 +2,16 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from benchmarks import pairs
+from benchmarks.search import code_verification
 from benchmarks.search import hamming as search
 from benchmarks.search.indexing import RESULT as INDEXING
 from benchmarks.search.indexing import bars, growth
 from benchmarks.search.lfw import BAR, read_result
+from facehash.codes import signs_from_packed
 
 
 @pytest.mark.parametrize(
@@ -36,6 +39,24 @@ def test_the_committed_measure_of_lfw_reaches_its_bar():
     assert vectors["name"] == "sface" and vectors["P@1"] >= BAR
     assert result["people_seen_by_a_run"] == 10
     assert result["unseen"]["library"]["people"] == result["all"]["library"]["people"] - 10
+
+
+def test_the_committed_measure_of_verification_reaches_its_bars():
+    result = json.loads(code_verification.RESULT.read_text())
+    assert all(result["bars"].values())
+    assert result["size"]["pairs"] == 63_800 * 7_975
+    assert min(result["times_faster_than"].values()) > 50
+
+
+def test_the_rival_of_verification_finds_the_same_rates_on_its_queries():
+    gallery, query, of_gallery, of_query = (part[:300] for part in code_verification.make_codes())
+    of_gallery, of_query = of_gallery % 7, of_query % 7  # queries must find somebody
+    signs = (signs_from_packed(part, 48).astype(np.float32) for part in (gallery, query))
+    rates = code_verification.rates(code_verification.count(gallery, query, of_gallery, of_query))
+    rival = code_verification.with_all_pairs(
+        code_verification.roc_by_argsort, *signs, of_gallery, of_query
+    )
+    assert rates[:-1] == pytest.approx(rival)
 
 
 def test_the_committed_measure_of_indexing_reaches_its_bars():
