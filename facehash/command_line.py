@@ -136,7 +136,8 @@ def _run(
     except typer.Exit as stop:
         sys.exit(stop.exit_code)
     except typer.TyperException as error:
-        _fail(program, f"{error.format_message()} (see {program} --help)", WRONG_USE)
+        message = " ".join(error.format_message().split())  # choices stand on lines of their own
+        _fail(program, f"{message} (see {program} --help)", WRONG_USE)
     except (InputError, OSError) as error:
         _fail(program, _one_line(error), WRONG_USE)
     except Interrupted as stop:

@@ -2,8 +2,10 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Literal
 
 import pytest
+import typer
 
 from facehash.command_line import make_app, run
 from facehash.errors import InputError, Interrupted
@@ -29,6 +31,19 @@ def test_bad_input_is_one_line_on_stderr_and_exit_2(capsys):
     ):
         code, printed = outcome(capsys, error)
         assert (code, printed.err, printed.out) == (2, line, "")
+
+
+def test_a_missing_choice_is_one_line(capsys):
+    app = make_app("A command for tests.")
+
+    @app.command()
+    def command(to: Literal["npz", "mat"] = typer.Option()) -> None:
+        """Do nothing."""
+
+    with pytest.raises(SystemExit) as stop:
+        run(app, "tool", [])
+    line = "tool: Missing option '--to'. Choose from: npz, mat (see tool --help)\n"
+    assert (stop.value.code, capsys.readouterr().err) == (2, line)
 
 
 def test_a_bug_keeps_its_traceback_and_exits_70(capsys):

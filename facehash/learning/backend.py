@@ -86,7 +86,7 @@ def start_any_backend(preferred: str | None = None) -> None:
 
 @contextlib.contextmanager
 def native_stderr_held_back() -> Iterator[None]:
-    """Hide what native code writes to stderr, unless the block fails.
+    """Hide what native code writes to stderr, unless the block raises an error.
 
     TensorFlow, which Keras imports with any backend, prints lines about CPU features and missing
     GPUs before its log level takes effect.
@@ -97,7 +97,7 @@ def native_stderr_held_back() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:  # a signal needs no explanation
             held.seek(0)
             os.write(terminal, held.read())
             raise
