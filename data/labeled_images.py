@@ -48,7 +48,7 @@ class LabeledImages:
     @property
     def has_gallery_apart(self) -> bool:
         """Whether the data comes with a gallery that is not its training set."""
-        return self.roles is not None and not np.isin(self.roles, KNOWN_OR_QUERY).all()
+        return self.roles is not None and not np.isin(self.roles, (0, *KNOWN_OR_QUERY)).all()
 
 
 def make_faces(

@@ -6,10 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from data.arrays import ResizedArrays, read_faces_file
 from data.cache import cache_path, open_or_build
 from data.conversion import Conversion, SourceError, read_into_memory
 from data.ddh_pickles import PickledFaces
+from data.duplicates import describe_duplicates, find_duplicates
 from data.folders import FolderTree, LabeledFacesInTheWild
 from data.labeled_images import LabeledImages
 from data.orl import OrlFaces, find_orl
@@ -18,6 +22,7 @@ from facehash.array_files import SUFFIXES
 from facehash.config import DatasetConfig
 from facehash.dataset import FaceDataset
 from facehash.errors import did_you_mean
+from facehash.runs.fingerprint import picture_hashes
 
 log = logging.getLogger(__name__)
 
@@ -57,10 +62,17 @@ def load(config: DatasetConfig, source: Path, cache: Path | None = None) -> Face
         (280, 120)
     """
     faces = load_images(config, source, cache)
+    kept = None if faces.roles is None else faces.roles > 0
+    if config.duplicates == "drop":
+        dropped = _find_duplicates(faces, source)
+        kept = ~dropped if kept is None else kept & ~dropped
     if faces.roles is not None and faces.has_gallery_apart:
-        roles = given_roles(config, faces.labels, faces.identities, faces.roles)
+        given = faces.roles if kept is None else np.where(kept, faces.roles, 0)
+        roles = given_roles(config, faces.labels, faces.identities, given)
     else:
-        roles = assign_roles(config, faces.labels, faces.identities, faces.is_query, faces.images)
+        roles = assign_roles(
+            config, faces.labels, faces.identities, faces.is_query, faces.images, kept
+        )
     dataset = FaceDataset(
         name=config.name,
         images=faces.images,
@@ -89,6 +101,15 @@ def load_images(config: DatasetConfig, source: Path, cache: Path | None = None) 
             *(source, omitted, len(faces.labels) + omitted, faces.unreadable[0]),
         )
     return faces
+
+
+def _find_duplicates(faces: LabeledImages, source: Path) -> NDArray[np.bool_]:
+    hashes = picture_hashes(faces.images, np.arange(len(faces.labels)))
+    found = find_duplicates(hashes, faces.labels, faces.roles)
+    if found.dropped.any():
+        counts = describe_duplicates(found.counts())
+        log.info("%s: %d duplicates are dropped: %s", source, found.dropped.sum(), counts)
+    return found.dropped
 
 
 def _load_images(config: DatasetConfig, source: Path, cache: Path | None) -> LabeledImages:

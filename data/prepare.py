@@ -8,6 +8,7 @@ import typer
 
 from data.cache import cache_path
 from data.conversion import SourceError
+from data.duplicates import count_in_images, describe_duplicates
 from data.labeled_images import LabeledImages, Role
 from data.loading import LOADERS, load_images
 from facehash.command_line import DONE, PARTLY_FAILED, make_app, run
@@ -45,6 +46,10 @@ def prepare(
     config = DatasetConfig(name=name, loader=loader, side=side)
     faces = load_images(config, source, cache)
     _print_counts(name, faces)
+    copies = count_in_images(faces)
+    seen = describe_duplicates(copies)
+    hint = f"  {seen}; dataset.duplicates: drop removes them" if seen else ""
+    print(f"duplicates {copies['same_person'] + copies['across_people']:>7,}{hint}")
     kept = cache_path(cache, name, side, source)
     if kept.exists():
         print(f"stored in  {printable(kept)}")

@@ -40,6 +40,7 @@ def assign_roles(
     identities: tuple[str, ...],
     is_query: NDArray[np.bool_] | None = None,
     images: Images | None = None,
+    present: NDArray[np.bool_] | None = None,
 ) -> Roles:
     """Assign a role to every image.
 
@@ -70,6 +71,7 @@ def assign_roles(
         identities: One name per person.
         is_query: bool (n,) for data that comes split; its split is kept.
         images: uint8 (n, side, side, 3); read for ``"content"`` only, and then required.
+        present: bool (n,), false for images that get no role, as if they did not exist.
 
     Returns:
         The roles; `FaceDataset.check` refuses empty ones.
@@ -82,8 +84,10 @@ def assign_roles(
         if images is None:
             raise ValueError("split 'content' needs the images")
         hashes = picture_hashes(images, np.arange(len(labels)), config.split_seed)
+    used = np.arange(len(labels)) if present is None else np.flatnonzero(present)
     query, rest = [], []
-    for identity, rows in _rows_by_identity(labels):
+    for identity, places in _rows_by_identity(labels[used]):
+        rows = used[places]
         if hashes is None:
             queried, kept = _draw(config, identities[identity], rows, is_query)
         else:
@@ -93,7 +97,7 @@ def assign_roles(
     queries, others = _sorted(query), _sorted(rest)
     if config.protocol == "seen":
         return Roles(train=others, gallery=others, query=queries)
-    held_out = _held_out(np.unique(labels), identities, config.split_seed)
+    held_out = _held_out(np.unique(labels[used]), identities, config.split_seed)
     is_held_out = np.isin(labels, held_out)
     return Roles(
         train=others[~is_held_out[others]],

@@ -16,7 +16,7 @@ from facehash.strict_yaml import parse_yaml
 OptionsT = TypeVar("OptionsT", bound="Strict")
 Share = Field(default=0.0, ge=0.0, le=1.0)
 
-BEFORE_0_2: Mapping[str, Any] = {"dataset.split": "drawn"}
+BEFORE_0_2: Mapping[str, Any] = {"dataset.split": "drawn", "dataset.duplicates": "keep"}
 """How runs and tables of version 0.1.0 were made: the values of keys that it did not have.
 
 A key whose default is None needs no entry.
@@ -47,6 +47,8 @@ class DatasetConfig(Strict):
     # Who is a query. drawn: a random draw among a person's rows; content: a ranking by a hash of
     # the pixels. A split that the data comes with takes precedence.
     split: Literal["drawn", "content"] = "drawn"
+    # The same picture twice: keep, or drop copies, and pictures of several people altogether.
+    duplicates: Literal["keep", "drop"] = "keep"
     max_per_identity: int | None = Field(default=None, ge=1)  # in training set and gallery
     split_seed: int = Field(default=0, ge=0)  # apart from `seed`, so that runs share a split
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.duplicates import count_in_dataset
 from data.loading import find_source, load
 from experiments.run.leaks import check_leaks
 from experiments.run.score import CodeSource
@@ -142,4 +143,5 @@ def _encode(
     )
     seconds = round(time.perf_counter() - started, 3)
     source = CodeSource(methods.method_of(model), seed, backend, faces, seconds)
-    return codes, replace(source, leaks=leaks, split=faces.split)
+    duplicates = count_in_dataset(faces)
+    return codes, replace(source, leaks=leaks, split=faces.split, duplicates=duplicates)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from data.duplicates import describe_duplicates
 from experiments.run.author_evaluator import metrics_author
 from facehash.dataset import FaceDataset, SplitName
 from facehash.figures.charts import write_charts, write_roc
@@ -179,11 +180,14 @@ def table(report: dict[str, Any]) -> str:
         scores += f"\n\n{format_verification(report['verification'])}"
     code = report["code"]
     related = "-" if code["correlation"] is None else f"{code['correlation']:.3f}"
+    copies = describe_duplicates(faces["duplicates"] or {})
+    if copies:
+        copies = f"\nduplicates: {copies} (dataset.duplicates: drop removes them)"
     return (
         f"{scores}\n\n"
         f"gallery codes: {code['dead_bits']} of {report['bits']} bits are constant; each bit is 1 "
         f"in {code['ones_lowest']:.0%} to {code['ones_highest']:.0%} of the codes; "
-        f"mean correlation of two bits {related}"
+        f"mean correlation of two bits {related}{copies}"
     )
 
 

@@ -127,11 +127,14 @@ def test_unreadable_images_make_the_command_partly_failed_each_time(tree, tmp_pa
 
 def test_photos_that_are_passed_over_make_the_command_partly_failed(tree, tmp_path):
     (tree / "notes.txt").touch()
+    (tree / "bea" / "2.png").unlink()
+    for number in range(5):
+        write_picture(tree / ("ann", "bea")[number > 2] / f"{number % 3}.png", number)
     for code, name in ((0, None), (3, "2004/1.png")):
         if name:
             write_picture(tree / "ann" / name)
         done = run("mine", "--source", tree, "--cache", tmp_path / "kept")
-        assert done.returncode == code
+        assert done.returncode == code and "duplicates       0\n" in done.stdout
         assert f"{tree}: passed over: 1 file without the ending of a picture (1 .t" in done.stderr
     assert "(the first is ann/2004/1.png; move them up, to ann/1.png)" in done.stderr
 
@@ -148,4 +151,8 @@ def test_the_parts_of_a_split_are_counted(tree, tmp_path):
         "gallery          2",
         "query            2",
     ]
+    assert (
+        "duplicates       6  6 in several people, 2 in gallery and queries; dataset.duplicates: "
+        "drop removes them\n"
+    ) in done.stdout
     assert "gallery/ and query/ and train/ are taken for the parts of a split" in done.stderr
