@@ -58,15 +58,14 @@ def test_a_run_is_exported_once_and_again_with_overwrite(trained):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("to", ["savedmodel", "onnx", "tflite"])
 @pytest.mark.parametrize(
-    "method, model, training",
+    "method, model, training, to",
     [
-        ("ddh", {}, {}),
-        ("ddh", {"hashing": "dense", "code_batch_norm": False}, {}),
-        ("ddh", {}, {"precision": "mixed_bfloat16"}),
-        ("dcbh", {}, {}),
-        ("dcbh", {"hashing": "divide_and_encode", "feature_classifier": False}, {}),
+        *(("ddh", {}, {}, to) for to in FORMATS),  # locally connected, divide-and-encode
+        *(("dcbh", {}, {}, to) for to in FORMATS),  # block hashing
+        ("ddh", {"hashing": "dense", "code_batch_norm": False}, {}, "tflite"),
+        ("ddh", {}, {"precision": "mixed_bfloat16"}, "onnx"),
+        ("dcbh", {"hashing": "divide_and_encode", "feature_classifier": False}, {}, "tflite"),
     ],
 )
 def test_every_network_is_exported_in_every_format(trained, method, model, training, to, tmp_path):
