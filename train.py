@@ -32,6 +32,8 @@ def train(
 ) -> int:
     """Train a hashing network. The same command resumes an interrupted run.
 
+    With more training.epochs, a finished run with a constant learning rate goes on.
+
     Example: python train.py configs/ddh/pubfig83.yaml --data DIR --set bits=24
     """
     settings = load_config(config, methods.options_class, overrides)
@@ -42,7 +44,7 @@ def train(
         raise InputError(f"--name {name!r}: must be the name of one folder, such as mine")
     source = find_source(settings.dataset, data, config.parent)
     directory = RunDirectory(runs / (name or f"{config.stem}-{settings.bits}-s{settings.seed}"))
-    outcome = train_network(settings, source, directory, overwrite)
+    outcome = train_network(settings, source, directory, overwrite, config.parent)
     if outcome is None:
         print(f"already trained: {directory.path} (use --overwrite to train it again)")
         return DONE

@@ -98,29 +98,37 @@ class DCBH(HashModel):
 
         image = x = keras.Input((self.side, self.side, 3), name="image")
         scales = []
-        for filters, convolutions in GROUPS:
-            for _ in range(convolutions):
-                x = layers.ReLU()(batch_norm()(convolution(filters)(x)))
+        for group, (filters, convolutions) in enumerate(GROUPS, start=1):
+            for number in range(1, convolutions + 1):
+                name = f"group{group}_conv{number}"
+                x = convolution(filters, name=name)(x)
+                x = layers.ReLU()(batch_norm(name=f"{name}_norm")(x))
             x = layers.MaxPooling2D(data_format="channels_last")(x)  # sides 16, 8, 4, 2
             scales.append(layers.GlobalAveragePooling2D(data_format="channels_last")(x))
         merged = layers.Concatenate()(scales[2:]) if self.two_scales else scales[3]  # 256 + 512
-        feature = batch_norm()(dense(self.bits * self.block)(merged))
+        feature = dense(self.bits * self.block, name="feature_dense")(merged)
+        feature = batch_norm(name="feature_norm")(feature)
         feature = layers.ReLU(name="feature")(feature)
         if self.hashing == "block":
             relaxed = BlockHash(self.bits, name="relaxed")(feature)
         else:
-            code = DivideAndEncode(self.bits, kernel_regularizer=decay)(feature)
+            code = DivideAndEncode(self.bits, kernel_regularizer=decay, name="hash")(feature)
             relaxed = layers.Activation("tanh", name="relaxed")(code)
-        outputs = {"relaxed": relaxed, "logits": dense(len(self.identities))(relaxed)}
+        logits = dense(len(self.identities), name="logits")(relaxed)
+        outputs = {"relaxed": relaxed, "logits": logits}
         outputs["feature"] = feature
         if self.feature_classifier:
-            outputs["feature_logits"] = dense(len(self.identities))(feature)
+            outputs["feature_logits"] = dense(len(self.identities), name="feature_logits")(feature)
         return keras.Model(image, outputs, name="network")
 
     def build(self, input_shape: Any = None) -> None:
         """Create the weights, including the centers."""
         if not self.built and self.center_weight:
-            self.center_loss = CenterLoss(len(self.identities), self.centers, dtype="float32")
+            self.center_loss = CenterLoss(
+                *(len(self.identities), self.centers),
+                dtype="float32",
+                name="centers",
+            )
             self.center_loss.build((None, self.bits * self.block))
         super().build(input_shape)
 

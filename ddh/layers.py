@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import initializers, layers, ops, regularizers
 
-from facehash.learning.initializers import independent_kernels
+from facehash.learning.divide_and_encode import independent_kernels
 
 
 @keras.saving.register_keras_serializable("facehash")

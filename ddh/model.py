@@ -79,32 +79,38 @@ class DDH(HashModel):
         """Return the network of the released code; shapes are for 32 x 32 images."""
         decay = regularizers.L2(self.weight_decay) if self.weight_decay else None
 
-        def convolution(filters, kernel_size, kind=layers.Conv2D):
+        def convolution(name, filters, kernel_size, kind=layers.Conv2D):
             return kind(
-                filters, kernel_size, kernel_initializer="he_uniform", kernel_regularizer=decay
+                *(filters, kernel_size),
+                kernel_initializer="he_uniform",
+                kernel_regularizer=decay,
+                name=name,
             )
 
-        def dense(units):
-            return layers.Dense(units, kernel_regularizer=decay)
+        def dense(name, units):
+            return layers.Dense(units, kernel_regularizer=decay, name=name)
+
+        def norm(name):
+            return layers.BatchNormalization(name=f"{name}_norm")
 
         image = x = keras.Input((self.side, self.side, 3), name="image")
-        for filters, kernel_size in ((20, 3), (40, 2), (60, 2)):
-            x = convolution(filters, kernel_size)(x)
-            x = layers.ReLU()(layers.BatchNormalization()(x))
+        for number, (filters, kernel_size) in enumerate(((20, 3), (40, 2), (60, 2)), start=1):
+            name = f"conv{number}"
+            x = layers.ReLU()(norm(name)(convolution(name, filters, kernel_size)(x)))
             x = layers.MaxPooling2D()(x)  # sides 15, 7, 3
-        local = convolution(80, 2, kind=LocallyConnected2D)(x)  # 2 x 2 x 80
-        local = layers.ReLU()(layers.BatchNormalization()(local))
+        local = convolution("local", 80, 2, kind=LocallyConnected2D)(x)  # 2 x 2 x 80
+        local = layers.ReLU()(norm("local")(local))
         scales = layers.Concatenate()([layers.Flatten()(x), layers.Flatten()(local)])  # 540 + 320
-        feature = dense(self.bits * self.block)(scales)
-        feature = layers.ReLU(name="feature")(layers.BatchNormalization()(feature))
+        feature = dense("feature_dense", self.bits * self.block)(scales)
+        feature = layers.ReLU(name="feature")(norm("feature")(feature))
         if self.hashing == "divide_and_encode":
-            code = DivideAndEncode(self.bits, kernel_regularizer=decay)(feature)
+            code = DivideAndEncode(self.bits, kernel_regularizer=decay, name="hash")(feature)
         else:
-            code = dense(self.bits)(feature)
+            code = dense("hash", self.bits)(feature)
         if self.code_batch_norm:
-            code = layers.BatchNormalization()(code)
+            code = norm("hash")(code)
         relaxed = layers.Activation("tanh", name="relaxed")(code)
-        logits = dense(len(self.identities))(relaxed)
+        logits = dense("logits", len(self.identities))(relaxed)
         return keras.Model(image, {"relaxed": relaxed, "logits": logits}, name="network")
 
     def loss_terms(self, labels, outputs, training: bool) -> dict[str, Any]:

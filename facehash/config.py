@@ -16,7 +16,11 @@ from facehash.strict_yaml import parse_yaml
 OptionsT = TypeVar("OptionsT", bound="Strict")
 Share = Field(default=0.0, ge=0.0, le=1.0)
 
-BEFORE_0_2: Mapping[str, Any] = {"dataset.split": "drawn", "dataset.duplicates": "keep"}
+BEFORE_0_2: Mapping[str, Any] = {
+    "dataset.split": "drawn",
+    "dataset.duplicates": "keep",
+    "training.freeze": [],
+}
 """How runs and tables of version 0.1.0 were made: the values of keys that it did not have.
 
 A key whose default is None needs no entry.
@@ -80,13 +84,29 @@ class TrainingConfig(Strict):
     # codes.
     jit: Literal[True, False, "auto"] = "auto"
     devices: Literal["one", "all"] = "one"  # all: each batch is split among them, on JAX only
+    # Start from the weights of a .keras file or a run; relative to the YAML file, or else to the
+    # working directory.
+    initial_weights: str | None = None
+    # Layers that keep their weights, by name or by the start of it, such as conv1.
+    freeze: list[str] = []
+    # The following keys change no result: a run may be resumed with other values of them.
     backup_seconds: float = Field(default=30.0, ge=0)  # minimum time between two backups
+    checkpoint_every: int | None = Field(default=None, ge=1)  # epochs; None keeps only the best
+    checkpoint_map: bool = False  # also compute the mAP of each on the validation split
     tensorboard: bool = False  # also write TensorBoard logs into the run directory
 
     @model_validator(mode="after")
     def _monitor_is_measured(self) -> TrainingConfig:
         if self.monitor == "val_loss" and self.validation == 0:
             raise ValueError("monitor 'val_loss' needs a validation share above 0, got 0")
+        return self
+
+    @model_validator(mode="after")
+    def _checkpoints_are_scored(self) -> TrainingConfig:
+        if self.checkpoint_map and self.checkpoint_every is None:
+            raise ValueError("checkpoint_map needs checkpoint_every, the epochs between two")
+        if self.checkpoint_map and self.validation == 0:
+            raise ValueError("checkpoint_map needs a validation share above 0, got 0")
         return self
 
 
@@ -112,10 +132,24 @@ class RunConfig(Strict, Generic[OptionsT]):
             )
         return self
 
-    def with_resolved(self, backend: str, data_path: str) -> RunConfig[OptionsT]:
-        """Return a copy with the backend and the data path that are actually used."""
+    def with_resolved(self, backend: str, data_path: str, folder: Path) -> RunConfig[OptionsT]:
+        """Return a copy with the backend and the paths that are actually used.
+
+        Args:
+            backend: The Keras backend.
+            data_path: Path of the data set.
+            folder: The folder of the YAML file, to which other paths in it are relative.
+        """
         dataset = self.dataset.model_copy(update={"path": data_path})
-        return self.model_copy(update={"backend": backend, "dataset": dataset})
+        training = self.training
+        if training.initial_weights is not None:
+            path = Path(training.initial_weights)
+            found = path if path.exists() and not (folder / path).exists() else folder / path
+            update = {"initial_weights": str(found.resolve())}
+            training = training.model_copy(update=update)
+        return self.model_copy(
+            update={"backend": backend, "dataset": dataset, "training": training}
+        )
 
     def to_yaml(self) -> str:
         """Return the configuration as YAML, including all defaults."""

@@ -59,6 +59,10 @@ def test_overrides_take_precedence_over_the_file_and_are_yaml(tmp_path):
         (SMALL + "training: {learning_rate: .inf}", "training.learning_rate"),
         (SMALL + "training: {optimizer: adamw}", "'adam' or 'sgd', got 'adamw'"),
         (SMALL + "training: {monitor: val_loss}", "needs a validation share above 0"),
+        (SMALL + "training: {checkpoint_map: true}", "needs checkpoint_every"),
+        (SMALL + "training: {checkpoint_every: 2, checkpoint_map: true}", "needs a validation"),
+        (SMALL + "training: {checkpoint_every: 0}", "training.checkpoint_every: input should be"),
+        (SMALL + "training: {freeze: conv1}", "training.freeze: input should be a valid list"),
         (SMALL + "augmentation: {shift: 16}", "must be less than half of dataset.side 32"),
         ("", "a configuration is a mapping of keys, got NoneType"),
     ],
@@ -119,3 +123,25 @@ def test_the_papers_configurations_hold_the_published_hyper_parameters(name):
     assert config.dataset.loader == "ddh_pickles"
     assert config.model == Options()
     assert config.training == type(config.training)()
+
+
+def test_initial_weights_are_found_beside_the_yaml_file_or_else_where_the_command_runs(
+    tmp_path, monkeypatch
+):
+    work, yaml = tmp_path / "work", tmp_path / "configs"
+    for folder, name in ((work, "a.keras"), (work, "b.keras"), (yaml, "a.keras")):
+        folder.mkdir(exist_ok=True)
+        (folder / name).touch()
+    monkeypatch.chdir(work)
+    config = load(tmp_path, SMALL)
+
+    def resolved(path):
+        training = config.training.model_copy(update={"initial_weights": str(path)})
+        changed = config.model_copy(update={"training": training})
+        return changed.with_resolved("jax", "/data", yaml).training.initial_weights
+
+    assert resolved("a.keras") == str(yaml / "a.keras")
+    assert resolved("b.keras") == str(work / "b.keras")
+    assert resolved("c.keras") == str(yaml / "c.keras")
+    assert resolved(work / "a.keras") == str(work / "a.keras")
+    assert config.with_resolved("jax", "/data", yaml).training.initial_weights is None

@@ -46,7 +46,7 @@ def measure(grid: Grid, cell: Cell, data: Path | None, runs: Path, reports: Path
     directory = RunDirectory(runs / (cell.network or cell).name)
     for overwrite in (False, True):
         try:
-            train_network(settings, source, directory, overwrite)
+            train_network(settings, source, directory, overwrite, folder_of(grid, cell))
             report = _score(cell, grid.config.at, settings, directory, source)
             report |= _provenance(grid, cell, directory)
             break
@@ -86,8 +86,12 @@ def _rounded(curves: Any) -> Any:
 
 def find_data(grid: Grid, cell: Cell, data: Path | None) -> Path:
     """Return the path of a cell's data set: `data`, or the path in the row's configuration."""
-    config = grid.path.parent / str((cell.network or cell).row.config)
-    return find_source(grid.settings(cell).dataset, data, config.parent)
+    return find_source(grid.settings(cell).dataset, data, folder_of(grid, cell))
+
+
+def folder_of(grid: Grid, cell: Cell) -> Path:
+    """Return the folder of a row's configuration, to which paths in it are relative."""
+    return (grid.path.parent / str((cell.network or cell).row.config)).parent
 
 
 def comparable(grid: Grid, cell: Cell) -> dict[str, Any]:

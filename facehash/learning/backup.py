@@ -1,8 +1,9 @@
-"""The backup of an unfinished training run: one file, replaced whole."""
+"""The state of a training between two epochs, from which it goes on: one file, replaced whole."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,17 @@ class Backup:
 
     epoch: int  # epochs done
     state: Arrays  # values of `training_variables`
-    best: Arrays  # weights of the best epoch so far
+    best: Arrays  # weights of the best epoch so far; empty in the state of a finished run
+    # Arguments of the model's constructor that do not follow from the configuration and the data.
+    arguments: dict[str, Any] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Replace the backup at `path`."""
         arrays = {f"state_{i:04d}": array for i, array in enumerate(self.state)}
         arrays |= {f"best_{i:04d}": array for i, array in enumerate(self.best)}
+        arguments = np.array(json.dumps(self.arguments))
         with atomic_write(path) as temporary:
-            np.savez(temporary, epoch=np.int64(self.epoch), **arrays)
+            np.savez(temporary, epoch=np.int64(self.epoch), arguments=arguments, **arrays)
 
     @classmethod
     def read(cls, path: Path) -> Backup | None:
@@ -42,10 +46,15 @@ class Backup:
             return None
         arrays = read_npz(path, ["epoch"], "--overwrite starts again")
         names = sorted(arrays)
+        try:  # version 0.1.0 stored none
+            arguments = json.loads(str(arrays.get("arguments", "{}")))
+        except ValueError as error:
+            raise DamagedRunError(f"{path}: damaged ({error}); --overwrite starts again") from error
         return cls(
             epoch=int(arrays["epoch"]),
             state=[arrays[name] for name in names if name.startswith("state_")],
             best=[arrays[name] for name in names if name.startswith("best_")],
+            arguments=arguments,
         )
 
 

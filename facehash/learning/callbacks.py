@@ -1,10 +1,12 @@
 """Keras callbacks of a training: history, best weights, backups and progress."""
 
+import contextlib
 import importlib.util
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,9 +14,12 @@ from keras import ops
 
 from facehash.errors import InputError
 from facehash.learning.backup import Backup, training_variables
+from facehash.learning.hash_model import HashModel
+from facehash.learning.model_files import save_model_file
 from facehash.printing import progress
+from facehash.runs.continuation import best_epoch, is_exhausted
 from facehash.runs.directory import DamagedRunError
-from facehash.runs.files import write_history
+from facehash.runs.files import read_history, write_history
 
 
 class TrainingDiverged(InputError):
@@ -83,14 +88,12 @@ class BestWeights(keras.callbacks.Callback):
     @property
     def epoch(self) -> int:
         """The best epoch, counted from 1; 0 before the first."""
-        values = [row[self.monitor] for row in self.history.rows]
-        return 1 + values.index(min(values)) if values else 0
+        return best_epoch(self.history.rows, self.monitor)
 
     @property
     def exhausted(self) -> bool:
         """Whether `patience` epochs have passed without improvement."""
-        waited = len(self.history.rows) - self.epoch
-        return self.patience is not None and waited >= self.patience
+        return is_exhausted(self.history.rows, self.monitor, self.patience)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Copy the weights if this epoch is the best so far."""
@@ -109,15 +112,24 @@ class BackupWriter(keras.callbacks.Callback):
         path: The backup file.
         best: Provides the best weights, which the backup holds beside the current ones.
         interval: Minimum time between two backups, in seconds.
-        done: Epochs in the backup on disk when training resumes, else 0.
+        start: The backup on disk when training resumes.
+        arguments: Stored in each backup, see `Backup`.
     """
 
-    def __init__(self, path: Path, best: BestWeights, interval: float, done: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        best: BestWeights,
+        interval: float,
+        start: Backup | None,
+        arguments: dict[str, Any],
+    ) -> None:
         super().__init__()
         self.path, self.best, self.interval = path, best, interval
+        self.arguments = arguments
         self.seconds = 0.0  # spent on backups
-        self.epoch = done  # of the backup on disk
-        self.latest: Backup | None = None  # after the last whole epoch of this process
+        self.latest = start  # after the last whole epoch
+        self.epoch = start.epoch if start else 0  # of the backup on disk
         self._last = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -125,7 +137,7 @@ class BackupWriter(keras.callbacks.Callback):
         started = time.monotonic()
         # A copy: PyTorch returns a view of a variable that the next step changes.
         state = [np.array(ops.convert_to_numpy(v)) for v in training_variables(self.model)]
-        self.latest = Backup(epoch + 1, state, self.best.weights or [])
+        self.latest = Backup(epoch + 1, state, self.best.weights or [], self.arguments)
         if started - self._last >= self.interval:
             self.write()
         self.seconds += time.monotonic() - started
@@ -136,6 +148,52 @@ class BackupWriter(keras.callbacks.Callback):
             self.latest.write(self.path)
             self.epoch = self.latest.epoch
             self._last = time.monotonic()
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Saves the model every few epochs, as ``epoch-0010.keras``, and scores it by option.
+
+    The run is the same with and without checkpoints.
+
+    Args:
+        folder: Where to write.
+        every: Number of epochs between two checkpoints.
+        statistics: A context in which the model has the statistics of batch normalization that a
+            finished model would have.
+        score: Returns the validation mAP of the model, 0 to 1, for ``validation.csv``; None for no
+            scores.
+        done: Epochs already done when training resumes; scores of later ones are dropped.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        every: int,
+        statistics: Callable[[], contextlib.AbstractContextManager[None]],
+        score: Callable[[HashModel], float] | None,
+        done: int,
+    ) -> None:
+        super().__init__()
+        self.folder, self.every = folder, every
+        self.statistics, self.score = statistics, score
+        earlier = read_history(self.scores) if done else []
+        self.rows = [row for row in earlier if row["epoch"] <= done]
+
+    @property
+    def scores(self) -> Path:
+        """The file with the scores: epoch, mAP."""
+        return self.folder / "validation.csv"
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Save and score the model if it is time."""
+        number = epoch + 1
+        if number % self.every:
+            return
+        with self.statistics():
+            save_model_file(self.model, self.folder / f"epoch-{number:04d}.keras")
+            if self.score:
+                self.rows.append({"epoch": number, "mAP": self.score(self.model)})
+                write_history(self.scores, self.rows)
 
 
 class Progress(keras.callbacks.Callback):

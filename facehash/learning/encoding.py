@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 from facehash.codes import packed_from_signs, sign
 from facehash.dataset import FaceDataset, IndexArray
 from facehash.errors import InputError
+from facehash.hamming.search import distance_histograms
 from facehash.images.read import resize
 from facehash.learning.hash_model import HashModel
+from facehash.retrieval.metrics import average_precision
 
 _ROWS_IN_MEMORY = 8192
 
@@ -90,6 +92,35 @@ def features_and_logits(
     ]
     features, logits = (np.concatenate(part) for part in zip(*blocks, strict=True))
     return features.astype(np.float32), logits.astype(np.float32)
+
+
+def retrieval_map(
+    model: HashModel,
+    gallery: tuple[NDArray[np.uint8], NDArray[np.integer]],
+    query: tuple[NDArray[np.uint8], NDArray[np.integer]],
+) -> float:
+    """Compute the mAP of images as queries against other images, expected over all tie orders.
+
+    Queries whose class the gallery lacks do not count.
+
+    Args:
+        model: A model.
+        gallery: Images uint8 (n, side, side, 3), and their classes int (n,).
+        query: The same for the queries, (m, side, side, 3) and (m,).
+
+    Returns:
+        0 to 1; NaN if the gallery has the class of no query.
+
+    Example:
+        >>> retrieval_map(model, (images, classes), (images, classes))  # doctest: +SKIP
+        1.0
+    """
+    known = np.isin(query[1], gallery[1])
+    if not known.any():
+        return float("nan")
+    codes = [encode(model, images) for images in (gallery[0], query[0][known])]
+    counts = distance_histograms(*codes, gallery[1], query[1][known], model.bits)
+    return float(average_precision(*counts).expected.mean())
 
 
 def encode_rows(model: HashModel, dataset: FaceDataset, rows: IndexArray) -> NDArray[np.uint8]:

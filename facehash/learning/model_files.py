@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from facehash.errors import InputError
+from facehash.files import atomic_write
 
 
 class ModelFileError(InputError):
@@ -28,6 +29,26 @@ def saved_class(path: Path) -> tuple[str, str] | None:
     except Exception:  # a damaged file fails in many ways; `load_model_file` names the problem
         return None
     return (module, name) if isinstance(module, str) and isinstance(name, str) else None
+
+
+def save_model_file(model: Any, path: Path) -> None:
+    """Write a ``.keras`` file without the state of the optimizer, which would triple its size.
+
+    Args:
+        model: A `keras.Model`, compiled or not; afterwards it is as before.
+        path: The file, replaced as a whole.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    compiled, optimizer = model.compiled, getattr(model, "optimizer", None)
+    # Keras saves what the model's attributes lead to.
+    model.compiled, model.optimizer = False, None
+    try:
+        with atomic_write(path) as temporary:
+            model.save(temporary)
+    finally:
+        model.compiled, model.optimizer = compiled, optimizer
 
 
 def load_model_file(path: Path) -> Any:

@@ -1,37 +1,49 @@
 """Training a hashing network from a data set and a configuration to a finished run directory."""
 
+import contextlib
+import functools
 import logging
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from facehash.config import RunConfig, TrainingConfig
 from facehash.dataset import FaceDataset
-from facehash.errors import Interrupted
+from facehash.errors import InputError, Interrupted
 from facehash.figures.learning_curve import write_learning_curve
-from facehash.files import atomic_write, write_json
+from facehash.files import write_json
 from facehash.learning.backend import enable_determinism
 from facehash.learning.backup import Backup, restore
 from facehash.learning.batches import ShuffledBatches
 from facehash.learning.callbacks import (
     BackupWriter,
     BestWeights,
+    Checkpoints,
     History,
     Progress,
     tensorboard_callbacks,
 )
 from facehash.learning.devices import data_parallel, device_name
+from facehash.learning.encoding import retrieval_map
 from facehash.learning.hash_model import HashModel
+from facehash.learning.initial_weights import freeze_layers, take_weights
+from facehash.learning.model_files import load_model_file, save_model_file
 from facehash.learning.preparation import TrainingData, draw_validation, prepare
-from facehash.runs.directory import RunDirectory
+from facehash.printing import quoted
+from facehash.runs.directory import RunDirectory, RunError
 from facehash.runs.environment import describe_environment
 from facehash.runs.files import apply_split, read_history, write_split
 from facehash.runs.fingerprint import picture_hashes, record_pictures
 
 log = logging.getLogger(__name__)
+
+# Arguments of a model that do not follow from configuration and data if it has initial weights.
+_ARGUMENTS = frozenset({"pixel_mean", "pixel_std", "training_images", "earlier_identities"})
 
 ModelBuilder = Callable[[Sequence[str], float, float], HashModel]
 
@@ -52,11 +64,13 @@ def train(
     run: RunDirectory,
     build: ModelBuilder,
     overwrite: bool = False,
+    initial: Callable[[], HashModel] | None = None,
 ) -> Outcome:
-    """Train a model, or resume a training that was interrupted.
+    """Train a model, resume a training that was interrupted, or go on with a finished one.
 
     The order of batches depends only on seed and epoch, and a backup holds everything else that
-    training changes, so an interrupted run ends with the same history as an uninterrupted one.
+    training changes, so an interrupted run ends with the same history as an uninterrupted one. So
+    does a finished run that goes on, as its ``state.npz`` is a backup of its last epoch.
 
     Args:
         config: The checked configuration.
@@ -66,6 +80,8 @@ def train(
         build: Builds the untrained model from the names of the identities and the mean and
             standard deviation of the training pixels.
         overwrite: Delete an earlier run, once this one is ready to start.
+        initial: Loads the model whose weights a new training starts from, see
+            `facehash.learning.initial_weights`. None starts from random weights.
 
     Returns:
         The model, with the weights of its best epoch.
@@ -78,44 +94,136 @@ def train(
     """
     training = config.training
     with data_parallel(training.devices, training.batch) as devices:
-        backup = None if overwrite else Backup.read(run.backup)
+        reopened = run.finished and not overwrite
+        backup = None if overwrite else _start(run, training, reopened)
         if backup:
             dataset = apply_split(run.split, dataset)
         validation = draw_validation(dataset.train, training.validation, config.seed)
         data = prepare(dataset, validation, devices)
+        source = initial() if initial and not backup else None
         keras.utils.set_random_seed(config.seed)
-        model = build(data.identities, data.pixel_mean, data.pixel_std)
-        # With the validation images, as they choose the epoch.
-        model.training_images = record_pictures(picture_hashes(dataset.images, dataset.train))
+        model = _build(build, dataset, data, backup, source)
+        if source:
+            log.info(take_weights(model, source, Path(str(training.initial_weights))))
+            model.inherit(source)
+        _freeze(model, training)
         done = backup.epoch if backup else 0
         batches = ShuffledBatches(
             data.images, data.classes, training.batch, config.seed, done, devices
         )
         compile_model(model, training, batches.used)
         extra = tensorboard_callbacks(run.path) if training.tensorboard else []
+        if backup:
+            restore(model, backup, run.state if reopened else run.backup)
+        if backup and reopened:
+            backup = replace(backup, best=load_model_file(run.model).get_weights())
+        history = History(run.history, read_history(run.history) if backup else [], done)
+        best = BestWeights(training.monitor, training.patience, history, backup and backup.best)
+        writer = BackupWriter(
+            *(run.backup, best, training.backup_seconds, backup),
+            {name: getattr(model, name) for name in _ARGUMENTS},
+        )
+        if training.checkpoint_every:
+            extra.append(_checkpoints(run, training, data, done))
 
         # An earlier run is kept until everything that can fail has succeeded.
+        if backup and reopened:
+            backup.write(run.backup)
+            run.reopen()
         run.prepare(config.to_yaml(), overwrite)
         write_split(run.split, dataset, validation)
         environment = describe_environment(keras.backend.backend(), device_name(), config.seed)
         write_json(run.environment, environment)
-        if backup:
-            restore(model, backup, run.backup)
-        history = History(run.history, read_history(run.history), done)
-        best = BestWeights(training.monitor, training.patience, history, backup and backup.best)
-        writer = BackupWriter(run.backup, best, training.backup_seconds, done)
         try:
             if not best.exhausted:
                 _fit(model, batches, data, training, [history, best, writer, *extra])
             model.set_weights(best.weights)
             caption = f"{dataset.name}, {config.method.upper()}, {config.bits} bits"
-            write_learning_curve(history.rows, run.learning_curve, caption, kept=best.epoch)
-            with atomic_write(run.model) as temporary:
-                model.save(temporary)
+            write_learning_curve(
+                *(history.rows, run.learning_curve, caption),
+                kept=best.epoch,
+                checkpoints=read_history(run.checkpoints / "validation.csv"),
+            )
+            if writer.latest and _can_go_on(training, history):
+                replace(writer.latest, best=[]).write(run.state)
+            save_model_file(model, run.model)
             run.tidy()
         except KeyboardInterrupt as stop:
             raise _stopped(writer, training, run) from stop
     return Outcome(model, len(history.rows), best.epoch, writer.seconds)
+
+
+def _start(run: RunDirectory, training: TrainingConfig, reopened: bool) -> Backup | None:
+    """Read the state from which a run goes on, if there is one."""
+    backup = Backup.read(run.state if reopened else run.backup)
+    if reopened and not backup:
+        raise RunError(
+            f"{run.path}: has no state.npz (versions before 0.2.0 did not write it), so more "
+            "epochs cannot continue it exactly; choose another --name and start from its weights "
+            f"with --set training.initial_weights={quoted(run.path)}"
+        )
+    if backup and training.epochs < backup.epoch:
+        raise RunError(
+            f"{run.path}: has {backup.epoch} epochs already, more than training.epochs "
+            f"{training.epochs}; choose another --name to train fewer"
+        )
+    return backup
+
+
+def _can_go_on(training: TrainingConfig, history: History) -> bool:
+    """Whether more epochs, or more patience, could continue a finished training."""
+    return training.schedule == "constant" or len(history.rows) < training.epochs
+
+
+def _build(
+    build: ModelBuilder,
+    dataset: FaceDataset,
+    data: TrainingData,
+    backup: Backup | None,
+    source: HashModel | None,
+) -> HashModel:
+    """Build the untrained model, with the statistics of pixels that its weights expect."""
+    stored = backup.arguments if backup else {}
+    pixels: Any = source or data
+    model = build(
+        data.identities,
+        stored.get("pixel_mean", pixels.pixel_mean),
+        stored.get("pixel_std", pixels.pixel_std),
+    )
+    # With the validation images, as they choose the epoch.
+    model.training_images = record_pictures(picture_hashes(dataset.images, dataset.train))
+    for name in _ARGUMENTS & stored.keys():
+        setattr(model, name, stored[name])
+    return model
+
+
+def _freeze(model: HashModel, training: TrainingConfig) -> None:
+    if not training.freeze:
+        return
+    names = freeze_layers(model, training.freeze)
+    log.info(
+        "frozen: %s (batch normalization among them uses its stored statistics)", ", ".join(names)
+    )
+    if training.initial_weights is None:
+        log.warning("training.freeze without training.initial_weights keeps random weights")
+
+
+def _checkpoints(
+    run: RunDirectory, training: TrainingConfig, data: TrainingData, done: int
+) -> Checkpoints:
+    """Return the callback that saves checkpoints."""
+    score = None
+    if training.checkpoint_map:
+        gallery = data.images, data.classes
+        query = data.validation_images, data.validation_classes
+        if not np.isin(query[1], gallery[1]).any():
+            raise InputError(
+                "training.checkpoint_map: no validation image shows a person of the other training "
+                "images; a larger data set or another training.validation share is needed"
+            )
+        score = functools.partial(retrieval_map, gallery=gallery, query=query)
+    every = int(training.checkpoint_every or 0)
+    return Checkpoints(run.checkpoints, every, contextlib.nullcontext, score, done)
 
 
 def compile_model(model: HashModel, training: TrainingConfig, images: int) -> None:

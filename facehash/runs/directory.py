@@ -15,10 +15,9 @@ from typing import Any
 from facehash.config import BEFORE_0_2
 from facehash.errors import InputError
 from facehash.files import file_lock, write_text
+from facehash.runs.continuation import why_another_run
 from facehash.strict_yaml import parse_yaml
 
-# The data may be elsewhere on another machine; it is still the same run.
-_IGNORED_KEYS = frozenset({"dataset.path"})
 _KEYS_OF_A_RUN = frozenset({"method", "bits", "dataset", "training"})
 
 
@@ -53,6 +52,8 @@ class RunDirectory:
     training = _Entry("training.json")  # batch statistics, and the accuracy on training images
     model = _Entry("model.keras")  # of the best epoch; exists when the run is finished
     backup = _Entry("backup/latest.npz")  # from which an unfinished run resumes
+    state = _Entry("state.npz")  # from which a finished run goes on, unless it has a schedule
+    checkpoints = _Entry("checkpoints")  # models of every so many epochs, by option
     learning_curve = _Entry("figures/learning_curve.png")  # drawn from the history
 
     @property
@@ -104,12 +105,24 @@ class RunDirectory:
         if self.finished:
             _remove(self.backup.parent)
 
+    def reopen(self) -> None:
+        """Make a finished run unfinished, so that it resumes from the backup written before.
+
+        What describes the model is deleted with it.
+        """
+        _remove(self.model)  # first: without it, the backup counts
+        for path in (self.state, self.training, *self._evaluated()):
+            _remove(path)
+
     def _made_by_a_run(self) -> list[Path]:
         """List what training and evaluation write here, except the configuration."""
         files = [self.environment, self.split, self.history, self.training, self.model]
-        files.append(self.backup.parent)
-        names = ("codes.npz", "report.json", "figures", "tensorboard", "export")
-        return files + [self.path / name for name in names]
+        files += [self.backup.parent, self.state, self.checkpoints, self.path / "tensorboard"]
+        return files + self._evaluated()
+
+    def _evaluated(self) -> list[Path]:
+        names = ("codes.npz", "report.json", "figures", "export")
+        return [self.path / name for name in names]
 
     def _check(self, config_yaml: str, overwrite: bool) -> None:
         """Refuse a directory that is no run, or one of another configuration."""
@@ -127,15 +140,10 @@ class RunDirectory:
             return
         new = flatten(_with_earlier_values(parse_yaml(config_yaml, "configuration")))
         old = flatten(old)
-        differing = [
-            f"{key} (was {old.get(key)!r}, now {new.get(key)!r})"
-            for key in sorted(old.keys() | new.keys())
-            if old.get(key) != new.get(key) and key not in _IGNORED_KEYS
-        ]
-        if differing:
+        if reason := why_another_run(old, new):
             state = "finished" if self.finished else "started"
             raise RunError(
-                f"{self.path}: {state} with another configuration: {', '.join(differing)}; "
+                f"{self.path}: {state} with another configuration: {reason}; "
                 "choose another --name (--overwrite would delete that run)"
             )
 

@@ -85,7 +85,7 @@ def scored(trained, cache):
 def test_a_run_directory_holds_all_that_the_contract_names(scored):
     path, _ = scored
     names = {"config.yaml", "environment.json", "split.npz", "history.csv", "model.keras"}
-    names |= {"codes.npz", "report.json", "figures"}
+    names |= {"codes.npz", "report.json", "figures", "state.npz"}
     assert {entry.name for entry in path.iterdir()} == names
     figures = {entry.name for entry in (path / "figures").iterdir()}
     assert figures == FIGURES | {"learning_curve.png"}
@@ -193,6 +193,12 @@ def test_a_finished_run_is_kept_and_another_configuration_refused(trained, here)
     assert "finished with another configuration: bits (was 24, now 48)" in line
     code, printed, _ = here(*words, *SETTINGS)
     assert code == 0 and "already trained" in printed
+    # Options that change no result are the same configuration.
+    harmless = ("--set", "training.backup_seconds=5", "--set", "training.checkpoint_every=3")
+    code, printed, _ = here(*words, *SETTINGS, *harmless)
+    assert code == 0 and "already trained" in printed
+    line = refusal(here(*words, *SETTINGS, "--set", "training.epochs=6"))
+    assert "has 12 epochs already, more than training.epochs 6" in line
     assert (trained / "model.keras").read_bytes() == before
 
 
@@ -253,6 +259,8 @@ def test_print_config_shows_every_default_and_trains_nothing(tmp_path, here):
         (["train.py", "nothing.yaml"], "nothing.yaml: configuration cannot be read"),
         (["train.py", QUICKSTART, "--set", "bits=0"], "bits: input should be greater"),
         (["train.py", QUICKSTART, "--name", "/"], "--name '/': must be the name of one folder"),
+        (["train.py", QUICKSTART, "--set", "training.initial_weights=a.keras"], "a.keras: no such"),
+        (["train.py", QUICKSTART, "--set", "training.initial_weights=configs"], "not a run"),
         (["train.py", QUICKSTART, "--epochs", "3"], "No such option: --epochs"),
         (["train.py", "configs/ddh/pubfig83.yaml"], "pass --data DIR"),
         (["train.py", "configs/ddh/pubfig83.yaml", "--data", "nowhere"], "does not exist"),

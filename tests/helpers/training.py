@@ -47,11 +47,13 @@ def configure(method="ddh", *, bits=12, seed=3, augmentation=None, dataset=None,
     return check_config(tree, methods.options_class, "test")
 
 
-def run_training(config, faces: FaceDataset, folder: Path, *, build=None, overwrite=False):
+def run_training(
+    config, faces: FaceDataset, folder: Path, *, build=None, overwrite=False, initial=None
+):
     """Train in a run directory; return it and the outcome."""
     from facehash.learning.training import train
 
     run = RunDirectory(folder)
     build = build or functools.partial(methods.build, config)
     with run.begin(config.to_yaml(), overwrite):
-        return run, train(config, faces, run, build, overwrite)
+        return run, train(config, faces, run, build, overwrite, initial)
