@@ -25,7 +25,7 @@ def files(run):
 def test_a_run_starts_with_its_configuration_and_the_same_one_resumes_it(run):
     start(run)
     assert run.config.read_text() == CONFIG
-    assert run.read_config()["training"] == {"epochs": 5}
+    assert run.read_config()["training"]["epochs"] == 5
     assert not run.finished
     run.history.write_text("epoch\n1\n")
     start(run)
