@@ -193,7 +193,8 @@ def _build(
     # With the validation images, as they choose the epoch.
     model.training_images = record_pictures(picture_hashes(dataset.images, dataset.train))
     for name in _ARGUMENTS & stored.keys():
-        setattr(model, name, stored[name])
+        value = stored[name]
+        setattr(model, name, tuple(value) if isinstance(value, list) else value)
     return model
 
 

@@ -159,7 +159,8 @@ def test_fine_tuning_starts_from_a_run_and_keeps_frozen_layers(faces, tmp_path, 
 def test_a_resumed_fine_tuning_needs_the_initial_weights_no_more(faces, tmp_path, earlier):
     def initial():
         model = methods.load(earlier.model)
-        model.pixel_mean = 90.0  # as if it had been trained on darker images
+        model.pixel_mean = 90.0  # as if it had been trained on darker images,
+        model.identities = ["ann", *model.identities[1:]]  # also of another person
         return model
 
     def missing():
@@ -172,6 +173,8 @@ def test_a_resumed_fine_tuning_needs_the_initial_weights_no_more(faces, tmp_path
     run, _ = run_training(configure(epochs=2, **options), faces, tmp_path / "a", initial=initial)
     run, outcome = run_training(configure(epochs=4, **options), faces, run.path, initial=missing)
     assert outcome.model.pixel_mean == 90.0
+    assert outcome.model.earlier_identities == ("ann",)
+    assert outcome.model.training_images == longer.model.training_images is not None
     for mine, theirs in zip(outcome.model.get_weights(), longer.model.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
