@@ -71,6 +71,7 @@ lint: $(VENV)/.installed-test $(VENV)/.installed-lint
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.evaluation
+	$(BIN)/python -m benchmarks.code_verification
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.data
 	$(BIN)/python -m benchmarks.training

@@ -1,5 +1,6 @@
 """Compare two runs or files of codes on the same queries: ``python -m experiments.compare A B``."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from facehash.retrieval.comparison import compare_pairs, compare_queries
 from facehash.retrieval.evaluation import evaluate
 from facehash.retrieval.verification import distinct_impostors
 from facehash.runs.directory import RunDirectory
-from facehash.runs.files import read_split
+from facehash.runs.files import read_split, read_training
 
 SCHEMA = 1
 
@@ -31,7 +32,9 @@ class Side:
 
     path: Path  # as given
     codes: CodeSet
-    run: RunDirectory | None  # where the codes are those of a run
+    run: RunDirectory | None = None  # where the codes are those of a run
+    leaks: tuple[str, ...] = ()  # of the run, as in its report.json
+    batch_statistics: str | None = None  # of the run, as in its training.json
 
 
 @app.command()
@@ -97,8 +100,8 @@ def compare_sides(
         found |= compare_pairs(scores[0].pairs, scores[1].pairs, distinct=distinct, **draws)
     return {
         "schema": SCHEMA,
-        "a": {"path": str(a.path), "bits": a.codes.bits},
-        "b": {"path": str(b.path), "bits": b.codes.bits},
+        "a": _describe(a),
+        "b": _describe(b),
         "queries": len(people),
         "people": int(people.max()) + 1,
         "grouped_by": "label sets" if codes.query_labels.ndim == 2 else "people",
@@ -164,6 +167,14 @@ def format_comparison(report: dict[str, Any]) -> str:
         f"{drawn['level']:.0%} bounds of B - A: paired bootstrap, {drawn['resamples']:,} resamples "
         f"of queries, and of {units} with all their queries",
     ]
+    for name, side in zip("AB", sides, strict=True):
+        lines += [f"{name} was scored with leaks: {leak}" for leak in side["leaks"]]
+    statistics = [side["batch_statistics"] for side in sides]
+    if None not in statistics and statistics[0] != statistics[1]:
+        lines.append(
+            "the runs differ in training.reestimate_statistics: batch statistics of A are "
+            f"{statistics[0]}, of B {statistics[1]}"
+        )
     if report["same_queries_by"] == "labels":
         lines.append("the queries are the same by their labels; no split says that for the images")
     return "\n".join(lines)
@@ -178,18 +189,41 @@ def _read(path: Path, data: Path | None) -> Side:
         raise InputError(f"{path}: is a model; give its run directory or its codes")
     run = RunDirectory(path)
     if path.is_dir() and run.config.is_file():
-        return Side(path, _codes_of_run(run, data), run)
+        return _side_of_run(path, run, data)
     beside = RunDirectory(path.parent)
     of_run = path.name == "codes.npz" and beside.config.is_file() and beside.split.is_file()
-    return Side(path, read_codes(path), beside if of_run else None)
+    return _side_of_run(path, beside, data) if of_run else Side(path, read_codes(path))
 
 
-def _codes_of_run(run: RunDirectory, data: Path | None) -> CodeSet:
+def _side_of_run(path: Path, run: RunDirectory, data: Path | None) -> Side:
     """Return the codes that evaluate.py stored, or compute them."""
     stored = run.path / "codes.npz"  # training deletes those of an earlier model
     if run.finished and stored.is_file():
-        return read_codes(stored)
-    return encode_run(run.path, data)[0]
+        codes, leaks = read_codes(stored), _stored_leaks(run.path / "report.json")
+    else:
+        codes, source = encode_run(run.path, data)
+        leaks = tuple(source.leaks or ())
+    training = read_training(run.training)
+    return Side(path, codes, run, leaks, training and training["batch_statistics"])
+
+
+def _stored_leaks(report: Path) -> tuple[str, ...]:
+    if not report.is_file():
+        return ()
+    try:
+        leaks = json.loads(report.read_text(encoding="utf-8")).get("leaks") or ()
+        return tuple(str(leak) for leak in leaks)
+    except (OSError, ValueError, RecursionError, AttributeError, TypeError) as error:
+        raise InputError(f"{report}: not a readable report; run evaluate.py again") from error
+
+
+def _describe(side: Side) -> dict[str, Any]:
+    return {
+        "path": str(side.path),
+        "bits": side.codes.bits,
+        "leaks": list(side.leaks),
+        "batch_statistics": side.batch_statistics,
+    }
 
 
 def _check_same_split(a: RunDirectory, b: RunDirectory) -> None:

@@ -106,6 +106,21 @@ def test_runs_are_compared_by_their_splits(tmp_path):
     assert run(one, two)[0] == 0
 
 
+def test_a_leak_and_other_batch_statistics_are_said(tmp_path):
+    one, two = (shutil.copytree(MADE, tmp_path / name) for name in ("one", "two"))
+    report = json.loads((two / "report.json").read_text())
+    (two / "report.json").write_text(json.dumps(report | {"leaks": ["12 queries trained on"]}))
+    for folder, statistics in ((one, "moving"), (two, "reestimated")):
+        record = {"batch_statistics": statistics, "accuracy": None}
+        (folder / "training.json").write_text(json.dumps(record))
+    code, printed, errors = run(one, two)
+    assert code == 0, errors
+    assert "B was scored with leaks: 12 queries trained on" in printed
+    assert "batch statistics of A are moving, of B reestimated" in printed
+    (two / "report.json").write_text("[]")
+    assert "report.json: not a readable report" in refusal(one, two)
+
+
 def test_codes_with_several_labels_are_grouped_by_label_sets(tmp_path):
     rng = np.random.default_rng(0)
     sets = np.zeros((30, 3), bool)
