@@ -56,7 +56,7 @@ def _fill_tables(weights, tables):  # type: ignore[no-untyped-def]
                     table[(1 << b) + e] = table[e] + weight
 
 
-@compile_kernel(f"float64({_CODES}, int64, {_WORDS}, float64[:, :, ::1])")
+@compile_kernel(f"float64({_CODES}, int64, {_WORDS}, float64[:, :, ::1])", inline=True)
 def _rounded(gallery, item, code, tables):  # type: ignore[no-untyped-def]
     # Four sums, so that an addition need not wait for the last one.
     first, second, third, fourth = 0.0, 0.0, 0.0, 0.0
@@ -138,16 +138,13 @@ def _sift(far, items, place, count):  # type: ignore[no-untyped-def]
     far[place], items[place] = distance, item
 
 
-@compile_kernel(
-    f"void({_CODES}, int64, {_WORDS}, {_WEIGHTS}, float64[:, :, ::1], float64[::1], int64[::1])"
-)
-def _offer(gallery, item, code, weights, tables, far, items):  # type: ignore[no-untyped-def]
+@compile_kernel(f"void({_CODES}, int64, {_WORDS}, {_WEIGHTS}, float64[::1], int64[::1])")
+def _offer(gallery, item, code, weights, far, items):  # type: ignore[no-untyped-def]
     """Put an item into a full heap if it is nearer than the farthest one there."""
-    if _rounded(gallery, item, code, tables) < far[0] * _ROUNDING:
-        distance = _exact(gallery, item, code, weights)
-        if distance < far[0]:  # at an equal distance, the earlier item stays
-            far[0], items[0] = distance, item
-            _sift(far, items, 0, len(far))
+    distance = _exact(gallery, item, code, weights)
+    if distance < far[0]:  # at an equal distance, the earlier item stays
+        far[0], items[0] = distance, item
+        _sift(far, items, 0, len(far))
 
 
 @compile_kernel(
@@ -155,22 +152,23 @@ def _offer(gallery, item, code, weights, tables, far, items):  # type: ignore[no
     "float64, float64, float64[::1], int64[::1])"
 )
 def _scan(gallery, start, stop, code, weights, tables, planes, step, excess, far, items):  # type: ignore[no-untyped-def]
-    """Offer the items that the lower bound does not reject; return their number."""
-    bound, offered = far[0], 0
-    limit = _limit(bound, step, excess)
+    """Offer the items that the lower bound does not reject; return the number of those."""
+    bound, passed = far[0], 0
+    limit, near_enough = _limit(bound, step, excess), bound * _ROUNDING
     for run in range(start, stop, RUN):
         # The last run may overlap the one before it; the bits of those items are cleared.
         first = min(run, stop - RUN)
         near = lower_bits(gallery, first, code, planes, limit) & (_ALL << np.uint64(run - first))
         while near != 0:
             item = first + np.int64(popcount(~near & (near - _ONE)))
-            _offer(gallery, item, code, weights, tables, far, items)
+            if _rounded(gallery, item, code, tables) < near_enough:
+                _offer(gallery, item, code, weights, far, items)
             near &= near - _ONE
-            offered += 1
+            passed += 1
         if far[0] < bound:
             bound = far[0]
-            limit = _limit(bound, step, excess)
-    return offered
+            limit, near_enough = _limit(bound, step, excess), bound * _ROUNDING
+    return passed
 
 
 @compile_kernel(
@@ -183,7 +181,7 @@ def find_nearest(gallery, first, last, query, weights, indices, distances):  # t
     Returns:
         The number of codes that the lower bound did not reject, over all queries.
     """
-    k, offered = indices.shape[1], 0
+    k, passed = indices.shape[1], 0
     ranked = min(last, first + max(BLOCK, FIRST * k))
     tables = np.empty((GROUP, query.shape[1], 16, 16))
     planes = np.empty((GROUP, query.shape[1] * PLANES), np.uint64)
@@ -199,7 +197,8 @@ def find_nearest(gallery, first, last, query, weights, indices, distances):  # t
             for i in range(k // 2 - 1, -1, -1):
                 _sift(far, items, i, k)
             for item in range(first + k, ranked):
-                _offer(gallery, item, code, weight, tables[j], far, items)
+                if _rounded(gallery, item, code, tables[j]) < far[0] * _ROUNDING:
+                    _offer(gallery, item, code, weight, far, items)
             chosen[j] = np.inf
         for start in range(ranked, last, BLOCK):
             # The last block is never shorter than a run.
@@ -210,7 +209,7 @@ def find_nearest(gallery, first, last, query, weights, indices, distances):  # t
                 if far[0] < FALLEN * chosen[j]:
                     chosen[j] = far[0]
                     step[j], excess[j] = _choose_levels(weight, far[0], planes[j])
-                offered += _scan(
+                passed += _scan(
                     gallery, start, stop, code, weight, tables[j], planes[j], step[j], excess[j],
                     far, items,
                 )  # fmt: skip
@@ -220,4 +219,4 @@ def find_nearest(gallery, first, last, query, weights, indices, distances):  # t
                 far[0], far[end] = far[end], far[0]
                 items[0], items[end] = items[end], items[0]
                 _sift(far, items, 0, end)
-    return offered
+    return passed

@@ -22,15 +22,22 @@ if sys.byteorder != "little":
     raise ImportError("the Hamming kernels need a little-endian processor")
 
 
-def compile_kernel(signature: str) -> Callable[[Callable[..., Any]], Any]:
-    """Compile a function when it is defined, or load it from Numba's cache; it releases the GIL."""
+def compile_kernel(
+    signature: str, inline: bool = False
+) -> Callable[[Callable[..., Any]], Any]:
+    """Compile a function when it is defined, or load it from Numba's cache; it releases the GIL.
+
+    Args:
+        signature: The types of the function.
+        inline: Copy its code into every caller.
+    """
 
     def decorate(function: Callable[..., Any]) -> Any:
         try:
-            return njit(signature, nogil=True, cache=True)(function)
+            return njit(signature, nogil=True, cache=True, forceinline=inline)(function)
         except (RuntimeError, OSError):
             # Neither the package's nor the user's cache folder is writable.
-            return njit(signature, nogil=True)(function)
+            return njit(signature, nogil=True, forceinline=inline)(function)
 
     return decorate
 
