@@ -41,9 +41,10 @@ class IterativeQuantization(LinearHash):
                 f"{rows.shape[1]} (lsh has no such limit)"
             )
         mean = rows.mean(axis=0)  # (d,)
-        rows -= mean
-        components = principal_components(rows, bits)  # (d, bits)
-        return cls(mean, components @ rotation(rows @ components, seed))
+        centered = rows - mean
+        components = principal_components(centered, bits)  # (d, bits)
+        hasher = cls(mean, components @ rotation(centered @ components, seed))
+        return hasher.with_scale(rows)
 
 
 def principal_components(centered: NDArray[np.float64], count: int) -> NDArray[np.float64]:

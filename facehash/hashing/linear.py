@@ -10,7 +10,12 @@ from facehash.codes import CodesError, Packed, check_length, packed_from_signs, 
 
 Vectors = NDArray[np.float32]
 
+FORMAT = 2
+"""Format of `LinearHash.arrays`: 1 had no ``scale`` and no ``format``."""
+
 _ROWS = 65_536  # vectors centered at a time, which bounds the memory
+# Share of the largest scale below which projections of a bit are rounding errors.
+_NOISE = 1e-6
 
 
 class LinearHash:
@@ -19,16 +24,22 @@ class LinearHash:
     Args:
         mean: float32 (d,), subtracted from every vector.
         projection: float32 (d, bits), 1 to 1,024 hyperplanes through `mean`.
+        scale: float32 (bits,), positive: the mean absolute projection of each bit over the vectors
+            that the hash was fitted to. None if unknown, as in files of facehash 0.1.0; then there
+            are no `projections`.
 
     Raises:
         CodesError: Arrays of another shape, or values that are not finite.
     """
 
-    name: ClassVar[str]
+    name: ClassVar[str] = "linear"
 
-    def __init__(self, mean: ArrayLike, projection: ArrayLike) -> None:
+    def __init__(
+        self, mean: ArrayLike, projection: ArrayLike, scale: ArrayLike | None = None
+    ) -> None:
         self.mean = np.asarray(mean, dtype=np.float32)
         self.projection = np.asarray(projection, dtype=np.float32)
+        self.scale = None if scale is None else np.asarray(scale, dtype=np.float32)
         if self.projection.ndim != 2 or self.mean.shape != self.projection.shape[:1]:
             raise CodesError(
                 f"{self.name}: mean must be (d,) and projection (d, bits), "
@@ -37,6 +48,12 @@ class LinearHash:
         if not (np.isfinite(self.mean).all() and np.isfinite(self.projection).all()):
             raise CodesError(f"{self.name}: mean or projection contains values that are not finite")
         check_length(self.bits)
+        if self.scale is not None and (
+            self.scale.shape != (self.bits,)
+            or not np.isfinite(self.scale).all()
+            or not (self.scale > 0).all()
+        ):
+            raise CodesError(f"{self.name}: scale must be ({self.bits},), finite and positive")
 
     @property
     def bits(self) -> int:
@@ -86,21 +103,77 @@ class LinearHash:
         """Hash vectors (n, d), checked as by `project`, to packed uint8 (n, ceil(bits / 8))."""
         return packed_from_signs(sign(self.project(vectors)))
 
-    def arrays(self) -> dict[str, NDArray[np.float32]]:
+    def with_scale(self, vectors: ArrayLike) -> Self:
+        """Return the same hash with the scale of some vectors.
+
+        The scale of a bit is its mean absolute projection. A bit that is 0 for all vectors, up to
+        rounding, has the largest scale of all bits, so that it hardly counts.
+
+        Args:
+            vectors: Finite real numbers (n, d), at least one row.
+
+        Raises:
+            CodesError: Another shape, no vectors, or values that are not finite.
+        """
+        rows = check_vectors(vectors, self.name)
+        if not len(rows):
+            raise CodesError(f"{self.name}: a scale needs at least one vector")
+        total = np.zeros(self.bits)
+        for start in range(0, len(rows), _ROWS):
+            total += np.abs(self.project(rows[start : start + _ROWS])).sum(axis=0, dtype=np.float64)
+        scale = total / len(rows)  # (bits,)
+        largest = scale.max()
+        scale[scale <= _NOISE * largest] = largest or 1.0
+        return type(self)(self.mean, self.projection, scale)
+
+    def projections(self, vectors: ArrayLike) -> Vectors:
+        """Return what the asymmetric distance compares with codes: projections over their scale.
+
+        Args:
+            vectors: Finite real numbers (n, d).
+
+        Returns:
+            float32 (n, bits), with the signs that `encode` packs. The mean absolute value of a bit
+            is 1 over the vectors that the hash was fitted to.
+
+        Raises:
+            CodesError: The hash has no scale, or as for `project`.
+
+        Example:
+            >>> from facehash.hashing import RandomHyperplanes
+            >>> vectors = np.random.default_rng(0).normal(size=(100, 8))
+            >>> hasher = RandomHyperplanes.fit(vectors, bits=16, seed=0)
+            >>> hasher.projections(vectors[:2]).shape
+            (2, 16)
+        """
+        if self.scale is None:
+            raise CodesError(f"{self.name}: has no scale, call with_scale with vectors first")
+        return np.asarray(self.project(vectors) / self.scale, dtype=np.float32)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays to store, the argument of `from_arrays`."""
-        return {"mean": self.mean, "projection": self.projection}
+        arrays: dict[str, NDArray[Any]] = {"mean": self.mean, "projection": self.projection}
+        if self.scale is not None:
+            arrays |= {"scale": self.scale, "format": np.array(FORMAT)}
+        return arrays
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> Self:
-        """Restore a hash from the result of `arrays`.
+        """Restore a hash from the result of `arrays`, of this version or an earlier one.
 
         Raises:
-            CodesError: An array is missing, or their shapes differ.
+            CodesError: An array is missing, their shapes differ, or the format is newer.
         """
+        version = int(arrays.get("format", 1))
+        if version > FORMAT:
+            raise CodesError(
+                f"{cls.name}: stored in format {version}, this facehash reads up to {FORMAT}; "
+                "upgrade facehash"
+            )
         missing = {"mean", "projection"} - arrays.keys()
         if missing:
             raise CodesError(f"{cls.name}: the stored arrays lack {min(missing)!r}")
-        return cls(arrays["mean"], arrays["projection"])
+        return cls(arrays["mean"], arrays["projection"], arrays.get("scale"))
 
 
 def check_vectors(vectors: ArrayLike, name: str) -> Vectors:

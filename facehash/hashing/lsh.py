@@ -24,10 +24,10 @@ class RandomHyperplanes(LinearHash):
 
     @classmethod
     def fit(cls, vectors: ArrayLike, bits: int, seed: int) -> Self:
-        """Fit as `LinearHash.fit`; only the mean of the vectors is used.
+        """Fit as `LinearHash.fit`; only the mean of the vectors and the scale depend on them.
 
         With the same seed, a longer code starts with the shorter one.
         """
         rows = check_collection(vectors, bits, cls.name)
         directions = np.random.default_rng(seed).standard_normal((bits, rows.shape[1]))
-        return cls(rows.mean(axis=0), directions.T)
+        return cls(rows.mean(axis=0), directions.T).with_scale(rows)

@@ -13,15 +13,20 @@ from facehash.vectors import Ids, IndexRowsError, Rows, Space
 class AsymmetricIndex:
     """Compares the projections of a query with every code.
 
-    It stores what `ExactIndex` stores of codes, and orders them by the asymmetric distance of
-    `facehash.hamming.asymmetric`: the sum of the query's absolute projections over the bits that
-    differ. A hasher's `projections` makes the queries.
+    It stores what `ExactIndex` stores of codes, and orders them as `facehash.hamming.asymmetric`
+    does. With projections p of a query and signs s of a code, the distance is
+
+        bits * (sum of |p_j| over the bits j where s_j differs from the sign of p_j) / sum_j |p_j|
+        = bits / 2 * (1 - sum_j p_j s_j / sum_j |p_j|),
+
+    from 0 to `bits`, and `bits` / 2 if all p_j are 0. It is the Hamming distance if all |p_j| are
+    equal, and comparable between queries. A hasher's `projections` makes the queries.
 
     Example:
         >>> codes = np.array([[0b00], [0b11], [0b01]], np.uint8)
         >>> index = AsymmetricIndex.build(codes, np.array([3, 5, 8]), Space("hamming", 2))
         >>> index.search(np.array([[-2, 0.5]], np.float32), k=2)
-        Found(distances=array([[0.5, 2. ]]), ids=array([[3, 5]]))
+        Found(distances=array([[0.4, 1.6]]), ids=array([[3, 5]]))
     """
 
     def __init__(self, rows: CodeWords, ids: Ids, space: Space) -> None:
@@ -76,4 +81,8 @@ class AsymmetricIndex:
         """
         projections = check_projections(queries, self.space.dimension, "queries")
         nearest = asymmetric_top_k(self._rows, projections, self.space.dimension, check_k(k))
-        return Found(nearest.distances, self._ids[nearest.indices])
+        total = np.abs(projections.astype(np.float64)).sum(axis=1, keepdims=True)  # (q, 1)
+        share = np.divide(
+            nearest.distances, total, out=np.full(nearest.distances.shape, 0.5), where=total > 0
+        )
+        return Found(self.space.dimension * share, self._ids[nearest.indices])

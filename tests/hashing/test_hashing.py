@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facehash.codes import CodesError, bits_from_packed
-from facehash.hashing import HASHERS, IterativeQuantization, RandomHyperplanes
+from facehash.codes import CodesError, bits_from_packed, packed_from_signs, sign
+from facehash.hashing import HASHERS, IterativeQuantization, LinearHash, RandomHyperplanes
 from facehash.hashing.itq import principal_components, rotation
 
 BOTH = pytest.mark.parametrize("hasher", HASHERS.values(), ids=HASHERS)
@@ -125,3 +125,46 @@ def test_vectors_and_stored_arrays_that_do_not_fit_are_refused(hasher, vectors):
         hasher.from_arrays(arrays | {"mean": arrays["mean"][:5]})
     with pytest.raises(CodesError, match="not finite"):
         hasher.from_arrays(arrays | {"mean": arrays["mean"] * np.nan})
+
+
+@BOTH
+def test_projections_have_the_signs_of_the_codes_and_mean_size_1(hasher, vectors):
+    hashed = hasher.fit(vectors, 8, seed=0)
+    found = hashed.projections(vectors)
+    assert found.dtype == np.float32 and found.shape == (len(vectors), 8)
+    assert np.array_equal(packed_from_signs(sign(found)), hashed.encode(vectors))
+    np.testing.assert_allclose(np.abs(found).mean(axis=0), 1, rtol=1e-5)
+    by_hand = (vectors - hashed.mean) @ hashed.projection
+    np.testing.assert_allclose(found, by_hand / np.abs(by_hand).mean(axis=0), atol=1e-4)
+
+
+@BOTH
+def test_a_stored_hash_keeps_its_scale_and_one_of_0_1_0_has_none(hasher, vectors):
+    hashed = hasher.fit(vectors, 8, seed=0)
+    restored = hasher.from_arrays(hashed.arrays())
+    assert np.array_equal(restored.projections(vectors), hashed.projections(vectors))
+    old = {name: hashed.arrays()[name] for name in ("mean", "projection")}
+    without = hasher.from_arrays(old)
+    assert without.scale is None and without.arrays().keys() == old.keys()
+    assert np.array_equal(without.encode(vectors), hashed.encode(vectors))
+    with pytest.raises(CodesError, match="has no scale"):
+        without.projections(vectors)
+    np.testing.assert_allclose(without.with_scale(vectors).scale, hashed.scale, rtol=1e-6)
+
+
+def test_a_bit_that_is_always_zero_hardly_counts(vectors):
+    projection = np.eye(24)[:, :3] * [1, 1, 0]
+    hashed = LinearHash(np.zeros(24), projection).with_scale(vectors)
+    assert hashed.scale[2] == hashed.scale.max() > 0
+    assert np.abs(hashed.projections(vectors)[:, 2]).max() == 0
+
+
+def test_a_scale_and_a_format_that_do_not_fit_are_refused(vectors):
+    arrays = RandomHyperplanes.fit(vectors, 8, seed=0).arrays()
+    for wrong in (arrays["scale"][1:], arrays["scale"] * 0, arrays["scale"] * np.nan):
+        with pytest.raises(CodesError, match=r"scale must be \(8,\), finite and positive"):
+            RandomHyperplanes.from_arrays(arrays | {"scale": wrong})
+    with pytest.raises(CodesError, match="format 3, this facehash reads up to 2; upgrade"):
+        RandomHyperplanes.from_arrays(arrays | {"format": np.array(3)})
+    with pytest.raises(CodesError, match="at least one vector"):
+        LinearHash(np.zeros(24), np.eye(24)).with_scale(vectors[:0])

@@ -26,6 +26,8 @@ def test_the_order_is_that_of_the_similarity_with_ties_by_id():
         similarity = [sum(p * s for p, s in zip(query, one, strict=True)) for one in signs]
         order = sorted(range(300), key=lambda i: (-similarity[i], i))
         assert found.ids[row].tolist() == ids[order].tolist()
+        shares = [1 - similarity[i] / np.abs(query).sum() for i in order]
+        np.testing.assert_allclose(found.distances[row], 20 * np.array(shares), atol=1e-9)
 
 
 def test_projections_of_equal_size_search_as_exact_index_does():
@@ -33,7 +35,13 @@ def test_projections_of_equal_size_search_as_exact_index_does():
     exact = ExactIndex.build(codes, ids, SPACE).search(packed_from_signs(sign(queries)), 20)
     found = AsymmetricIndex.build(codes, ids, SPACE).search(sign(queries).astype(np.float32), 20)
     assert np.array_equal(found.ids, exact.ids)
-    assert np.array_equal(found.distances, exact.distances)
+    np.testing.assert_allclose(found.distances, exact.distances, rtol=1e-12)
+
+
+def test_a_query_without_any_direction_is_half_way_from_everything():
+    codes, ids, queries = draw(30)
+    found = AsymmetricIndex.build(codes, ids, SPACE).search(0 * queries[:1], 30)
+    assert np.array_equal(found.ids, ids[None]) and (found.distances == 20).all()
 
 
 @pytest.mark.parametrize(("items", "k"), [(0, 3), (2, 3), (5, 1)])
