@@ -13,18 +13,27 @@ if TYPE_CHECKING:
 
     from facehash.learning.hash_model import HashModel
     from facehash.library.query.library import Library
+    from facehash.library.storage.store import Column
+    from facehash.vectors import CodeDistance
 
 __version__ = "0.2.0"
 
 
 def open(
-    directory: str | os.PathLike[str], *, weights_dir: str | os.PathLike[str] | None = None
+    directory: str | os.PathLike[str],
+    *,
+    weights_dir: str | os.PathLike[str] | None = None,
+    by: Column | None = None,
+    distance: CodeDistance | None = None,
 ) -> Library:
     """Open a photo library that ``facehash index`` made.
 
     Args:
         directory: The library.
         weights_dir: Folder searched first for pretrained weights.
+        by: What to compare: ``"embedding"`` or ``"code"``. Default: codes if the library has any.
+        distance: How codes are compared: ``"asymmetric"`` or ``"hamming"``. Default: asymmetric
+            for codes that were made of vectors.
 
     Returns:
         The library, to be closed after use or used in a ``with`` statement.
@@ -47,7 +56,7 @@ def open(
     from facehash.pipeline import pipelines
 
     folder = None if weights_dir is None else Path(weights_dir)
-    return open_library(directory, make_pipeline=pipelines(folder))
+    return open_library(directory, by=by, distance=distance, make_pipeline=pipelines(folder))
 
 
 def load_model(path: str | os.PathLike[str]) -> HashModel:

@@ -10,6 +10,8 @@ from facehash.codes import check_packed, packed_width
 from facehash.errors import InputError
 
 Metric = Literal["cosine", "euclidean", "hamming"]
+CodeDistance = Literal["asymmetric", "hamming"]
+"""How codes are compared: a query's float projections with stored codes, or code with code."""
 Rows = NDArray[Any]
 Ids = NDArray[np.int64]
 

@@ -85,7 +85,7 @@ def _distances(
     if metric == "cosine":
         return 1 - similarity
     squares = np.square(queries).sum(axis=1)[:, None] + np.square(rows).sum(axis=1)
-    return np.sqrt(np.maximum(squares - 2 * similarity, 0))
+    return np.asarray(np.sqrt(np.maximum(squares - 2 * similarity, 0)))
 
 
 def _threshold(different: NDArray[np.float64], rate: float) -> float | None:

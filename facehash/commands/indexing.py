@@ -102,8 +102,8 @@ def _print_report(report: IndexReport, library: Path) -> None:
         print(f"{counted(report.still_unread, 'file')} could not be read before (--retry)")
     if report.codes_made:
         print(
-            f"codes {report.codes_made} made: searches now compare codes, which have no threshold, "
-            "so that no face is reported as unknown (--by embedding compares vectors)"
+            f"codes {report.codes_made} made: searches now compare codes (--by embedding compares "
+            "vectors)"
         )
     if report.named:
         print(f"{counted(report.named, 'face')} named")

@@ -17,6 +17,7 @@ from facehash.printing import printable
 if TYPE_CHECKING:
     from facehash.library.query.library import Library
     from facehash.library.query.results import QueryResult
+    from facehash.vectors import CodeDistance
 
 Failure = tuple[Path, Exception]
 
@@ -31,6 +32,11 @@ def search(
     max_distance: float | None = typer.Option(None, help="Omit faces that are farther."),
     by: str | None = typer.Option(
         None, help="Compare embedding or code. Default: codes if the library has them."
+    ),
+    distance: str | None = typer.Option(
+        None,
+        help="Compare codes by asymmetric distance (float projections of the query with stored "
+        "codes) or by hamming. Default: asymmetric if the codes were made of vectors.",
     ),
     score: bool = typer.Option(
         False, "--score", help="Show 1 / (1 + distance) instead of the distance."
@@ -58,7 +64,8 @@ def search(
 
         check_strip(strip)  # before the search, which may take long
     make = pipelines(weights_dir)
-    with open_library(library, by=_column(by), make_pipeline=make) as opened:
+    column, compared = _column(by), _code_distance(distance)
+    with open_library(library, by=column, distance=compared, make_pipeline=make) as opened:
         results, failures = _search(opened, queries, k, face, max_distance)
         if as_json:
             print(json.dumps(_plain(opened, results, failures), indent=1, allow_nan=False))
@@ -132,6 +139,16 @@ def _column(by: str | None) -> Literal["embedding", "code"] | None:
     if by is None:
         return None
     raise InputError(f"--by {by}: must be embedding or code")
+
+
+def _code_distance(distance: str | None) -> CodeDistance | None:
+    if distance == "asymmetric":
+        return "asymmetric"
+    if distance == "hamming":
+        return "hamming"
+    if distance is None:
+        return None
+    raise InputError(f"--distance {distance}: must be asymmetric or hamming")
 
 
 def verify(

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facehash.hamming.words import CodeWords
+from facehash.index.asymmetric import AsymmetricIndex
 from facehash.index.exact import ExactIndex
 from facehash.library.storage.database import LibraryError
 from facehash.library.storage.folder import (
@@ -81,6 +82,12 @@ def open_index(store: Store, column: Column, space: Space) -> ExactIndex:
     """
     arrays = _open(store, column, space) or _compute(store, column, space)
     return _index(arrays, space)
+
+
+def open_asymmetric_index(store: Store, space: Space) -> AsymmetricIndex:
+    """Do as `open_index` for a search of the codes by projections."""
+    ids, words = _open(store, "code", space) or _compute(store, "code", space)
+    return AsymmetricIndex(CodeWords(words, space.dimension), ids, space)
 
 
 def verify(store: Store, column: Column, space: Space) -> bool | None:

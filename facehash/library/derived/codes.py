@@ -1,7 +1,11 @@
 """Codes computed from the vectors of a library: ``--codes lsh:64`` and ``--codes itq:64``.
 
 A hasher is fitted once, after the first photos were indexed, and stored in the library. It also
-encodes all later faces, because codes of different hashers are not comparable.
+encodes all later faces, because codes of different hashers are not comparable. The table ``hasher``
+holds its arrays and the thresholds of its codes (see `facehash.calibration.codes`).
+
+Libraries of facehash 0.1.0 have neither thresholds nor the scale of the projections. `index` and
+`rebuild` add them; until then such a library is searched by the Hamming distance.
 """
 
 import io
@@ -10,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facehash.calibration.codes import CodeThresholds, code_thresholds
+from facehash.calibration.thresholds import threshold_of
 from facehash.codes import Packed, check_length
 from facehash.errors import InputError, did_you_mean
 from facehash.hashing import HASHERS, LinearHash
@@ -17,6 +23,8 @@ from facehash.library.storage.database import DamagedLibraryError, Database
 from facehash.library.storage.settings import Settings
 from facehash.library.storage.store import Store
 from facehash.vectors import unit_rows
+
+_THRESHOLD = "threshold_"
 
 
 def parse_codes(codes: str, dimension: int) -> str:
@@ -44,7 +52,18 @@ def encode(hasher: LinearHash, rows: NDArray[np.float32], settings: Settings) ->
 
     Vectors compared by cosine are scaled to length 1 first.
     """
-    return hasher.encode(unit_rows(rows) if settings.metric == "cosine" else rows)
+    return hasher.encode(_hashable(rows, settings))
+
+
+def project(
+    hasher: LinearHash, rows: NDArray[np.float32], settings: Settings
+) -> NDArray[np.float32]:
+    """Return the projections of finite vectors (n, dimension), float32 (n, bits), for a query."""
+    return hasher.projections(_hashable(rows, settings))
+
+
+def _hashable(rows: NDArray[np.float32], settings: Settings) -> NDArray[np.float32]:
+    return unit_rows(rows) if settings.metric == "cosine" else rows
 
 
 def fit_codes(store: Store, settings: Settings) -> LinearHash | None:
@@ -58,22 +77,64 @@ def fit_codes(store: Store, settings: Settings) -> LinearHash | None:
     """
     if settings.codes is None or settings.metric == "hamming":
         return None
-    parts = [rows for _, rows in store.rows("embedding", settings.space)]
-    if sum(map(len, parts)) < 2:
+    rows = _all_vectors(store, settings)
+    if len(rows) < 2:
         return None
     name, _, bits = settings.codes.partition(":")
-    rows = np.concatenate(parts)
-    if settings.metric == "cosine":
-        rows = unit_rows(rows)
     hasher = HASHERS[name].fit(rows, int(bits), settings.seed)
     with store.database.transaction():
-        store.database.run("DELETE FROM hasher")
-        store.database.run_many(
-            "INSERT INTO hasher VALUES (?, ?)",
-            [(key, _to_npy(array)) for key, array in hasher.arrays().items()],
-        )
+        _write_hasher(store, hasher, _thresholds(rows, hasher, settings))
         encode_all(store, settings, hasher)
     return hasher
+
+
+def complete_hasher(store: Store, settings: Settings, hasher: LinearHash) -> LinearHash:
+    """Add the scale and the thresholds to a hasher of facehash 0.1.0, from the library's vectors.
+
+    The codes stay as they are. Any other hasher is returned unchanged.
+
+    Args:
+        store: The library, locked for writing.
+        settings: Its settings.
+        hasher: Its hasher.
+    """
+    if hasher.scale is not None:
+        return hasher
+    rows = _all_vectors(store, settings)
+    if not len(rows):
+        return hasher
+    completed = hasher.with_scale(rows)
+    with store.database.transaction():
+        _write_hasher(store, completed, _thresholds(rows, completed, settings))
+    return completed
+
+
+def _all_vectors(store: Store, settings: Settings) -> NDArray[np.float32]:
+    """Return all vectors of a library as they are hashed, float32 (n, dimension)."""
+    parts = [rows for _, rows in store.rows("embedding", settings.space)]
+    empty = np.zeros((0, settings.dimension), np.float32)
+    return _hashable(np.concatenate([empty, *parts]), settings)
+
+
+def _thresholds(
+    rows: NDArray[np.float32], hasher: LinearHash, settings: Settings
+) -> CodeThresholds:
+    known = threshold_of(settings.embedder_identity)
+    if known is None:
+        return CodeThresholds()
+    return code_thresholds(rows, hasher, settings.metric, known.distance, seed=settings.seed)
+
+
+def _write_hasher(store: Store, hasher: LinearHash, thresholds: CodeThresholds) -> None:
+    """Replace the stored hasher and thresholds, within the caller's transaction."""
+    arrays = hasher.arrays()
+    for name, value in thresholds._asdict().items():
+        if value is not None:
+            arrays[_THRESHOLD + name] = np.array(value)
+    store.database.run("DELETE FROM hasher")
+    store.database.run_many(
+        "INSERT INTO hasher VALUES (?, ?)", [(key, _to_npy(one)) for key, one in arrays.items()]
+    )
 
 
 def encode_all(store: Store, settings: Settings, hasher: LinearHash) -> None:
@@ -108,6 +169,29 @@ def read_hasher(database: Database, settings: Settings) -> LinearHash | None:
         raise DamagedLibraryError(
             f"{database.path.parent}: its hasher is damaged ({error})"
         ) from error
+
+
+def read_thresholds(database: Database) -> CodeThresholds:
+    """Return the thresholds of a library's codes.
+
+    Raises:
+        DamagedLibraryError: They cannot be read.
+    """
+    found: dict[str, float] = {}
+    for name in CodeThresholds._fields:
+        stored = database.value("SELECT npy FROM hasher WHERE name = ?", (_THRESHOLD + name,))
+        if stored is None:
+            continue
+        try:
+            found[name] = float(_from_npy(stored))
+            if not np.isfinite(found[name]):
+                raise ValueError(f"{found[name]}")
+        # Damage can make NumPy raise any error.
+        except Exception as error:
+            raise DamagedLibraryError(
+                f"{database.path.parent}: the threshold of its codes is damaged ({error})"
+            ) from error
+    return CodeThresholds(**found)
 
 
 def _to_npy(array: NDArray[Any]) -> bytes:

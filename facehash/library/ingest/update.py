@@ -15,7 +15,12 @@ from facehash.files import FileInUseError, FileState
 from facehash.hashing import LinearHash
 from facehash.images.scan import Scan, scan
 from facehash.library.derived.arrays import refresh_index, spaces
-from facehash.library.derived.codes import fit_codes, parse_codes, read_hasher
+from facehash.library.derived.codes import (
+    complete_hasher,
+    fit_codes,
+    parse_codes,
+    read_hasher,
+)
 from facehash.library.ingest.batch import Batch
 from facehash.library.ingest.read import ReadOptions, ReadPhoto
 from facehash.library.ingest.report import IndexReport
@@ -295,8 +300,10 @@ class _Update:
         self.store.remove_files(removed)
         named = apply_names(self.store, self.folder, names)
         had_codes = self.hasher is not None
-        if not had_codes:
+        if self.hasher is None:
             self.hasher = fit_codes(self.store, self.settings)
+        else:
+            self.hasher = complete_hasher(self.store, self.settings, self.hasher)
         refresh_index(self.store, spaces(self.settings, self.hasher is not None))
         with contextlib.suppress(FileInUseError):  # a search is running; the next run does it
             self.store.database.empty_log()

@@ -11,17 +11,19 @@ from numpy.typing import ArrayLike, NDArray
 from facehash.calibration.thresholds import threshold_of
 from facehash.errors import InputError
 from facehash.images.read import read_image
+from facehash.index.asymmetric import AsymmetricIndex
 from facehash.index.base import Found, check_k
 from facehash.index.exact import ExactIndex
-from facehash.library.derived.arrays import open_index, spaces
-from facehash.library.derived.codes import encode, read_hasher
+from facehash.library.derived.arrays import open_asymmetric_index, open_index, spaces
+from facehash.library.derived.codes import encode, project, read_hasher, read_thresholds
 from facehash.library.query.encoder import make_matching
 from facehash.library.query.results import Hit, QueryResult
 from facehash.library.storage.database import LibraryError
 from facehash.library.storage.settings import Settings
 from facehash.library.storage.store import Column, Store
 from facehash.pipeline import FacePipeline, MakePipeline, default_pipeline
-from facehash.vectors import Metric
+from facehash.printing import quoted
+from facehash.vectors import CodeDistance, Metric
 
 
 class Library:
@@ -33,6 +35,8 @@ class Library:
     Attributes:
         settings: Detector, embedder and codes of the library.
         by: What is compared: ``"code"`` or ``"embedding"``.
+        metric: The metric of the distances: ``"cosine"``, ``"euclidean"``, ``"hamming"`` or
+            ``"asymmetric"``. Codes of vectors are compared by the asymmetric distance by default.
 
     Example:
         >>> with facehash.open("lib") as library:
@@ -41,7 +45,11 @@ class Library:
     """
 
     def __init__(
-        self, store: Store, by: Column | None = None, make_pipeline: MakePipeline = default_pipeline
+        self,
+        store: Store,
+        by: Column | None = None,
+        make_pipeline: MakePipeline = default_pipeline,
+        distance: CodeDistance | None = None,
     ) -> None:
         self.store = store
         self.settings: Settings = store.settings()
@@ -54,8 +62,11 @@ class Library:
                 f"{store.directory}: cannot be searched by {self.by}, only by "
                 f"{' or '.join(self._spaces)}"
             )
+        self.metric: Metric | CodeDistance = self._choose_metric(distance)
+        self._thresholds = read_thresholds(store.database) if self._hasher else None
         self._pipeline: FacePipeline | None = None
-        self._index: tuple[int, ExactIndex] | None = None
+        self._generation: int | None = None
+        self._indexes: dict[bool, ExactIndex | AsymmetricIndex] = {}  # by "is asymmetric"
 
     def __enter__(self) -> Self:
         return self
@@ -65,24 +76,46 @@ class Library:
 
     def __len__(self) -> int:
         """Return the number of searchable faces."""
-        return len(self._current_index())
+        return len(self._current_index(asymmetric=self.metric == "asymmetric"))
 
     def close(self) -> None:
         """Close the database."""
         self.store.close()
 
-    @property
-    def metric(self) -> Metric:
-        """The metric of the distances: ``"cosine"``, ``"euclidean"`` or ``"hamming"``."""
-        return "hamming" if self.by == "code" else self.settings.metric
+    def _choose_metric(self, distance: CodeDistance | None) -> Metric | CodeDistance:
+        """Return the metric of the distances; `distance` is what the user asked for."""
+        where = self.store.directory
+        if self.by == "embedding":
+            if distance is not None:
+                raise LibraryError(
+                    f"{where}: is searched by embedding; {distance} is a distance of codes"
+                )
+            return self.settings.metric
+        has_scale = self._hasher is not None and self._hasher.scale is not None
+        if distance == "asymmetric" and not has_scale:
+            raise LibraryError(
+                f"{where}: "
+                + (
+                    "its embedder produces codes, which have only the Hamming distance"
+                    if self._hasher is None
+                    else "the codes were made by facehash 0.1.0; to prepare them for the "
+                    f"asymmetric distance: facehash rebuild --library {quoted(where)}"
+                )
+            )
+        return distance or ("asymmetric" if has_scale else "hamming")
 
     @property
     def threshold(self) -> float | None:
         """Distance beyond which faces count as different people, or None if there is none."""
-        if self.by == "code":
+        return self._threshold(self.metric)
+
+    def _threshold(self, metric: Metric | CodeDistance) -> float | None:
+        if self.by == "embedding":
+            found = threshold_of(self.settings.embedder_identity)
+            return found.distance if found else None
+        if self._thresholds is None:
             return None
-        found = threshold_of(self.settings.embedder_identity)
-        return found.distance if found else None
+        return self._thresholds.asymmetric if metric == "asymmetric" else self._thresholds.hamming
 
     def search(
         self,
@@ -123,9 +156,9 @@ class Library:
             self._pipeline = make_matching(self.settings, self._make_pipeline, self.store.directory)
         photo = self._pipeline.embed(image, name)
         chosen = _choose(len(photo.boxes), face, name)
-        found = self._find(self._searchable(photo.rows[chosen]), k, max_distance)
+        metric, found = self._find(photo.rows[chosen], k, max_distance)
         return tuple(
-            QueryResult(path, i + 1, photo.boxes[i], hits, self.metric, photo.crops[i])
+            QueryResult(path, i + 1, photo.boxes[i], hits, metric, photo.crops[i])
             for i, hits in zip(chosen, found, strict=True)
         )
 
@@ -136,7 +169,8 @@ class Library:
 
         Args:
             vectors: Vectors of the library's embedder, float32 (n, dimension). A library that is
-                searched by codes also takes packed codes, uint8 (n, ceil(bits / 8)).
+                searched by codes also takes packed codes, uint8 (n, ceil(bits / 8)), which have
+                only the Hamming distance.
             k: Number of faces to find, at least 1; at most all faces are returned.
             max_distance: Exclude faces that are farther.
 
@@ -152,27 +186,34 @@ class Library:
             [3, 3]
         """
         check_k(k)
-        found = self._find(self._searchable(np.asarray(vectors)), k, max_distance)
+        metric, found = self._find(np.asarray(vectors), k, max_distance)
         return tuple(
-            QueryResult(None, i, None, hits, self.metric) for i, hits in enumerate(found, start=1)
+            QueryResult(None, i, None, hits, metric) for i, hits in enumerate(found, start=1)
         )
 
-    def _searchable(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """Hash vectors if the library is searched by codes; return other rows unchanged."""
-        if self._hasher is None or self.by != "code" or rows.dtype == np.uint8:
-            return rows
-        return encode(self._hasher, self.settings.space.check(rows, "queries"), self.settings)
+    def _searchable(self, rows: NDArray[Any]) -> tuple[Metric | CodeDistance, NDArray[Any]]:
+        """Hash or project vectors if codes are searched; other rows stay. Return the metric too."""
+        if self._hasher is None or self.by != "code":
+            return self.metric, rows
+        if rows.dtype == np.uint8:
+            return "hamming", rows
+        rows = self.settings.space.check(rows, "queries")
+        make = project if self.metric == "asymmetric" else encode
+        return self.metric, make(self._hasher, rows, self.settings)
 
     def _find(
         self, rows: NDArray[Any], k: int, max_distance: float | None
-    ) -> list[tuple[Hit, ...]]:
+    ) -> tuple[Metric | CodeDistance, list[tuple[Hit, ...]]]:
+        """Search for vectors or codes; return the metric of the distances, and the hits."""
+        metric, rows = self._searchable(rows)
         limit = np.inf if max_distance is None else max_distance
         # In one snapshot, or a face could be forgotten between the search and the look-up.
         with self.store.database.snapshot():
-            found: Found = self._current_index().search(rows, k)
+            index = self._current_index(asymmetric=metric == "asymmetric")
+            found: Found = index.search(rows, k)
             wanted = np.unique(found.ids[found.distances <= limit])
             faces = {face.id: face for face in self.store.faces(wanted.tolist())}
-        threshold = self.threshold
+        threshold = self._threshold(metric)
         results = []
         for distances, ids in zip(found.distances.tolist(), found.ids.tolist(), strict=True):
             near = [pair for pair in zip(distances, ids, strict=True) if pair[0] <= limit]
@@ -191,20 +232,27 @@ class Library:
                     for rank, (distance, i) in enumerate(near, start=1)
                 )
             )
-        return results
+        return metric, results
 
-    def _current_index(self) -> ExactIndex:
-        generation = self.store.generation()
-        if self._index is None or self._index[0] != generation:
-            index = open_index(self.store, self.by, self._spaces[self.by])
-            self._index = (generation, index)
-        return self._index[1]
+    def _current_index(self, asymmetric: bool) -> ExactIndex | AsymmetricIndex:
+        generation, space = self.store.generation(), self._spaces[self.by]
+        if generation != self._generation:
+            self._indexes.clear()
+            self._generation = generation
+        if asymmetric not in self._indexes:
+            self._indexes[asymmetric] = (
+                open_asymmetric_index(self.store, space)
+                if asymmetric
+                else open_index(self.store, self.by, space)
+            )
+        return self._indexes[asymmetric]
 
 
 def open_library(
     directory: str | os.PathLike[str],
     *,
     by: Column | None = None,
+    distance: CodeDistance | None = None,
     make_pipeline: MakePipeline = default_pipeline,
 ) -> Library:
     """Open a library that `facehash index` made.
@@ -212,14 +260,18 @@ def open_library(
     Args:
         directory: The library.
         by: What to compare: ``"embedding"`` or ``"code"``. Default: codes if the library has any.
+        distance: How codes are compared: ``"asymmetric"``, the query's projections with stored
+            codes, or ``"hamming"``, code with code. Default: asymmetric for codes that were made
+            of vectors.
         make_pipeline: Turns the names of a detector and an embedder into a `PipelineSpec`.
 
     Raises:
-        LibraryError: The directory is not a library, is empty or damaged, or has no such rows.
+        LibraryError: The directory is not a library, is empty or damaged, or has no such rows or
+            no such distance.
     """
     store = Store.open(Path(directory))
     try:
-        return Library(store, by, make_pipeline)
+        return Library(store, by, make_pipeline, distance)
     except BaseException:
         store.close()
         raise

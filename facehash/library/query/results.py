@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facehash.images.face import Box
-from facehash.vectors import Metric
+from facehash.vectors import CodeDistance, Metric
 
 UNITS = {
     "cosine": "cosine distance",
     "euclidean": "Euclidean distance",
     "hamming": "bits",
+    "asymmetric": "bits, weighted by the query",
     "score": "score 1 / (1 + distance)",
 }
 """Label of the numbers of a result, by metric, or for scores."""
@@ -26,15 +27,15 @@ class Hit:
 
     Attributes:
         rank: 1 for the nearest face.
-        distance: Cosine distance 0 to 2, Euclidean distance, or number of unequal bits; see
-            `QueryResult.metric`.
+        distance: Cosine distance 0 to 2, Euclidean distance, number of unequal bits, or that
+            number with the query's weights; see `QueryResult.metric`.
         name: Name of the person, or None for a face without a name.
         path: The photo.
         face: Number of the face in the photo, 1 for the largest.
         box: x, y, width and height in pixels of the upright photo.
         face_id: Id of the face in this library.
-        within_threshold: Whether the distance is at most the embedder's threshold; None if the
-            embedder has no threshold.
+        within_threshold: Whether the distance is at most the threshold of the embedder or of the
+            codes; None if there is none.
 
     Example:
         >>> hit = library.search("aunt.png", k=1)[0].hits[0]
@@ -77,7 +78,8 @@ class QueryResult:
         face: Number of the face in the query, 1 for the largest.
         box: x, y, width and height of the face in pixels, or None for a vector.
         hits: The nearest faces, nearest first.
-        metric: The metric of the distances: ``"cosine"``, ``"euclidean"`` or ``"hamming"`` (bits).
+        metric: The metric of the distances: ``"cosine"``, ``"euclidean"``, ``"hamming"`` (bits) or
+            ``"asymmetric"`` (bits weighted by the query, see `facehash.index.asymmetric`).
         crop: uint8 (side, side, 3), the face as it was embedded, or None for a vector.
 
     Example:
@@ -91,14 +93,15 @@ class QueryResult:
     face: int
     box: Box | None
     hits: tuple[Hit, ...]
-    metric: Metric
+    metric: Metric | CodeDistance
     crop: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
 
     def format_distance(self, hit: Hit, score: bool = False) -> str:
         """Return the distance of a hit, or its score, as the command line prints it."""
         if score:
             return f"{hit.score:.3f}"
-        return f"{hit.distance:.0f}" if self.metric == "hamming" else f"{hit.distance:.3f}"
+        digits = {"hamming": 0, "asymmetric": 1}.get(self.metric, 3)
+        return f"{hit.distance:.{digits}f}"
 
     def shown_number(self, hit: Hit, score: bool = False) -> str:
         """Deprecated, removed in 0.3.0: use `format_distance`."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from facehash.library.derived.arrays import spaces, verify
-from facehash.library.derived.codes import encode, encode_all, read_hasher
+from facehash.library.derived.codes import complete_hasher, encode, encode_all, read_hasher
 from facehash.library.people.forget import erase, pending_requests
 from facehash.library.people.people import list_people
 from facehash.library.storage.database import DamagedLibraryError, Database, LibraryError
@@ -99,6 +99,8 @@ def rebuild(directory: Path) -> None:
             hasher = read_hasher(store.database, settings)
             if hasher is not None:
                 encode_all(store, settings, hasher)
+        if hasher is not None:
+            complete_hasher(store, settings, hasher)
         erase(store)
 
 

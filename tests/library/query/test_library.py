@@ -10,7 +10,9 @@ from PIL import Image
 import facehash
 from facehash import pipeline
 from facehash.calibration.thresholds import THRESHOLDS, Threshold, threshold_of
+from facehash.codes import signs_from_packed
 from facehash.errors import InputError
+from facehash.library.derived.codes import read_hasher
 from facehash.library.query import library as library_module
 from facehash.library.query import results
 from facehash.library.query.library import open_library
@@ -19,7 +21,7 @@ from facehash.library.storage.database import LibraryError
 from facehash.pipeline import NoFaceError
 from tests.conftest import ROOT
 from tests.library import fakes
-from tests.library.conftest import draw, save
+from tests.library.conftest import alter, draw, save
 
 VERIFICATION = json.loads((ROOT / "benchmarks/results/verification.json").read_text("utf-8"))
 
@@ -93,10 +95,61 @@ def test_a_library_with_codes_is_searched_by_codes(index, directory, photos, opt
     index(**options)
     with open_library(directory, make_pipeline=fakes.make_pipeline) as library:
         assert library.by == "code"
+        assert library.metric == ("asymmetric" if "codes" in options else "hamming")
+        [result] = library.search(photos / "Cy" / "1.png", k=7)
+        assert result.hits[0].path == photos / "Cy" / "1.png" and result.hits[0].distance == 0
+        assert result.metric == library.metric
+    with open_library(directory, distance="hamming", make_pipeline=fakes.make_pipeline) as library:
         [result] = library.search(photos / "Cy" / "1.png", k=7)
         distances = [hit.distance for hit in result.hits]
         assert distances[0] == 0 and all(value == int(value) for value in distances)
-        assert result.hits[0].path == photos / "Cy" / "1.png"
+        assert result.metric == "hamming"
+
+
+def test_the_asymmetric_distance_weighs_the_bits_of_a_stored_code(index, directory, photos):
+    index(codes="lsh:32")
+    with open_library(directory, make_pipeline=fakes.make_pipeline) as library:
+        hasher = read_hasher(library.store.database, library.settings)
+        vector = np.random.default_rng(0).normal(size=(1, 12)).astype(np.float32)
+        [result] = library.search_vectors(vector, k=7)
+        p = hasher.projections(vector)[0].astype(np.float64)
+        for hit in result.hits:
+            query = "SELECT code FROM faces WHERE id = ?"
+            code = library.store.database.value(query, (hit.face_id,))
+            signs = signs_from_packed(np.frombuffer(code, np.uint8)[None], 32)[0]
+            wanted = 16 * (1 - (p * signs).sum() / np.abs(p).sum())
+            assert hit.distance == pytest.approx(wanted, abs=1e-6)
+            assert result.format_distance(hit) == f"{wanted:.1f}"
+        # Packed codes have no projections.
+        [by_code] = library.search_vectors(hasher.encode(vector), k=7)
+        assert by_code.metric == "hamming"
+        assert all(hit.distance == int(hit.distance) for hit in by_code.hits)
+
+
+def test_a_distance_that_a_library_does_not_have_is_refused(index, directory, tmp_path):
+    index(codes="itq:8")
+    with pytest.raises(LibraryError, match="by embedding; hamming is a distance of codes"):
+        open_library(directory, by="embedding", distance="hamming")
+    index(library=tmp_path / "network", embedder="hamming:64")
+    with pytest.raises(LibraryError, match="codes, which have only the Hamming distance"):
+        open_library(tmp_path / "network", distance="asymmetric")
+
+
+def test_codes_have_a_threshold_if_their_vectors_have_one(index, directory, photos, monkeypatch):
+    monkeypatch.setitem(THRESHOLDS, "projection", Threshold(0.05, "made up"))
+    index(codes="lsh:64")
+    for distance in ("asymmetric", "hamming"):
+        options = {"distance": distance, "make_pipeline": fakes.make_pipeline}
+        with open_library(directory, **options) as library:
+            assert 0 < library.threshold < 64
+            [result] = library.search(photos / "Bo" / "0.png", k=7)
+            within = [hit.distance <= library.threshold for hit in result.hits]
+            assert [hit.within_threshold for hit in result.hits] == within
+            assert within[0] and not within[-1]
+            assert result.hits[-1].shown_name == "unknown"
+    alter(directory, ("UPDATE hasher SET npy = X'00' WHERE name = 'threshold_hamming'",))
+    with pytest.raises(LibraryError, match="the threshold of its codes is damaged"):
+        open_library(directory)
 
 
 def test_a_library_with_codes_can_be_searched_by_vectors(index, directory):

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facehash.calibration.thresholds import THRESHOLDS, Threshold
 from facehash.library.people.forget import forget_photo
 from facehash.library.people.people import list_people
 from facehash.library.query.library import open_library
+from facehash.library.storage.database import LibraryError
 from facehash.library.storage.schema import MIGRATIONS, version_of
 from facehash.library.storage.store import Store
 from facehash.library.upkeep.check import check, rebuild
@@ -52,7 +54,8 @@ def content(library):
 def check_searches(library, expected):
     vectors = np.array(expected["query_vectors"], np.float32)
     for by, results in expected["search_vectors_k20"].items():
-        with open_library(library, by=by, make_pipeline=fakes.make_pipeline) as opened:
+        options = {"by": by, "distance": "hamming" if by == "code" else None}
+        with open_library(library, **options, make_pipeline=fakes.make_pipeline) as opened:
             for found, wanted in zip(opened.search_vectors(vectors, 20), results, strict=True):
                 assert [hit.face_id for hit in found.hits] == [hit["face_id"] for hit in wanted]
                 distances = [hit["distance"] for hit in wanted]
@@ -107,4 +110,23 @@ def test_indexing_the_same_album_changes_nothing(tmp_path, index):
     assert (report.unchanged, report.excluded) == (13, 1)
     assert (report.photos, report.faces, report.named) == (0, 0, 0)
     assert content(library) == before and check(library) == []
+    check_searches(library, expected)
+
+
+def test_codes_get_their_scale_and_threshold_when_the_library_is_rebuilt(tmp_path, monkeypatch):
+    library, expected = unpack("library", tmp_path)
+    before = content(library)
+    vectors = np.array(expected["query_vectors"], np.float32)
+    with open_library(library, make_pipeline=fakes.make_pipeline) as opened:
+        assert (opened.by, opened.metric, opened.threshold) == ("code", "hamming", None)
+    with pytest.raises(LibraryError, match="made by facehash 0.1.0; .* facehash rebuild --library"):
+        open_library(library, distance="asymmetric")
+    monkeypatch.setitem(THRESHOLDS, "projection", Threshold(0.3, "made up"))
+    rebuild(library)
+    assert content(library) == before and check(library) == []
+    with open_library(library, make_pipeline=fakes.make_pipeline) as opened:
+        assert opened.metric == "asymmetric" and opened.threshold is not None
+        found = opened.search_vectors(vectors, 20)
+        bits = opened.settings.code_space.dimension
+        assert all(0 <= hit.distance <= bits for result in found for hit in result.hits)
     check_searches(library, expected)
