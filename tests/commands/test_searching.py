@@ -44,6 +44,10 @@ def test_exit_codes_show_what_was_found(facehash, library, photos, tmp_path):
         assert code == 3 and "Bo" in out and str(other) in err
     assert search(good, "-k", 0)[0] == 2
     assert search(good, "--by", "sound")[0] == 2
+    code, _, err = search(good, "--distance", "euclidean")
+    assert code == 2 and "--distance euclidean: must be asymmetric or hamming" in err
+    code, _, err = search(good, "--distance", "hamming")
+    assert code == 2 and "hamming is a distance of codes" in err
 
 
 def test_json_holds_everything(facehash, library, photos):
@@ -111,3 +115,17 @@ def test_codes_of_euclidean_vectors_are_searched_on_request(facehash, index, dir
     query = photos / "Bo" / "0.png"
     code, out, _ = facehash("search", query, "--library", directory, "--by", "codes", "-k", 1)
     assert code == 0 and "Bo" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "metric", "number"),
+    [((), "asymmetric", r"0\.0"), (("--distance", "hamming"), "hamming", "0")],
+)
+def test_codes_are_compared_by_the_chosen_distance(index, facehash, photos, words, metric, number):
+    lib = photos.parent / "coded"
+    index(library=lib, codes="lsh:64", names="folders")
+    question = ("search", photos / "Bo/0.png", "--library", lib, *words)
+    code, out, _ = facehash(*question)
+    assert code == 0 and re.match(rf" +1 +{number} +Bo", out.splitlines()[1])
+    value = json.loads(facehash(*question, "--json")[1])
+    assert value["results"][0]["metric"] == metric

@@ -86,7 +86,8 @@ def test_the_codes_that_are_printed_are_those_that_are_compared(ask, person, lib
     packed = packed_from_bits(np.stack(bits))
     assert packed[0].tobytes().hex() == lines[0][2]
     expected = int((bits[0] != bits[1]).sum())
-    _, out, _ = ask("search", person[0], "-k", 78, "--json", "--face", 1)
+    question = ("search", person[0], "-k", 78, "--json", "--face", 1)
+    _, out, _ = ask(*question, "--distance", "hamming")
     found = {
         (hit["path"], hit["face"]): hit["distance"] for hit in json.loads(out)["results"][0]["hits"]
     }

@@ -1,4 +1,5 @@
 import doctest
+import io
 import json
 import shutil
 from dataclasses import FrozenInstanceError
@@ -19,6 +20,7 @@ from facehash.library.query.library import open_library
 from facehash.library.query.results import Hit
 from facehash.library.storage.database import LibraryError
 from facehash.pipeline import NoFaceError
+from facehash.vectors import unit_rows
 from tests.conftest import ROOT
 from tests.library import fakes
 from tests.library.conftest import alter, draw, save
@@ -110,7 +112,7 @@ def test_the_asymmetric_distance_weighs_the_bits_of_a_stored_code(index, directo
     index(codes="lsh:32")
     with open_library(directory, make_pipeline=fakes.make_pipeline) as library:
         hasher = read_hasher(library.store.database, library.settings)
-        vector = np.random.default_rng(0).normal(size=(1, 12)).astype(np.float32)
+        vector = unit_rows(np.random.default_rng(0).normal(size=(1, 12)).astype(np.float32))
         [result] = library.search_vectors(vector, k=7)
         p = hasher.projections(vector)[0].astype(np.float64)
         for hit in result.hits:
@@ -147,9 +149,12 @@ def test_codes_have_a_threshold_if_their_vectors_have_one(index, directory, phot
             assert [hit.within_threshold for hit in result.hits] == within
             assert within[0] and not within[-1]
             assert result.hits[-1].shown_name == "unknown"
-    alter(directory, ("UPDATE hasher SET npy = X'00' WHERE name = 'threshold_hamming'",))
-    with pytest.raises(LibraryError, match="the threshold of its codes is damaged"):
-        open_library(directory)
+    damage, nan = "UPDATE hasher SET npy = ? WHERE name = 'threshold_hamming'", io.BytesIO()
+    np.save(nan, np.array(np.nan))
+    for content, message in ((b"", "hasher is damaged"), (nan.getvalue(), "damaged .nan")):
+        alter(directory, (damage, content))
+        with pytest.raises(LibraryError, match=message):
+            open_library(directory)
 
 
 def test_a_library_with_codes_can_be_searched_by_vectors(index, directory):
