@@ -35,7 +35,7 @@ BITS, FACES, FITTED = 64, 6, 50_000
 FOUND = (10, 100)
 BATCH, SINGLES = 256, 16
 TIMES, PER_SECOND = 4.0, 1500
-"""A query takes at most TIMES the Hamming search, and a batch has PER_SECOND queries a second."""
+"""Bars: the time of a query over that of the Hamming search, and the speed of a batch."""
 
 
 def make_codes(vectors: Path, rows: int) -> tuple[CodeWords, np.ndarray]:
@@ -144,7 +144,7 @@ def judge(result: dict[str, Any]) -> dict[str, dict[str, str]]:
         name = f"k = {case['k']}: one query in at most {TIMES:g} times the Hamming search"
         bars[name] = {clock: verdict(single[clock], TIMES, most=True) for clock in single}
         speeds = case["batched"]["queries_a_second"]
-        bars[f"k = {case['k']}: batched at least {PER_SECOND:,} queries a second"] = {
+        bars[f"k = {case['k']}: batched at least {PER_SECOND:,} queries per second"] = {
             clock: "met" if speed["asymmetric"] >= PER_SECOND else "missed"
             for clock, speed in speeds.items()
         }
