@@ -15,7 +15,7 @@ from pathlib import Path
 from experiments.table.grid import Cell
 from facehash.errors import Interrupted
 
-_SECONDS_TO_STOP = 30.0  # a cell that is still running this long after SIGINT is killed
+_SECONDS_TO_STOP = 30.0  # a cell that is still running this long after SIGTERM is killed
 _THREADS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -130,13 +130,14 @@ class _Runner:
             self.show(f"{cell.name}: {what} [{ended} of {self.total}]")
 
     def stop(self) -> None:
-        """Interrupt the running processes, and kill those that do not end."""
+        """Stop the running processes, and kill those that do not end."""
         with self.lock:
             self.stopping = True
             processes = list(self.processes.values())
         for process in processes:
             with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGINT)
+                # Not SIGINT, which is ignored by all processes of a job in the background.
+                process.terminate()
         deadline = time.monotonic() + _SECONDS_TO_STOP
         for process in processes:
             try:

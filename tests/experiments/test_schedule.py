@@ -115,9 +115,9 @@ def test_baselines_of_one_network_run_one_after_another(run):
 @pytest.mark.parametrize(
     ("error", "handler"),
     [
-        (KeyboardInterrupt, "default_int_handler"),
-        (RuntimeError, "default_int_handler"),
-        (KeyboardInterrupt, "SIG_IGN"),
+        (KeyboardInterrupt, "signal.default_int_handler"),
+        (RuntimeError, "signal.default_int_handler"),
+        (KeyboardInterrupt, "signal.SIG_IGN"),
     ],
 )
 def test_running_cells_are_interrupted_with_the_table_and_killed_if_they_do_not_stop(
@@ -125,7 +125,8 @@ def test_running_cells_are_interrupted_with_the_table_and_killed_if_they_do_not_
 ):
     part, ready, stopped = (str(tmp_path / name) for name in ("part", "ready", "stopped"))
     program = (
-        f"import os, signal, time\nsignal.signal(signal.SIGINT, signal.{handler})\n"
+        "import os, signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        f"signal.signal(signal.SIGTERM, {handler})\n"
         f"open({part!r}, 'w').write(str(os.getpid()))\nos.replace({part!r}, {ready!r})\n"
         f"try: time.sleep(20)\nexcept KeyboardInterrupt: open({stopped!r}, 'w').close()"
     )
@@ -136,12 +137,12 @@ def test_running_cells_are_interrupted_with_the_table_and_killed_if_they_do_not_
         raise error("stop")
 
     monkeypatch.setattr(schedule, "as_completed", wait)
-    monkeypatch.setattr(schedule, "_SECONDS_TO_STOP", 0.2 if handler == "SIG_IGN" else 30)
+    monkeypatch.setattr(schedule, "_SECONDS_TO_STOP", 0.2 if "IGN" in handler else 30)
     with pytest.raises(Interrupted if error is KeyboardInterrupt else error) as caught:
         run(otherwise=program)
     if error is KeyboardInterrupt:
         assert "interrupted with 0 of 5 cells done; running trainings keep" in str(caught.value)
-    assert os.path.exists(stopped) == (handler == "default_int_handler")
+    assert os.path.exists(stopped) == ("IGN" not in handler)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "ready").read_text()), 0)
     assert not any(t.name.startswith("ThreadPool") for t in threading.enumerate())
