@@ -30,8 +30,8 @@ def find_leaks(
     * Queries that are training images of the model, under every protocol. The gallery of ``"seen"``
       is the training set, which is no leak. Nor is a query with the pixels of another image that
       this very split trains on: the data set holds a picture twice, and the report counts that.
-    * Under ``"unseen"``: people in gallery or queries whom the model was trained on.
-    * Under ``"seen"``: people among the queries whom it was not trained on.
+    * Under ``"seen"``: people among the queries whom the model was not trained on.
+    * Under every other protocol: people in gallery or queries whom it was trained on.
 
     People are compared by name. Names that are only digits are mostly numbers of classes, and every
     data set has a class 0. Such a person is the one in training only if an image was trained on.
@@ -59,10 +59,10 @@ def find_leaks(
         copies[faces.train] = False
     names = {name: name.isdecimal() for name in trained_people}
     leaks = _trained_queries(faces, trained & ~copies)
-    if faces.protocol == "unseen":
-        leaks += _known_people(faces, names, trained & ~copies)
-    else:
+    if faces.protocol == "seen":
         leaks += _new_people(faces, names, trained if training_images is not None else None)
+    else:
+        leaks += _known_people(faces, names, trained & ~copies)
     return leaks if leaks or training_images is not None else None
 
 
@@ -114,7 +114,7 @@ def _known_people(faces: FaceDataset, trained: dict[str, bool], images: Flags) -
         for person in people
         if person in with_image or trained.get(faces.identities[person]) is False
     ]
-    return _count(faces, known, len(people), "unseen", "were trained on")
+    return _count(faces, known, len(people), "were trained on")
 
 
 def _new_people(faces: FaceDataset, trained: dict[str, bool], images: Flags | None) -> list[str]:
@@ -127,15 +127,13 @@ def _new_people(faces: FaceDataset, trained: dict[str, bool], images: Flags | No
         unproved = with_image is not None and person not in with_image
         if is_number is None or (is_number and unproved):
             new.append(person)
-    return _count(faces, new, len(people), "seen", "were not in the training set")
+    return _count(faces, new, len(people), "were not in the training set")
 
 
-def _count(
-    faces: FaceDataset, people: list[int], total: int, protocol: str, what: str
-) -> list[str]:
+def _count(faces: FaceDataset, people: list[int], total: int, what: str) -> list[str]:
     if not people:
         return []
     return [
-        f"the protocol is {protocol!r}, but {len(people):,} of {total:,} people {what}, for "
+        f"the protocol is {faces.protocol!r}, but {len(people):,} of {total:,} people {what}, for "
         f"example {faces.identities[people[0]]!r}"
     ]

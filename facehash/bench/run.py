@@ -77,7 +77,9 @@ def bench(
     Returns:
         The content of ``bench.json`` (see `facehash.bench.schema`), without names of people and
         paths: ``library``, ``queries``, ``excluded`` pairs, ``plan``, ``methods`` (see
-        `facehash.bench.scores.measure`), and ``skipped``: what was not measured, and why.
+        `facehash.bench.scores.measure`), ``skipped``: what was not measured, and why, and
+        ``trained_people``: for each of `plan.embedders` that is a network of this project, the
+        number of people among the queries, by name, that it was trained on.
 
     Raises:
         LibraryError: No face has a name, or no person is on two photos.
@@ -135,11 +137,28 @@ def bench(
             "plan": {k: v for k, v in dataclasses.asdict(plan).items() if k not in _PRIVATE},
             "methods": methods,
             "skipped": skipped,
+            "trained_people": _trained_people(
+                store, queries, [label for label, _ in others], embedders
+            ),
             "environment": {
                 k: environment[k] for k in ("python", "platform", "packages", "git_commit")
             },
         }
     )
+
+
+def _trained_people(
+    store: Store, queries: QuerySet, labels: Sequence[str], embedders: Sequence[Any]
+) -> dict[str, int]:
+    """Count the people among the queries, by name, that each network was trained on."""
+    searched = set(queries.people.tolist())
+    rows = store.database.rows("SELECT id, name FROM people")
+    names = {name for person, name in rows if person in searched}
+    return {
+        label: len(names & embedder.trained_people)
+        for label, embedder in zip(labels, embedders, strict=True)
+        if hasattr(embedder, "trained_people")
+    }
 
 
 def _library_methods(

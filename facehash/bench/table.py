@@ -62,6 +62,12 @@ def format_bench(result: dict[str, Any]) -> str:
         *_table(["k", *map(str, range(1, NEIGHBOURS + 1))], votes),
         *_rerank_warning(result),
         *(f"not measured: {reason}" for reason in result["skipped"]),
+        *(
+            f"{label} was trained on {count:,} of these {queries['people']:,} people: its results "
+            "do not show how it does on new people"
+            for label, count in result.get("trained_people", {}).items()
+            if count
+        ),
     ]
     return "\n".join(lines)
 

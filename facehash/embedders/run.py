@@ -35,6 +35,7 @@ class HashRun:
     def __init__(self, model: Any, sha256: str, name: str) -> None:
         self._model = model
         self._sha256 = sha256
+        self.trained_people: frozenset[str] = frozenset(model.trained_people)
         self.dimension: int = model.bits
         self.side: int = model.side
         self.crop: Crop = "box"

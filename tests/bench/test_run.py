@@ -77,6 +77,17 @@ def test_another_embedder_is_measured_on_the_same_faces(store, directory, index,
     assert other.query_indices is queries.query_indices
 
 
+def test_people_that_another_network_was_trained_on_are_counted(store, monkeypatch):
+    plan = Plan(hashers=(), embedders=("hamming:16",), near_duplicate=2)
+    assert run(store, plan)["trained_people"] == {}
+    people = frozenset({"Ann", "somebody else"})
+    monkeypatch.setattr(fakes.Projection, "trained_people", people, raising=False)
+    result = run(store, plan)
+    assert result["trained_people"] == {"hamming:16": 1}
+    count = result["queries"]["people"]
+    assert f"hamming:16 was trained on 1 of these {count} people" in format_bench(result)
+
+
 def test_a_library_of_codes_is_measured_by_them(photos, index, directory):
     index(embedder="hamming:24", names="folders")
     with Store.open(directory) as store:

@@ -79,6 +79,16 @@ def test_people_of_unseen_who_were_trained_on_are_counted_whatever_their_names()
     assert "1 of 2 people were trained on, for example 'x2'" in found[1]
 
 
+def test_leave_one_out_is_for_people_that_the_model_has_not_seen():
+    faces = unseen((1, 2))
+    held_out = np.sort(np.concatenate([faces.gallery, faces.query]))
+    faces = replace(faces, gallery=held_out, query=held_out, protocol="leave_one_out")
+    assert leaks(Model(faces), faces) == []
+    found = leaks(Model(unseen((0, 1))), faces)
+    assert found[0] == "8 of 16 queries were trained on, for example image 16, of 'person c'"
+    assert found[1].startswith("the protocol is 'leave_one_out', but 1 of 2 people were trained on")
+
+
 def test_people_of_seen_who_were_not_trained_on_are_counted():
     (line,) = leaks(Model(unseen((1, 2))), seen(seed=7))
     assert line == (
