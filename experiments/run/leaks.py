@@ -87,8 +87,8 @@ def check_leaks(
     leaks = find_leaks(faces, model.trained_people, model.training_images)
     if leaks and not allow:
         raise LeakError(
-            f"{name}: {'; '.join(leaks)}; score data that fits the protocol, or add "
-            "--allow-leaks, which marks the result"
+            f"{name}: {'; '.join(leaks)}; score data that fits the protocol "
+            "(evaluate.py --allow-leaks scores this and marks the result)"
         )
     return leaks
 
