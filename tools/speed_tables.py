@@ -11,7 +11,8 @@ BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks" / "results"
 
 def speed_table() -> str:
     """Tabulate each benchmark with the alternative that was measured in the same run."""
-    rows = [*_scoring_rows(), *_data_rows(), _training_row(), *_search_rows(), *_indexing_rows()]
+    scoring = [*_scoring_rows(), _verification_row()]
+    rows = [*scoring, *_data_rows(), _training_row(), *_search_rows(), *_indexing_rows()]
     return markdown_rows(["Task", "facehash", "Alternative", "Comparison"], rows)
 
 
@@ -39,6 +40,18 @@ def _scoring_rows() -> list[list[str]]:
             ("lean argsort", "one argsort per query, integer labels"),
             ("numpy", "our NumPy kernels"),
         )
+    ]
+
+
+def _verification_row() -> list[str]:
+    result = _read("code_verification")
+    seconds = {name: found["median_seconds"] for name, found in result["methods"].items()}
+    rival = "scikit-learn roc_curve"
+    return [
+        f"TAR at FAR of {result['size']['pairs']:,} pairs of codes",
+        f"{seconds['facehash']:.2f} s",
+        f"{seconds[rival]:.0f} s, `roc_curve` of scikit-learn on all pairs (extrapolated)",
+        f"{seconds[rival] / seconds['facehash']:.0f} times faster",
     ]
 
 
