@@ -174,7 +174,7 @@ def test_ctrl_c_in_the_first_epoch_keeps_nothing_and_says_so(faces, tmp_path, mo
 
 def test_backups_keep_their_interval(faces, tmp_path, monkeypatch):
     written = []
-    monkeypatch.setattr(callbacks.BackupWriter, "write", written.append)
+    monkeypatch.setattr(callbacks.BackupWriter, "write", lambda writer: written.append(writer))
     run_training(configure(epochs=2, backup_seconds=1000), faces, tmp_path / "run")
     assert not written
     run_training(configure(epochs=2, backup_seconds=0), faces, tmp_path / "other")
