@@ -2,7 +2,8 @@
 
 ``images`` uint8 (n, side, side, 3), RGB, channels last; ``labels`` n integers; optionally
 ``identities``, a name for each label 0, 1, ...; optionally ``is_query``, n booleans, for data that
-comes split into training and test images.
+comes split into training and test images, or ``train``, ``gallery`` and ``query``, n booleans each,
+where the gallery may differ from the training set. Without ``gallery`` they are the same.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.conversion import Block
-from data.hdf5 import OPTIONAL, REQUIRED, read_faces
+from data.hdf5 import MASKS, OPTIONAL, REQUIRED, read_faces
 from data.labeled_images import FacesFileError, LabeledImages, Role, make_faces
 from facehash.array_files import ArrayFileError, Arrays, read_arrays, reporting_damage
 from facehash.hdf5_matlab import is_by_columns, open_hdf5
@@ -85,6 +86,7 @@ def _from_arrays(path: Path, arrays: Arrays) -> LabeledImages:
         arrays.get("is_query"),
         () if unreadable is None else _texts(path, "unreadable", unreadable),
         arrays.get("roles"),
+        {name: arrays[name] for name in MASKS if name in arrays},
     )
 
 

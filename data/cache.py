@@ -86,13 +86,17 @@ def _key(conversion: Conversion) -> str:
     made_by = [SCHEMA, conversion.loader, conversion.side, RESIZE_FILTER.name]
     found = hashlib.sha256(json.dumps(made_by).encode())
     for file in conversion.files:
-        try:
-            status = file.stat()
-        except OSError:  # a link to what does not exist
-            status = file.lstat()
         name = os.fsencode(os.path.relpath(file, conversion.root))
-        found.update(b"\0%s\0%d %d" % (name, status.st_size, status.st_mtime_ns))
+        found.update(b"\0%s\0%d %d" % (name, *_size_and_time(file)))
     return found.hexdigest()
+
+
+def _size_and_time(file: Path) -> tuple[int, int]:
+    for status in (file.stat, file.lstat):  # lstat for a link to what does not exist
+        with contextlib.suppress(OSError):
+            found = status()
+            return found.st_size, found.st_mtime_ns
+    return -1, -1  # a listed file that does not exist
 
 
 def _open_valid(path: Path, key: str) -> LabeledImages | None:

@@ -11,11 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.conversion import Block, SourceError
+from data.labeled_images import Role
 from data.people import Listing, list_people
 from facehash.images.passed_over import PassedOver
 from facehash.images.read import UnreadableImageError, read_image, resize
@@ -26,6 +28,66 @@ MAX_UNREADABLE_SHARE = 0.05
 
 _BATCH = 256
 _DECODERS = min(4, os.cpu_count() or 1)
+
+
+class Picture(NamedTuple):
+    """A picture to decode."""
+
+    path: Path
+    label: str  # the person
+    place: str = ""  # precedes the message if it is unreadable
+
+
+def decoded(
+    source: Path,
+    parts: Sequence[tuple[Role | None, Sequence[Picture]]],
+    side: int,
+    hint: str = "",
+) -> Iterator[Block]:
+    """Decode and resize pictures, a bounded number at a time; omit and count unreadable ones.
+
+    Args:
+        source: The folder or file that names the pictures, for error messages.
+        parts: The pictures by role; the role is None if the data does not come split.
+        side: Height and width of the converted images, in pixels.
+        hint: The end of the error message.
+
+    Raises:
+        SourceError: More than 5 % of the pictures are unreadable.
+    """
+    unreadable: list[str] = []
+    total = sum(len(pictures) for _, pictures in parts)
+
+    def read(picture: Picture) -> NDArray[np.uint8] | str:
+        try:
+            return resize(read_image(picture.path), side)
+        except UnreadableImageError as error:
+            return f"{picture.place}{error}"
+
+    with (
+        ThreadPoolExecutor(_DECODERS) as pool,
+        progress(total=total, desc="converting", unit=" images", delay=1) as bar,
+    ):
+        for role, pictures in parts:
+            for start in range(0, len(pictures), _BATCH):
+                batch = pictures[start : start + _BATCH]
+                results = list(pool.map(read, batch))
+                bar.update(len(batch))
+                images = [one for one in results if not isinstance(one, str)]
+                omitted = [one for one in results if isinstance(one, str)]
+                people = [
+                    picture.label
+                    for picture, one in zip(batch, results, strict=True)
+                    if not isinstance(one, str)
+                ]
+                unreadable += omitted
+                pixels = np.array(images, np.uint8).reshape(-1, side, side, 3)
+                yield Block(pixels, people, role, omitted)
+    if len(unreadable) > MAX_UNREADABLE_SHARE * total:
+        raise SourceError(
+            f"{source}: {len(unreadable)} of {total} images are unreadable, more than "
+            f"{MAX_UNREADABLE_SHARE:.0%}; the first is {unreadable[0]}{hint}"
+        )
 
 
 @dataclass(frozen=True)
@@ -61,38 +123,11 @@ class FolderTree:
         Raises:
             SourceError: More than 5 % of the images are unreadable.
         """
-        unreadable: list[str] = []
-        total = len(self.files)
-        with (
-            ThreadPoolExecutor(_DECODERS) as pool,
-            progress(total=total, desc="converting", unit=" images", delay=1) as bar,
-        ):
-            for role, files in self.listing.parts:
-                for start in range(0, len(files), _BATCH):
-                    paths = files[start : start + _BATCH]
-                    results = list(pool.map(self._read, paths))
-                    bar.update(len(paths))
-                    images = [one for one in results if isinstance(one, np.ndarray)]
-                    people = [
-                        path.parent.name
-                        for path, one in zip(paths, results, strict=True)
-                        if isinstance(one, np.ndarray)
-                    ]
-                    omitted = [str(one) for one in results if isinstance(one, UnreadableImageError)]
-                    unreadable += omitted
-                    pixels = np.array(images, np.uint8).reshape(-1, self.side, self.side, 3)
-                    yield Block(pixels, people, role, omitted)
-        if len(unreadable) > MAX_UNREADABLE_SHARE * total:
-            raise SourceError(
-                f"{self.root}: {len(unreadable)} of {total} images are unreadable, more "
-                f"than {MAX_UNREADABLE_SHARE:.0%}; the first is {unreadable[0]}"
-            )
-
-    def _read(self, path: Path) -> NDArray[np.uint8] | UnreadableImageError:
-        try:
-            return resize(read_image(path), self.side)
-        except UnreadableImageError as error:
-            return error
+        parts = [
+            (role, [Picture(path, path.parent.name) for path in files])
+            for role, files in self.listing.parts
+        ]
+        yield from decoded(self.root, parts, self.side)
 
 
 @dataclass(frozen=True)

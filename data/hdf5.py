@@ -1,8 +1,9 @@
 """The HDF5 layout of faces, for caches and for files given as ``--data``.
 
-``images`` uint8 (n, side, side, 3), ``labels`` integer (n,), optionally ``identities`` text (c,),
-``is_query`` bool (n,) or, where the gallery is not the training set, ``roles`` uint8 (n,) of
-`data.labeled_images.Role`, and ``unreadable`` text (u,), a line for each image that was omitted.
+``images`` uint8 (n, side, side, 3), ``labels`` integer (n,), optionally ``identities`` text (c,)
+and ``unreadable`` text (u,), a line for each image that was omitted. Data that comes split has
+``is_query`` bool (n,) or, where the gallery is not the training set, ``train``, ``gallery`` and
+``query`` bool (n,), which caches combine in ``roles`` uint8 (n,) of `data.labeled_images.Role`.
 """
 
 import contextlib
@@ -27,7 +28,8 @@ from facehash.dataset import Images, IndexArray
 from facehash.hdf5_matlab import open_hdf5
 
 REQUIRED = ("images", "labels")
-OPTIONAL = ("identities", "is_query", "roles", "unreadable")
+MASKS = ("train", "gallery", "query")
+OPTIONAL = ("identities", "is_query", "roles", *MASKS, "unreadable")
 
 _COPY_BYTES = 1 << 23
 
@@ -60,6 +62,7 @@ def read_faces(path: Path) -> LabeledImages:
             file["is_query"][...] if "is_query" in file else None,
             _read_text(path, file["unreadable"]) if "unreadable" in file else (),
             file["roles"][...] if "roles" in file else None,
+            {name: file[name][...] for name in MASKS if name in file},
         )
         if isinstance(faces.images, h5py.Dataset):
             # It reads from the open file, which closes with the last reference to the images.

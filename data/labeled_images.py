@@ -1,6 +1,6 @@
 """`LabeledImages`: faces and labels before roles are assigned, and the checks of such arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import Any
@@ -59,6 +59,7 @@ def make_faces(
     is_query: Any = None,
     unreadable: Sequence[str] = (),
     roles: Any = None,
+    masks: Mapping[str, Any] | None = None,
 ) -> LabeledImages:
     """Check the arrays of a file and combine them.
 
@@ -70,6 +71,9 @@ def make_faces(
         is_query: n booleans, or None.
         unreadable: One line for each omitted image.
         roles: n values of `Role`; precedes `is_query`.
+        masks: n booleans for each of ``train``, ``gallery`` and ``query``, instead of the other
+            two. Without ``gallery``, the gallery is the training set; without ``query``, only
+            leave-one-out has queries.
 
     Raises:
         FacesFileError: Which array is wrong, and why.
@@ -89,7 +93,14 @@ def make_faces(
     if len(set(identities)) != len(identities):
         raise FacesFileError(f"{where}: identities contains a name twice")
     split = None
-    if roles is not None:
+    if masks:
+        if is_query is not None or roles is not None:
+            raise FacesFileError(
+                f"{where}: contains both {next(iter(masks))} and "
+                f"{'is_query' if roles is None else 'roles'}; give one of them"
+            )
+        split = _from_masks(where, masks, len(numbers))
+    elif roles is not None:
         split = _roles(where, roles, len(numbers))
     elif is_query is not None:
         known, query = KNOWN_OR_QUERY
@@ -163,20 +174,40 @@ def _check_images(where: str, images: Images) -> None:
         raise FacesFileError(f"{where}: it contains no images")
 
 
-def _split(where: str, is_query: Any, count: int) -> NDArray[np.bool_]:
-    array = np.asarray(is_query).ravel()
+def _split(where: str, mask: Any, count: int, name: str = "is_query") -> NDArray[np.bool_]:
+    array = np.asarray(mask).ravel()
     if len(array) != count or not (array.dtype == np.bool_ or np.isin(array, (0, 1)).all()):
         raise FacesFileError(
-            f"{where}: is_query must be {count} booleans, got {array.dtype} ({len(array)},)"
+            f"{where}: {name} must be {count} booleans, one per image, got {array.dtype} "
+            f"({len(array)},)"
         )
     return array.astype(np.bool_)
 
 
+def _from_masks(where: str, masks: Mapping[str, Any], count: int) -> NDArray[np.uint8]:
+    if "train" not in masks:
+        raise FacesFileError(
+            f"{where}: contains {' and '.join(masks)} but no train: {count} booleans, true for "
+            "each training image"
+        )
+    roles = np.zeros(count, np.uint8)
+    for name, mask in masks.items():
+        roles |= _split(where, mask, count, name) * np.uint8(Role[name.upper()])
+    return gallery_from_train(roles)
+
+
+def gallery_from_train(roles: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return roles in which the training set is the gallery if nothing else is."""
+    if (roles & Role.GALLERY).any():
+        return roles
+    return np.where(roles & Role.TRAIN, roles | Role.GALLERY, roles).astype(np.uint8)
+
+
 def _roles(where: str, roles: Any, count: int) -> NDArray[np.uint8]:
     array = np.asarray(roles).ravel()
-    if len(array) != count or array.dtype.kind not in "iu" or not np.isin(array, range(5)).all():
+    if len(array) != count or array.dtype.kind not in "iu" or not np.isin(array, range(8)).all():
         raise FacesFileError(
-            f"{where}: roles must be {count} integers from 0 to 4, got {array.dtype} "
+            f"{where}: roles must be {count} integers from 0 to 7, got {array.dtype} "
             f"({len(array)},)"
         )
     return array.astype(np.uint8)

@@ -16,6 +16,8 @@ from data.ddh_pickles import PickledFaces
 from data.duplicates import describe_duplicates, find_duplicates
 from data.folders import FolderTree, LabeledFacesInTheWild
 from data.labeled_images import LabeledImages
+from data.lists import SUFFIXES as LIST_SUFFIXES
+from data.lists import ImageList
 from data.orl import OrlFaces, find_orl
 from data.protocols import assign_roles, given_roles
 from facehash.array_files import SUFFIXES
@@ -33,7 +35,7 @@ _CONVERSIONS: dict[str, Callable[[Path, int], Conversion]] = {
     "orl": OrlFaces,
 }
 
-LOADERS = (*sorted(_CONVERSIONS), "arrays")
+LOADERS = (*sorted(_CONVERSIONS), "arrays", "list")
 
 KNOWN = {"facescrub": "ddh_pickles", "lfw": "lfw", "orl": "orl", "youtube_faces": "ddh_pickles"}
 """Names of data sets that imply their loader."""
@@ -66,7 +68,8 @@ def load(config: DatasetConfig, source: Path, cache: Path | None = None) -> Face
     if config.duplicates == "drop":
         dropped = _find_duplicates(faces, source)
         kept = ~dropped if kept is None else kept & ~dropped
-    if faces.roles is not None and faces.has_gallery_apart:
+    alone = config.protocol == "leave_one_out"
+    if faces.roles is not None and (faces.has_gallery_apart or alone):
         given = faces.roles if kept is None else np.where(kept, faces.roles, 0)
         roles = given_roles(config, faces.labels, faces.identities, given)
     else:
@@ -119,6 +122,8 @@ def _load_images(config: DatasetConfig, source: Path, cache: Path | None) -> Lab
         if faces.images.shape[1] == config.side:
             return faces
         conversion: Conversion = ResizedArrays(source.parent, (source,), config.side, faces)
+    elif loader == "list":
+        conversion = ImageList(source, config.side)
     else:
         conversion = _CONVERSIONS[loader](source, config.side)
     if conversion.passed_over:
@@ -131,7 +136,10 @@ def _load_images(config: DatasetConfig, source: Path, cache: Path | None) -> Lab
 
 
 def choose_loader(name: str, loader: str | None, source: Path) -> str:
-    """Choose the loader: for a file ``arrays``; for a folder `loader`, or by name, or ``folders``.
+    """Choose the loader by the kind of the source.
+
+    A file of arrays is read by ``arrays``, and a file of text by ``list``; a folder by `loader`, or
+    by the loader that its name implies, or by ``folders``.
 
     Args:
         name: The data set's name.
@@ -140,23 +148,25 @@ def choose_loader(name: str, loader: str | None, source: Path) -> str:
 
     Raises:
         SourceError: An unknown loader, a missing source, a file of another kind, or a folder with
-            the loader ``arrays``.
+            the loader ``arrays`` or ``list``.
     """
     if loader is not None and loader not in LOADERS:
         raise SourceError(f"{name}: unknown loader {loader!r}{did_you_mean(loader, LOADERS)}")
     if not source.exists():
         raise SourceError(f"{name}: {source} does not exist")
     if source.is_dir():
-        if loader == "arrays":
-            raise SourceError(f"{name}: {source} is a folder, the loader 'arrays' reads a file")
+        if loader in ("arrays", "list"):
+            raise SourceError(f"{name}: {source} is a folder, the loader {loader!r} reads a file")
         return loader or KNOWN.get(name, "folders")
-    if source.suffix.lower() not in SUFFIXES:
-        raise SourceError(
-            f"{name}: {source} is neither a folder nor a file of arrays "
-            f"({', '.join(sorted(SUFFIXES))})"
-        )
-    # Whatever `loader` is: the cache of a data set may be given instead of its source.
-    return "arrays"
+    if source.suffix.lower() in SUFFIXES:
+        # Whatever `loader` is: the cache of a data set may be given instead of its source.
+        return "arrays"
+    if loader == "list" or (loader is None and source.suffix.lower() in LIST_SUFFIXES):
+        return "list"
+    raise SourceError(
+        f"{name}: {source} is neither a folder nor a file of arrays "
+        f"({', '.join(sorted(SUFFIXES))}) nor, with dataset.loader list, a list of images"
+    )
 
 
 def find_source(config: DatasetConfig, data_option: Path | None, config_dir: Path) -> Path:

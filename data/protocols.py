@@ -7,7 +7,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from data.labeled_images import Role
+from data.labeled_images import KNOWN_OR_QUERY, Role
 from facehash.config import DatasetConfig
 from facehash.dataset import DatasetError, Images, IndexArray
 from facehash.runs.fingerprint import Hashes, picture_hashes
@@ -15,6 +15,7 @@ from facehash.runs.fingerprint import Hashes, picture_hashes
 HELD_OUT_SHARE = 0.2  # of the people, whom the protocol "unseen" holds out of training
 FEWEST_PEOPLE = 2
 """With one person there is nothing to learn, and every result is correct."""
+FEWEST_IMAGES = 2  # of a person, so that each is found by another
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ def assign_roles(
     those that would be queries are queries and the others are the gallery; the queries of the
     other people have no role. Each person has a random number, and those with the lowest are held
     out: adding a person changes this for at most one other.
+    ``"leave_one_out"``: people are held out in the same way, but only people with at least two
+    images. All their images are both gallery and queries; all other images are the training set.
 
     At most `config.max_per_identity` training and gallery images per person are kept; queries are
     never dropped.
@@ -77,9 +80,12 @@ def assign_roles(
         The roles; `FaceDataset.check` refuses empty ones.
 
     Raises:
-        DatasetError: ``"unseen"`` with fewer than four people: two to hold out, two to train on.
+        DatasetError: Fewer than four people to hold out of training: two to hold out, two to train
+            on.
     """
     hashes: Hashes | None = None
+    if config.protocol == "leave_one_out":
+        is_query = np.zeros(len(labels), np.bool_)  # nobody needs a query among these images
     if config.split == "content" and (is_query is None or config.max_per_identity is not None):
         if images is None:
             raise ValueError("split 'content' needs the images")
@@ -97,12 +103,18 @@ def assign_roles(
     queries, others = _sorted(query), _sorted(rest)
     if config.protocol == "seen":
         return Roles(train=others, gallery=others, query=queries)
-    held_out = _held_out(np.unique(labels[used]), identities, config.split_seed)
+    people = np.unique(labels[used])
+    if config.protocol == "leave_one_out":
+        # A person with a single image would find nothing, but can be learned from.
+        kept_people, counts = np.unique(labels[others], return_counts=True)
+        people = kept_people[counts >= FEWEST_IMAGES]
+    held_out = _held_out(people, identities, config)
     is_held_out = np.isin(labels, held_out)
+    gallery = others[is_held_out[others]]
     return Roles(
         train=others[~is_held_out[others]],
-        gallery=others[is_held_out[others]],
-        query=queries[is_held_out[queries]],
+        gallery=gallery,
+        query=queries[is_held_out[queries]] if config.protocol == "unseen" else gallery,
     )
 
 
@@ -149,6 +161,9 @@ def given_roles(
 ) -> Roles:
     """Return the roles of data that comes split into training set, gallery and queries.
 
+    With ``"leave_one_out"`` gallery and queries are one set of images: the gallery of the data if
+    it is not the training set, or else its queries.
+
     At most `config.max_per_identity` training images and as many gallery images per person are
     kept, drawn at random.
 
@@ -160,8 +175,11 @@ def given_roles(
 
     Raises:
         DatasetError: The people of the queries are in the training set and the protocol is
-            ``"unseen"``, or they are not and it is ``"seen"``.
+            ``"unseen"`` or ``"leave_one_out"``, or they are not and it is ``"seen"``; or
+            ``"leave_one_out"`` with queries other than the gallery.
     """
+    if config.protocol == "leave_one_out":
+        roles = _one_set(config, roles)
     chosen: dict[Role, IndexArray] = {}
     for role in Role:
         rows = np.flatnonzero(roles & role).astype(np.int64)
@@ -172,18 +190,36 @@ def given_roles(
                 kept.append(rows[generator.permutation(own)[: config.max_per_identity]])
             rows = _sorted(kept)
         chosen[role] = rows
+    if config.protocol == "leave_one_out":
+        chosen[Role.QUERY] = chosen[Role.GALLERY]
     queried = np.unique(labels[chosen[Role.QUERY]])
     seen = np.isin(queried, labels[chosen[Role.TRAIN]])
-    wrong = queried[seen if config.protocol == "unseen" else ~seen]
+    wrong = queried[~seen if config.protocol == "seen" else seen]
     if len(wrong):
-        other = {"seen": "unseen", "unseen": "seen"}[config.protocol]
-        remedy = f"set dataset.protocol to {other}" if len(wrong) == len(queried) else "remove them"
+        other = {"seen": "unseen", "unseen": "seen"}.get(config.protocol)
+        everyone = other is not None and len(wrong) == len(queried)
+        remedy = f"set dataset.protocol to {other}" if everyone else "remove them from one of both"
         raise DatasetError(
             f"{config.name}: protocol {config.protocol!r}, but {len(wrong)} of {len(queried)} "
-            f"people with queries are {'in' if config.protocol == 'unseen' else 'not in'} the "
+            f"people with queries are {'not in' if config.protocol == 'seen' else 'in'} the "
             f"training set, such as {identities[wrong[0]]!r}; {remedy}"
         )
     return Roles(chosen[Role.TRAIN], chosen[Role.GALLERY], chosen[Role.QUERY])
+
+
+def _one_set(config: DatasetConfig, roles: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return roles in which the gallery, or without one the queries, are both."""
+    has_gallery_apart = not np.isin(roles, KNOWN_OR_QUERY).all()
+    gallery = ((roles & Role.GALLERY) > 0) & has_gallery_apart
+    query = (roles & Role.QUERY) > 0
+    if gallery.any() and query.any() and (gallery != query).any():
+        raise DatasetError(
+            f"{config.name}: protocol 'leave_one_out' needs the same images as gallery and "
+            f"queries, got {gallery.sum()} gallery images and {query.sum()} queries, "
+            f"{(gallery & query).sum()} of them both; give only one of the two roles"
+        )
+    both = np.where(gallery | query, Role.GALLERY | Role.QUERY, 0)
+    return np.asarray(both | (roles & Role.TRAIN), np.uint8)
 
 
 def _rows_by_identity(labels: IndexArray) -> list[tuple[int, IndexArray]]:
@@ -194,12 +230,16 @@ def _rows_by_identity(labels: IndexArray) -> list[tuple[int, IndexArray]]:
     return [(int(identity), rows) for identity, rows in zip(present, groups, strict=True)]
 
 
-def _held_out(present: IndexArray, identities: tuple[str, ...], seed: int) -> IndexArray:
+def _held_out(
+    present: IndexArray, identities: tuple[str, ...], config: DatasetConfig
+) -> IndexArray:
     """Draw the people held out of training: those with the lowest random numbers."""
+    seed = config.split_seed
     if len(present) < 2 * FEWEST_PEOPLE:
+        images = f" with {FEWEST_IMAGES} images" if config.protocol == "leave_one_out" else ""
         raise DatasetError(
-            f"protocol 'unseen' needs at least {2 * FEWEST_PEOPLE} people, two to hold out of "
-            f"training and two to train on, got {len(present)}"
+            f"protocol {config.protocol!r} needs at least {2 * FEWEST_PEOPLE} people{images}, two "
+            f"to hold out of training and two to train on, got {len(present)}"
         )
     count = max(FEWEST_PEOPLE, round(HELD_OUT_SHARE * len(present)))
     lots = [_generator(seed, _Draw.HELD_OUT, identities[one]).random() for one in present]

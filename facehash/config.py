@@ -45,8 +45,9 @@ class DatasetConfig(Strict):
     path: str | None = None  # relative to the YAML file; --data and FACEHASH_DATA take precedence
     side: int = Field(default=32, ge=8, le=1024)  # images are resized to side x side pixels
     crop: str = "none"  # how the faces were cropped; stored in the model
-    # seen: queries show identities of the training set; unseen: identities held out of training.
-    protocol: Literal["seen", "unseen"] = "seen"
+    # seen: queries show identities of the training set; unseen: identities held out of training;
+    # leave_one_out: the same, and each image of these identities searches all others.
+    protocol: Literal["seen", "unseen", "leave_one_out"] = "seen"
     queries_per_identity: int = Field(default=5, ge=1)  # used if the data has no split
     # Who is a query. drawn: a random draw among a person's rows; content: a ranking by a hash of
     # the pixels. A split that the data comes with takes precedence.

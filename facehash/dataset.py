@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from facehash.errors import InputError
 
 IndexArray = NDArray[np.int64]
-ProtocolName = Literal["seen", "unseen"]
+ProtocolName = Literal["seen", "unseen", "leave_one_out"]
 SplitName = Literal["given", "drawn", "content"]
 ROLES = ("train", "gallery", "query")
 
@@ -54,7 +54,8 @@ class FaceDataset:
         gallery: int64 (g,), indices of the images that are searched.
         query: int64 (q,), indices of the images that are searched for.
         protocol: ``"seen"``: the identities of the queries are in the training set, and gallery =
-            train; ``"unseen"``: they are not.
+            train unless the data comes with a gallery of its own; ``"unseen"``: they are not;
+            ``"leave_one_out"``: they are not, and query = gallery, where no image finds itself.
         crop: How the faces were cropped, ``"none"`` if unknown. It is stored with a model, so that
             a search can crop in the same way.
         split: Where the roles come from: ``"given"`` with the data, ``"drawn"`` at random, or
@@ -71,6 +72,11 @@ class FaceDataset:
     protocol: ProtocolName
     crop: str = "none"
     split: SplitName | None = None
+
+    @property
+    def leave_one_out(self) -> bool:
+        """Whether the queries are the gallery, and each searches all images but itself."""
+        return self.protocol == "leave_one_out"
 
     @property
     def side(self) -> int:
@@ -118,19 +124,30 @@ class FaceDataset:
         Raises:
             DatasetError: A wrong shape or dtype, a label without a name, an empty role, an index
                 out of range or repeated, fewer than two identities in gallery or train, a query
-                that is also in either, or a query whose identity has no gallery image.
+                that is also in either (with leave-one-out: in train), or a query whose identity
+                has no other gallery image.
         """
         self._check_arrays()
         for role in ROLES:
             self._check_role(role)
-        for role in ("gallery", "train"):
+        if self.leave_one_out and not np.array_equal(self.query, self.gallery):
+            raise self._error("protocol 'leave_one_out' needs the gallery as queries, in its order")
+        for role in ("train",) if self.leave_one_out else ("gallery", "train"):
             shared = np.intersect1d(self.query, getattr(self, role))
             if len(shared):
                 raise self._error(
                     f"{len(shared)} images are both query and {role} (the first is image "
                     f"{shared[0]}); a query must not find itself"
                 )
-        orphans = np.setdiff1d(self.labels[self.query], self.labels[self.gallery])
+        people, counts = np.unique(self.labels[self.gallery], return_counts=True)
+        if self.leave_one_out and (counts == 1).any():
+            alone = people[counts == 1]
+            raise self._error(
+                f"identity {self.identities[alone[0]]!r} has a single gallery image "
+                f"({len(alone)} such identities), so with leave-one-out no search can find it; "
+                "remove its role or add an image"
+            )
+        orphans = np.setdiff1d(self.labels[self.query], people)
         if len(orphans):
             raise self._error(
                 f"identity {self.identities[orphans[0]]!r} has query images but no gallery image "
@@ -152,8 +169,9 @@ class FaceDataset:
                 f"labels must lie in 0..{last} (one per identity), "
                 f"got {labels.min()}..{labels.max()}"
             )
-        if self.protocol not in ("seen", "unseen"):
-            raise self._error(f"protocol {self.protocol!r} is neither seen nor unseen")
+        if self.protocol not in get_args(ProtocolName):
+            names = ", ".join(get_args(ProtocolName))
+            raise self._error(f"protocol {self.protocol!r} is none of {names}")
 
     def _check_role(self, role: str) -> None:
         indices = getattr(self, role)

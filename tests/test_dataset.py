@@ -31,7 +31,7 @@ def make(**changes):
         ({"labels": np.zeros(5, int)}, r"integers of shape \(6,\), got int64 \(5,\)"),
         ({"labels": np.zeros(6)}, "got float64"),
         ({"labels": np.array([0, 0, 0, 1, 1, 2])}, r"lie in 0..1 \(one per identity\), got 0..2"),
-        ({"protocol": "open"}, "protocol 'open' is neither seen nor unseen"),
+        ({"protocol": "open"}, "protocol 'open' is none of seen, unseen, leave_one_out"),
         ({"train": np.array([], int)}, "no image has the role 'train'"),
         ({"train": np.array([0, 6])}, "train has indices 0..6, the data set has images 0..5"),
         ({"gallery": np.array([0, 3, 3])}, "gallery contains an image twice"),
@@ -49,6 +49,29 @@ def make(**changes):
 def test_data_that_would_give_a_meaningless_score_are_refused(changes, message):
     with pytest.raises(DatasetError, match=f"toy: .*{message}"):
         make(**changes).check()
+
+
+ALONE = {"protocol": "leave_one_out", "identities": ("ann", "bob", "cy", "di")}
+ALONE |= {"labels": np.array([0, 1, 2, 2, 3, 3]), "train": np.array([0, 1])}
+
+
+def test_with_leave_one_out_the_queries_are_the_gallery():
+    rows = np.array([2, 3, 4, 5])
+    faces = make(**ALONE, gallery=rows, query=rows)
+    assert faces.check().leave_one_out and not make().leave_one_out
+
+
+@pytest.mark.parametrize(
+    ("gallery", "query", "message"),
+    [
+        ([2, 3, 4, 5], [2, 3, 5, 4], "needs the gallery as queries, in its order"),
+        ([2, 3, 4], [2, 3, 4], r"identity 'di' has a single gallery image \(1 such"),
+        ([0, 2, 3, 4, 5], [0, 2, 3, 4, 5], "1 images are both query and train"),
+    ],
+)
+def test_leave_one_out_refuses_other_queries_and_people_with_one_image(gallery, query, message):
+    with pytest.raises(DatasetError, match=message):
+        make(**ALONE, gallery=np.array(gallery), query=np.array(query)).check()
 
 
 STORAGE = {"in one piece": {}, "in chunks": {"chunks": (2, 4, 4, 3)}, "packed": {"compression": 1}}

@@ -134,12 +134,16 @@ def _encode(
     from facehash.learning.encoding import encode_rows  # imports Keras, so not earlier
 
     started = time.perf_counter()
+    gallery_codes = encode_rows(model, faces, faces.gallery)
     codes = CodeSet(
-        gallery_codes=encode_rows(model, faces, faces.gallery),
-        query_codes=encode_rows(model, faces, faces.query),
+        gallery_codes=gallery_codes,
+        query_codes=gallery_codes
+        if faces.leave_one_out
+        else encode_rows(model, faces, faces.query),
         gallery_labels=faces.labels[faces.gallery],
         query_labels=faces.labels[faces.query],
         bits=model.bits,
+        leave_one_out=faces.leave_one_out,
     )
     seconds = round(time.perf_counter() - started, 3)
     source = CodeSource(methods.method_of(model), seed, backend, faces, seconds)

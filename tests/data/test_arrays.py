@@ -138,10 +138,10 @@ def test_any_flipped_bytes_are_refused_or_harmless(tmp_path, form):
 
 
 def test_a_source_that_does_not_fit_the_loader_is_refused(tmp_path):
-    (tmp_path / "faces.csv").touch()
-    message = r"faces.csv is neither a folder nor a file of arrays \(.h5"
+    (tmp_path / "faces.xls").touch()
+    message = r"faces.xls is neither a folder nor a file of arrays \(.h5"
     with pytest.raises(SourceError, match=message):
-        load(tmp_path / "faces.csv")
+        load(tmp_path / "faces.xls")
     with pytest.raises(SourceError, match="is a folder, the loader 'arrays' reads a file"):
         load(tmp_path, loader="arrays")
     with pytest.raises(SourceError, match=r"unknown loader 'folder' \(did you mean 'folders'\?\)"):

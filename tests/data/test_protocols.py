@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from data.protocols import assign_roles
 from facehash.config import DatasetConfig
+from facehash.dataset import DatasetError
 
 SETTINGS = settings(max_examples=80, deadline=None)
 
@@ -87,6 +88,31 @@ def test_another_person_does_not_change_the_roles_of_the_others(faces):
     for role in ("gallery", "query"):
         rows = getattr(after, role)
         assert np.array_equal(rows[rows < len(labels)], getattr(before, role))
+
+
+@SETTINGS
+@given(people(), st.integers(0, 3), st.sampled_from([None, 1, 2, 3]))
+def test_leave_one_out_holds_out_people_with_all_their_images(faces, seed, cap):
+    labels, identities = faces
+    sizes = np.minimum(np.bincount(labels), cap or 99)
+    options = {"split_seed": seed, "max_per_identity": cap, "protocol": "leave_one_out"}
+    if (sizes >= 2).sum() < 4:
+        with pytest.raises(DatasetError, match="'leave_one_out' needs at least 4 people with 2"):
+            roles(labels, identities, **options)
+        return
+    made = roles(labels, identities, **options)
+    assert np.array_equal(made.gallery, made.query)
+    held_out = set(labels[made.gallery])
+    assert len(held_out) == max(2, round(0.2 * (sizes >= 2).sum()))
+    assert not held_out & set(labels[made.train])
+    # Nobody finds nothing, and nobody is lost: a person with one image is learned from.
+    assert (counts(labels, made.gallery)[list(held_out)] >= 2).all()
+    everyone = counts(labels, np.concatenate([made.train, made.gallery]))
+    assert np.array_equal(everyone, sizes)
+    if (np.bincount(labels) >= 2).all() and cap is None:
+        # The same people as under unseen: the two can be compared.
+        unseen = roles(labels, identities, split_seed=seed, protocol="unseen")
+        assert set(labels[unseen.gallery]) == held_out
 
 
 def test_draws_differ_between_seeds_and_between_people():
