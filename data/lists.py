@@ -147,9 +147,9 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             names = _header(path, number, cells)
             if names:
                 continue
-            names = COLUMNS[: len(cells)]
-        if len(cells) != len(names) or len(cells) < 2:
-            expected = "2 or 3" if len(names) < 2 else str(len(names))
+            names = COLUMNS[: len(cells)] if len(cells) in (2, 3) else ()
+        if len(cells) != len(names):
+            expected = str(len(names)) if names else "2 or 3"
             raise SourceError(
                 f"{path} line {number}: has {len(cells)} columns separated by "
                 f"{_SEPARATORS[separator]}, expected {expected}, image,label[,role]; the first "

@@ -126,7 +126,11 @@ LIST = 'path,name,face\nann/1.jpg,Ann,1\n"b, o/2.jpg",Zoë 李,2\n/x/3.jpg,Bo,\n
 HISTORY = "epoch,loss,cross_entropy\n1,2.5,2.25\n2,1e-3,nan\n"
 
 
-@pytest.mark.parametrize("reader, text", [("names", LIST), ("history", HISTORY)])
+IMAGES = 'image,label,role\n1.png,Ann,train\n1.png,Ann,gallery\n"2.png",Bo Li,query\n'
+CSVS = [("names", LIST), ("history", HISTORY), ("list", IMAGES), ("list", "a b/1.png\tAnn\n")]
+
+
+@pytest.mark.parametrize("reader, text", CSVS)
 def test_a_mutated_csv_is_read_or_refused(reader, text):
     fuzz(reader, [text.encode(), text.encode("utf-8-sig")], share=1 / SHARES)
 

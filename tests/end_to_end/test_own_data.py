@@ -46,6 +46,13 @@ def load_arrays(root, **arrays):
     return load(root / "faces.npz")
 
 
+def load_list(root, *lines, **options):
+    for number in range(5):
+        write_picture(root / f"{number}.png", 20 * number)
+    (root / "faces.csv").write_text("\n".join(lines))
+    return load(root / "faces.csv", **options)
+
+
 def nowhere(root):
     data.find_source(DatasetConfig(name="mine"), None, root)
 
@@ -103,6 +110,13 @@ PROVOKED = [
     lambda root: load(folder(root / "people" / "train", "abc").parent),
     unreadable,
     lambda root: load(folder(root / "people", ["alice"])),
+    lambda root: load_list(root, "a.png 1 0 0"),
+    lambda root: load_list(root, "path,who", "a.png,Ann"),
+    lambda root: load_list(
+        root,
+        *"0.png,a,train 1.png,b,train 2.png,c,query 3.png,c,query 4.png,d,query".split(),
+        protocol="leave_one_out",
+    ),
     lambda root: load(folder(root / "people", "abc", photos=1)),
     lambda root: load(folder(root / "people", "abc"), protocol="unseen"),
     lambda root: load_arrays(root, images=IMAGES.transpose(0, 3, 1, 2), labels=LABELS),

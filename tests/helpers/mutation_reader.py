@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import peak_megabytes
+from data.lists import ImageList
 from data.pickles import load_pickle
 from facehash.codes import check_packed
 from facehash.config import load_config
@@ -113,6 +114,13 @@ def _names(content, folder):
     assert parse_names(f"csv:{path}", folder).listed is not None
 
 
+def _list(content, folder):
+    listed = ImageList(_written(content, folder, "list.csv"), side=8)
+    for _, pictures in listed.pictures:
+        assert all(one.label and one.place.startswith("line ") for one in pictures)
+    assert len(listed.files) > 1
+
+
 def _history(content, folder):
     read_history(_written(content, folder, "history.csv"))
 
@@ -126,4 +134,5 @@ READERS = {
     "codes.csv": _codes_table,
     "names": _names,
     "history": _history,
+    "list": _list,
 }
