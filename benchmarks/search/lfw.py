@@ -2,6 +2,9 @@
 
     python -m benchmarks.lfw --data DIR --facenet FILE --run runs/DDH --run runs/DCBH
 
+Without a run of the stored result, `--keep DIR` keeps what was measured of it there, leave-one-out; DIR
+has one folder per person of its training set.
+
 DIR has one folder per person, as Labeled Faces in the Wild does. In each photo, the face nearest to
 the middle is the person of the folder; the other faces stay unnamed. `facehash bench` then measures
 all people, and again without the identities in the training set of a run. SFace and FaceNet were
@@ -75,22 +78,38 @@ def describe_run(path: Path) -> tuple[dict[str, Any], list[str]]:
     return summary | {"epochs": config["training"]["epochs"], "people": len(people)}, people
 
 
-def measure(directory: Path, facenet: Path | None, runs: list[Path]) -> dict[str, Any]:
+def measure(
+    directory: Path, facenet: Path | None, runs: list[Path], keep: Path | None = None
+) -> dict[str, Any]:
     """Measure a library on all people, and on the identities that no run has seen."""
     described = {path.name: describe_run(path) for path in runs}
     trained = {person for _, people in described.values() for person in people}
+    if keep:
+        trained |= {path.name for path in keep.iterdir() if path.is_dir()}
     others = tuple(f"run:{path}" for path in runs)
     embedders = ((f"keras:{facenet},{FACENET}",) if facenet else ()) + others
     with Store.open(directory) as store:
         here = {name for (name,) in store.database.rows("SELECT name FROM people")}
         everybody = bench(store, Plan(embedders=embedders))
         unseen = bench(store, Plan(embedders=others, exclude_people=trained & here))
-    return {
+    result = {
         "runs": {name: summary for name, (summary, _) in described.items()},
         "people_seen_by_a_run": len(trained & here),
         "all": everybody,
         "unseen": unseen,
     }
+    return keep_runs(read_result(), result) if keep else result
+
+
+def keep_runs(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Add the runs of an earlier result on the same faces that were not measured again."""
+    kept = old["runs"].keys() - new["runs"].keys()
+    for part in ("all", "unseen"):
+        for key in ("faces", "people"):
+            if old[part]["library"][key] != new[part]["library"][key]:
+                raise SystemExit(f"the stored result has other {key}: its runs cannot be kept")
+        new[part]["methods"] += [one for one in old[part]["methods"] if one["name"] in kept]
+    return new | {"runs": new["runs"] | {name: old["runs"][name] for name in sorted(kept)}}
 
 
 def read_result(path: Path = RESULT) -> dict[str, Any]:
@@ -114,6 +133,7 @@ def main() -> None:
     parser.add_argument("--library", type=Path, help="keep the library here, or reuse it")
     parser.add_argument("--facenet", type=Path, help="the FaceNet as a .keras file")
     parser.add_argument("--run", type=Path, action="append", default=[], help="a run to measure")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep runs of the stored result")
     parser.add_argument("--output", type=Path, default=RESULT)
     given = parser.parse_args()
     if len({path.name for path in given.run}) < len(given.run):
@@ -123,7 +143,7 @@ def main() -> None:
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "library"
         make_library(given.data, folder)
-        result = {"data": given.data.name} | measure(folder, given.facenet, given.run)
+        result = {"data": given.data.name} | measure(folder, given.facenet, given.run, given.keep)
     everybody = result["all"]
     reached = everybody["methods"][0]["P@1"]
     met = "met" if reached >= BAR else "missed"

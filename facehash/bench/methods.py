@@ -1,4 +1,4 @@
-"""Search methods: by vectors, by codes, and by codes with re-ranking by vectors."""
+"""Search methods: by vectors, by codes in two distances, and with re-ranking by vectors."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,14 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from facehash.bench.queries import QuerySet
-from facehash.bench.ranking import rank_codes, rank_reranked, rank_vectors
+from facehash.bench.ranking import rank_asymmetric, rank_codes, rank_reranked, rank_vectors
 from facehash.codes import Packed
 from facehash.hamming.search import Histograms
 from facehash.hashing import HASHERS, LinearHash
+from facehash.index.asymmetric import AsymmetricIndex
 from facehash.index.base import Found
 from facehash.index.exact import ExactIndex
 from facehash.index.rerank import RerankIndex, rerank
-from facehash.vectors import Ids, Rows, Space
+from facehash.vectors import CodeDistance, Ids, Rows, Space
 
 Search = Callable[[Rows, int], Found]
 
@@ -30,6 +31,7 @@ class SearchMethod:
 
     name: str
     hasher: str | None = None  # "itq" or "lsh"; None for the rows of an embedder
+    distance: CodeDistance | None = None  # of codes; None for vectors
     rerank: int = 0  # number of candidates that vectors re-rank
     bits: int | None  # None for vectors
     bytes_per_face: int  # of the packed code, the vector, or both
@@ -80,19 +82,45 @@ def _search_exactly(
 
     def rank() -> Iterator[Histograms]:
         if is_code:
-            yield rank_codes(queries, rows, space.dimension)
+            own = fitted.hasher.encode(queries.rows) if fitted else queries.rows
+            yield rank_codes(queries, rows, own, space.dimension)
         else:
             yield from rank_vectors(queries)
 
     return SearchMethod(
         name=name,
         hasher=fitted.hasher.name if fitted else None,
+        distance="hamming" if is_code else None,
         bits=space.dimension if is_code else None,
         bytes_per_face=space.width * space.dtype.itemsize,
         build_seconds=seconds + (fitted.seconds if fitted else 0),
         search=search,
         nearest=lambda k: search_counted(queries, search, k),
         rank=rank,
+    )
+
+
+def compare_asymmetrically(queries: QuerySet, fitted: FittedCodes) -> SearchMethod:
+    """Compare the projections of a query with codes made of the vectors."""
+    hasher, codes = fitted.hasher, fitted.codes
+    start = time.perf_counter()
+    positions = np.arange(len(codes))
+    index = AsymmetricIndex.build(codes, positions, Space("hamming", hasher.bits))
+    seconds = fitted.seconds + time.perf_counter() - start
+
+    def search(vectors: Rows, k: int) -> Found:
+        return index.search(hasher.projections(vectors), k)
+
+    return SearchMethod(
+        name=f"{hasher.name}, asymmetric",
+        hasher=hasher.name,
+        distance="asymmetric",
+        bits=hasher.bits,
+        bytes_per_face=codes.shape[1],
+        build_seconds=seconds,
+        search=search,
+        nearest=lambda k: search_counted(queries, search, k),
+        rank=lambda: rank_asymmetric(queries, codes, hasher.projections(queries.rows)),
     )
 
 
@@ -111,7 +139,8 @@ def rerank_codes(queries: QuerySet, fitted: FittedCodes, candidates: int) -> Sea
     chosen = search_counted(queries, index.choose, candidates)  # (q, candidates)
 
     def rank() -> Iterator[Histograms]:
-        yield rank_reranked(queries, codes, hasher.bits, chosen)
+        own = hasher.encode(queries.rows)
+        yield rank_reranked(queries, codes, own, hasher.bits, chosen)
 
     def nearest(k: int) -> Ids:
         found = rerank(faces.rows, queries.rows, chosen, faces.space).ids[:, :k]
@@ -120,6 +149,7 @@ def rerank_codes(queries: QuerySet, fitted: FittedCodes, candidates: int) -> Sea
     return SearchMethod(
         name=f"{hasher.name}, top {candidates} re-ranked",
         hasher=hasher.name,
+        distance="hamming",
         rerank=candidates,
         bits=hasher.bits,
         bytes_per_face=codes.shape[1] + faces.rows[0].nbytes,

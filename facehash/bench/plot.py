@@ -27,8 +27,10 @@ _BYTES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
 def write_tradeoff(methods: Sequence[dict[str, Any]], path: Path, caption: str = "") -> None:
     """Draw accuracy over bytes per face.
 
-    Codes of one kind are a solid line over their lengths. With re-ranking they are a dashed line,
-    at the bytes of the code: that is what a query reads of every face. Each embedder is a mark.
+    Codes of one kind are a solid line over their lengths, dotted if compared by the Hamming
+    distance. With re-ranking they are a dashed line, at the bytes of the code: that is what a query
+    reads of every face. Each embedder is a mark. Scores are those of held-out queries, or
+    leave-one-out where there are none.
 
     Args:
         methods: ``methods`` of the result of `facehash.bench.run.bench`.
@@ -55,23 +57,23 @@ def write_tradeoff(methods: Sequence[dict[str, Any]], path: Path, caption: str =
 def _draw_codes(axes: Axes, methods: Sequence[dict[str, Any]], name: str, key: str) -> None:
     """Draw the codes of one hasher, with and without re-ranking."""
     label, color, offset, align = _HASHERS[name]
-    for reranked in (False, True):
-        chosen = [method for method in methods if bool(method["rerank"]) == reranked]
+    for line, words in _LINES.items():
+        chosen = [method for method in methods if _line_of(method) == line]
         if not chosen:
             continue
         chosen.sort(key=lambda method: int(method["bits"]))
-        points = [(method["bits"] / 8, method[key]) for method in chosen]
-        what = f"top {chosen[0]['rerank']} re-ranked" if reranked else "length in bits"
+        points = [(method["bits"] / 8, _score(method, key)) for method in chosen]
+        what, reranked = words.format(rerank=chosen[0]["rerank"]), line == "--o"
         axes.plot(
             *zip(*points, strict=True),
-            "--o" if reranked else "-o",
+            line,
             markersize=4.5,
             linewidth=1.2 if reranked else 1.8,
             markerfacecolor="white" if reranked else color,
             color=color,
             label=f"{label}, {what}",
         )
-        for method, point in () if reranked else zip(chosen, points, strict=True):
+        for method, point in zip(chosen, points, strict=True) if line == "-o" else ():
             axes.annotate(
                 str(method["bits"]),
                 point,
@@ -92,7 +94,7 @@ def _draw_embedders(axes: Axes, methods: Sequence[dict[str, Any]], key: str) -> 
         length = f"{method['bits']} bits" if method["bits"] else "vectors"
         axes.plot(
             method["bytes_per_face"],
-            method[key],
+            _score(method, key),
             _MARKS[number % len(_MARKS)],
             markersize=7 if number == 0 else 10,
             linestyle="none",
@@ -100,6 +102,20 @@ def _draw_embedders(axes: Axes, methods: Sequence[dict[str, Any]], key: str) -> 
             zorder=9 - number,
             label=f"{method['name']}, {length}",
         )
+
+
+_LINES = {"-o": "asymmetric", ":o": "Hamming", "--o": "top {rerank} re-ranked"}
+"""Style of a line, and its label."""
+
+
+def _line_of(method: dict[str, Any]) -> str:
+    if method["rerank"]:
+        return "--o"
+    return "-o" if method["distance"] == "asymmetric" else ":o"
+
+
+def _score(method: dict[str, Any], key: str) -> float:
+    return float((method["held_out"] or method)[key])
 
 
 def _bytes_axis(axes: Axes, values: Sequence[float]) -> None:

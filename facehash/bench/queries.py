@@ -1,7 +1,13 @@
-"""The leave-one-out queries of a library: which named faces are queries, and what each ignores."""
+"""The queries of a library: which named faces are queries, and what each ignores.
+
+Leave-one-out, every query is a face of the library, to which codes are fitted. This flatters them:
+a new photo, which a user searches for, is not among the faces that codes were fitted to. Held out,
+one face of each person is a query, and the library is what remains.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -28,9 +34,15 @@ class NamedFaces:
     rows: Rows  # (n, width), codes, or vectors, which have length 1 if compared by cosine
     all_rows: Rows  # (m, width), of all faces, named or not: codes are fitted to these
     space: Space  # of the rows
+    places: Ids  # int64 (n,), of the rows in all_rows
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def select(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> NamedFaces:
+        """Return some of the named faces, by position or by a mask, with the same `all_rows`."""
+        names = ("ids", "photos", "people", "rows", "places")
+        return dataclasses.replace(self, **{name: getattr(self, name)[chosen] for name in names})
 
     @property
     def num_unnamed(self) -> int:
@@ -54,26 +66,76 @@ class QuerySet:
     """The queries of a benchmark, q of them, and the pairs that do not count."""
 
     faces: NamedFaces  # the faces that are searched
-    query_indices: NDArray[np.int64]  # int64 (q,), positions of the faces that are queries
+    query_indices: NDArray[np.int64]  # int64 (q,), positions of the queries in `asking`
     excluded: Pairs  # what a query ignores: itself, faces on its photo, near duplicates
     same_photo: int  # excluded pairs on one photo, not counting the query itself
     near_duplicates: int  # excluded pairs of one person with nearly equal vectors
     cross_person: int  # such pairs of two people; they count, as wrong results
     without_match: int  # faces that are no queries, because all matches would be excluded
+    held_out: NamedFaces | None = None  # the queries, where they are not among the faces
+
+    @property
+    def asking(self) -> NamedFaces:
+        """The faces that contain the queries: those that are searched, or those held out."""
+        return self.faces if self.held_out is None else self.held_out
 
     @property
     def people(self) -> NDArray[np.int64]:
         """int64 (q,), the person of each query."""
-        return self.faces.people[self.query_indices]
+        return self.asking.people[self.query_indices]
 
     @property
     def rows(self) -> Rows:
         """(q, width), the row of each query."""
-        return self.faces.rows[self.query_indices]
+        return self.asking.rows[self.query_indices]
 
     def num_relevant(self) -> NDArray[np.int64]:
         """Return for each query, int64 (q,), how many faces of its person it can find."""
-        return _num_relevant(self.faces.people, self.query_indices, self.excluded)
+        return _num_relevant(self.faces.people, self.people, self.excluded)
+
+
+def hold_out(queries: QuerySet, seed: int) -> QuerySet:
+    """Draw one query of each person, and remove these faces from those that are searched.
+
+    Codes are then fitted to what remains, the unnamed faces included.
+
+    Args:
+        queries: Leave-one-out queries. Each has a face to find, which is not a query of the draw.
+        seed: Seed of the draw.
+
+    Returns:
+        One query per person of `queries`, in the order of the people, and what each ignores among
+        the remaining faces.
+    """
+    faces = queries.faces
+    shuffled = np.random.default_rng(seed).permutation(len(queries.query_indices))
+    _, first = np.unique(queries.people[shuffled], return_index=True)
+    drawn = shuffled[first]  # numbers of queries
+    held = queries.query_indices[drawn]  # positions of faces
+    kept = np.ones(len(faces), bool)
+    kept[held] = False
+    remaining = np.ones(len(faces.all_rows), bool)
+    remaining[faces.places[held]] = False
+    number = np.full(len(queries.query_indices), -1)
+    number[drawn] = np.arange(len(drawn))
+    pairs = queries.excluded
+    pairs = pairs.where((number[pairs.query] >= 0) & kept[pairs.face])
+    return dataclasses.replace(
+        queries,
+        faces=dataclasses.replace(
+            faces.select(kept),
+            all_rows=faces.all_rows[remaining],
+            places=_positions(remaining)[faces.places[kept]],
+        ),
+        query_indices=np.arange(len(held)),
+        excluded=Pairs(number[pairs.query], _positions(kept)[pairs.face]),
+        held_out=faces.select(held),
+    )
+
+
+def _positions(kept: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the position of each kept item among those kept."""
+    return np.asarray(np.cumsum(kept) - 1, dtype=np.int64)
 
 
 def read_faces(
@@ -112,8 +174,10 @@ def read_faces(
         np.concatenate(part) for part in zip(*store.rows(column, space), strict=True)
     )  # (m,), (m, width)
     rows = unit_rows(rows) if space.metric == "cosine" else rows
-    all_rows = rows[np.isin(stored, [face for face, _, _ in included])]
-    return NamedFaces(ids, photos, people, rows[np.isin(stored, ids)], all_rows, space)
+    all_ids = stored[np.isin(stored, [face for face, _, _ in included])]
+    all_rows = rows[np.isin(stored, all_ids)]
+    places = np.searchsorted(all_ids, ids)
+    return NamedFaces(ids, photos, people, rows[np.isin(stored, ids)], all_rows, space, places)
 
 
 def _repeated_people(photos: Ids, people: Ids) -> Ids:
@@ -152,7 +216,7 @@ def draw_queries(faces: NamedFaces, near_duplicate: float, max_queries: int, see
         on_photo = _same_photo(faces.photos, drawn)
         close = _near_duplicates(faces, drawn, centred, near_duplicate)
         excluded = _joined([on_photo, close.where(_one_person(faces, drawn, close))])
-        matched = _num_relevant(faces.people, drawn, excluded) > 0
+        matched = _num_relevant(faces.people, faces.people[drawn], excluded) > 0
         kept = np.concatenate([kept, drawn[matched]])
         without_match += int((~matched).sum())
         same.append(Pairs(drawn[on_photo.query], on_photo.face))
@@ -197,10 +261,10 @@ def _one_person(faces: NamedFaces, query_indices: Ids, pairs: Pairs) -> NDArray[
     return same
 
 
-def _num_relevant(people: Ids, query_indices: Ids, excluded: Pairs) -> NDArray[np.int64]:
-    _, group, size = np.unique(people, return_inverse=True, return_counts=True)
-    count = size[group][query_indices].astype(np.int64)
-    same = people[excluded.face] == people[query_indices][excluded.query]
+def _num_relevant(people: Ids, of_query: Ids, excluded: Pairs) -> NDArray[np.int64]:
+    person, size = np.unique(people, return_counts=True)
+    count = size[np.searchsorted(person, of_query)].astype(np.int64)
+    same = people[excluded.face] == of_query[excluded.query]
     np.subtract.at(count, excluded.query[same], 1)
     return count
 

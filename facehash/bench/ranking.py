@@ -5,38 +5,37 @@ follow from it, with ties counted over all their orders (`facehash.retrieval.met
 pairs are subtracted from the histograms of all pairs, so that codes are never sorted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facehash.bench.queries import Pairs, QuerySet
-from facehash.codes import Packed
+from facehash.codes import Packed, signs_from_packed
 from facehash.hamming.labels import relevance
 from facehash.hamming.search import Histograms, distance_histograms
 from facehash.index.exact import vector_distances
-from facehash.retrieval.vectors import CELLS, STEPS, ranked
+from facehash.retrieval.vectors import CELLS, STEPS, normalized, ranked
 from facehash.vectors import Ids
 
 _NEVER = -np.iinfo(np.int32).max
 """Nearness of a face that does not count: it ranks last."""
 
 
-def rank_codes(queries: QuerySet, codes: Packed, bits: int) -> Histograms:
+def rank_codes(queries: QuerySet, codes: Packed, own: Packed, bits: int) -> Histograms:
     """Count faces by the Hamming distance of their codes.
 
     Args:
         queries: The queries.
         codes: uint8 (n, ceil(bits / 8)), of every face.
+        own: uint8 (q, ceil(bits / 8)), of every query.
         bits: Length of a code.
 
     Returns:
         int64 (q, bits + 1) each.
     """
-    found = distance_histograms(
-        codes, codes[queries.query_indices], queries.faces.people, queries.people, bits
-    )
-    _subtract(found, queries, queries.excluded, codes)
+    found = distance_histograms(codes, own, queries.faces.people, queries.people, bits)
+    _subtract(found, queries, queries.excluded, codes, own)
     return found
 
 
@@ -46,39 +45,69 @@ def rank_vectors(queries: QuerySet) -> Iterator[Histograms]:
     Two distances are a tie if they differ by less than one part in 2^30 of the largest, as for
     cosines in `facehash.retrieval.vectors`.
     """
-    faces = queries.faces
-    rows = faces.rows.astype(np.float64)
-    if faces.space.metric == "cosine":
-        length = np.linalg.norm(rows, axis=1, keepdims=True)
-        rows /= np.where(length > 0, length, 1)
-    squares = np.square(rows).sum(axis=1)
-    unit = _scale(2 * np.sqrt(squares.max()))
+    metric = queries.faces.space.metric
+    rows, own = (one.rows.astype(np.float64) for one in (queries.faces, queries))
+    if metric == "cosine":
+        rows, own = normalized(rows), normalized(own)
+    squares, own_squares = (np.square(one).sum(axis=1) for one in (rows, own))
+    unit = _scale(2 * np.sqrt(max(squares.max(), own_squares.max())))
+
+    def nearness(block: slice) -> NDArray[np.int32]:
+        similarity = own[block] @ rows.T  # (b, n)
+        if metric == "euclidean":
+            far = np.maximum(own_squares[block, None] + squares - 2 * similarity, 0)
+            return np.asarray(np.rint(-np.sqrt(far) * unit), np.int32)
+        return np.asarray(np.rint(similarity * STEPS), np.int32)
+
+    yield from _rank(queries, nearness)
+
+
+def rank_asymmetric(
+    queries: QuerySet, codes: Packed, projections: NDArray[np.float32]
+) -> Iterator[Histograms]:
+    """Rank faces by the asymmetric distance of their codes, with ties as in `rank_vectors`.
+
+    Args:
+        queries: The queries.
+        codes: uint8 (n, ceil(bits / 8)), of every face.
+        projections: float32 (q, bits), of every query.
+    """
+    signs = signs_from_packed(codes, projections.shape[1]).astype(np.float64)  # (n, bits)
+    total = np.abs(projections).sum(axis=1, keepdims=True, dtype=np.float64)
+    shares = projections / np.where(total > 0, total, 1)  # (q, bits)
+    yield from _rank(
+        queries, lambda block: np.rint(shares[block] @ signs.T * STEPS).astype(np.int32)
+    )
+
+
+def _rank(
+    queries: QuerySet, nearness_of: Callable[[slice], NDArray[np.int32]]
+) -> Iterator[Histograms]:
+    """Rank faces by their nearness to a slice of the queries, int32 (b, n), larger is nearer."""
+    people, of_query = queries.faces.people, queries.people
     keys = queries.excluded.query
     order = np.argsort(keys, kind="stable")
-    step = max(1, CELLS // len(faces))
-    for start in range(0, len(queries.query_indices), step):
-        block = queries.query_indices[start : start + step]  # (b,)
-        similarity = rows[block] @ rows.T  # (b, n)
-        if faces.space.metric == "euclidean":
-            far = np.maximum(squares[block, None] + squares - 2 * similarity, 0)
-            nearness = np.rint(-np.sqrt(far) * unit).astype(np.int32)
-        else:
-            nearness = np.rint(similarity * STEPS).astype(np.int32)
+    step = max(1, CELLS // len(people))
+    for start in range(0, len(of_query), step):
+        nearness = nearness_of(slice(start, start + step))
         first, last = np.searchsorted(keys[order], (start, start + step))
         pairs = order[first:last]
-        query, face = keys[pairs] - start, queries.excluded.face[pairs]
-        nearness[query, face] = _NEVER
-        found = ranked(nearness, relevance(faces.people, faces.people[block]))
-        _subtract_last(found, query, faces.people[face] == faces.people[block[query]])
+        query, face = keys[pairs], queries.excluded.face[pairs]
+        nearness[query - start, face] = _NEVER
+        found = ranked(nearness, relevance(people, of_query[start : start + step]))
+        _subtract_last(found, query - start, people[face] == of_query[query])
         yield found
 
 
-def rank_reranked(queries: QuerySet, codes: Packed, bits: int, candidates: Ids) -> Histograms:
+def rank_reranked(
+    queries: QuerySet, codes: Packed, own: Packed, bits: int, candidates: Ids
+) -> Histograms:
     """Rank candidates by their vectors, and after them the other faces by their codes.
 
     Args:
         queries: The queries.
         codes: uint8 (n, ceil(bits / 8)), of every face.
+        own: uint8 (q, ceil(bits / 8)), of every query.
         bits: Length of a code.
         candidates: int64 (q, m), positions of each query's candidates, all of which count; a
             negative one stands for none.
@@ -87,9 +116,9 @@ def rank_reranked(queries: QuerySet, codes: Packed, bits: int, candidates: Ids) 
         int64 (q, m + bits + 1) each.
     """
     faces, none = queries.faces, candidates < 0
-    rest = rank_codes(queries, codes, bits)
+    rest = rank_codes(queries, codes, own, bits)
     query, column = np.nonzero(~none)
-    _subtract(rest, queries, Pairs(query, candidates[query, column]), codes)
+    _subtract(rest, queries, Pairs(query, candidates[query, column]), codes, own)
     distances = vector_distances(
         faces.rows, queries.rows, np.maximum(candidates, 0), faces.space
     )  # (q, m)
@@ -106,10 +135,12 @@ def _scale(largest: float) -> float:
     return STEPS / largest if largest > 0 else 1.0
 
 
-def _subtract(found: Histograms, queries: QuerySet, pairs: Pairs, codes: Packed) -> None:
+def _subtract(
+    found: Histograms, queries: QuerySet, pairs: Pairs, codes: Packed, own: Packed
+) -> None:
     """Subtract pairs from histograms of Hamming distances."""
-    own, other = codes[queries.query_indices[pairs.query]], codes[pairs.face]
-    distance = np.bitwise_count(own ^ other).sum(axis=1, dtype=np.int64)
+    unequal = own[pairs.query] ^ codes[pairs.face]
+    distance = np.bitwise_count(unequal).sum(axis=1, dtype=np.int64)
     same = queries.people[pairs.query] == queries.faces.people[pairs.face]
     np.subtract.at(found.all_counts, (pairs.query, distance), 1)
     np.subtract.at(found.relevant, (pairs.query[same], distance[same]), 1)

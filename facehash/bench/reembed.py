@@ -61,7 +61,8 @@ def reembed(
         rows.append(embedder.embed(np.stack(crops)))
     made = space.check(np.concatenate(rows), "the embedder's rows")[np.argsort(ids)]  # (n, width)
     made = unit_rows(made) if space.metric == "cosine" else made
-    faces = dataclasses.replace(faces, rows=made, all_rows=made, space=space)
+    places = np.arange(len(made))
+    faces = dataclasses.replace(faces, rows=made, all_rows=made, space=space, places=places)
     return dataclasses.replace(queries, faces=faces)
 
 

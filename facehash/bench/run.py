@@ -9,11 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from facehash.bench.methods import compare_codes, compare_rows, fit_codes, rerank_codes
-from facehash.bench.queries import QuerySet, draw_queries, read_faces
+from facehash.bench.methods import (
+    SearchMethod,
+    compare_asymmetrically,
+    compare_codes,
+    compare_rows,
+    fit_codes,
+    rerank_codes,
+)
+from facehash.bench.queries import QuerySet, draw_queries, hold_out, read_faces
 from facehash.bench.reembed import reembed
 from facehash.bench.schema import SCHEMA, with_schema_1_keys
-from facehash.bench.scores import K, measure
+from facehash.bench.scores import K, measure, measure_held_out
 from facehash.errors import InputError, did_you_mean
 from facehash.hashing import HASHERS
 from facehash.library.derived.arrays import spaces
@@ -34,7 +41,8 @@ class Plan:
     near_duplicate: float = 0.95  # see `facehash.bench.queries.draw_queries`
     queries: int = 5000  # at most; if there are more, this many are drawn at random
     exclude_people: Collection[str] = ()  # names of people, as if they were not in the library
-    seed: int = 0  # of the draw and of the codes
+    seed: int = 0  # of the draws and of the codes
+    draws: int = 5  # of held-out queries, one face of each person; 0 for leave-one-out only
 
     def check(self) -> None:
         """Refuse values that would fail after minutes.
@@ -52,8 +60,8 @@ class Plan:
                 f"--near-duplicate: a cosine, -1 to 1 (above 1 excludes nothing), got "
                 f"{self.near_duplicate:g}"
             )
-        if self.queries < 1 or self.rerank < 0:
-            raise InputError("--queries must be at least 1, and --rerank at least 0")
+        if self.queries < 1 or self.rerank < 0 or self.draws < 0:
+            raise InputError("--queries must be at least 1, --rerank and --draws at least 0")
 
 
 # They may contain paths and names.
@@ -66,7 +74,11 @@ def bench(
     make_pipeline: MakePipeline = default_pipeline,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Measure every method to search a library, leave-one-out on people with at least two photos.
+    """Measure every method to search a library, on people with at least two photos.
+
+    Held out, one face of each person is a query, and codes are fitted to the remaining faces; this
+    is what a new photo finds. Leave-one-out, every face is a query for the others, and codes are
+    fitted to all faces.
 
     Args:
         store: The library.
@@ -77,9 +89,10 @@ def bench(
     Returns:
         The content of ``bench.json`` (see `facehash.bench.schema`), without names of people and
         paths: ``library``, ``queries``, ``excluded`` pairs, ``plan``, ``methods`` (see
-        `facehash.bench.scores.measure`), ``skipped``: what was not measured, and why, and
-        ``trained_people``: for each of `plan.embedders` that is a network of this project, the
-        number of people among the queries, by name, that it was trained on.
+        `facehash.bench.scores.measure`; leave-one-out, with the scores of held-out queries in
+        ``held_out``), ``skipped``: what was not measured, and why, and ``trained_people``: for each
+        of `plan.embedders` that is a network of this project, the number of people among the
+        queries, by name, that it was trained on.
 
     Raises:
         LibraryError: No face has a name, or no person is on two photos.
@@ -101,7 +114,7 @@ def bench(
     ]
     skipped: list[str] = []
     methods = list(_library_methods(queries, plan, label_of(settings.embedder), skipped))
-    methods += [measure(other, compare_rows(other, label), None) for label, other in others]
+    methods += [_measure_rows(other, plan, label) for label, other in others]
     num_relevant = queries.num_relevant()
     environment = describe_environment("none", "cpu", plan.seed)
     return with_schema_1_keys(
@@ -120,6 +133,7 @@ def bench(
             "queries": {
                 "faces": len(queries.query_indices),
                 "people": len(np.unique(queries.people)),
+                "held_out": len(np.unique(queries.people)) if plan.draws else 0,  # per draw
                 "max_P@5": float((np.minimum(num_relevant, 5) / 5).mean()),
                 "majority_accuracy": float(
                     np.unique(queries.people, return_counts=True)[1].max() / len(num_relevant)
@@ -161,13 +175,28 @@ def _trained_people(
     }
 
 
+def _measure_rows(queries: QuerySet, plan: Plan, label: str) -> dict[str, Any]:
+    """Measure another embedder, leave-one-out and on held-out queries."""
+    sets = [hold_out(queries, plan.seed + draw) for draw in range(plan.draws)]
+    return {
+        **measure(queries, compare_rows(queries, label), None),
+        "held_out": measure_held_out([(compare_rows(one, label), None) for one in sets]),
+    }
+
+
 def _library_methods(
     queries: QuerySet, plan: Plan, label: str, skipped: list[str]
 ) -> Iterator[dict[str, Any]]:
-    rows = compare_rows(queries, label)
+    sets = [queries, *(hold_out(queries, plan.seed + draw) for draw in range(plan.draws))]
     has_vectors = queries.faces.space.metric != "hamming"
-    exact = rows.nearest(K) if has_vectors else None
-    yield measure(queries, rows, exact)
+    rows = [compare_rows(one, label) for one in sets]
+    exact = [one.nearest(K) if has_vectors else None for one in rows]
+
+    def measured(found: Sequence[SearchMethod]) -> dict[str, Any]:
+        held_out = measure_held_out(list(zip(found, exact, strict=True))[1:])
+        return {**measure(queries, found[0], exact[0]), "held_out": held_out}
+
+    yield measured(rows)
     if not has_vectors:
         skipped.append("codes of vectors: the embedder of this library produces codes")
         return
@@ -180,10 +209,11 @@ def _library_methods(
                     f"{dimension} dimensions"
                 )
                 continue
-            fitted = fit_codes(queries, name, bits, plan.seed)
-            yield measure(queries, compare_codes(queries, fitted), exact)
+            fitted = [(one, fit_codes(one, name, bits, plan.seed)) for one in sets]
+            yield measured([compare_codes(*one) for one in fitted])
+            yield measured([compare_asymmetrically(*one) for one in fitted])
             if plan.rerank:
-                yield measure(queries, rerank_codes(queries, fitted, plan.rerank), exact)
+                yield measured([rerank_codes(*one, plan.rerank) for one in fitted])
 
 
 def label_of(embedder: str) -> str:

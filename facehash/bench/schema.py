@@ -34,7 +34,9 @@ def with_schema_1_keys(result: Mapping[str, Any]) -> dict[str, Any]:
             both[_TOP[part]] = old
         else:
             both[part] = {**result[part], **old}
-    both["ways"] = [_renamed(method, _METHOD) for method in result["methods"]]
+    # 0.1.0 knew no asymmetric distance.
+    known = [one for one in result["methods"] if one.get("distance") != "asymmetric"]
+    both["ways"] = [_renamed(method, _METHOD) for method in known]
     for method in both["ways"]:
         if method["shortlist"]:
             method["method"] = f"{method['hasher']}, {method['shortlist']} put in order by vectors"
@@ -50,6 +52,8 @@ def upgrade(result: Mapping[str, Any]) -> dict[str, Any]:
         new[part] = _renamed(new[part], _inverse(names))
     new["methods"] = [_renamed(method, _inverse(_METHOD)) for method in new["methods"]]
     for method in new["methods"]:
+        method.setdefault("distance", None if method["bits"] is None else "hamming")
+        method.setdefault("held_out", None)
         if method["rerank"]:
             method["name"] = f"{method['hasher']}, top {method['rerank']} re-ranked"
     return new

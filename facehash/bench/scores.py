@@ -1,6 +1,7 @@
 """What is measured of a search method: how often it is right, and how long a query takes."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,7 @@ def measure(queries: QuerySet, method: SearchMethod, exact: Ids | None) -> dict[
     """Measure a search method.
 
     Args:
-        queries: The queries.
+        queries: The queries, leave-one-out.
         method: The method.
         exact: int64 (q, 10), what exact search of the library's vectors finds; None for a library
             without vectors.
@@ -92,6 +93,7 @@ def measure(queries: QuerySet, method: SearchMethod, exact: Ids | None) -> dict[
         "name": method.name,
         "is_embedder": method.hasher is None,
         "hasher": method.hasher,
+        "distance": method.distance,
         "rerank": method.rerank,
         "bits": method.bits,
         "bytes_per_face": method.bytes_per_face,
@@ -100,4 +102,29 @@ def measure(queries: QuerySet, method: SearchMethod, exact: Ids | None) -> dict[
         **time_searches(method, queries.rows),
         "build_seconds": method.build_seconds,
         "knn_accuracy": knn_accuracy(queries, nearest),
+    }
+
+
+def measure_held_out(parts: Sequence[tuple[SearchMethod, Ids | None]]) -> dict[str, Any] | None:
+    """Score a method on several draws of held-out queries.
+
+    Args:
+        parts: For each draw the method, and what exact search of the vectors finds, int64 (q, 10),
+            or None.
+
+    Returns:
+        ``held_out`` of an entry of ``methods``: the number of draws, the means over draws of what
+        `score` returns and of recall@10, and the standard deviations of P@1 and mAP. None without
+        draws.
+    """
+    if not parts:
+        return None
+    scores = [score(method) for method, _ in parts]
+    recalls = [recall(method.nearest(K), exact) for method, exact in parts if exact is not None]
+    spread = {f"{name}_sd": [one[name] for one in scores] for name in ("P@1", "mAP")}
+    return {
+        "draws": len(parts),
+        **{name: float(np.mean([one[name] for one in scores])) for name in scores[0]},
+        **{name: float(np.std(values)) for name, values in spread.items()},
+        f"recall@{K}": float(np.mean(recalls)) if recalls else None,
     }

@@ -18,7 +18,7 @@ from facehash.vectors import Space
 from tests.library import fakes
 from tests.library.conftest import draw, save
 
-SMALL = Plan(bits=(8, 16), rerank=3, near_duplicate=2)
+SMALL = Plan(bits=(8, 16), rerank=3, near_duplicate=2, draws=2)
 
 
 @pytest.fixture
@@ -39,10 +39,13 @@ def test_every_method_is_measured_and_what_cannot_be_is_reported(store, photos):
     assert methods == [
         ("cosine:12", None, 48),
         ("itq", 8, 1),
+        ("itq, asymmetric", 8, 1),
         ("itq, top 3 re-ranked", 8, 49),
         ("lsh", 8, 1),
+        ("lsh, asymmetric", 8, 1),
         ("lsh, top 3 re-ranked", 8, 49),
         ("lsh", 16, 2),
+        ("lsh, asymmetric", 16, 2),
         ("lsh, top 3 re-ranked", 16, 50),
     ]
     assert result["skipped"] == [
@@ -57,6 +60,13 @@ def test_every_method_is_measured_and_what_cannot_be_is_reported(store, photos):
         assert 0 <= method["mAP_lower"] <= method["mAP"] <= method["mAP_upper"] <= 1
         assert 0 < method["p50_ms"] <= method["p99_ms"] and method["build_seconds"] > 0
         assert len(method["knn_accuracy"]) == 9
+        held_out = method["held_out"]
+        assert held_out["draws"] == 2 and 0 <= held_out["P@1"] <= 1 and held_out["mAP_sd"] >= 0
+        assert held_out["mAP_lower"] <= held_out["mAP"] <= held_out["mAP_upper"]
+    assert [method["distance"] for method in result["methods"][:4]] == [
+        None, "hamming", "asymmetric", "hamming",
+    ]  # fmt: skip
+    assert result["queries"]["held_out"] == 2
     text = json.dumps(result)
     assert not any(secret in text for secret in ("Ann", "Cy", str(photos), "photos/"))
 
@@ -124,6 +134,7 @@ def test_libraries_without_a_correct_result_are_refused(photos, index, directory
         (Plan(bits=(64, 2048)), "--bits: 1 to 1024 each, got 64, 2048"),
         (Plan(near_duplicate=-2), "--near-duplicate: a cosine"),
         (Plan(queries=0), "--queries must be at least 1"),
+        (Plan(draws=-1), "--rerank and --draws at least 0"),
     ],
 )
 def test_a_plan_that_measures_nothing_is_refused_at_once(store, plan, complaint):
@@ -138,11 +149,11 @@ def test_the_chart_shows_every_method(store, tmp_path, monkeypatch):
     plot.write_tradeoff(result["methods"], tmp_path / "tradeoff.png", "five faces")
     [figure] = figures
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert {"ITQ, length in bits", "LSH, top 3 re-ranked", "cosine:12, vectors"} <= set(labels)
-    [line] = [line for line in figure.axes[0].lines if line.get_label() == "LSH, length in bits"]
+    assert {"ITQ, asymmetric", "LSH, top 3 re-ranked", "cosine:12, vectors"} <= set(labels)
+    [line] = [line for line in figure.axes[0].lines if line.get_label() == "LSH, Hamming"]
     codes = [method for method in result["methods"] if method["name"] == "lsh"]
     assert line.get_xdata().tolist() == [1, 2]
-    assert line.get_ydata().tolist() == [method["P@1"] for method in codes]
+    assert line.get_ydata().tolist() == [method["held_out"]["P@1"] for method in codes]
 
 
 def test_the_label_of_an_embedder_is_its_file_or_run_without_a_path(tmp_path):

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from facehash.bench.methods import (
+    compare_asymmetrically,
     compare_codes,
     compare_rows,
     fit_codes,
     rerank_codes,
     search_counted,
 )
-from facehash.bench.queries import NamedFaces, draw_queries
+from facehash.bench.queries import NamedFaces, draw_queries, hold_out
 from facehash.bench.ranking import rank_codes, rank_vectors
 from facehash.bench.scores import knn_accuracy, recall, score
 from facehash.retrieval import metrics
@@ -32,14 +33,14 @@ def make_faces(seed, metric="cosine", n=60, people=9, dimension=8):
     photos = np.sort(rng.integers(0, n // 2, n))
     people = rng.integers(0, people, n)
     people[1::20] = people[0::20]  # at least every other nearly equal pair is of one person
-    return NamedFaces(ids, photos, people, rows, rows, Space(metric, dimension))
+    return NamedFaces(ids, photos, people, rows, rows, Space(metric, dimension), np.arange(n))
 
 
 def faces_of(people, rows):
     """Faces of people, each on a photo of its own."""
     n = len(people)
     space = Space("euclidean", rows.shape[1])
-    return NamedFaces(np.arange(n), np.arange(n), people, rows, rows, space)
+    return NamedFaces(np.arange(n), np.arange(n), people, rows, rows, space, np.arange(n))
 
 
 def centred_cosines(faces):
@@ -112,7 +113,8 @@ def test_pairs_on_one_photo_and_near_duplicates_are_counted():
     people, photos = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 1, 2, 2, 3, 4])
     # The last face has the vector of another person: not a near duplicate.
     rows = faces.rows[[5, 5, 12, 13, 14, 14]]
-    faces = dataclasses.replace(faces, ids=np.arange(1, 7), people=people, photos=photos, rows=rows)
+    of_faces = {"ids": np.arange(1, 7), "people": people, "photos": photos, "rows": rows}
+    faces = dataclasses.replace(faces, **of_faces, places=np.array([5, 5, 12, 13, 14, 14]))
     queries = draw_queries(faces, NEAR, 1000, 0)
     assert queries.query_indices.tolist() == [0, 1, 2, 3, 4]
     assert (queries.same_photo, queries.near_duplicates, queries.cross_person) == (2, 2, 1)
@@ -149,7 +151,7 @@ def test_codes_are_scored_like_a_loop_over_every_pair(queries, name, bits):
     far, counts = bits_apart(queries, fitted.codes), pairs_that_count(queries)
     expected = histograms_of(far, relevant_faces(queries), counts)
     width = expected[0].shape[1]
-    found = rank_codes(queries, fitted.codes, bits)
+    found = rank_codes(queries, fitted.codes, fitted.codes[queries.query_indices], bits)
     assert not found.all_counts[:, width:].any()
     assert (found.all_counts[:, :width] == expected[0]).all()
     assert (found.relevant[:, :width] == expected[1]).all()
@@ -159,6 +161,64 @@ def test_codes_are_scored_like_a_loop_over_every_pair(queries, name, bits):
     for q in range(len(nearest)):
         order = sorted(np.flatnonzero(counts[q]), key=lambda f: (far[q, f], f))
         assert nearest[q].tolist() == order[:10]
+
+
+@pytest.mark.parametrize(("name", "bits"), [("lsh", 16), ("itq", 5)])
+def test_projections_are_scored_like_a_loop_over_every_pair(queries, name, bits):
+    fitted = fit_codes(queries, name, bits, 0)
+    projections = fitted.hasher.projections(queries.rows).astype(np.float64)
+    signs = np.unpackbits(fitted.codes, axis=1, count=bits, bitorder="little") * 2.0 - 1
+    far = np.round(-projections @ signs.T / np.abs(projections).sum(axis=1, keepdims=True), 9)
+    counts = pairs_that_count(queries)
+    place = np.stack([np.unique(row, return_inverse=True)[1] for row in far])
+    expected = mean_scores(*histograms_of(place, relevant_faces(queries), counts))
+    method = compare_asymmetrically(queries, fitted)
+    assert score(method) == pytest.approx(expected, abs=1e-9)
+    nearest = method.nearest(10)
+    for q in range(len(nearest)):
+        order = sorted(np.flatnonzero(counts[q]), key=lambda f: (far[q, f], f))
+        assert nearest[q].tolist() == order[:10]
+
+
+def test_a_held_out_face_is_neither_searched_nor_fitted_to(queries):
+    held = hold_out(queries, seed=3)
+    whole, faces, asking = queries.faces, held.faces, held.held_out
+    assert sorted(held.people) == sorted(set(queries.people))
+    assert not set(asking.ids) & set(faces.ids)
+    assert len(faces) + len(asking) == len(whole) == len(whole.all_rows)
+    assert np.array_equal(faces.all_rows[faces.places], faces.rows)
+    assert np.array_equal(faces.all_rows, faces.rows)  # no unnamed faces here
+    fitted = fit_codes(held, "itq", 5, 0)
+    np.testing.assert_allclose(fitted.hasher.mean, faces.all_rows.mean(axis=0), atol=1e-6)
+    assert np.array_equal(hold_out(queries, seed=3).held_out.ids, asking.ids)
+    assert not np.array_equal(hold_out(queries, seed=4).held_out.ids, asking.ids)
+    # What each query ignores and finds is as before, less the faces that were held out.
+    counts = np.isin(whole.ids, faces.ids)
+    of_query = np.searchsorted(whole.ids[queries.query_indices], asking.ids)
+    expected = (relevant_faces(queries) & pairs_that_count(queries) & counts)[of_query]
+    assert np.array_equal(held.num_relevant(), expected.sum(axis=1)) and expected.any(axis=1).all()
+
+
+@pytest.mark.parametrize("kind", [compare_codes, compare_asymmetrically, "vectors", "reranked"])
+def test_held_out_queries_are_scored_like_a_loop_over_every_pair(queries, kind):
+    held = hold_out(queries, seed=1)
+    fitted = fit_codes(held, "lsh", 24, 0)
+    own = fitted.hasher.projections(held.rows).astype(np.float64)
+    bits = np.unpackbits(fitted.codes, axis=1, count=24, bitorder="little") * 2.0 - 1
+    if kind == "vectors":
+        method, far = compare_rows(held, "vectors"), distances(held)
+    elif kind == "reranked":
+        method, far = rerank_codes(held, fitted, len(held.faces)), distances(held)
+    else:
+        method = kind(held, fitted)
+        own = own if kind is compare_asymmetrically else np.where(own >= 0, 1, -1)
+        far = -own @ bits.T / np.abs(own).sum(axis=1, keepdims=True)
+    counts = np.ones(far.shape, bool)
+    counts[held.excluded.query, held.excluded.face] = False
+    far = np.round(far, 9)
+    place = np.stack([np.unique(row, return_inverse=True)[1] for row in far])
+    expected = mean_scores(*histograms_of(place, relevant_faces(held), counts))
+    assert score(method) == pytest.approx(expected, abs=1e-9)
 
 
 def test_candidates_are_ranked_by_vectors_and_the_rest_by_codes(queries):
