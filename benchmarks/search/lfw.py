@@ -2,8 +2,8 @@
 
     python -m benchmarks.lfw --data DIR --facenet FILE --run runs/DDH --run runs/DCBH
 
-Without a run of the stored result, `--keep DIR` keeps what was measured of it there, leave-one-out; DIR
-has one folder per person of its training set.
+`--keep DIR` keeps what the stored result says about runs that are not given again; DIR has one
+folder per person of their training set.
 
 DIR has one folder per person, as Labeled Faces in the Wild does. In each photo, the face nearest to
 the middle is the person of the folder; the other faces stay unnamed. `facehash bench` then measures
