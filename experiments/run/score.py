@@ -20,11 +20,13 @@ from facehash.retrieval.code_statistics import code_statistics
 from facehash.retrieval.codes_file import CodeSet, write_codes
 from facehash.retrieval.evaluation import Evaluation, evaluate
 from facehash.retrieval.table import format_report, format_verification
+from facehash.retrieval.vectors import evaluate_projections
 from facehash.retrieval.verification import verify_pairs
 
 SCHEMA = 2
-"""Of report.json. Schema 1 lacks the keys ``verification``, ``training`` and ``leaks``, and in
-``dataset`` the keys ``split`` and ``duplicates``; readers take a missing key for null."""
+"""Of report.json. Schema 1 lacks the keys ``metrics_asymmetric``, ``verification``, ``training``
+and ``leaks``, and in ``dataset`` the keys ``split`` and ``duplicates``; readers take a missing key
+for null."""
 
 PROTOCOLS = {
     "seen": "seen identities",
@@ -107,6 +109,8 @@ def score(
         "metrics_author": metrics_author(*parts, codes.bits, leave_one_out=alone)
         if codes.bit_order_known
         else None,
+        # By the float projections of the queries; null for codes without any.
+        "metrics_asymmetric": _asymmetric(codes, at),
         "verification": _verification(evaluation, codes) if verification else None,
         "curves": evaluation.curves,
         "training": source.training,
@@ -120,6 +124,21 @@ def score(
         "seconds": {"encode": source.encode_seconds, "score": round(seconds, 4)},
     }
     return ScoredCodes(codes, source, evaluation, report)
+
+
+def _asymmetric(codes: CodeSet, at: Sequence[int]) -> dict[str, float] | None:
+    if codes.query_projections is None:
+        return None
+    metrics, _ = evaluate_projections(
+        codes.gallery_codes,
+        codes.query_projections,
+        codes.gallery_labels,
+        codes.query_labels,
+        codes.bits,
+        at=at,
+        leave_one_out=codes.leave_one_out,
+    )
+    return metrics
 
 
 def _verification(evaluation: Evaluation, codes: CodeSet) -> dict[str, Any]:
@@ -176,6 +195,9 @@ def table(report: dict[str, Any]) -> str:
     for leak in report["leaks"] or ():
         title += f"\nLEAK: {leak}"
     scores = format_report(report["metrics"], report["metrics_author"], title)
+    if report["metrics_asymmetric"] is not None:
+        heading = "asymmetric: the queries' float projections against the gallery's codes"
+        scores += f"\n\n{format_report(report['metrics_asymmetric'], title=heading)}"
     if report["verification"] is not None:
         scores += f"\n\n{format_verification(report['verification'])}"
     code = report["code"]

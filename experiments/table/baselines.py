@@ -50,6 +50,7 @@ def hashed(features: Features, hasher: str, bits: int, seed: int) -> CodeSet:
         features.gallery_labels,
         features.query_labels,
         bits,
+        query_projections=fitted.projections(features.query),
     )
 
 

@@ -139,8 +139,9 @@ def _score_vectors(features: baselines.Features, at: list[int]) -> dict[str, Any
         features.gallery, features.query, features.gallery_labels, features.query_labels, at=at
     )
     not_applicable = dict.fromkeys(
-        ("bits", "seed", "backend", "metrics_author", "code", "verification", "training", "leaks")
-    )
+        ("bits", "seed", "backend", "metrics_author", "metrics_asymmetric", "code", "verification",
+         "training", "leaks")
+    )  # fmt: skip
     return not_applicable | {
         "schema": SCHEMA,
         "method": "cosine",

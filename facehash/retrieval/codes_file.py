@@ -18,6 +18,9 @@ An array ``leave_one_out`` that contains 1 says that the gallery is also the que
 order, and that each query searches all items but itself. Then ``query_codes`` and the query's
 labels may be omitted; if present, they must equal those of the gallery.
 
+An array ``query_projections``, real numbers (q, bits), holds the numbers whose signs are the query
+codes, for an evaluation by the asymmetric distance (`facehash.hamming.asymmetric`).
+
 Whether matrices are {0, 1} or {-1, +1} is decided for gallery and query together. Matrices that
 contain only 1 are the same codes in both readings.
 """
@@ -39,8 +42,10 @@ from facehash.codes import (
     check_packed,
     packed_from_bits,
     packed_width,
+    signs_from_packed,
 )
 from facehash.files import atomic_write
+from facehash.hamming.asymmetric import check_projections
 from facehash.hamming.labels import (
     Labels,
     check_label_pair,
@@ -53,6 +58,7 @@ LABELS = ("gallery_labels", "query_labels")
 LABEL_SETS = ("gallery_label_sets", "query_label_sets")
 LENGTH = "bits"
 LEAVE_ONE_OUT = "leave_one_out"
+PROJECTIONS = "query_projections"
 ORDER = "bit_order"
 BitOrder = Literal["little", "big"]
 BIT_ORDERS: tuple[BitOrder, ...] = get_args(BitOrder)
@@ -70,6 +76,7 @@ class CodeSet:
     bits: int  # length of a code, 1 to 1,024
     leave_one_out: bool = False  # whether the queries are the gallery and do not find themselves
     bit_order_known: bool = True  # False for packed codes from a file that does not state it
+    query_projections: NDArray[np.float32] | None = None  # (q, bits), whose signs are query_codes
 
 
 def read_codes(path: str | Path, bit_order: BitOrder | None = None) -> CodeSet:
@@ -106,13 +113,15 @@ def write_codes(path: str | Path, codes: CodeSet) -> None:
         arrays[name] = check(getattr(codes, field), name, len(arrays[owner]), owner)
     if codes.leave_one_out:
         arrays[LEAVE_ONE_OUT] = np.bool_(True)
+    if codes.query_projections is not None:
+        arrays[PROJECTIONS] = _projections(codes.query_projections, codes.query_codes, codes.bits)
     with atomic_write(Path(path)) as temporary:
         np.savez(temporary, **arrays)
 
 
 def _read(path: Path) -> Arrays:
     """Read the arrays of a code file; with leave-one-out, complete the queries from the gallery."""
-    optional = (CODES[1], *LABELS, *LABEL_SETS, LENGTH, ORDER, LEAVE_ONE_OUT)
+    optional = (CODES[1], *LABELS, *LABEL_SETS, LENGTH, ORDER, LEAVE_ONE_OUT, PROJECTIONS)
     arrays = _read_any(path, CODES[:1], optional)
     if _flag(arrays):
         for gallery, query in (CODES, LABELS, LABEL_SETS):
@@ -172,7 +181,27 @@ def _code_set(arrays: Mapping[str, NDArray[Any]], bit_order: BitOrder | None) ->
     if leave_one_out:
         check_leave_one_out(packed[0], packed[1], labels[0], labels[1])
     known = order is not None or LENGTH not in arrays
-    return CodeSet(packed[0], packed[1], labels[0], labels[1], bits, leave_one_out, known)
+    projections = None
+    if PROJECTIONS in arrays:
+        projections = _projections(arrays[PROJECTIONS], packed[1], bits)
+    return CodeSet(
+        packed[0], packed[1], labels[0], labels[1], bits, leave_one_out, known, projections
+    )
+
+
+def _projections(array: NDArray[Any], codes: Packed, bits: int) -> NDArray[np.float32]:
+    """Check that projections have the signs of the query codes; 0 goes with either bit."""
+    values = check_projections(array, bits, PROJECTIONS)
+    if len(values) != len(codes):
+        raise CodesError(f"{PROJECTIONS} has {len(values)} rows, {CODES[1]} has {len(codes)} codes")
+    wrong = values * signs_from_packed(codes, bits) < 0
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise CodesError(
+            f"{PROJECTIONS} must have the signs of {CODES[1]}: {np.count_nonzero(wrong)} of "
+            f"{wrong.size} differ, the first in row {row}, bit {column} ({values[row, column]:g})"
+        )
+    return values
 
 
 def _flag(arrays: Mapping[str, NDArray[Any]]) -> bool:

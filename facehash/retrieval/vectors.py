@@ -1,12 +1,14 @@
-"""Score float vectors by exact cosine: the upper bound for codes of the same vectors."""
+"""Score float vectors by exact cosine, and codes by float projections of the queries."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facehash.codes import CodesError
+from facehash.codes import CodesError, Packed, signs_from_packed
+from facehash.hamming.asymmetric import check_projections
 from facehash.hamming.labels import (
+    Labels,
     check_findable,
     check_label_pair,
     check_leave_one_out,
@@ -90,6 +92,65 @@ def evaluate_vectors(
     of_gallery, of_query = check_label_pair(gallery_labels, query_labels, len(items), len(queries))
     if leave_one_out:
         check_leave_one_out(items, queries, of_gallery, of_query)
+    return _evaluate(items, queries, of_gallery, of_query, at, leave_one_out)
+
+
+def evaluate_projections(
+    gallery_codes: Packed,
+    projections: ArrayLike,
+    gallery_labels: ArrayLike,
+    query_labels: ArrayLike,
+    bits: int,
+    *,
+    at: Sequence[int] = (),
+    leave_one_out: bool = False,
+) -> tuple[dict[str, float], dict[str, list[float]]]:
+    """Score the ranking of codes by the float projections of the queries.
+
+    The similarity is ``sum_j p_j s_j``, see `facehash.hamming.asymmetric`. All signs s have the
+    same length, so this is the ranking by cosine, and ties are treated as there.
+
+    Args:
+        gallery_codes: uint8 (n, ceil(bits / 8)), packed.
+        projections: Finite real numbers (q, bits).
+        gallery_labels: Integers (n,), identities; or bool (n, L), label sets.
+        query_labels: Integers (q,) or bool (q, L); each query has a relevant gallery item.
+        bits: Length of a code, 1 to 1,024.
+        at: Values of K for mAP@K, each at least 1.
+        leave_one_out: Whether query i is gallery item i, which it does not find.
+
+    Returns:
+        As `evaluate_vectors`.
+
+    Raises:
+        CodesError: As `evaluate_vectors`.
+
+    Example:
+        >>> codes = np.uint8([[0b00], [0b11], [0b01]])
+        >>> scores, _ = evaluate_projections(codes, [[2.0, 0.5]], [7, 8, 7], [7], bits=2)
+        >>> round(scores["mAP"], 4)
+        0.5833
+    """
+    values = check_projections(projections, bits, "query projections")
+    signs = signs_from_packed(gallery_codes, bits)  # (n, bits)
+    if not len(signs) or not len(values):
+        raise CodesError(f"nothing to score: {len(signs)} gallery codes, {len(values)} queries")
+    of_gallery, of_query = check_label_pair(gallery_labels, query_labels, len(signs), len(values))
+    if leave_one_out and len(signs) != len(values):
+        raise CodesError(f"leave-one-out: {len(values)} queries, but {len(signs)} gallery codes")
+    items, queries = normalized(signs), normalized(values)
+    return _evaluate(items, queries, of_gallery, of_query, at, leave_one_out)
+
+
+def _evaluate(
+    items: Vectors,
+    queries: Vectors,
+    of_gallery: Labels,
+    of_query: Labels,
+    at: Sequence[int],
+    leave_one_out: bool,
+) -> tuple[dict[str, float], dict[str, list[float]]]:
+    """Score the ranking of items (n, d) by their inner product with queries (q, d)."""
     check_findable(of_gallery, of_query, leave_one_out)
     step = max(1, CELLS // len(items))
     values: dict[str, list[Values]] = {}

@@ -51,3 +51,26 @@ def test_leave_one_out_and_label_sets_are_scored_from_a_codes_file(tmp_path):
     with_both = content | {"gallery_label_sets": one_hot | (rng.random((24, 4)) < 0.2)}
     several, _ = score(tmp_path / "several.npz", with_both)
     assert several["metrics"]["mAP"] != sets["metrics"]["mAP"]
+
+
+def test_projections_of_the_queries_are_scored_by_the_asymmetric_distance(tmp_path):
+    rng = np.random.default_rng(1)
+    gallery, projections = rng.integers(0, 2, (30, 16)), rng.normal(size=(6, 16))
+    of_gallery, of_query = np.arange(30) % 3, np.arange(6) % 3
+    content = {
+        "gallery_codes": gallery,
+        "query_codes": (projections >= 0).astype(int),
+        "gallery_labels": of_gallery,
+        "query_labels": of_query,
+    }
+    plain, _ = score(tmp_path / "plain.npz", content)
+    assert plain["metrics_asymmetric"] is None
+    report, printed = score(tmp_path / "both.npz", content | {"query_projections": projections})
+    assert report["metrics"] == plain["metrics"]
+    precisions = []
+    for p, label in zip(projections, of_query, strict=True):
+        order = np.argsort(-(2 * gallery - 1) @ p)
+        relevant = (of_gallery[order] == label).tolist()
+        precisions.append(oracles.average_precision(relevant))
+    assert report["metrics_asymmetric"]["mAP"] == pytest.approx(np.mean(precisions), abs=1e-6)
+    assert "asymmetric: the queries' float projections against the gallery's codes" in printed

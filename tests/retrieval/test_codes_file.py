@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facehash.codes import CodesError, packed_from_bits
+from facehash.codes import CodesError, packed_from_bits, signs_from_packed
 from facehash.retrieval.codes_file import CodeSet, read_codes, write_codes
 from tests.helpers.array_files import SAVERS, save_matlab_4
 
@@ -265,3 +265,34 @@ def test_lengths_outside_1_to_1024_are_refused(tmp_path, columns):
     wide = {"gallery_codes": np.zeros((5, columns)), "query_codes": np.zeros((3, columns))}
     message = f"{columns} columns, a code has 1 to 1024 bits (one row per code, one column per bit)"
     assert_refused(save(tmp_path, arrays() | wide), message)
+
+
+@pytest.mark.parametrize("kind", ["bits", "packed"])
+def test_projections_of_the_queries_are_read_and_written(tmp_path, kind):
+    signs = signs_from_packed(expected().query_codes, BITS)
+    projections = signs * np.random.default_rng(1).random(signs.shape)
+    projections[0, :4] = 0  # goes with either bit
+    path = save(tmp_path, arrays(kind) | {"query_projections": projections})
+    found = read_codes(path)
+    assert_equal(found, expected())
+    assert found.query_projections.dtype == np.float32
+    np.testing.assert_array_equal(found.query_projections, projections.astype(np.float32))
+    write_codes(tmp_path / "again.npz", found)
+    again = read_codes(tmp_path / "again.npz")
+    np.testing.assert_array_equal(again.query_projections, found.query_projections)
+    assert read_codes(save(tmp_path, arrays(kind))).query_projections is None
+
+
+def test_projections_that_do_not_fit_the_codes_are_refused(tmp_path):
+    signs = signs_from_packed(expected().query_codes, BITS).astype(float)
+    wrong = signs.copy()
+    wrong[2, 5] *= -3
+    for projections, message in (
+        (wrong, "signs of query_codes: 1 of 36 differ, the first in row 2, bit 5"),
+        (signs[1:], "query_projections has 2 rows, query_codes has 3 codes"),
+        (signs[:, 1:], r"query_projections must be real numbers \(q, 12\)"),
+        (signs * np.nan, "not finite"),
+    ):
+        path = save(tmp_path, arrays() | {"query_projections": projections})
+        with pytest.raises(CodesError, match=message):
+            read_codes(path)

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facehash.codes import CodesError, packed_from_signs
+from facehash.codes import CodesError, packed_from_signs, sign
 from facehash.retrieval import vectors
 from facehash.retrieval.evaluation import evaluate
-from facehash.retrieval.vectors import evaluate_vectors, normalized
+from facehash.retrieval.vectors import evaluate_projections, evaluate_vectors, normalized
 from tests.helpers import oracles
 
 KEYS = ["mAP", "mAP_lower", "mAP_upper", "P@50", "R-precision"]
@@ -124,3 +124,49 @@ def test_wrong_arguments_are_refused(change, message, monkeypatch):
     labels = {"gallery_labels": [0, 1, 0, 1], "query_labels": [1]}
     with pytest.raises(CodesError, match=message):
         evaluate_vectors(**(arrays | labels | change))
+
+
+def asymmetric_scores(signs, projections, of_gallery, of_query):
+    """Scores of each query by a sort of its similarities; only right without ties."""
+    found = []
+    for p, label in zip(projections.tolist(), of_query, strict=True):
+        similarity = [sum(a * b for a, b in zip(p, s, strict=True)) for s in signs.tolist()]
+        order = sorted(range(len(signs)), key=lambda item: -similarity[item])
+        relevant = [of_gallery[item] == label for item in order]
+        hits = np.cumsum(relevant)
+        found.append(np.mean([hits[i] / (i + 1) for i in np.flatnonzero(relevant)]))
+    return np.mean(found)
+
+
+def test_projections_rank_codes_by_their_similarity():
+    gallery, query, of_gallery, of_query = random_faces(np.random.default_rng(5), dimension=40)
+    signs, projections = sign(gallery), query.astype(np.float32)
+    labels = (of_gallery, of_query)
+    scores, curve = evaluate_projections(packed_from_signs(signs), projections, *labels, 40)
+    expected = asymmetric_scores(signs, projections.astype(float), *labels)
+    assert scores["mAP"] == pytest.approx(expected)
+    assert list(scores) == KEYS and len(curve["n"]) == len(curve["precision"]) == 40
+
+
+def test_projections_of_equal_size_rank_as_the_hamming_distance_ties_included():
+    gallery, query, of_gallery, of_query = random_faces(np.random.default_rng(6), dimension=9)
+    codes, signs = packed_from_signs(sign(gallery)), sign(query)
+    by_float, _ = evaluate_projections(codes, 3.0 * signs, of_gallery, of_query, 9, at=[4])
+    by_code = evaluate(codes, packed_from_signs(signs), of_gallery, of_query, 9, at=[4]).metrics
+    assert by_float == pytest.approx({key: by_code[key] for key in by_float})
+
+
+def test_projections_leave_their_own_code_out():
+    gallery, _, labels, _ = random_faces(np.random.default_rng(7), dimension=12)
+    codes, signs = packed_from_signs(sign(gallery)), sign(gallery).astype(float)
+    alone, _ = evaluate_projections(codes, signs, labels, labels, 12, leave_one_out=True)
+    by_code = evaluate(codes, codes, labels, labels, 12, leave_one_out=True).metrics
+    assert alone == pytest.approx({key: by_code[key] for key in alone})
+    with pytest.raises(CodesError, match="leave-one-out: 39 queries, but 40 gallery codes"):
+        evaluate_projections(codes, signs[1:], labels, labels[1:], 12, leave_one_out=True)
+
+
+def test_projections_of_another_length_are_refused():
+    codes = np.zeros((3, 2), np.uint8)
+    with pytest.raises(CodesError, match=r"query projections must be real numbers \(q, 16\)"):
+        evaluate_projections(codes, np.zeros((1, 15)), [1, 1, 2], [1], 16)
