@@ -16,6 +16,48 @@ GROUPS = ((64, 2), (128, 2), (256, 3), (512, 3))
 """Number of filters and of convolutions in each group; pooling after a group halves the sides."""
 
 
+def feature_network(
+    image,
+    units: int,
+    regularizer: regularizers.Regularizer | None = None,
+    two_scales: bool = True,
+):
+    """Apply the layers of DCBH up to its feature; shapes are for 32 x 32 images.
+
+    Args:
+        image: Symbolic tensor (batch, side, side, 3), standardized.
+        units: Length of the feature.
+        regularizer: Of all kernels.
+        two_scales: Whether to use group 3 in addition to group 4.
+
+    Returns:
+        Symbolic tensor (batch, units), 0 or larger, the output of the layer ``feature``.
+    """
+    convolution = functools.partial(
+        layers.Conv2D,
+        kernel_size=3,
+        padding="same",
+        use_bias=False,
+        data_format="channels_last",
+        kernel_regularizer=regularizer,
+    )
+    batch_norm = functools.partial(layers.BatchNormalization, momentum=0.9, epsilon=1e-3)
+
+    x = image
+    scales = []
+    for group, (filters, convolutions) in enumerate(GROUPS, start=1):
+        for number in range(1, convolutions + 1):
+            name = f"group{group}_conv{number}"
+            x = convolution(filters, name=name)(x)
+            x = layers.ReLU()(batch_norm(name=f"{name}_norm")(x))
+        x = layers.MaxPooling2D(data_format="channels_last")(x)  # sides 16, 8, 4, 2
+        scales.append(layers.GlobalAveragePooling2D(data_format="channels_last")(x))
+    merged = layers.Concatenate()(scales[2:]) if two_scales else scales[3]  # 256 + 512
+    feature = layers.Dense(units, kernel_regularizer=regularizer, name="feature_dense")(merged)
+    feature = batch_norm(name="feature_norm")(feature)
+    return layers.ReLU(name="feature")(feature)
+
+
 @keras.saving.register_keras_serializable("facehash")
 class DCBH(HashModel):
     """Deep Clustering and Block Hashing: a VGG network at two scales, hashed block by block.
@@ -83,32 +125,11 @@ class DCBH(HashModel):
         return ("cross_entropy", "quantization", *on)
 
     def build_network(self) -> keras.Model:
-        """Return the network of the released code; shapes are for 32 x 32 images."""
+        """Return the network of the released code."""
         decay = regularizers.L2(self.weight_decay / 2) if self.weight_decay else None
         dense = functools.partial(layers.Dense, kernel_regularizer=decay)
-        convolution = functools.partial(
-            layers.Conv2D,
-            kernel_size=3,
-            padding="same",
-            use_bias=False,
-            data_format="channels_last",
-            kernel_regularizer=decay,
-        )
-        batch_norm = functools.partial(layers.BatchNormalization, momentum=0.9, epsilon=1e-3)
-
-        image = x = keras.Input((self.side, self.side, 3), name="image")
-        scales = []
-        for group, (filters, convolutions) in enumerate(GROUPS, start=1):
-            for number in range(1, convolutions + 1):
-                name = f"group{group}_conv{number}"
-                x = convolution(filters, name=name)(x)
-                x = layers.ReLU()(batch_norm(name=f"{name}_norm")(x))
-            x = layers.MaxPooling2D(data_format="channels_last")(x)  # sides 16, 8, 4, 2
-            scales.append(layers.GlobalAveragePooling2D(data_format="channels_last")(x))
-        merged = layers.Concatenate()(scales[2:]) if self.two_scales else scales[3]  # 256 + 512
-        feature = dense(self.bits * self.block, name="feature_dense")(merged)
-        feature = batch_norm(name="feature_norm")(feature)
-        feature = layers.ReLU(name="feature")(feature)
+        image = keras.Input((self.side, self.side, 3), name="image")
+        feature = feature_network(image, self.bits * self.block, decay, self.two_scales)
         if self.hashing == "block":
             relaxed = BlockHash(self.bits, name="relaxed")(feature)
         else:

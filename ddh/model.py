@@ -1,5 +1,6 @@
 """The DDH network and its loss."""
 
+import functools
 from typing import Any
 
 import keras
@@ -13,6 +14,54 @@ from facehash.learning.losses import cross_entropy, quantization_loss
 
 SMALLEST_SIDE = 24
 """Three rounds of convolution and pooling leave 2 x 2, the window of the local layer."""
+
+
+def check_side(side: int, method: str = "DDH") -> None:
+    """Refuse images that are too small for `feature_network`.
+
+    Raises:
+        InputError: `side` is below `SMALLEST_SIDE`.
+    """
+    if side < SMALLEST_SIDE:
+        raise InputError(
+            f"{method} needs images of at least {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels, "
+            f"got side {side}"
+        )
+
+
+def feature_network(image, units: int, regularizer: regularizers.Regularizer | None = None):
+    """Apply the layers of DDH up to its feature; shapes are for 32 x 32 images.
+
+    Args:
+        image: Symbolic tensor (batch, side, side, 3), standardized.
+        units: Length of the feature.
+        regularizer: Of all kernels.
+
+    Returns:
+        Symbolic tensor (batch, units), 0 or larger, the output of the layer ``feature``.
+    """
+
+    def convolution(name, filters, kernel_size, kind=layers.Conv2D):
+        return kind(
+            *(filters, kernel_size),
+            kernel_initializer="he_uniform",
+            kernel_regularizer=regularizer,
+            name=name,
+        )
+
+    def norm(name):
+        return layers.BatchNormalization(name=f"{name}_norm")
+
+    x = image
+    for number, (filters, kernel_size) in enumerate(((20, 3), (40, 2), (60, 2)), start=1):
+        name = f"conv{number}"
+        x = layers.ReLU()(norm(name)(convolution(name, filters, kernel_size)(x)))
+        x = layers.MaxPooling2D()(x)  # sides 15, 7, 3
+    local = convolution("local", 80, 2, kind=LocallyConnected2D)(x)  # 2 x 2 x 80
+    local = layers.ReLU()(norm("local")(local))
+    scales = layers.Concatenate()([layers.Flatten()(x), layers.Flatten()(local)])  # 540 + 320
+    feature = layers.Dense(units, kernel_regularizer=regularizer, name="feature_dense")(scales)
+    return layers.ReLU(name="feature")(norm("feature")(feature))
 
 
 @keras.saving.register_keras_serializable("facehash")
@@ -58,11 +107,7 @@ class DDH(HashModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if self.side < SMALLEST_SIDE:
-            raise InputError(
-                f"DDH needs images of at least {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels, "
-                f"got side {self.side}"
-            )
+        check_side(self.side)
         self.block = block
         self.hashing = hashing
         self.code_batch_norm = code_batch_norm
@@ -76,41 +121,19 @@ class DDH(HashModel):
         return ("cross_entropy", "quantization")
 
     def build_network(self) -> keras.Model:
-        """Return the network of the released code; shapes are for 32 x 32 images."""
+        """Return the network of the released code."""
         decay = regularizers.L2(self.weight_decay) if self.weight_decay else None
-
-        def convolution(name, filters, kernel_size, kind=layers.Conv2D):
-            return kind(
-                *(filters, kernel_size),
-                kernel_initializer="he_uniform",
-                kernel_regularizer=decay,
-                name=name,
-            )
-
-        def dense(name, units):
-            return layers.Dense(units, kernel_regularizer=decay, name=name)
-
-        def norm(name):
-            return layers.BatchNormalization(name=f"{name}_norm")
-
-        image = x = keras.Input((self.side, self.side, 3), name="image")
-        for number, (filters, kernel_size) in enumerate(((20, 3), (40, 2), (60, 2)), start=1):
-            name = f"conv{number}"
-            x = layers.ReLU()(norm(name)(convolution(name, filters, kernel_size)(x)))
-            x = layers.MaxPooling2D()(x)  # sides 15, 7, 3
-        local = convolution("local", 80, 2, kind=LocallyConnected2D)(x)  # 2 x 2 x 80
-        local = layers.ReLU()(norm("local")(local))
-        scales = layers.Concatenate()([layers.Flatten()(x), layers.Flatten()(local)])  # 540 + 320
-        feature = dense("feature_dense", self.bits * self.block)(scales)
-        feature = layers.ReLU(name="feature")(norm("feature")(feature))
+        dense = functools.partial(layers.Dense, kernel_regularizer=decay)
+        image = keras.Input((self.side, self.side, 3), name="image")
+        feature = feature_network(image, self.bits * self.block, decay)
         if self.hashing == "divide_and_encode":
             code = DivideAndEncode(self.bits, kernel_regularizer=decay, name="hash")(feature)
         else:
-            code = dense("hash", self.bits)(feature)
+            code = dense(self.bits, name="hash")(feature)
         if self.code_batch_norm:
-            code = norm("hash")(code)
+            code = layers.BatchNormalization(name="hash_norm")(code)
         relaxed = layers.Activation("tanh", name="relaxed")(code)
-        logits = dense("logits", len(self.identities))(relaxed)
+        logits = dense(len(self.identities), name="logits")(relaxed)
         return keras.Model(image, {"relaxed": relaxed, "logits": logits}, name="network")
 
     def loss_terms(self, labels, outputs, training: bool) -> dict[str, Any]:

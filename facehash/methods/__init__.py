@@ -15,6 +15,7 @@ from facehash.config import RunConfig, Strict
 from facehash.errors import InputError, did_you_mean
 from facehash.learning.backend import start_any_backend
 from facehash.learning.model_files import ModelFileError, load_model_file, saved_class
+from facehash.methods import options
 from facehash.runs.directory import RunDirectory, RunError
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ class Method:
 METHODS = {
     "ddh": Method(ddh.options.Options, "ddh.model"),
     "dcbh": Method(dcbh.options.Options, "dcbh.model"),
+    "orthohash": Method(options.OrthoHashOptions, "facehash.methods.orthohash"),
+    "csq": Method(options.CSQOptions, "facehash.methods.csq"),
+    "greedyhash": Method(options.GreedyHashOptions, "facehash.methods.greedyhash"),
+    "dpn": Method(options.DPNOptions, "facehash.methods.dpn"),
+    "dcdh": Method(options.DCDHOptions, "facehash.methods.dcdh"),
 }
 
 
@@ -72,10 +78,10 @@ def find_method(name: str) -> Method:
             f"method {name!r} is unknown{did_you_mean(name, METHODS)}, and there is no folder "
             f"{name}/ with options.py and model.py on the Python path"
         )
-    options = getattr(importlib.import_module(f"{name}.options"), "Options", None)
-    if not (isinstance(options, type) and issubclass(options, Strict)):
+    own = getattr(importlib.import_module(f"{name}.options"), "Options", None)
+    if not (isinstance(own, type) and issubclass(own, Strict)):
         raise InputError(f"{name}/options.py has no class Options that is a facehash.config.Strict")
-    return Method(options, f"{name}.model")
+    return Method(own, f"{name}.model")
 
 
 def _has_folder(name: str) -> bool:
@@ -157,7 +163,7 @@ def _own_method(path: Path) -> str | None:
     """Return the method of a user that a file needs; only a folder of a method is accepted."""
     module, name = saved_class(path) or ("keras", "")
     package = module.partition(".")[0]
-    if package == "keras" or package in METHODS:
+    if package in ("keras", "facehash") or package in METHODS:
         return None
     if not _has_folder(package):
         raise ModelFileError(
@@ -214,5 +220,7 @@ def register(method: str | None = None) -> None:
 
 
 def method_of(model: HashModel) -> str:
-    """Return the name of a model's method, which is the name of its package."""
-    return type(model).__module__.partition(".")[0]
+    """Return the name of a model's method: in `METHODS`, or of the user's package."""
+    module = type(model).__module__
+    names = {method.module: name for name, method in METHODS.items()}
+    return names.get(module, module.partition(".")[0])

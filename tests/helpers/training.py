@@ -34,13 +34,16 @@ def looks(train: int = 36) -> FaceDataset:
     return replace(faces, train=kept[np.linspace(0, 35, train).astype(int)]).check()
 
 
-def configure(method="ddh", *, bits=12, seed=3, augmentation=None, dataset=None, **training):
+def configure(
+    method="ddh", *, bits=12, seed=3, augmentation=None, dataset=None, model=None, **training
+):
     """Return a configuration of a short training."""
     tree = {
         "method": method,
         "bits": bits,
         "seed": seed,
         "dataset": dataset or {"name": "looks"},
+        "model": model or {},
         "augmentation": augmentation or {},
         "training": {"epochs": 8, "batch": 16, "learning_rate": 0.01} | training,
     }
