@@ -1,9 +1,9 @@
 """Baselines on a trained network: hashes of its features, and the code of its classifier.
 
 They show how much of a network's score is due to its hash layer. ``lsh`` and ``itq`` hash the
-network's features, fitted on the training images; ``cosine`` compares the float features and is
-the ceiling; the ``classifier`` code shows the score of a classifier alone, where the identities of
-the queries are in the training set.
+network's features, fitted on the training images; ``witq`` also uses their labels; ``cosine``
+compares the float features and is the ceiling; the ``classifier`` code shows the score of a
+classifier alone, where the identities of the queries are in the training set.
 
 Reference:
     The classifier code: Sablayrolles, Douze, Usunier, Jegou. How should we evaluate supervised
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from facehash.codes import CodesError, Packed, packed_from_bits
 from facehash.dataset import IndexArray, SplitName
-from facehash.hashing import HASHERS
+from facehash.hashing import HASHERS, WhitenedITQ
 from facehash.retrieval.codes_file import CodeSet
 
 CANDIDATES = 64  # random codes tried per person; see `spread_codes`
@@ -35,15 +35,19 @@ class Features:
     predicted: IndexArray  # (q,), the label predicted for each query by the classifier
     leaks: list[str] | None = None  # see `experiments.run.leaks.find_leaks`
     split: SplitName | None = None  # where the roles come from
+    train_labels: IndexArray | None = None  # (t,)
 
 
 def hashed(features: Features, hasher: str, bits: int, seed: int) -> CodeSet:
-    """Hash features by ``"lsh"`` or ``"itq"``, fitted on the training images.
+    """Hash features by ``"lsh"``, ``"itq"`` or ``"witq"``, fitted on the training images.
 
     Raises:
         CodesError: More bits than the hasher supports.
     """
-    fitted = HASHERS[hasher].fit(features.train, bits, seed)
+    if hasher == WhitenedITQ.name:
+        fitted = WhitenedITQ.fit(features.train, bits, seed, labels=features.train_labels)
+    else:
+        fitted = HASHERS[hasher].fit(features.train, bits, seed)
     return CodeSet(
         fitted.encode(features.gallery),
         fitted.encode(features.query),

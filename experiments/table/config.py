@@ -9,7 +9,8 @@ from pydantic import AfterValidator, Field, model_validator
 from facehash.config import Strict
 from facehash.errors import InputError, did_you_mean
 
-Baseline = Literal["lsh", "itq", "classifier", "cosine"]  # see `experiments.table.baselines`
+# `experiments.table.baselines` explains them.
+Baseline = Literal["lsh", "itq", "witq", "classifier", "cosine"]
 ItemT = TypeVar("ItemT")
 
 OF_THE_TABLE = ("bits", "seed", "dataset.protocol")

@@ -13,7 +13,8 @@ from facehash.files import atomic_write
 from facehash.runs.directory import DamagedRunError, RunDirectory
 from facehash.runs.files import read_npz
 
-_ARRAYS = ("train", "gallery", "query", "gallery_labels", "query_labels", "predicted")
+_LABELS = ("train_labels", "gallery_labels", "query_labels", "predicted")
+_ARRAYS = ("train", "gallery", "query", *_LABELS)
 
 
 def features_of(run: Path, cache: Path, data: Path | None = None) -> Features:
@@ -65,4 +66,5 @@ def _compute(run: Path, data: Path | None) -> Features:
         predicted=classes[found["query"][1].argmax(axis=1)],
         leaks=leaks,
         split=faces.split,
+        train_labels=faces.labels[faces.train],
     )

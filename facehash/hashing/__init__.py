@@ -3,8 +3,9 @@
 from facehash.hashing.itq import IterativeQuantization
 from facehash.hashing.linear import LinearHash
 from facehash.hashing.lsh import RandomHyperplanes
+from facehash.hashing.witq import WhitenedITQ
 
 HASHERS: dict[str, type[LinearHash]] = {"lsh": RandomHyperplanes, "itq": IterativeQuantization}
-"""Hash methods by the names that commands and tables use."""
+"""Hash methods that need no labels, by the names that commands and tables use."""
 
-__all__ = ["HASHERS", "IterativeQuantization", "LinearHash", "RandomHyperplanes"]
+__all__ = ["HASHERS", "IterativeQuantization", "LinearHash", "RandomHyperplanes", "WhitenedITQ"]

@@ -5,7 +5,7 @@ import pytest
 
 from experiments.table.baselines import Features, classifier_code, hashed, spread_codes
 from facehash.codes import CodesError, bits_from_packed
-from facehash.hashing import HASHERS
+from facehash.hashing import HASHERS, WhitenedITQ
 from facehash.retrieval.evaluation import evaluate
 
 
@@ -26,6 +26,7 @@ def features():
         gallery_labels=gallery,
         query_labels=query,
         predicted=query.copy(),
+        train_labels=train,
     )
 
 
@@ -38,6 +39,13 @@ def test_features_are_hashed_as_fitted_on_the_training_images(features, hasher):
     # by the mean of the gallery, which lies elsewhere, the codes would be others
     other = HASHERS[hasher].fit(features.gallery, 12, 3)
     assert (codes.gallery_codes != other.encode(features.gallery)).any()
+
+
+def test_whitened_itq_also_gets_the_labels_of_the_training_images(features):
+    codes = hashed(features, "witq", 12, seed=3)
+    fitted = WhitenedITQ.fit(features.train, 12, 3, labels=features.train_labels)
+    np.testing.assert_array_equal(codes.gallery_codes, fitted.encode(features.gallery))
+    assert (codes.gallery_codes != hashed(features, "itq", 12, seed=3).gallery_codes).any()
 
 
 @pytest.mark.parametrize("bits", [3, 8, 13, 48])
