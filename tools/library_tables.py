@@ -3,10 +3,12 @@
 import json
 from typing import Any
 
+from benchmarks.search.held_out import RESULT as HELD_OUT
 from benchmarks.search.lfw import read_result
 from benchmarks.search.verification import RESULT
 from experiments.table.layout import markdown_rows
 from facehash.bench.table import format_value
+from facehash.codes import packed_width
 
 NAMES = {"itq": "ITQ", "lsh": "LSH"}
 RERANKED = 64  # codes of this length are also shown with re-ranking
@@ -28,6 +30,53 @@ def lfw_table() -> str:
         for method in result["all"]["methods"]
         if not method["rerank"] or method["bits"] == RERANKED
     ]
+    return markdown_rows(head, rows)
+
+
+def code_thresholds_table() -> str:
+    """Tabulate the errors of thresholds of codes, from `python -m benchmarks.held_out`."""
+    result = json.loads(HELD_OUT.read_text(encoding="utf-8"))
+    head = ["Codes", "Bits", "Distance", "Threshold"]
+    head += ["False match rate", "False non-match rate"]
+    rows = []
+    for method in result["data"]["lfw"]["methods"]:
+        errors = method["threshold"]
+        vectors = method["bits"] is None
+        rows.append(
+            [
+                "vectors" if vectors else NAMES[method["name"]],
+                format_value(method["bits"], "d"),
+                "cosine" if vectors else method["distance"],
+                f"{errors['threshold']:.{3 if vectors else 1}f}",
+                f"{errors['false_match_rate']:.2%}",
+                f"{errors['false_non_match_rate']:.1%}",
+            ]
+        )
+    return markdown_rows(head, rows)
+
+
+def held_out_table() -> str:
+    """Tabulate the scores of `python -m benchmarks.held_out`."""
+    data = json.loads(HELD_OUT.read_text(encoding="utf-8"))["data"]
+    head = ["Codes", "Bits", "Bytes", "Distance", "LFW: P@1", "mAP", "Leave-one-out P@1", "mAP"]
+    head += ["PubFig83: P@1", "mAP", "Leave-one-out P@1", "mAP"]
+    rows = []
+    for lfw, pubfig83 in zip(data["lfw"]["methods"], data["pubfig83"]["methods"], strict=True):
+        bits = lfw["bits"]
+        rows.append(
+            [
+                NAMES[lfw["name"]] if bits else "vectors",
+                format_value(bits, "d"),
+                str(packed_width(bits) if bits else 512),
+                lfw["distance"] if bits else "cosine",
+                *(
+                    f"{one[protocol][key]:.3f}"
+                    for one in (lfw, pubfig83)
+                    for protocol in ("held_out", "leave_one_out")
+                    for key in ("P@1", "mAP")
+                ),
+            ]
+        )
     return markdown_rows(head, rows)
 
 

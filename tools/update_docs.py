@@ -10,7 +10,12 @@ from experiments.table.published import Published
 from experiments.table.reports import read_result
 from facehash.command_line import DONE, make_app, run
 from facehash.files import write_text
-from tools.library_tables import lfw_table, thresholds_table
+from tools.library_tables import (
+    code_thresholds_table,
+    held_out_table,
+    lfw_table,
+    thresholds_table,
+)
 from tools.speed_tables import speed_table, steps_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -137,7 +142,12 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "lfw": lfw_table,
     },
     "experiments/README.md": {"effects": effects_table, "protocols": protocols_table},
-    "docs/search.md": {"thresholds": thresholds_table, "steps": steps_table},
+    "docs/search.md": {
+        "thresholds": thresholds_table,
+        "code thresholds": code_thresholds_table,
+        "held out": held_out_table,
+        "steps": steps_table,
+    },
 }
 """The tables of each document, by the name in their markers."""
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import pairs
-from benchmarks.search import code_verification
+from benchmarks.search import code_verification, held_out
 from benchmarks.search import hamming as search
 from benchmarks.search.indexing import RESULT as INDEXING
 from benchmarks.search.indexing import bars, growth
@@ -64,3 +64,13 @@ def test_the_committed_measure_of_indexing_reaches_its_bars():
     assert result["bars"] == bars(result) and set(result["bars"].values()) == {"met"}
     assert result["memory"]["growth"] == growth(result["memory"]["peak_megabytes_by_tenth"])
     assert result["photos"] == 2264 and result["memory"]["photos"] == 10_000
+
+
+def test_the_committed_scores_of_held_out_queries_justify_the_default_distance():
+    result = json.loads(held_out.RESULT.read_text(encoding="utf-8"))
+    assert held_out.confirmed(result) and result["asymmetric_is_better_everywhere"]
+    assert result["draws"] == 5
+    for data in held_out.DATA:
+        for method in result["data"][data]["methods"]:
+            # A new photo is not among the faces that the threshold was computed from.
+            assert method["threshold"]["false_match_rate"] < 5e-3
