@@ -40,6 +40,9 @@ def evaluate(
         "--allow-leaks",
         help="Score a model on what it was trained on, and mark the result.",
     ),
+    recentre: bool = typer.Option(
+        False, "--recentre", help="Also with the gallery's mean, for a model that takes vectors."
+    ),
     output: Path | None = typer.Option(
         None, help="Folder for report.json and figures/. Default: the run, or beside the file."
     ),
@@ -56,7 +59,9 @@ def evaluate(
     folder = output or _default_folder(model, codes)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; --output must be a folder")
-    found = _codes_of(model, codes, bit_order, config, data, allow_leaks)
+    if recentre and codes is not None:
+        raise InputError("--recentre needs a model that takes vectors, not --codes")
+    found = _codes_of(model, codes, bit_order, config, data, allow_leaks, recentre)
     scored = score(*found, at=sorted(set(at)), verification=verification)
     written = write_all(scored, folder)
     print(table(scored.report), "", "written:", *(f"  {path}" for path in written), sep="\n")
@@ -84,6 +89,7 @@ def _codes_of(
     config: Path | None,
     data: Path | None,
     allow_leaks: bool,
+    recentre: bool,
 ) -> tuple[CodeSet, CodeSource]:
     """Check that the options fit together, and read or compute the codes."""
     if codes is not None:
@@ -104,10 +110,10 @@ def _codes_of(
     if model.is_dir():
         if config is not None:
             raise InputError(f"{model}: a run directory has its own configuration; omit --config")
-        return encode_run(model, data, allow_leaks)
+        return encode_run(model, data, allow_leaks, recentre)
     if config is None:
         raise InputError(f"{model}: a checkpoint needs --config YAML, which names its data set")
-    return encode_checkpoint(model, config, data, allow_leaks)
+    return encode_checkpoint(model, config, data, allow_leaks, recentre)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,8 @@ def read_faces_file(path: Path) -> LabeledImages:
             return read_faces(path)
         return _from_arrays(path, read_arrays(path, REQUIRED, OPTIONAL))
     except ArrayFileError as error:
-        raise FacesFileError(str(error)) from error
+        hint = "; vectors need dataset.loader: vectors" if "no array 'images'" in str(error) else ""
+        raise FacesFileError(f"{error}{hint}") from error
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class ResizedArrays:
             rows = np.arange(len(faces.labels)) if role is None else np.flatnonzero(roles == role)
             for start in range(0, len(rows), _ROWS):
                 chosen = rows[start : start + _ROWS]
-                images = [resize(np.asarray(faces.images[int(row)]), self.side) for row in chosen]
+                images = [resize(np.asarray(faces.items[int(row)]), self.side) for row in chosen]
                 people: list[str] = names[faces.labels[chosen]].tolist()
                 yield Block(np.stack(images), people, role)
 

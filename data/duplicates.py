@@ -84,7 +84,7 @@ def count_in_images(faces: LabeledImages) -> dict[str, int]:
         ``same_person`` and ``across_people``, see `Duplicates`; for data that comes split also
         ``gallery_and_query``: the number of queries whose picture is in the gallery as well.
     """
-    hashes = picture_hashes(faces.images, np.arange(len(faces.labels)))
+    hashes = picture_hashes(faces.items, np.arange(len(faces.labels)))
     counts = find_duplicates(hashes, faces.labels, faces.roles).counts()
     if faces.roles is not None:
         gallery, query = (np.flatnonzero(faces.roles & role) for role in (Role.GALLERY, Role.QUERY))
@@ -104,7 +104,7 @@ def count_in_dataset(dataset: FaceDataset) -> dict[str, int]:
         roles[getattr(dataset, str(role.name).lower())] |= np.uint8(role)
     rows = np.flatnonzero(roles)
     hashes = np.zeros(len(roles), np.uint64)
-    hashes[rows] = picture_hashes(dataset.images, rows)
+    hashes[rows] = picture_hashes(dataset.items, rows)
     return {
         **find_duplicates(hashes, dataset.labels, roles).counts(),
         "gallery_and_query": _count_in_both(hashes, dataset.gallery, dataset.query),

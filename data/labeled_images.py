@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facehash.dataset import Images, IndexArray
+from facehash.dataset import Images, IndexArray, Items, Vectors
 from facehash.errors import InputError
 from facehash.images.passed_over import PassedOver
 
@@ -31,14 +31,24 @@ class FacesFileError(InputError):
 
 @dataclass(frozen=True)
 class LabeledImages:
-    """Faces and their identities."""
+    """Faces, as images or as vectors, and their identities."""
 
-    images: Images  # uint8 (n, side, side, 3), RGB; in memory, or read from a file on access
+    # uint8 (n, side, side, 3), RGB; in memory, or read from a file on access; None for vectors
+    images: Images | None
     labels: IndexArray  # int64 (n,), each an index into `identities`
     identities: tuple[str, ...]  # one name per person
     roles: NDArray[np.uint8] | None = None  # (n,) of `Role`, for data that comes split
     unreadable: tuple[str, ...] = ()  # a line for each image omitted because it is unreadable
     passed_over: PassedOver = field(default_factory=PassedOver)  # files that are not read
+    vectors: Vectors | None = None  # float32 (n, d), in place of images
+
+    @property
+    def items(self) -> Items:
+        """The images, or the vectors in place of them."""
+        found = self.images if self.vectors is None else self.vectors
+        if found is None:
+            raise FacesFileError("neither images nor vectors")
+        return found
 
     @property
     def is_query(self) -> NDArray[np.bool_] | None:
@@ -53,19 +63,21 @@ class LabeledImages:
 
 def make_faces(
     where: str,
-    images: Images,
+    images: Images | None,
     labels: Any,
     identities: Sequence[str] | None = None,
     is_query: Any = None,
     unreadable: Sequence[str] = (),
     roles: Any = None,
     masks: Mapping[str, Any] | None = None,
+    *,
+    vectors: Vectors | None = None,
 ) -> LabeledImages:
     """Check the arrays of a file and combine them.
 
     Args:
         where: Name of the file in error messages.
-        images: uint8 (n, side, side, 3).
+        images: uint8 (n, side, side, 3); None for vectors.
         labels: n integers, see `integer_labels`.
         identities: A name for each label 0, 1, ...; None if the labels themselves are the names.
         is_query: n booleans, or None.
@@ -74,14 +86,18 @@ def make_faces(
         masks: n booleans for each of ``train``, ``gallery`` and ``query``, instead of the other
             two. Without ``gallery``, the gallery is the training set; without ``query``, only
             leave-one-out has queries.
+        vectors: float32 (n, d) that have been checked, in place of images.
 
     Raises:
         FacesFileError: Which array is wrong, and why.
     """
-    _check_images(where, images)
+    if images is not None:
+        _check_images(where, images)
     numbers = integer_labels(where, labels)
-    if len(numbers) != images.shape[0]:
-        raise FacesFileError(f"{where}: {images.shape[0]} images but {len(numbers)} labels")
+    items, unit = (images, "images") if vectors is None else (vectors, "vectors")
+    count = len(numbers) if items is None else items.shape[0]
+    if len(numbers) != count:
+        raise FacesFileError(f"{where}: {count} {unit} but {len(numbers)} labels")
     if identities is None:
         distinct, numbers = np.unique(numbers, return_inverse=True)
         identities = [str(one) for one in distinct]
@@ -106,7 +122,12 @@ def make_faces(
         known, query = KNOWN_OR_QUERY
         split = np.where(_split(where, is_query, len(numbers)), query, known).astype(np.uint8)
     return LabeledImages(
-        images, numbers.astype(np.int64), tuple(identities), split, tuple(unreadable)
+        images,
+        numbers.astype(np.int64),
+        tuple(identities),
+        split,
+        tuple(unreadable),
+        vectors=vectors,
     )
 
 

@@ -20,6 +20,7 @@ from data.lists import SUFFIXES as LIST_SUFFIXES
 from data.lists import ImageList
 from data.orl import OrlFaces, find_orl
 from data.protocols import assign_roles, given_roles
+from data.vectors import read_vectors_file
 from facehash.array_files import SUFFIXES
 from facehash.config import DatasetConfig
 from facehash.dataset import FaceDataset
@@ -35,7 +36,7 @@ _CONVERSIONS: dict[str, Callable[[Path, int], Conversion]] = {
     "orl": OrlFaces,
 }
 
-LOADERS = (*sorted(_CONVERSIONS), "arrays", "list")
+LOADERS = (*sorted(_CONVERSIONS), "arrays", "list", "vectors")
 
 KNOWN = {"facescrub": "ddh_pickles", "lfw": "lfw", "orl": "orl", "youtube_faces": "ddh_pickles"}
 """Names of data sets that imply their loader."""
@@ -74,7 +75,7 @@ def load(config: DatasetConfig, source: Path, cache: Path | None = None) -> Face
         roles = given_roles(config, faces.labels, faces.identities, given)
     else:
         roles = assign_roles(
-            config, faces.labels, faces.identities, faces.is_query, faces.images, kept
+            config, faces.labels, faces.identities, faces.is_query, faces.items, kept
         )
     dataset = FaceDataset(
         name=config.name,
@@ -87,6 +88,7 @@ def load(config: DatasetConfig, source: Path, cache: Path | None = None) -> Face
         protocol=config.protocol,
         crop=config.crop,
         split=config.split if faces.is_query is None else "given",
+        vectors=faces.vectors,
     )
     return dataset.check()
 
@@ -107,7 +109,7 @@ def load_images(config: DatasetConfig, source: Path, cache: Path | None = None) 
 
 
 def _find_duplicates(faces: LabeledImages, source: Path) -> NDArray[np.bool_]:
-    hashes = picture_hashes(faces.images, np.arange(len(faces.labels)))
+    hashes = picture_hashes(faces.items, np.arange(len(faces.labels)))
     found = find_duplicates(hashes, faces.labels, faces.roles)
     if found.dropped.any():
         counts = describe_duplicates(found.counts())
@@ -117,9 +119,11 @@ def _find_duplicates(faces: LabeledImages, source: Path) -> NDArray[np.bool_]:
 
 def _load_images(config: DatasetConfig, source: Path, cache: Path | None) -> LabeledImages:
     loader = choose_loader(config.name, config.loader, source)
+    if loader == "vectors":
+        return read_vectors_file(source)
     if loader == "arrays":
         faces = read_faces_file(source)
-        if faces.images.shape[1] == config.side:
+        if faces.items.shape[1] == config.side:
             return faces
         conversion: Conversion = ResizedArrays(source.parent, (source,), config.side, faces)
     elif loader == "list":
@@ -139,7 +143,8 @@ def choose_loader(name: str, loader: str | None, source: Path) -> str:
     """Choose the loader by the kind of the source.
 
     A file of arrays is read by ``arrays``, and a file of text by ``list``; a folder by `loader`, or
-    by the loader that its name implies, or by ``folders``.
+    by the loader that its name implies, or by ``folders``. A
+    file of arrays has vectors in place of images if `loader` is ``vectors``.
 
     Args:
         name: The data set's name.
@@ -148,19 +153,19 @@ def choose_loader(name: str, loader: str | None, source: Path) -> str:
 
     Raises:
         SourceError: An unknown loader, a missing source, a file of another kind, or a folder with
-            the loader ``arrays`` or ``list``.
+            the loader ``arrays``, ``list`` or ``vectors``.
     """
     if loader is not None and loader not in LOADERS:
         raise SourceError(f"{name}: unknown loader {loader!r}{did_you_mean(loader, LOADERS)}")
     if not source.exists():
         raise SourceError(f"{name}: {source} does not exist")
     if source.is_dir():
-        if loader in ("arrays", "list"):
+        if loader in ("arrays", "list", "vectors"):
             raise SourceError(f"{name}: {source} is a folder, the loader {loader!r} reads a file")
         return loader or KNOWN.get(name, "folders")
     if source.suffix.lower() in SUFFIXES:
-        # Whatever `loader` is: the cache of a data set may be given instead of its source.
-        return "arrays"
+        # Whatever other `loader`: the cache of a data set may be given instead of its source.
+        return "vectors" if loader == "vectors" else "arrays"
     if loader == "list" or (loader is None and source.suffix.lower() in LIST_SUFFIXES):
         return "list"
     raise SourceError(

@@ -64,7 +64,7 @@ def prepare(
 def _print_counts(name: str, faces: LabeledImages) -> None:
     counts = {"identities": len(np.unique(faces.labels))}
     if faces.roles is None:
-        counts["images"] = len(faces.labels)
+        counts["images" if faces.vectors is None else "vectors"] = len(faces.labels)
     else:
         for role in Role if faces.has_gallery_apart else (Role.TRAIN, Role.QUERY):
             counts[str(role.name).lower()] = int(np.count_nonzero(faces.roles & role))

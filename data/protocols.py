@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from data.labeled_images import KNOWN_OR_QUERY, Role
 from facehash.config import DatasetConfig
-from facehash.dataset import DatasetError, Images, IndexArray
+from facehash.dataset import DatasetError, IndexArray, Items
 from facehash.runs.fingerprint import Hashes, picture_hashes
 
 HELD_OUT_SHARE = 0.2  # of the people, whom the protocol "unseen" holds out of training
@@ -40,7 +40,7 @@ def assign_roles(
     labels: IndexArray,
     identities: tuple[str, ...],
     is_query: NDArray[np.bool_] | None = None,
-    images: Images | None = None,
+    images: Items | None = None,
     present: NDArray[np.bool_] | None = None,
 ) -> Roles:
     """Assign a role to every image.
@@ -73,7 +73,8 @@ def assign_roles(
         labels: int64 (n,), each an index into `identities`.
         identities: One name per person.
         is_query: bool (n,) for data that comes split; its split is kept.
-        images: uint8 (n, side, side, 3); read for ``"content"`` only, and then required.
+        images: uint8 (n, side, side, 3), or vectors float32 (n, d); read for ``"content"`` only,
+            and then required.
         present: bool (n,), false for images that get no role, as if they did not exist.
 
     Returns:

@@ -41,7 +41,8 @@ class DatasetConfig(Strict):
     """The faces, their size, and the split into training set, gallery and queries."""
 
     name: str = Field(min_length=1)  # in reports, and of the folder in FACEHASH_DATA
-    loader: str | None = None  # of data/; None chooses it by the name or the path
+    # Of data/; None chooses it by the name or the path. vectors: float vectors instead of images.
+    loader: str | None = None
     path: str | None = None  # relative to the YAML file; --data and FACEHASH_DATA take precedence
     side: int = Field(default=32, ge=8, le=1024)  # images are resized to side x side pixels
     crop: str = "none"  # how the faces were cropped; stored in the model
@@ -123,6 +124,36 @@ class RunConfig(Strict, Generic[OptionsT]):
     model: OptionsT
     augmentation: AugmentationConfig = AugmentationConfig()
     training: TrainingConfig = TrainingConfig()
+
+    @property
+    def input(self) -> Literal["image", "vectors"]:
+        """What the data set holds and the network takes."""
+        return "vectors" if self.dataset.loader == "vectors" else "image"
+
+    @model_validator(mode="after")
+    def _network_takes_the_data(self) -> RunConfig[OptionsT]:
+        # The options of a method for vectors have an attribute input.
+        taken = getattr(self.model, "input", "image")
+        if taken == self.input:
+            return self
+        if taken == "image":
+            raise ValueError(
+                f"method {self.method} with this model: section takes images, and dataset.loader "
+                "is vectors; use a method or a backbone for vectors, or a loader of images"
+            )
+        raise ValueError(
+            f"method {self.method} with this model: section takes vectors: set dataset.loader to "
+            f"vectors, got {self.dataset.loader}"
+        )
+
+    @model_validator(mode="after")
+    def _only_images_are_augmented(self) -> RunConfig[OptionsT]:
+        changed = [name for name, value in self.augmentation.model_dump().items() if value]
+        if changed and self.input == "vectors":
+            raise ValueError(
+                f"augmentation.{changed[0]}: vectors cannot be augmented; remove the section"
+            )
+        return self
 
     @model_validator(mode="after")
     def _shift_fits(self) -> RunConfig[OptionsT]:

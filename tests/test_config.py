@@ -7,6 +7,7 @@ from facehash import methods
 from facehash.config import ConfigError, load_config
 from facehash.strict_yaml import YamlError
 from tests.conftest import ROOT
+from tests.helpers import linearhead
 
 SMALL = "method: ddh\ndataset: {name: orl}\n"
 SHIPPED = sorted((ROOT / "configs").rglob("*.yaml"))
@@ -145,3 +146,21 @@ def test_initial_weights_are_found_beside_the_yaml_file_or_else_where_the_comman
     assert resolved("c.keras") == str(yaml / "c.keras")
     assert resolved(work / "a.keras") == str(work / "a.keras")
     assert config.with_resolved("jax", "/data", yaml).training.initial_weights is None
+
+
+@pytest.mark.parametrize(
+    "method, override, message",
+    [
+        ("ddh", "dataset.loader=vectors", "method ddh .*takes images, and dataset.loader is vect"),
+        ("dcbh", "dataset.loader=vectors", "method dcbh .*takes images, and dataset.loader is vec"),
+        ("linearhead", "bits=8", "takes vectors: set dataset.loader to vectors, got None"),
+        ("linearhead", "augmentation.flip=true", "augmentation.flip: vectors cannot be augmented"),
+    ],
+)
+def test_networks_and_data_of_different_kinds_are_refused(tmp_path, method, override, message):
+    linearhead.install()
+    text = SMALL.replace("ddh", method)
+    loader = ["dataset.loader=vectors"] if override.startswith("augmentation") else []
+    with pytest.raises(ConfigError, match=message) as error:
+        load(tmp_path, text, *loader, override)
+    assert "\n" not in str(error.value)

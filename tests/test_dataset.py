@@ -1,3 +1,5 @@
+import hashlib
+
 import h5py
 import numpy as np
 import pytest
@@ -72,6 +74,45 @@ def test_with_leave_one_out_the_queries_are_the_gallery():
 def test_leave_one_out_refuses_other_queries_and_people_with_one_image(gallery, query, message):
     with pytest.raises(DatasetError, match=message):
         make(**ALONE, gallery=np.array(gallery), query=np.array(query)).check()
+
+
+def make_vectors(**changes):
+    vectors = np.arange(18, dtype=np.float32).reshape(6, 3)
+    return make(**({"images": None, "vectors": vectors} | changes))
+
+
+def test_a_data_set_holds_vectors_in_place_of_images():
+    faces = make_vectors().check()
+    assert faces.dimension == 3 and faces.items is faces.vectors
+    np.testing.assert_array_equal(faces.read(np.array([5, 0, 5])), faces.vectors[[5, 0, 5]])
+    with pytest.raises(DatasetError, match="toy: a data set of vectors has no side"):
+        _ = faces.side
+    with pytest.raises(DatasetError, match="toy: a data set of images has no dimension"):
+        _ = make().dimension
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"vectors": None}, "either images or vectors, got neither"),
+        ({"images": make().images}, "either images or vectors, got both"),
+        ({"vectors": np.ones((6, 3))}, r"vectors must be float32 \(n, d\), got float64 \(6, 3\)"),
+        ({"vectors": np.ones(6, np.float32)}, r"got float32 \(6,\)"),
+        ({"vectors": np.full((6, 3), np.inf, np.float32)}, "6 of 6 vectors are not finite"),
+        ({"train": np.array([], int)}, "no vector has the role 'train'"),
+        ({"gallery": np.array([0, 3, 3])}, "gallery contains a vector twice"),
+    ],
+)
+def test_vectors_that_cannot_be_used_are_refused(changes, message):
+    with pytest.raises(DatasetError, match=f"toy: .*{message}"):
+        make_vectors(**changes).check()
+
+
+def test_the_digest_of_vectors_is_that_of_their_numbers_and_labels():
+    faces = make_vectors()
+    found = hashlib.sha256(np.array([6, 3], "<i8").tobytes() + faces.vectors.tobytes())
+    found.update(faces.labels.astype("<i8").tobytes())
+    assert faces.digest() == found.hexdigest()
 
 
 STORAGE = {"in one piece": {}, "in chunks": {"chunks": (2, 4, 4, 3)}, "packed": {"compression": 1}}

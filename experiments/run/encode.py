@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from data.duplicates import count_in_dataset
 from data.loading import find_source, load
 from experiments.run.leaks import check_leaks
@@ -16,6 +18,7 @@ from experiments.run.score import CodeSource
 from facehash import methods
 from facehash.config import RunConfig, check_config, load_config
 from facehash.dataset import FaceDataset
+from facehash.errors import InputError
 from facehash.learning.backend import choose_backend, start_backend
 from facehash.retrieval.codes_file import CodeSet
 from facehash.runs.directory import RunDirectory, RunError
@@ -64,7 +67,7 @@ def load_run_data(path: Path, data: Path | None = None) -> tuple[FaceDataset, Ru
 
 
 def encode_run(
-    path: Path, data: Path | None = None, allow_leaks: bool = False
+    path: Path, data: Path | None = None, allow_leaks: bool = False, recentre: bool = False
 ) -> tuple[CodeSet, CodeSource]:
     """Encode gallery and query of a finished run.
 
@@ -72,21 +75,27 @@ def encode_run(
         path: The run directory.
         data: As for `load_run`.
         allow_leaks: Whether to encode images that the protocol says the model has not seen.
+        recentre: Whether the source also has codes by the mean of the gallery, for a model that
+            takes vectors.
 
     Returns:
         Packed codes with labels, and their source.
 
     Raises:
         LeakError: The model has seen them, and `allow_leaks` is false.
-        InputError: As for `load_run`.
+        InputError: As for `load_run`; or `recentre` with a model that takes images.
     """
     model, faces, config, backend = load_run(path, data)
-    codes, source = _encode(path, model, faces, backend, config.seed, allow_leaks)
+    codes, source = _encode(path, model, faces, backend, config.seed, allow_leaks, recentre)
     return codes, replace(source, training=read_training(RunDirectory(path).training))
 
 
 def encode_checkpoint(
-    path: Path, config_path: Path, data: Path | None = None, allow_leaks: bool = False
+    path: Path,
+    config_path: Path,
+    data: Path | None = None,
+    allow_leaks: bool = False,
+    recentre: bool = False,
 ) -> tuple[CodeSet, CodeSource]:
     """Encode gallery and query of a configured data set with a model file.
 
@@ -96,6 +105,7 @@ def encode_checkpoint(
             settings and its image side are not used.
         data: Path of the data set; overrides the YAML file.
         allow_leaks: As for `encode_run`.
+        recentre: As for `encode_run`.
 
     Returns:
         Packed codes with labels, and their source, whose seed is None.
@@ -107,13 +117,19 @@ def encode_checkpoint(
     config = load_config(config_path, methods.options_class)
     source = find_source(config.dataset, data, config_path.parent)
     model, backend = _load(path, config.backend, config.method)
+    kinds = {"image": "images", "vectors": "vectors"}
+    if model.input_kind != config.input:
+        raise InputError(
+            f"{path}: takes {kinds[model.input_kind]}, and {config_path} names a data set of "
+            f"{kinds[config.input]}"
+        )
     wanted = config.dataset.model_copy(update={"side": model.side})
     if model.crop != wanted.crop:
         log.warning(
             "%s was trained with crop %r, %s sets crop %r: expect worse codes",
             *(path, model.crop, config_path, wanted.crop),
         )
-    return _encode(path, model, load(wanted, source), backend, None, allow_leaks)
+    return _encode(path, model, load(wanted, source), backend, None, allow_leaks, recentre)
 
 
 def _load(path: Path, backend: str | None, method: str) -> tuple[HashModel, str]:
@@ -129,13 +145,33 @@ def _encode(
     backend: str,
     seed: int | None,
     allow_leaks: bool,
+    recentre: bool,
 ) -> tuple[CodeSet, CodeSource]:
+    if recentre and model.input_kind != "vectors":
+        raise InputError(f"{path}: takes images; only a model that takes vectors can be recentred")
     leaks = check_leaks(path, model, faces, allow_leaks)
-    from facehash.learning.encoding import encode_rows  # imports Keras, so not earlier
-
     started = time.perf_counter()
+    codes = _codes(model, faces)
+    seconds = round(time.perf_counter() - started, 3)
+    source = CodeSource(methods.method_of(model), seed, backend, faces, seconds)
+    if recentre:
+        mean = faces.read(faces.gallery).mean(axis=0, dtype=np.float64)
+        source = replace(source, recentred=_codes(model.recentred(mean), faces))
+    duplicates = count_in_dataset(faces)
+    return codes, replace(source, leaks=leaks, split=faces.split, duplicates=duplicates)
+
+
+def _codes(model: HashModel, faces: FaceDataset) -> CodeSet:
+    # Imports Keras, so not earlier.
+    from facehash.learning.encoding import encode_rows, projection_scale, projections
+
     gallery_codes = encode_rows(model, faces, faces.gallery)
-    codes = CodeSet(
+    projected = None
+    if model.input_kind == "vectors":  # for images, this would take as long as encoding again
+        both = projections(model, faces.read(np.concatenate([faces.train, faces.query])))
+        known, asked = np.split(both, [len(faces.train)])
+        projected = asked / projection_scale(known)
+    return CodeSet(
         gallery_codes=gallery_codes,
         query_codes=gallery_codes
         if faces.leave_one_out
@@ -144,8 +180,5 @@ def _encode(
         query_labels=faces.labels[faces.query],
         bits=model.bits,
         leave_one_out=faces.leave_one_out,
+        query_projections=projected,
     )
-    seconds = round(time.perf_counter() - started, 3)
-    source = CodeSource(methods.method_of(model), seed, backend, faces, seconds)
-    duplicates = count_in_dataset(faces)
-    return codes, replace(source, leaks=leaks, split=faces.split, duplicates=duplicates)

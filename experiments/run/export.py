@@ -7,7 +7,7 @@ import os
 import tempfile
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import typer
@@ -95,7 +95,7 @@ def export(
 
 
 def write_and_compare(
-    model: HashModel, kind: Format, path: Path, images: NDArray[np.uint8]
+    model: HashModel, kind: Format, path: Path, images: NDArray[Any]
 ) -> Comparison:
     """Write an export, load it, and compare its outputs with the model's.
 
@@ -103,7 +103,7 @@ def write_and_compare(
         model: A trained model on the backend TensorFlow.
         kind: One of `FORMATS`.
         path: File or folder to write.
-        images: uint8 (n, side, side, 3), two or more.
+        images: uint8 (n, side, side, 3), or vectors float32 (n, d), two or more.
 
     Raises:
         ExportError: The format cannot express the model, or the outputs differ.
@@ -185,22 +185,29 @@ def _in_float32(model: HashModel, path: Path) -> HashModel:
 
 def _sample(
     model: HashModel, path: Path, config: Path | None, data: Path | None, count: int
-) -> tuple[NDArray[np.uint8], str]:
-    """Return images for the comparison, and what they are."""
+) -> tuple[NDArray[Any], str]:
+    """Return images or vectors for the comparison, and what they are."""
     rng = np.random.default_rng(_SEED)
+    unit = "vectors" if model.input_kind == "vectors" else "images"
     try:
         faces = _faces(model, path, config, data)
     except InputError as error:
         if data is not None or config is not None:
             raise
-        log.warning("%s; the export is verified on drawn images instead", error)
+        log.warning("%s; the export is verified on drawn %s instead", error, unit)
         faces = None
     if faces is None:
-        return draw_images(rng, count, model.side, model.pixel_mean, model.pixel_std), (
-            f"{count} drawn images"
-        )
+        return _draw(rng, count, model), f"{count} drawn {unit}"
     rows = np.sort(rng.choice(faces.train, min(count, len(faces.train)), replace=False))
-    return faces.read(rows), f"{len(rows)} training images of {faces.name}"
+    return faces.read(rows), f"{len(rows)} training {unit} of {faces.name}"
+
+
+def _draw(rng: np.random.Generator, count: int, model: HashModel) -> NDArray[Any]:
+    """Draw images or vectors with the mean of the training data."""
+    if model.input_kind == "vectors":
+        drawn = rng.normal(model.vector_mean, size=(count, *model.item_shape))
+        return drawn.astype(np.float32)
+    return draw_images(rng, count, model.side, model.pixel_mean, model.pixel_std)
 
 
 def _faces(

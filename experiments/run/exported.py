@@ -27,7 +27,7 @@ Outputs = dict[str, NDArray[np.float32]]
 """The outputs of a model by name, each (n, width)."""
 
 Runner = Callable[[NDArray[np.float32]], Outputs]
-"""Runs a model on images (n, side, side, 3), pixels 0 to 255."""
+"""Runs a model on images (n, side, side, 3), pixels 0 to 255, or on vectors (n, d)."""
 
 
 class ExportError(InputError):
@@ -64,11 +64,12 @@ def _load_saved_model(path: Path) -> Runner:
     import tensorflow
 
     loaded = tensorflow.saved_model.load(str(path))
+    [name] = loaded.signatures["serving_default"].structured_input_signature[1]
 
     def run(images: NDArray[np.float32]) -> Outputs:
         # The signature is what TensorFlow Serving calls; it does not keep the weights alive.
-        outputs = loaded.signatures["serving_default"](images=tensorflow.constant(images))
-        return {name: tensor.numpy() for name, tensor in outputs.items()}
+        outputs = loaded.signatures["serving_default"](**{name: tensorflow.constant(images)})
+        return {key: tensor.numpy() for key, tensor in outputs.items()}
 
     return run
 
@@ -82,7 +83,8 @@ def _load_onnx(path: Path) -> Runner:
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    return lambda images: dict(zip(names, session.run(names, {"images": images}), strict=True))
+    [taken] = session.get_inputs()
+    return lambda images: dict(zip(names, session.run(names, {taken.name: images}), strict=True))
 
 
 def _write_tflite(model: HashModel, path: Path) -> None:
@@ -99,7 +101,8 @@ def _load_tflite(path: Path) -> Runner:
     from ai_edge_litert.interpreter import Interpreter
 
     runner = Interpreter(model_path=str(path)).get_signature_runner("serving_default")
-    return lambda images: runner(images=images)
+    [name] = runner.get_input_details()
+    return lambda images: runner(**{name: images})
 
 
 FORMATS = {

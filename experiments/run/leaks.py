@@ -53,7 +53,7 @@ def find_leaks(
     if training_images is not None:
         rows = np.unique(np.concatenate([getattr(faces, role) for role in ROLES]))
         hashes = np.zeros(len(faces.labels), np.uint64)
-        hashes[rows] = picture_hashes(faces.images, rows)
+        hashes[rows] = picture_hashes(faces.items, rows)
         trained[rows] = recorded(training_images, hashes[rows])
         copies[rows] = np.isin(hashes[rows], hashes[faces.train])
         copies[faces.train] = False

@@ -24,9 +24,9 @@ from facehash.retrieval.vectors import evaluate_projections
 from facehash.retrieval.verification import verify_pairs
 
 SCHEMA = 2
-"""Of report.json. Schema 1 lacks the keys ``metrics_asymmetric``, ``verification``, ``training``
-and ``leaks``, and in ``dataset`` the keys ``split`` and ``duplicates``; readers take a missing key
-for null."""
+"""Of report.json. Schema 1 lacks the keys ``metrics_asymmetric``, ``recentred``,
+``recentred_asymmetric``, ``verification``, ``training`` and ``leaks``, and in ``dataset`` the keys
+``split`` and ``duplicates``; readers take a missing key for null."""
 
 PROTOCOLS = {
     "seen": "seen identities",
@@ -52,6 +52,7 @@ class CodeSource:
     leaks: list[str] | None = None  # one line each; None if the training images are unknown
     split: SplitName | None = None  # origin of the roles
     duplicates: dict[str, int] | None = None  # numbers of equal pictures, by where they are
+    recentred: CodeSet | None = None  # codes by the mean of the gallery, of a model for vectors
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,8 @@ def score(
             "duplicates": source.duplicates,
         },
         "metrics": evaluation.metrics,
+        "recentred": _recentred(source.recentred, at),
+        "recentred_asymmetric": _asymmetric(source.recentred, at),
         "metrics_author": metrics_author(*parts, codes.bits, leave_one_out=alone)
         if codes.bit_order_known
         else None,
@@ -126,8 +129,8 @@ def score(
     return ScoredCodes(codes, source, evaluation, report)
 
 
-def _asymmetric(codes: CodeSet, at: Sequence[int]) -> dict[str, float] | None:
-    if codes.query_projections is None:
+def _asymmetric(codes: CodeSet | None, at: Sequence[int]) -> dict[str, float] | None:
+    if codes is None or codes.query_projections is None:
         return None
     metrics, _ = evaluate_projections(
         codes.gallery_codes,
@@ -139,6 +142,14 @@ def _asymmetric(codes: CodeSet, at: Sequence[int]) -> dict[str, float] | None:
         leave_one_out=codes.leave_one_out,
     )
     return metrics
+
+
+def _recentred(codes: CodeSet | None, at: Sequence[int]) -> dict[str, float] | None:
+    """Return the metrics of codes whose model subtracts the mean of the gallery."""
+    if codes is None:
+        return None
+    parts = (codes.gallery_codes, codes.query_codes, codes.gallery_labels, codes.query_labels)
+    return evaluate(*parts, codes.bits, at=at, leave_one_out=codes.leave_one_out).metrics
 
 
 def _verification(evaluation: Evaluation, codes: CodeSet) -> dict[str, Any]:
@@ -161,11 +172,14 @@ def write_all(scored: ScoredCodes, folder: Path) -> list[Path]:
     if scored.report["verification"] is not None:
         write_roc({"": scored.report["verification"]["curve"]}, roc, caption)
         written.append(roc)
-    if scored.source.dataset is not None:
+    faces = scored.source.dataset
+    if faces is not None:
         codes, grid = folder / "codes.npz", folder / "figures" / "retrieval.png"
-        _write_grid(scored, scored.source.dataset, grid, caption)
+        if faces.images is not None:
+            _write_grid(scored, faces, grid, caption)
+            written.append(grid)
         write_codes(codes, scored.codes)
-        written += [grid, codes]
+        written.append(codes)
     return written
 
 
@@ -200,6 +214,12 @@ def table(report: dict[str, Any]) -> str:
         scores += f"\n\n{format_report(report['metrics_asymmetric'], title=heading)}"
     if report["verification"] is not None:
         scores += f"\n\n{format_verification(report['verification'])}"
+    if report["recentred"] is not None:
+        shown = ", ".join(
+            f"{name} {report['recentred'][name]:.4f} ({report['metrics'][name]:.4f})"
+            for name in ("mAP", "P@r2", "P@50", "R-precision")
+        )
+        scores += f"\n\nrecentred, by the mean of the gallery's vectors (plain): {shown}"
     code = report["code"]
     related = "-" if code["correlation"] is None else f"{code['correlation']:.3f}"
     copies = describe_duplicates(faces["duplicates"] or {})

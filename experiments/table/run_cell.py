@@ -105,7 +105,8 @@ def _score(
     cell: Cell, at: list[int], settings: RunConfig[Any], directory: RunDirectory, source: Path
 ) -> dict[str, Any]:
     if cell.network is None:
-        codes, of_run = encode_run(directory.path, source)
+        recentre = settings.input == "vectors"
+        codes, of_run = encode_run(directory.path, source, recentre=recentre)
         write_codes(directory.path / "codes.npz", codes)
         report = score(codes, of_run, at=at).report
         report["bytes_per_face"] = packed_width(codes.bits)
@@ -138,10 +139,9 @@ def _score_vectors(features: baselines.Features, at: list[int]) -> dict[str, Any
     metrics, precision_at = evaluate_vectors(
         features.gallery, features.query, features.gallery_labels, features.query_labels, at=at
     )
-    not_applicable = dict.fromkeys(
-        ("bits", "seed", "backend", "metrics_author", "metrics_asymmetric", "code", "verification",
-         "training", "leaks")
-    )  # fmt: skip
+    keys = ("bits", "seed", "backend", "metrics_author", "metrics_asymmetric", "code")
+    keys += ("verification", "training", "leaks", "recentred", "recentred_asymmetric")
+    not_applicable = dict.fromkeys(keys)
     return not_applicable | {
         "schema": SCHEMA,
         "method": "cosine",

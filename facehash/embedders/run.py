@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from facehash import methods
 from facehash.embedders.base import check_faces
+from facehash.errors import InputError
 from facehash.images.alignment import CROPS, Crop
 from facehash.learning.backend import start_any_backend
 from facehash.vectors import Metric
@@ -71,11 +72,17 @@ def load_run(path: Path) -> HashRun:
         path: A run directory or a ``.keras`` file, trained on any Keras backend.
 
     Raises:
-        InputError: The run does not exist or is not finished, or its model cannot be loaded.
+        InputError: The run does not exist or is not finished, or its model cannot be loaded or
+            takes vectors.
     """
     file, backend, method = methods.find_model(path)
     start_any_backend(backend)
     model = methods.load(file, method)
+    if model.input_kind == "vectors":
+        raise InputError(
+            f"{path}: takes vectors of {model.item_shape[0]} numbers, not photos; choose a model "
+            "trained on images"
+        )
     with file.open("rb") as opened:
         sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
     return HashRun(model, sha256, str(path))

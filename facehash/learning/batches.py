@@ -1,5 +1,7 @@
 """Training batches, shuffled by the seed and the number of the epoch."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ class ShuffledBatches(keras.utils.PyDataset):
     uninterrupted one. Images stay uint8 until the model casts them.
 
     Args:
-        images: uint8 (n, side, side, 3).
+        images: uint8 (n, side, side, 3), or vectors float32 (n, d).
         classes: int (n,).
         batch: Images per batch; the last batch of an epoch may be smaller.
         seed: Seed of the order.
@@ -23,7 +25,7 @@ class ShuffledBatches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        images: NDArray[np.uint8],
+        images: NDArray[Any],
         classes: NDArray[np.integer],
         batch: int,
         seed: int,
@@ -40,7 +42,7 @@ class ShuffledBatches(keras.utils.PyDataset):
         """Return the number of batches in an epoch."""
         return -(-self.used // self.batch)
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.integer]]:
+    def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[np.integer]]:
         """Return batch `index` of the current epoch."""
         rows = self._order[index * self.batch : (index + 1) * self.batch]
         return self.images[rows], self.classes[rows]

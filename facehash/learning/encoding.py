@@ -1,4 +1,6 @@
-"""Encoding images with a trained model."""
+"""Encoding images, or vectors, with a trained model."""
+
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,18 +17,20 @@ from facehash.retrieval.metrics import average_precision
 _ROWS_IN_MEMORY = 8192
 
 
-def encode(model: HashModel, images: NDArray[np.uint8], batch: int = 256) -> NDArray[np.uint8]:
-    """Encode face images as binary codes.
+def encode(model: HashModel, images: NDArray[Any], batch: int = 256) -> NDArray[np.uint8]:
+    """Encode face images, or vectors, as binary codes.
 
     Args:
         model: A trained model, which includes the preprocessing.
-        images: uint8 (n, height, width, 3), RGB; resized to the model's side if necessary.
+        images: uint8 (n, height, width, 3), RGB; resized to the model's side if necessary. For a
+            model with vectors as input: floats (n, d).
         batch: Images per step.
 
     Returns:
         uint8 (n, ceil(bits / 8)), packed codes as defined in `facehash.codes`.
 
     Raises:
+        InputError: Images for a model of vectors, or vectors of another length.
         CodesError: The model returned NaN.
 
     Example:
@@ -37,9 +41,7 @@ def encode(model: HashModel, images: NDArray[np.uint8], batch: int = 256) -> NDA
     return packed_from_signs(sign(relaxed_codes(model, images, batch)))
 
 
-def relaxed_codes(
-    model: HashModel, images: NDArray[np.uint8], batch: int = 256
-) -> NDArray[np.float32]:
+def relaxed_codes(model: HashModel, images: NDArray[Any], batch: int = 256) -> NDArray[np.float32]:
     """Compute relaxed codes, the values whose signs are the code.
 
     Args:
@@ -49,12 +51,63 @@ def relaxed_codes(
 
     Returns:
         float32 (n, bits) in (-1, 1).
+
+    Raises:
+        InputError: As for `encode`.
     """
+    takes_vectors = model.input_kind == "vectors"
+    if (images.shape[1:] != model.item_shape) if takes_vectors else (images.ndim != 4):
+        expected = f"vectors (n, {model.item_shape[0]})" if takes_vectors else "images"
+        raise InputError(f"this model takes {expected}, got an array of shape {images.shape}")
     if len(images) == 0:
         return np.empty((0, model.bits), dtype=np.float32)
-    if images.shape[1:3] != (model.side, model.side):
+    if images.shape[1:] != model.item_shape:
         images = np.stack([resize(image, model.side) for image in images])
     return model.predict(images, batch_size=batch, verbose=0)["relaxed"]
+
+
+def projections(model: HashModel, images: NDArray[Any], batch: int = 256) -> NDArray[np.float32]:
+    """Compute the numbers whose signs are the code, before the tanh that flattens them.
+
+    These are the input of the network's layer named ``"relaxed"``. Where this is not an activation,
+    as in DCBH, they are the relaxed codes. A value whose sign differs from that of `encode`, by
+    rounding, is 0.
+
+    Args:
+        model: A trained model.
+        images: As for `encode`, images of the model's side.
+        batch: Images per step.
+
+    Returns:
+        float32 (n, bits); over their `projection_scale`, for `facehash.hamming.asymmetric`.
+
+    Raises:
+        InputError: As for `encode`.
+    """
+    relaxed = relaxed_codes(model, images, batch)
+    found = relaxed
+    network = model.network
+    last = {layer.name: layer for layer in network.layers}.get("relaxed")
+    if len(images) and isinstance(last, keras.layers.Activation):
+        item = keras.Input(model.item_shape)
+        inner = keras.Model(network.inputs, last.input)
+        outer = keras.Model(item, inner(model.standardize(item)))
+        found = outer.predict(images, batch_size=batch, verbose=0).astype(np.float32)
+    return np.where(sign(found) == sign(relaxed), found, np.float32(0))
+
+
+def projection_scale(projected: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean absolute projection of each bit, float32 (bits,).
+
+    A bit that is 0 for all images has the largest scale of all bits, so that it hardly counts.
+
+    Args:
+        projected: `projections` of the training images, (n, bits), n at least 1.
+    """
+    scale = np.abs(projected).mean(axis=0, dtype=np.float64)
+    largest = scale.max()
+    scale[scale <= 1e-6 * largest] = largest or 1.0
+    return scale.astype(np.float32)
 
 
 def features_and_logits(
@@ -62,8 +115,10 @@ def features_and_logits(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Compute the input of the hash layer, and the outputs of the classifier.
 
+    The features of vectors are these vectors as the model standardizes them.
+
     Args:
-        model: A trained model whose network has a layer named ``"feature"``.
+        model: A trained model. If it takes images, its network has a layer named ``"feature"``.
         dataset: Images are read a few thousand at a time.
         rows: int64 (n,), indices of at least one image.
         batch: Images per step.
@@ -72,20 +127,21 @@ def features_and_logits(
         Features float32 (n, d) and logits float32 (n, len(model.identities)).
 
     Raises:
-        InputError: The network has no layer named ``"feature"``.
+        InputError: A network for images has no layer named ``"feature"``.
     """
-    names = [layer.name for layer in model.network.layers]
-    if "feature" not in names:
+    network = model.network
+    if model.input_kind == "vectors":
+        feature = network.inputs[0]
+    elif "feature" in [layer.name for layer in network.layers]:
+        feature = network.get_layer("feature").output
+    else:
         raise InputError(
             f"{type(model).__name__} has no layer named 'feature'; give this name to the layer "
             "before the hash layer, whose output the baselines hash"
         )
-    image = keras.Input((model.side, model.side, 3))
-    inner = keras.Model(
-        model.network.inputs,
-        [model.network.get_layer("feature").output, model.network.output["logits"]],
-    )
-    outer = keras.Model(image, inner(model.standardize(image)))
+    item = keras.Input(model.item_shape)
+    inner = keras.Model(network.inputs, [feature, network.output["logits"]])
+    outer = keras.Model(item, inner(model.standardize(item)))
     blocks = [
         outer.predict(dataset.read(rows[first : first + _ROWS_IN_MEMORY]), batch, verbose=0)
         for first in range(0, len(rows), _ROWS_IN_MEMORY)
@@ -96,8 +152,8 @@ def features_and_logits(
 
 def retrieval_map(
     model: HashModel,
-    gallery: tuple[NDArray[np.uint8], NDArray[np.integer]],
-    query: tuple[NDArray[np.uint8], NDArray[np.integer]],
+    gallery: tuple[NDArray[Any], NDArray[np.integer]],
+    query: tuple[NDArray[Any], NDArray[np.integer]],
 ) -> float:
     """Compute the mAP of images as queries against other images, expected over all tie orders.
 
@@ -105,8 +161,8 @@ def retrieval_map(
 
     Args:
         model: A model.
-        gallery: Images uint8 (n, side, side, 3), and their classes int (n,).
-        query: The same for the queries, (m, side, side, 3) and (m,).
+        gallery: Images uint8 (n, side, side, 3), or vectors (n, d), and their classes int (n,).
+        query: The same for the m queries.
 
     Returns:
         0 to 1; NaN if the gallery has the class of no query.

@@ -58,6 +58,41 @@ class Standardize(keras.layers.Layer):
         return {**super().get_config(), "mean": self.mean, "std": self.std}
 
 
+@keras.saving.register_keras_serializable("facehash")
+class StandardizeVectors(keras.layers.Layer):
+    """Subtracts the mean of the training vectors, stored in the model, and scales to unit length.
+
+    ``out = (x - mean) / |x - mean|``, and 0 for a vector that equals the mean.
+
+    Face embeddings share a large common component, which would fill most bits with constants.
+
+    Args:
+        mean: Mean of the training vectors, d finite numbers.
+
+    Input shape: (batch, d). Output shape: the same, rows of length 1.
+
+    Example:
+        >>> layer = StandardizeVectors(mean=[1.0, 1.0])
+        >>> ops.convert_to_numpy(layer(ops.array([[4.0, 5.0], [1.0, 1.0]]))).tolist()
+        [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
+    """
+
+    def __init__(self, mean: Sequence[float], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.mean = [float(value) for value in mean]
+
+    def call(self, vectors):
+        """Map vectors to vectors of length 1."""
+        centered = vectors - ops.convert_to_tensor(self.mean, dtype="float32")
+        squares = ops.sum(ops.square(centered), axis=-1, keepdims=True)
+        # Not the root of 0, whose gradient is infinite.
+        return centered / ops.sqrt(ops.maximum(squares, 1e-24))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {**super().get_config(), "mean": self.mean}
+
+
 @contextlib.contextmanager
 def _dtype_policy(policy: keras.DTypePolicy) -> Iterator[None]:
     """Use a dtype policy for layers built inside the block only."""
@@ -77,14 +112,16 @@ class HashModel(keras.Model):
     Preprocessing is part of the model, so a single photo gets the same code as in a batch. The
     model saves as ``.keras`` and loads in safe mode, in a new process, on any backend.
 
+    With ``input="vectors"``, it takes float vectors (batch, d) instead, such as face embeddings.
+
     A method is a subclass, registered with `keras.saving.register_keras_serializable`, that
     defines `build_network` and `loss_terms`.
 
     Args:
         bits: Code length, 1 to 1024.
         identities: Name of the identity of each class output, in order.
-        pixel_mean: Mean of all training pixels, 0 to 255.
-        pixel_std: Standard deviation of all training pixels.
+        pixel_mean: Mean of all training pixels, 0 to 255; None for vectors.
+        pixel_std: Standard deviation of all training pixels; None for vectors.
         side: Height and width of an input image in pixels. Defaults to 32.
         crop: How the training faces were cropped; a search with another crop prints a warning.
         augmentation: Arguments of `augmentation_layers`; None for no augmentation.
@@ -93,8 +130,14 @@ class HashModel(keras.Model):
             version 0.1.0. Training sets the attribute.
         earlier_identities: Names of the people that the initial weights were trained on, if they
             come from another model; see `inherit`.
+        input: ``"image"`` (default) or ``"vectors"``. The attribute is `input_kind`, as Keras uses
+            ``input`` for something else.
+        vector_mean: Mean of the training vectors, d numbers; None for images.
         **kwargs: Arguments of `keras.Model`. `dtype` is the policy of the network's layers; it is
             saved with the model.
+
+    Raises:
+        InputError: The mean of the input is missing, or is that of the other kind of input.
     """
 
     def __init__(
@@ -102,29 +145,56 @@ class HashModel(keras.Model):
         *,
         bits: int,
         identities: Sequence[str],
-        pixel_mean: float,
-        pixel_std: float,
+        pixel_mean: float | None = None,
+        pixel_std: float | None = None,
         side: int = 32,
         crop: str = "none",
         augmentation: Mapping[str, Any] | None = None,
         training_images: str | None = None,
         earlier_identities: Sequence[str] = (),
+        input: str = "image",
+        vector_mean: Sequence[float] | None = None,
         **kwargs: Any,
     ) -> None:
         # Float pixels must not be cast to the half precision of the network.
         super().__init__(autocast=False, **kwargs)
         self.bits = bits
         self.identities = list(identities)
-        self.pixel_mean = float(pixel_mean)
-        self.pixel_std = float(pixel_std)
+        self.input_kind = input
         self.side = side
         self.crop = crop
         self.augmentation = dict(augmentation or {})
         self.training_images = training_images
         self.earlier_identities = tuple(earlier_identities)
-        self.augment = augmentation_layers(side, **self.augmentation)
-        self.standardize = Standardize(pixel_mean, pixel_std, dtype="float32", name="standardize")
+        standardize = {"dtype": "float32", "name": "standardize"}
+        if input == "vectors":
+            if vector_mean is None or not len(vector_mean) or pixel_mean or pixel_std:
+                raise InputError("input 'vectors' needs vector_mean, and no statistics of pixels")
+            if any(self.augmentation.values()):
+                raise InputError("input 'vectors' has no augmentation")
+            self.pixel_mean = self.pixel_std = None
+            self.vector_mean = [float(value) for value in vector_mean]
+            self.augment = []
+            self.standardize = StandardizeVectors(self.vector_mean, **standardize)
+        elif input == "image":
+            if pixel_mean is None or pixel_std is None or vector_mean is not None:
+                raise InputError(
+                    "input 'image' needs pixel_mean and pixel_std, and no mean of vectors"
+                )
+            self.pixel_mean, self.pixel_std = float(pixel_mean), float(pixel_std)
+            self.vector_mean = None
+            self.augment = augmentation_layers(side, **self.augmentation)
+            self.standardize = Standardize(self.pixel_mean, self.pixel_std, **standardize)
+        else:
+            raise InputError(f"input must be 'image' or 'vectors', got {input!r}")
         self.accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+
+    @property
+    def item_shape(self) -> tuple[int, ...]:
+        """Shape of one input: (side, side, 3) of an image, or (d,) of a vector."""
+        if self.input_kind == "vectors":
+            return (len(self.vector_mean),)
+        return (self.side, self.side, 3)
 
     @property
     def term_names(self) -> tuple[str, ...]:
@@ -134,7 +204,8 @@ class HashModel(keras.Model):
     def build_network(self) -> keras.Model:
         """Return the network from standardized images to a dict with "relaxed" and "logits".
 
-        Name the layer before the hash layer ``"feature"``: the baselines hash its output.
+        Its input is ``keras.Input(self.item_shape)``. Name the layer before the hash layer
+        ``"feature"``: the baselines hash its output. Those of vectors hash the input itself.
         """
         raise NotImplementedError(f"{type(self).__name__} must define build_network")
 
@@ -163,7 +234,10 @@ class HashModel(keras.Model):
             self.built = True
 
     def call(self, images, training: bool = False):
-        """Compute relaxed codes and logits of (batch, side, side, 3) pixels 0 to 255."""
+        """Compute relaxed codes and logits of (batch, side, side, 3) pixels 0 to 255.
+
+        A model for vectors takes (batch, d).
+        """
         images = ops.cast(images, "float32")
         if training:
             for layer in self.augment:
@@ -200,7 +274,7 @@ class HashModel(keras.Model):
                 ``"openvino"`` or ``"torch"``. Some need an optional package.
             verbose: Whether Keras prints what it has written.
             input_signature: Shapes and dtypes of the inputs. Default: float32 pixels 0 to 255,
-                (any batch, side, side, 3), named ``images``.
+                (any batch, side, side, 3), named ``images``; or (any batch, d), ``vectors``.
             **kwargs: Passed to Keras.
 
         Raises:
@@ -218,8 +292,9 @@ class HashModel(keras.Model):
                 f"{current}; start Python with KERAS_BACKEND={backends[0]} and load the model again"
             )
         if input_signature is None:
-            shape = (None, self.side, self.side, 3)
-            input_signature = [keras.InputSpec(shape=shape, dtype="float32", name="images")]
+            name = "vectors" if self.input_kind == "vectors" else "images"
+            shape = (None, *self.item_shape)
+            input_signature = [keras.InputSpec(shape=shape, dtype="float32", name=name)]
         super().export(
             filepath, format=format, verbose=verbose, input_signature=input_signature, **kwargs
         )
@@ -243,10 +318,34 @@ class HashModel(keras.Model):
         people = (self.trained_people | other.trained_people) - set(self.identities)
         self.earlier_identities = tuple(sorted(people))
 
+    def recentred(self, mean: Sequence[float]) -> "HashModel":
+        """Return a copy of a model for vectors that subtracts another mean.
+
+        Vectors of another collection have another mean; the mean of a gallery needs no labels.
+
+        Args:
+            mean: d finite numbers.
+
+        Returns:
+            A model with the same weights, not compiled.
+
+        Raises:
+            InputError: The model is for images, or the mean has another length.
+        """
+        if self.input_kind != "vectors" or len(mean) != len(self.vector_mean):
+            expected = f"vectors of {len(self.vector_mean)}" if self.vector_mean else "images"
+            raise InputError(f"this model takes {expected}, got a mean of {len(mean)}")
+        values = [float(value) for value in mean]
+        copy = type(self).from_config({**self.get_config(), "vector_mean": values})
+        copy.set_weights(self.get_weights())
+        return copy
+
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
-        names = ("bits", "identities", "pixel_mean", "pixel_std", "side", "crop", "augmentation")
-        record = {"training_images": self.training_images}
+        names = ["bits", "identities", "pixel_mean", "pixel_std", "side", "crop", "augmentation"]
+        record: dict[str, Any] = {"training_images": self.training_images}
         if self.earlier_identities:
             record["earlier_identities"] = list(self.earlier_identities)
+        if self.input_kind == "vectors":  # without these keys, older versions read the file
+            record |= {"input": "vectors", "vector_mean": self.vector_mean}
         return super().get_config() | {name: getattr(self, name) for name in names} | record

@@ -15,7 +15,7 @@ from facehash.learning.hash_model import HashModel
 _NOT_OF_THE_NETWORK = frozenset(
     {
         *("name", "trainable", "dtype", "identities", "pixel_mean", "pixel_std", "crop"),
-        *("augmentation", "training_images", "earlier_identities"),
+        *("augmentation", "training_images", "earlier_identities", "vector_mean"),
     }
 )
 

@@ -1,6 +1,7 @@
-"""Training data from a data set: images in memory, classes 0 to C-1, pixel statistics."""
+"""Training data from a data set: images or vectors, classes 0 to C-1, statistics."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +17,21 @@ _VALIDATION_STREAM = 0x5A11D  # another random stream than that of the batches
 class TrainingData:
     """The training role of a data set, ready for a network."""
 
-    images: NDArray[np.uint8]  # (n, side, side, 3)
+    images: NDArray[Any]  # uint8 (n, side, side, 3), or vectors float32 (n, d)
     classes: NDArray[np.int32]  # (n,), 0 to len(identities) - 1
-    validation_images: NDArray[np.uint8]  # (m, side, side, 3), m may be 0
+    validation_images: NDArray[Any]  # the same of the validation split, m rows; m may be 0
     validation_classes: NDArray[np.int32]  # (m,)
     identities: tuple[str, ...]  # the name of each class
-    pixel_mean: float  # of `images`
-    pixel_std: float
+    pixel_mean: float | None = None  # of `images`; None for vectors
+    pixel_std: float | None = None
+    vector_mean: list[float] | None = None  # (d,), of vectors; None for images
+
+    @property
+    def statistics(self) -> dict[str, Any]:
+        """What the model standardizes its input by, as arguments of its constructor."""
+        if self.vector_mean is not None:
+            return {"vector_mean": self.vector_mean}
+        return {"pixel_mean": self.pixel_mean, "pixel_std": self.pixel_std}
 
 
 def prepare(dataset: FaceDataset, validation: IndexArray, devices: int = 1) -> TrainingData:
@@ -37,7 +46,8 @@ def prepare(dataset: FaceDataset, validation: IndexArray, devices: int = 1) -> T
         The data in memory, 206 MB for the 67,177 faces of FaceScrub at 32 x 32.
 
     Raises:
-        InputError: All training pixels are equal, or there are fewer images than devices.
+        InputError: All training pixels, or vectors, are equal; or there are fewer images than
+            devices.
     """
     fitted = np.setdiff1d(dataset.train, validation)
     for role, rows in {"training": fitted, "validation": validation}.items():
@@ -46,18 +56,26 @@ def prepare(dataset: FaceDataset, validation: IndexArray, devices: int = 1) -> T
     validation = validation[: len(validation) // devices * devices]
     people = np.unique(dataset.labels[dataset.train])
     images = dataset.read(fitted)
-    mean, std = pixel_statistics(images)
-    if std == 0:
-        raise InputError(f"{dataset.name}: every training pixel is {mean:g}; expected photos")
     return TrainingData(
         images=images,
         classes=np.searchsorted(people, dataset.labels[fitted]).astype(np.int32),
         validation_images=dataset.read(validation),
         validation_classes=np.searchsorted(people, dataset.labels[validation]).astype(np.int32),
         identities=tuple(dataset.identities[person] for person in people),
-        pixel_mean=mean,
-        pixel_std=std,
+        **_statistics(dataset, images),
     )
+
+
+def _statistics(dataset: FaceDataset, images: NDArray[Any]) -> dict[str, Any]:
+    """Return what a model standardizes by: statistics of pixels, or the mean of vectors."""
+    if dataset.vectors is not None:
+        if (images == images[0]).all():
+            raise InputError(f"{dataset.name}: all training vectors are equal")
+        return {"vector_mean": images.mean(axis=0, dtype=np.float64).tolist()}
+    mean, std = pixel_statistics(images)
+    if std == 0:
+        raise InputError(f"{dataset.name}: every training pixel is {mean:g}; expected photos")
+    return {"pixel_mean": mean, "pixel_std": std}
 
 
 def draw_validation(train: IndexArray, share: float, seed: int) -> IndexArray:

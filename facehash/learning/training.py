@@ -4,7 +4,7 @@ import contextlib
 import functools
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,9 +43,12 @@ from facehash.runs.fingerprint import picture_hashes, record_pictures
 log = logging.getLogger(__name__)
 
 # Arguments of a model that do not follow from configuration and data if it has initial weights.
-_ARGUMENTS = frozenset({"pixel_mean", "pixel_std", "training_images", "earlier_identities"})
+_ARGUMENTS = frozenset(
+    {"pixel_mean", "pixel_std", "vector_mean", "training_images", "earlier_identities"}
+)
 
-ModelBuilder = Callable[[Sequence[str], float, float], HashModel]
+# Of the names of identities; keywords are what `TrainingData.statistics` returns.
+ModelBuilder = Callable[..., HashModel]
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,8 @@ def train(
         dataset: Only its ``train`` role is used.
         run: Receives configuration, environment, split, history, backups and the model. Call
             this function inside ``run.begin``.
-        build: Builds the untrained model from the names of the identities and the mean and
-            standard deviation of the training pixels.
+        build: Builds the untrained model from the names of the identities and, as keywords, the
+            mean and standard deviation of the training pixels, or the mean of the vectors.
         overwrite: Delete an earlier run, once this one is ready to start.
         initial: Loads the model whose weights a new training starts from, see
             `facehash.learning.initial_weights`. None starts from random weights.
@@ -182,17 +185,16 @@ def _build(
     backup: Backup | None,
     source: HashModel | None,
 ) -> HashModel:
-    """Build the untrained model, with the statistics of pixels that its weights expect."""
+    """Build the untrained model, with the statistics of the input that its weights expect."""
     stored = backup.arguments if backup else {}
-    pixels: Any = source or data
-    model = build(
-        data.identities,
-        stored.get("pixel_mean", pixels.pixel_mean),
-        stored.get("pixel_std", pixels.pixel_std),
-    )
+    # Of another shape: `take_weights` refuses the source once there is a model to compare.
+    same = source is not None and source.item_shape == data.images.shape[1:]
+    known: Any = source if same else data
+    statistics = {name: stored.get(name, getattr(known, name)) for name in data.statistics}
+    model = build(data.identities, **statistics)
     # With the validation images, as they choose the epoch.
-    model.training_images = record_pictures(picture_hashes(dataset.images, dataset.train))
-    for name in _ARGUMENTS & stored.keys():
+    model.training_images = record_pictures(picture_hashes(dataset.items, dataset.train))
+    for name in (_ARGUMENTS - data.statistics.keys()) & stored.keys():
         value = stored[name]
         setattr(model, name, tuple(value) if isinstance(value, list) else value)
     return model

@@ -101,15 +101,20 @@ def options_class(name: str) -> type[Strict]:
 
 
 def build(
-    config: RunConfig[Any], identities: Sequence[str], pixel_mean: float, pixel_std: float
+    config: RunConfig[Any],
+    identities: Sequence[str],
+    pixel_mean: float | None = None,
+    pixel_std: float | None = None,
+    vector_mean: Sequence[float] | None = None,
 ) -> HashModel:
     """Build an untrained model.
 
     Args:
         config: A checked configuration, which names the method.
         identities: Names of the identities in the training set.
-        pixel_mean: Mean of all training pixels, 0 to 255.
-        pixel_std: Standard deviation of all training pixels.
+        pixel_mean: Mean of all training pixels, 0 to 255; None for vectors.
+        pixel_std: Standard deviation of all training pixels; None for vectors.
+        vector_mean: Mean of the training vectors, d numbers; None for images.
 
     Returns:
         A model with weights, not yet compiled.
@@ -120,16 +125,21 @@ def build(
         >>> config = load_config(Path("configs/quickstart.yaml"), methods.options_class)
         >>> model = methods.build(config, ["ann", "bob"], pixel_mean=120.0, pixel_std=60.0)
     """
+    if config.input == "vectors":
+        data: dict[str, Any] = {"input": "vectors", "vector_mean": vector_mean}
+    else:
+        data = {
+            "pixel_mean": pixel_mean,
+            "pixel_std": pixel_std,
+            "side": config.dataset.side,
+            "crop": config.dataset.crop,
+            "augmentation": config.augmentation.model_dump(),
+        }
     return find_method(config.method).model()(
         bits=config.bits,
         identities=identities,
-        pixel_mean=pixel_mean,
-        pixel_std=pixel_std,
-        side=config.dataset.side,
-        crop=config.dataset.crop,
-        augmentation=config.augmentation.model_dump(),
         dtype=config.training.precision,
-        **config.model.model_dump(),
+        **{**config.model.model_dump(), **data},
     )
 
 

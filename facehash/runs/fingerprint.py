@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from facehash.dataset import Images, IndexArray, read_rows
+from facehash.dataset import IndexArray, Items, read_rows
 from facehash.errors import InputError
 from facehash.printing import progress
 
@@ -24,11 +24,12 @@ _BYTES = 5  # per training image in a model file
 _BLOCK_BYTES = 1 << 23
 
 
-def picture_hashes(images: Images, rows: IndexArray, seed: int | None = None) -> Hashes:
+def picture_hashes(images: Items, rows: IndexArray, seed: int | None = None) -> Hashes:
     """Hash pictures by their pixels.
 
     Args:
         images: uint8 (n, side, side, 3), in memory or in a file; read a few megabytes at a time.
+            Or vectors float32 (n, d), which are hashed by the bytes of their numbers.
         rows: int64 (k,), indices of the pictures to hash.
         seed: With another seed, pictures have other hashes. None is one more such choice.
 

@@ -4,6 +4,7 @@ import json
 import h5py
 import numpy as np
 
+from data.vectors import read_vectors_file
 from tests.library.conftest import draw, save
 
 
@@ -98,6 +99,18 @@ def test_an_export_holds_every_face(facehash, index, directory, photos, tmp_path
         row.tobytes() for row in arrays["code"]
     ]
     assert {(row["width"], row["height"]) for row in rows} == {("40.0", "40.0"), ("40.0", "39.0")}
+
+
+def test_an_export_is_a_data_set_of_vectors(facehash, index, directory, photos, tmp_path):
+    index(names="folders")
+    path = tmp_path / "faces.h5"
+    facehash("export", path, "--library", directory)
+    faces = read_vectors_file(path)
+    with h5py.File(path) as file:
+        names, vectors = list(file["name"].asstr()), file["embedding"][...]
+    known = [row for row, name in enumerate(names) if name]
+    np.testing.assert_array_equal(faces.vectors, vectors[known])
+    assert [faces.identities[label] for label in faces.labels] == [names[row] for row in known]
 
 
 def test_an_export_of_another_kind_is_refused(facehash, library, tmp_path):

@@ -11,7 +11,13 @@ from facehash.codes import CodesError, bits_from_packed
 from facehash.errors import InputError
 from facehash.images.read import resize
 from facehash.learning import encoding
-from facehash.learning.encoding import encode, features_and_logits
+from facehash.learning.encoding import (
+    encode,
+    features_and_logits,
+    projection_scale,
+    projections,
+    relaxed_codes,
+)
 
 ROWS = np.array([7, 3, 40, 3, 11, 0, 21])
 
@@ -36,12 +42,24 @@ def test_images_of_another_size_go_through_the_one_resize_function(make_model, r
 def test_a_model_that_returns_nan_gives_no_codes(make_model, faces):
     model = make_model()
     # In the last layer before the tanh: maxima on the way there would swallow a NaN.
-    [bias] = [
-        v for v in model.trainable_variables if "divide_and_encode" in v.path and "bias" in v.path
-    ]
+    [bias] = [v for v in model.trainable_variables if v.path.endswith("/hash/bias")]
     bias.assign(np.full(bias.shape, np.nan))
     with pytest.raises(CodesError, match="NaN"):
         encode(model, faces.images)
+
+
+@pytest.mark.parametrize("method", ["ddh", "dcbh"])
+def test_projections_are_the_relaxed_codes_before_the_tanh(make_model, faces, method):
+    model = make_model(method)
+    found = projections(model, faces.images)
+    relaxed = np.tanh(found) if method == "ddh" else found  # the block hash of DCBH has no sum
+    np.testing.assert_allclose(relaxed, relaxed_codes(model, faces.images), atol=1e-5)
+    scaled = found / projection_scale(found)
+    dead = ~found.any(axis=0)  # a block of features may be 0 for all images
+    np.testing.assert_allclose(np.abs(scaled).mean(axis=0), ~dead, rtol=1e-5)
+    assert projections(model, faces.images[:0]).shape == (0, 12)
+    scale = projection_scale(np.float32([[2, 0, -1], [-4, 0, 1]]))
+    assert scale.tolist() == [3, 3, 1]  # a bit that is always 0 hardly counts
 
 
 def layer_by_layer(model, images):
