@@ -7,7 +7,7 @@ from benchmarks.search.held_out import RESULT as HELD_OUT
 from benchmarks.search.lfw import read_result
 from benchmarks.search.verification import RESULT
 from experiments.table.layout import markdown_rows
-from facehash.bench.table import format_value
+from facehash.bench.table import format_value, value_of
 from facehash.codes import packed_width
 
 NAMES = {"itq": "ITQ", "lsh": "LSH"}
@@ -18,13 +18,15 @@ def lfw_table() -> str:
     """Tabulate the results of `python -m benchmarks.lfw`."""
     result = read_result()
     unseen = {_key(method): method["P@1"] for method in result["unseen"]["methods"]}
-    head = ["Compared", "Bits", "Bytes", "P@1", "mAP", "Recall@10", "P@1 (unseen)"]
+    head = ["Compared", "Bits", "Bytes", "P@1", "mAP", "Recall@10", "P@1 (leave-one-out)"]
+    head += ["mAP (leave-one-out)", "P@1 (leave-one-out, unseen)"]
+    held_out = ("held_out/P@1", "held_out/mAP", "held_out/recall@10")
     rows = [
         [
             _name(method, result["runs"]),
             format_value(method["bits"], "d"),
             format_value(method["bytes_per_face"], "g"),
-            *(format_value(method[key], ".3f") for key in ("P@1", "mAP", "recall@10")),
+            *(format_value(value_of(method, key), ".3f") for key in (*held_out, "P@1", "mAP")),
             format_value(unseen.get(_key(method)), ".3f"),
         ]
         for method in result["all"]["methods"]
@@ -112,4 +114,6 @@ def _name(method: dict[str, Any], runs: dict[str, Any]) -> str:
     if method["hasher"] is None:
         return f"vectors of `{method['name']}`"
     codes = f"{NAMES[method['hasher']]} codes"
-    return codes + (f", top {method['rerank']} re-ranked by vectors" if method["rerank"] else "")
+    if method["rerank"]:
+        return f"{codes}, top {method['rerank']} re-ranked by vectors"
+    return f"{codes}, {'asymmetric' if method['distance'] == 'asymmetric' else 'Hamming'}"
