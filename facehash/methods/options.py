@@ -1,8 +1,10 @@
 """The options of the methods in this folder; imports no Keras."""
 
+from __future__ import annotations
+
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from facehash.config import Strict
 
@@ -12,10 +14,24 @@ Targets = Literal["auto", "hadamard", "balanced", "bernoulli"]
 class BackboneOptions(Strict):
     """Options of the network; `facehash.methods.backbone.BackboneModel` explains the keys."""
 
-    backbone: Literal["ddh", "dcbh"] = "ddh"
+    backbone: Literal["ddh", "dcbh", "vectors"] = "ddh"
     width: int | None = Field(default=None, ge=1)
+    hidden: int = Field(default=0, ge=0)
     code_batch_norm: bool = False
     weight_decay: float = Field(default=1e-4, ge=0)
+
+    @property
+    def input(self) -> Literal["image", "vectors"]:
+        """What the network takes."""
+        return "vectors" if self.backbone == "vectors" else "image"
+
+    @model_validator(mode="after")
+    def _the_backbone_has_these_layers(self) -> BackboneOptions:
+        if self.hidden and self.backbone != "vectors":
+            raise ValueError(f"hidden is for the backbone vectors, got backbone {self.backbone!r}")
+        if self.width is not None and self.backbone == "vectors":
+            raise ValueError("width is for backbones of images; set hidden for vectors")
+        return self
 
 
 class OrthoHashOptions(BackboneOptions):

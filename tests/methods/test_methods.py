@@ -132,5 +132,5 @@ def test_the_backbones_are_those_of_ddh_and_dcbh(make_model):
     assert make_model("csq", width=20).network.get_layer("feature").output.shape[1] == 20
     with pytest.raises(InputError, match="backbone ddh needs images of at least 24 x 24 pixels"):
         make_model("csq", side=16)
-    with pytest.raises(InputError, match="backbone must be one of ddh, dcbh, got 'vgg'"):
+    with pytest.raises(InputError, match="backbone must be one of ddh, dcbh, vectors, got 'vgg'"):
         make_model("csq", backbone="vgg")

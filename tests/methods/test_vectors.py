@@ -1,0 +1,75 @@
+"""Every method on float vectors: linear heads, hidden layers, and the export without Keras."""
+
+import numpy as np
+import pytest
+
+from facehash import methods
+from facehash.config import ConfigError
+from facehash.errors import InputError
+from facehash.hashing import LinearHash
+from facehash.learning.encoding import encode, projections, retrieval_map
+from facehash.runs.files import read_history
+from tests.helpers.linearhead import vector_faces
+from tests.helpers.training import configure, run_training
+from tests.methods.test_methods import NAMES, TERMS
+
+DATASET = {"name": "vectors", "loader": "vectors"}
+
+
+@pytest.mark.parametrize(
+    "name, hidden", [*((name, 0) for name in NAMES), ("orthohash", 24), ("greedyhash", 24)]
+)
+def test_each_method_learns_people_from_vectors(tmp_path, name, hidden):
+    faces = vector_faces()
+    config = configure(
+        name,
+        bits=16,
+        dataset=DATASET,
+        model={"backbone": "vectors", "hidden": hidden, "weight_decay": 0.0},
+        **{"epochs": 30, "learning_rate": 0.02},
+    )
+    run, outcome = run_training(config, faces, tmp_path / "run")
+    history = read_history(run.history)
+    assert set(history[0]) == TERMS[name] | {"weight_decay", "epoch", "loss", "accuracy", "seconds"}
+    assert history[-1]["loss"] < 0.8 * history[0]["loss"]
+    roles = [(faces.vectors[rows], faces.labels[rows]) for rows in (faces.gallery, faces.query)]
+    assert retrieval_map(outcome.model, *roles) > 0.8
+    loaded = methods.load(run.model)
+    codes = encode(outcome.model, faces.vectors)
+    np.testing.assert_array_equal(encode(loaded, faces.vectors), codes)
+    if hidden:
+        with pytest.raises(InputError, match="only a linear head is a LinearHash.*and hidden 24"):
+            loaded.linear_hash()
+        return
+    hashed = loaded.linear_hash(faces.vectors[faces.train])
+    assert type(hashed) is LinearHash
+    np.testing.assert_array_equal(hashed.encode(faces.vectors), codes)
+    np.testing.assert_array_equal(
+        LinearHash.from_arrays(hashed.arrays()).encode(faces.vectors), codes
+    )
+    # The model scales vectors to unit length, so its projections differ by a factor for each row.
+    centered = np.linalg.norm(faces.vectors - hashed.mean, axis=1, keepdims=True)
+    np.testing.assert_allclose(
+        hashed.project(faces.vectors), centered * projections(loaded, faces.vectors), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    "model, dataset, message",
+    [
+        ({"backbone": "vectors"}, {"name": "looks"}, "set dataset.loader to vectors"),
+        ({}, DATASET, "takes images, and dataset.loader is vectors"),
+        ({"hidden": 8}, {"name": "looks"}, "hidden is for the backbone vectors, got backbone"),
+        ({"backbone": "vectors", "width": 8}, DATASET, "width is for backbones of images"),
+    ],
+)
+def test_options_that_do_not_fit_the_input_are_refused(model, dataset, message):
+    with pytest.raises(ConfigError, match=message):
+        configure("csq", model=model, dataset=dataset)
+
+
+def test_a_backbone_of_another_input_is_refused(make_model):
+    with pytest.raises(InputError, match="backbone vectors takes vectors, got input 'image'"):
+        make_model("csq", backbone="vectors")
+    with pytest.raises(InputError, match="only a linear head is a LinearHash.*'ddh'"):
+        make_model("csq").linear_hash()
