@@ -72,30 +72,37 @@ class WhitenedITQ(LinearHash):
                 person has two different vectors.
         """
         rows = check_collection(vectors, bits, cls.name)
-        if bits > rows.shape[1]:
-            raise CodesError(
-                f"witq: {bits} bits need vectors of length {bits} or more, got length "
-                f"{rows.shape[1]}"
-            )
-        people = np.asarray([] if labels is None else labels)
-        if people.shape != rows.shape[:1]:
-            raise CodesError(
-                f"witq: needs the person of each of the {len(rows)} vectors, got "
-                f"{'no labels' if labels is None else f'labels of shape {people.shape}'}"
-            )
-        if not 0 < shrink <= 1:
-            raise CodesError(f"witq: shrink must be above 0 and at most 1, got {shrink}")
+        people = check_people(rows, bits, labels, shrink, cls.name)
         mean = rows.mean(axis=0)  # (d,)
-        units = _unit(rows - mean)
-        whitening = within_whitening(units, people, shrink)  # (d, d)
-        whitened = _unit(units @ whitening)
+        units = unit(rows - mean)
+        whitening = within_whitening(units, people, shrink, cls.name)  # (d, d)
+        whitened = unit(units @ whitening)
         components = principal_components(whitened, bits)  # (d, bits)
         projection = whitening @ components @ rotation(whitened @ components, seed)
         return cls(mean, projection).with_scale(rows)
 
 
+def check_people(
+    rows: NDArray[np.float64], bits: int, labels: ArrayLike | None, shrink: float, name: str
+) -> NDArray[np.generic]:
+    """Return the labels (n,) of the rows (n, d) of `WhitenedITQ.fit`, or raise its CodesError."""
+    if bits > rows.shape[1]:
+        raise CodesError(
+            f"{name}: {bits} bits need vectors of length {bits} or more, got length {rows.shape[1]}"
+        )
+    people = np.asarray([] if labels is None else labels)
+    if people.shape != rows.shape[:1]:
+        given = "no labels" if labels is None else f"labels of shape {people.shape}"
+        raise CodesError(
+            f"{name}: needs the person of each of the {len(rows)} vectors, got {given}"
+        )
+    if not 0 < shrink <= 1:
+        raise CodesError(f"{name}: shrink must be above 0 and at most 1, got {shrink}")
+    return people
+
+
 def within_whitening(
-    vectors: NDArray[np.float64], labels: NDArray[np.generic], shrink: float
+    vectors: NDArray[np.float64], labels: NDArray[np.generic], shrink: float, name: str = "witq"
 ) -> NDArray[np.float64]:
     """Compute the symmetric matrix S^(-1/2) of `WhitenedITQ`.
 
@@ -103,6 +110,7 @@ def within_whitening(
         vectors: (n, d).
         labels: (n,), the person of each vector; people with one vector do not count.
         shrink: Above 0, at most 1.
+        name: For error messages.
 
     Returns:
         float64 (d, d).
@@ -119,13 +127,13 @@ def within_whitening(
     covariance = residuals.T @ residuals / max(1, np.sum(count[count >= 2] - 1))
     variance = np.trace(covariance) / len(covariance)
     if variance <= np.finfo(np.float64).eps:
-        raise CodesError("witq: no person has two different vectors; use itq, or more photos")
+        raise CodesError(f"{name}: no person has two different vectors; use itq, or more photos")
     shrunk = (1 - shrink) * covariance + shrink * variance * np.eye(len(covariance))
     values, directions = np.linalg.eigh(shrunk)
     return np.asarray((directions / np.sqrt(values)) @ directions.T)
 
 
-def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+def unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Scale rows to length 1; rows of zeros stay."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows / np.where(lengths > 0, lengths, 1.0)
