@@ -1,9 +1,9 @@
 """Baselines on a trained network: hashes of its features, and the code of its classifier.
 
 They show how much of a network's score is due to its hash layer. ``lsh`` and ``itq`` hash the
-network's features, fitted on the training images; ``witq`` also uses their labels; ``cosine``
-compares the float features and is the ceiling; the ``classifier`` code shows the score of a
-classifier alone, where the identities of the queries are in the training set.
+network's features, fitted on the training images; ``witq`` and ``ndh`` also use their labels;
+``cosine`` compares the float features and is the ceiling; the ``classifier`` code shows the score
+of a classifier alone, where the identities of the queries are in the training set.
 
 Reference:
     The classifier code: Sablayrolles, Douze, Usunier, Jegou. How should we evaluate supervised
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from facehash.codes import CodesError, Packed, packed_from_bits
 from facehash.dataset import IndexArray, SplitName
-from facehash.hashing import HASHERS, WhitenedITQ
+from facehash.hashing import HASHERS, LABELED_HASHERS, LinearHash
 from facehash.retrieval.codes_file import CodeSet
 
 CANDIDATES = 64  # random codes tried per person; see `spread_codes`
@@ -39,13 +39,14 @@ class Features:
 
 
 def hashed(features: Features, hasher: str, bits: int, seed: int) -> CodeSet:
-    """Hash features by ``"lsh"``, ``"itq"`` or ``"witq"``, fitted on the training images.
+    """Hash features by a method of `facehash.hashing`, fitted on the training images.
 
     Raises:
         CodesError: More bits than the hasher supports.
     """
-    if hasher == WhitenedITQ.name:
-        fitted = WhitenedITQ.fit(features.train, bits, seed, labels=features.train_labels)
+    if hasher in LABELED_HASHERS:
+        kind, labels = LABELED_HASHERS[hasher], features.train_labels
+        fitted: LinearHash = kind.fit(features.train, bits, seed, labels=labels)
     else:
         fitted = HASHERS[hasher].fit(features.train, bits, seed)
     return CodeSet(

@@ -10,7 +10,7 @@ from facehash.config import Strict
 from facehash.errors import InputError, did_you_mean
 
 # `experiments.table.baselines` explains them.
-Baseline = Literal["lsh", "itq", "witq", "classifier", "cosine"]
+Baseline = Literal["lsh", "itq", "witq", "ndh", "classifier", "cosine"]
 ItemT = TypeVar("ItemT")
 
 OF_THE_TABLE = ("bits", "seed", "dataset.protocol")

@@ -5,7 +5,7 @@ import pytest
 
 from experiments.table.baselines import Features, classifier_code, hashed, spread_codes
 from facehash.codes import CodesError, bits_from_packed
-from facehash.hashing import HASHERS, WhitenedITQ
+from facehash.hashing import HASHERS, LABELED_HASHERS
 from facehash.retrieval.evaluation import evaluate
 
 
@@ -41,9 +41,10 @@ def test_features_are_hashed_as_fitted_on_the_training_images(features, hasher):
     assert (codes.gallery_codes != other.encode(features.gallery)).any()
 
 
-def test_whitened_itq_also_gets_the_labels_of_the_training_images(features):
-    codes = hashed(features, "witq", 12, seed=3)
-    fitted = WhitenedITQ.fit(features.train, 12, 3, labels=features.train_labels)
+@pytest.mark.parametrize("hasher", LABELED_HASHERS)
+def test_other_hashers_also_get_the_labels_of_the_training_images(features, hasher):
+    codes = hashed(features, hasher, 12, seed=3)
+    fitted = LABELED_HASHERS[hasher].fit(features.train, 12, 3, labels=features.train_labels)
     np.testing.assert_array_equal(codes.gallery_codes, fitted.encode(features.gallery))
     assert (codes.gallery_codes != hashed(features, "itq", 12, seed=3).gallery_codes).any()
 
