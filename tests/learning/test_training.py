@@ -259,7 +259,7 @@ def test_overwriting_keeps_the_old_run_until_the_new_one_can_start(faces, tmp_pa
     weights = run.model.read_bytes()
     config = configure(epochs=1, bits=24)
 
-    def fail(*arguments):
+    def fail(*arguments, **statistics):
         raise InputError("images are too small")
 
     with pytest.raises(InputError, match="too small"):
