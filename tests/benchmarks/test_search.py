@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import pairs
-from benchmarks.search import code_verification, held_out
+from benchmarks.search import asymmetric, code_verification, held_out
 from benchmarks.search import hamming as search
 from benchmarks.search.indexing import RESULT as INDEXING
 from benchmarks.search.indexing import bars, growth
@@ -74,3 +74,12 @@ def test_the_committed_scores_of_held_out_queries_justify_the_default_distance()
         for method in result["data"][data]["methods"]:
             # A new photo is not among the faces that the threshold was computed from.
             assert method["threshold"]["false_match_rate"] < 5e-3
+
+
+def test_the_committed_asymmetric_search_is_exact_and_at_most_4_times_the_hamming_search():
+    result = json.loads(asymmetric.RESULT.read_text(encoding="utf-8"))
+    assert result["bars"] == asymmetric.judge(result)
+    assert all(case["equals_the_loop"] for case in result["cases"])
+    for bar, verdicts in result["bars"].items():
+        # The speed of a batch depends on the load of the machine, which the result states.
+        assert "batched" in bar or set(verdicts.values()) == {"met"}
