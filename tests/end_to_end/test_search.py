@@ -99,9 +99,8 @@ def test_the_codes_that_are_printed_are_those_that_are_compared(ask, person, lib
 def test_the_example_of_the_readme_prints_what_it_finds(
     library, person, tmp_path, monkeypatch, capsys
 ):
-    [example] = re.findall(
-        r"```python\n(import facehash\n.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL
-    )
+    text = (ROOT / "README.md").read_text("utf-8")
+    [example] = re.findall(r"```python\n(import facehash\n\nwith .*?)```", text, re.DOTALL)
     monkeypatch.setenv("FACEHASH_WEIGHTS", str(weights_dir()))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lib").symlink_to(library)
