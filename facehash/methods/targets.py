@@ -100,11 +100,13 @@ class CodeTargets(layers.Layer):
     """
 
     def __init__(self, classes: int, kind: str, **kwargs: Any) -> None:
+        # Keras draws the seed of an initializer without one from that of the process. This comes
+        # first: whatever starts a backend, as the first layer may, can draw from the same source.
+        seed = keras.initializers.RandomUniform().seed
         super().__init__(**kwargs)
         self.classes = classes
         self.kind = kind
-        # Keras draws the seed of a generator without one from the seed of the process.
-        self._seed = keras.random.SeedGenerator().get_config()["seed"]
+        self._seed = seed
 
     def build(self, codes_shape: tuple[int | None, ...]) -> None:
         """Choose the targets (classes, bits)."""
