@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar, get_args
+from typing import Any, Generic, Literal, Self, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -20,6 +20,7 @@ BEFORE_0_2: Mapping[str, Any] = {
     "dataset.split": "drawn",
     "dataset.duplicates": "keep",
     "training.freeze": [],
+    "training.reestimate_statistics": False,
 }
 """How runs and tables of version 0.1.0 were made: the values of keys that it did not have.
 
@@ -82,6 +83,9 @@ class TrainingConfig(Strict):
     monitor: Literal["loss", "val_loss"] = "loss"  # its minimum selects the best epoch
     validation: float = Field(default=0.0, ge=0.0, lt=1.0)  # share of training images held out
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    # Estimate the statistics of batch normalization from the training images: for the weights that
+    # are kept, and before each validation. False: moving averages, which follow the weights slowly.
+    reestimate_statistics: bool = True
     # Compile with XLA; auto: on JAX only. With true on TensorFlow, the same seed may give different
     # codes.
     jit: Literal[True, False, "auto"] = "auto"
@@ -182,6 +186,24 @@ class RunConfig(Strict, Generic[OptionsT]):
         return self.model_copy(
             update={"backend": backend, "dataset": dataset, "training": training}
         )
+
+    def continuing(self, stored: Mapping[str, Any]) -> Self:
+        """Return a copy that continues a run of an earlier version as that version would.
+
+        Keys of `BEFORE_0_2` that neither the stored configuration nor this one sets keep the
+        earlier behaviour.
+
+        Args:
+            stored: The configuration in the run directory, as plain values, without keys added.
+        """
+        changed = self
+        for dotted, value in BEFORE_0_2.items():
+            name, key = dotted.split(".")
+            section = getattr(changed, name)
+            if key not in (stored.get(name) or {}) and key not in section.model_fields_set:
+                section = section.model_copy(update={key: value})
+                changed = changed.model_copy(update={name: section})
+        return changed
 
     def to_yaml(self) -> str:
         """Return the configuration as YAML, including all defaults."""

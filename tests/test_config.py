@@ -32,6 +32,16 @@ def test_defaults_are_the_published_settings(tmp_path):
     )
 
 
+def test_a_run_of_an_earlier_version_continues_as_that_version_would(tmp_path):
+    config = load(tmp_path, SMALL)
+    assert config.training.reestimate_statistics
+    stored = {"training": {"epochs": 5}, "dataset": {"split": "content"}}
+    assert not config.continuing(stored).training.reestimate_statistics
+    assert config.continuing(stored | {"training": {"reestimate_statistics": False}}) == config
+    chosen = load(tmp_path, SMALL, "training.reestimate_statistics=true")
+    assert chosen.continuing(stored) == chosen
+
+
 def test_overrides_take_precedence_over_the_file_and_are_yaml(tmp_path):
     config = load(
         tmp_path,

@@ -50,6 +50,8 @@ def train_network(
         InputError: The data, the backend, the initial weights or the run directory cannot be used.
         Interrupted: Ctrl-C or SIGTERM; a backup of the last whole epoch is kept.
     """
+    if directory.begun and not overwrite and directory.config.is_file():
+        settings = settings.continuing(directory.read_config(complete=False))
     backend = choose_backend(settings.backend)
     settings = settings.with_resolved(backend, str(source.resolve()), folder)
     with directory.begin(settings.to_yaml(), overwrite):

@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.table.layout import heading, html_table, protocols_of, published_note
+from experiments.table.layout import (
+    heading,
+    html_table,
+    protocols_of,
+    published_note,
+    statistics_note,
+)
 from experiments.table.published import Published
 
 _CAPTIONS = {
@@ -54,6 +60,8 @@ def write_page(
         parts.append(f'<div class="wide">{html_table(summary, published, protocol)}</div>')
         note = html.escape(published_note(summary, published, protocol))
         parts.append(f'<p class="quiet">{note}</p>')
+        if note := html.escape(statistics_note(summary)):
+            parts.append(f'<p class="quiet">{note}</p>')
     if summary["missing"]:
         missing = html.escape(", ".join(summary["missing"]))
         parts.append(f'<p class="quiet">Not measured yet: {missing}.</p>')

@@ -16,6 +16,8 @@ AUTHORS = "authors' packing"
 
 NONE = "–"
 
+_MARKS = {"reestimated": "†", "mixed": "‡"}
+
 
 @dataclass(frozen=True)
 class Column:
@@ -29,7 +31,7 @@ class Column:
 def columns(summary: dict[str, Any], published: Published, protocol: str) -> list[Column]:
     """Choose the columns for a protocol; published numbers only where they are comparable."""
     found = [
-        Column("", "Method", lambda row: row["label"]),
+        Column("", "Method", lambda row: row["label"] + _mark(summary, row)),
         Column("", "Bits", lambda row: str(row["bits"] or "float")),
         Column("", "Bytes", lambda row: f"{row['bytes_per_face']:,}"),
         Column("", "Seeds", lambda row: str(len(row["seeds"]))),
@@ -85,6 +87,33 @@ def published_note(summary: dict[str, Any], published: Published, protocol: str)
     return f"Published: {works}."
 
 
+def statistics_note(summary: dict[str, Any]) -> str:
+    """Say how the networks got their statistics of batch norm; empty if all by moving averages."""
+    states = _states(summary)
+    if states == {"reestimated"}:
+        return "The statistics of batch normalization are estimated from the training images."
+    if states <= {"moving"}:
+        return ""
+    note = (
+        f"{_MARKS['reestimated']} The statistics of batch normalization are estimated from the "
+        "training images; in rows without a mark they are moving averages."
+    )
+    if "mixed" in states:
+        note += f" {_MARKS['mixed']} Estimated for some seeds, moving averages for the others."
+    return f"{note} Do not compare rows with different marks."
+
+
+def _states(summary: dict[str, Any]) -> set[str]:
+    return {row.get("batch_statistics", "moving") for row in summary["rows"]} - {"none"}
+
+
+def _mark(summary: dict[str, Any], row: dict[str, Any]) -> str:
+    """Return the mark of a row whose network got its statistics unlike those of others."""
+    states = _states(summary)
+    differing = len(states) > 1 or "mixed" in states
+    return _MARKS.get(row.get("batch_statistics", ""), "") if differing else ""
+
+
 def markdown(summary: dict[str, Any], published: Published) -> str:
     """Return the whole table as a Markdown document."""
     parts = [f"# {summary['title']}", summary["note"], _legend()]
@@ -92,6 +121,7 @@ def markdown(summary: dict[str, Any], published: Published) -> str:
         parts.append(f"## {heading(summary, protocol)}")
         parts.append(markdown_table(summary, published, protocol).rstrip())
         parts.append(published_note(summary, published, protocol))
+        parts += [note] if (note := statistics_note(summary)) else []
     if summary["missing"]:
         parts.append(f"Not measured yet: {', '.join(summary['missing'])}.")
     return "\n\n".join(parts) + "\n"
@@ -123,6 +153,7 @@ def latex(summary: dict[str, Any], published: Published) -> str:
             for row in rows_of(summary, protocol)
         ]
         caption = f"{summary['title']}; {heading(summary, protocol)}. {summary['note']}"
+        caption = f"{caption} {statistics_note(summary)}".rstrip()
         parts += [
             r"\begin{table*}",
             rf"\caption{{{_escape(caption)} $^*$ With the packing of the authors' evaluation.}}",
@@ -214,6 +245,7 @@ def _published(published: Published, metric: str, distance: str) -> Callable[[di
 _LATEX = str.maketrans(
     {special: f"\\{special}" for special in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "±": r"$\pm$", NONE: "--", "*": "$^*$", "~": r"$\sim$"}
+    | {"†": r"$^\dagger$", "‡": r"$^\ddagger$"}
     | {"^": r"\textasciicircum{}", "<": "$<$", ">": "$>$"}
 )
 

@@ -15,6 +15,8 @@ from facehash.runs.continuation import NO_EFFECT
 METRICS = ("mAP", "mAP_lower", "mAP_upper", "P@r2", "R@r2", "empty@r2", "P@50", "R-precision")
 """Metrics by the true Hamming distance, in order; the key ``at`` of a table adds mAP@K."""
 
+MOVING = {"batch_statistics": "moving"}
+
 AUTHOR = ("mAP", "P@r2", "R@r2")  # with the authors' packing
 
 Reports = dict[str, dict[str, Any]]  # of finished cells, by the cell's name
@@ -47,6 +49,7 @@ def _checked(grid: Grid, cell: Cell, path: Path) -> dict[str, Any]:
     # The configuration is that of the network: it lacks the code length of a baseline.
     then |= {"codes": (report.get("bits"), report.get("seed"))}
     now |= {"codes": (cell.bits, cell.seed)}
+    then["training.reestimate_statistics"] = now.get("training.reestimate_statistics")  # marked
     differing = [
         f"{key} (was {then.get(key)!r}, now {now.get(key)!r})"
         for key in sorted(then.keys() | now.keys())
@@ -129,7 +132,18 @@ def _mean(
         "dataset": {key: faces[key] for key in ("name", "identities", "train", "gallery", "query")},
         "metrics": {name: _statistics(numbers) for name, numbers in values.items()},
         "metrics_author": {name: _statistics(numbers) for name, numbers in author.items()},
+        **_batch_statistics(reports),
     }
+
+
+def _batch_statistics(reports: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return how the networks got their statistics of batch norm, unless by moving averages.
+
+    Results of version 0.1.0 do not say so: all their networks have moving averages.
+    """
+    states = {(report.get("training") or MOVING)["batch_statistics"] for report in reports}
+    state = states.pop() if len(states) == 1 else "mixed"
+    return {} if state == "moving" else {"batch_statistics": state}
 
 
 def _statistics(numbers: Sequence[float | None]) -> dict[str, float | None] | None:

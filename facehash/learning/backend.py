@@ -5,8 +5,8 @@ import importlib.util
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
-from typing import Literal, get_args
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, get_args
 
 from facehash.errors import InputError, did_you_mean
 
@@ -104,6 +104,45 @@ def native_stderr_held_back() -> Iterator[None]:
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
+
+
+def compiled(function: Callable[..., Any], variables: Sequence[Any]) -> Callable[..., Any]:
+    """Compile a function of tensors on JAX, which takes long to start single operations.
+
+    Args:
+        function: Returns tensors, or lists and dicts of them. Its assignments to variables are lost
+            on JAX.
+        variables: All Keras variables that it reads.
+
+    Returns:
+        On JAX the compiled function; elsewhere the function itself.
+    """
+    import keras
+
+    if keras.backend.backend() != "jax":
+        return function
+    import jax
+
+    @jax.jit
+    def stateless(values: Sequence[Any], arguments: Sequence[Any]) -> Any:
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            return function(*arguments)
+
+    return lambda *arguments: stateless([variable.value for variable in variables], arguments)
+
+
+@contextlib.contextmanager
+def without_gradients() -> Iterator[None]:
+    """Keep PyTorch from recording what it would need for gradients; no effect elsewhere."""
+    import keras
+
+    if keras.backend.backend() != "torch":
+        yield
+        return
+    import torch
+
+    with torch.no_grad():
+        yield
 
 
 def enable_determinism() -> None:

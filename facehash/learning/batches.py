@@ -21,6 +21,7 @@ class ShuffledBatches(keras.utils.PyDataset):
         epoch: The first epoch, counted from 0.
         multiple: The last batch is cut to a multiple of this number of images, so that devices
             can share it evenly. An epoch then omits a few images, other ones each time.
+        smallest: A last batch of fewer images is omitted in the same way.
     """
 
     def __init__(
@@ -31,11 +32,14 @@ class ShuffledBatches(keras.utils.PyDataset):
         seed: int,
         epoch: int = 0,
         multiple: int = 1,
+        smallest: int = 1,
     ) -> None:
         super().__init__()
         self.images, self.classes, self.batch = images, classes, batch
         self.seed, self.epoch = seed, epoch
         self.used = len(images) // multiple * multiple
+        if self.used > batch and self.used % batch < smallest:
+            self.used -= self.used % batch
         self._order = self._shuffled()
 
     def __len__(self) -> int:

@@ -21,6 +21,9 @@ from facehash.runs.continuation import best_epoch, is_exhausted
 from facehash.runs.directory import DamagedRunError
 from facehash.runs.files import read_history, write_history
 
+Statistics = Callable[[], contextlib.AbstractContextManager[None]]
+"""Enters a context in which batch normalization has other statistics."""
+
 
 class TrainingDiverged(InputError):
     """A loss term became NaN or infinite."""
@@ -102,6 +105,29 @@ class BestWeights(keras.callbacks.Callback):
         self.model.stop_training = self.exhausted
 
 
+class ValidationStatistics(keras.callbacks.Callback):
+    """Validates with the statistics that the training images have under the current weights.
+
+    Afterwards the moving averages are what they were, so that training goes on undisturbed.
+
+    Args:
+        statistics: A context with these statistics, as of `StatisticsEstimator.estimated`.
+    """
+
+    def __init__(self, statistics: Statistics) -> None:
+        super().__init__()
+        self.statistics = statistics
+        self._validation = contextlib.ExitStack()
+
+    def on_test_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        """Estimate the statistics before a validation."""
+        self._validation.enter_context(self.statistics())
+
+    def on_test_end(self, logs: Mapping[str, float] | None = None) -> None:
+        """Put the moving averages back."""
+        self._validation.close()
+
+
 class BackupWriter(keras.callbacks.Callback):
     """Keeps the state after the last whole epoch in memory, and writes it if it is time.
 
@@ -169,7 +195,7 @@ class Checkpoints(keras.callbacks.Callback):
         self,
         folder: Path,
         every: int,
-        statistics: Callable[[], contextlib.AbstractContextManager[None]],
+        statistics: Statistics,
         score: Callable[[HashModel], float] | None,
         done: int,
     ) -> None:

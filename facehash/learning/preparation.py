@@ -55,6 +55,12 @@ def prepare(dataset: FaceDataset, validation: IndexArray, devices: int = 1) -> T
             raise InputError(f"{devices} devices cannot share {len(rows)} {role} images")
     validation = validation[: len(validation) // devices * devices]
     people = np.unique(dataset.labels[dataset.train])
+    if len(np.unique(dataset.labels[fitted])) < 2:
+        raise InputError(
+            f"{dataset.name}: without the {len(validation)} validation images, the training images "
+            "show one person, and a network learns by telling people apart; lower "
+            "training.validation"
+        )
     images = dataset.read(fitted)
     return TrainingData(
         images=images,

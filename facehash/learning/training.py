@@ -26,6 +26,8 @@ from facehash.learning.callbacks import (
     Checkpoints,
     History,
     Progress,
+    Statistics,
+    ValidationStatistics,
     tensorboard_callbacks,
 )
 from facehash.learning.devices import data_parallel, device_name
@@ -34,6 +36,14 @@ from facehash.learning.hash_model import HashModel
 from facehash.learning.initial_weights import freeze_layers, take_weights
 from facehash.learning.model_files import load_model_file, save_model_file
 from facehash.learning.preparation import TrainingData, draw_validation, prepare
+from facehash.learning.statistics import (
+    StatisticsEstimator,
+    draw_sample,
+    inspect_training,
+    layers_not_estimated,
+    needs_two_images,
+    uses_batch_norm,
+)
 from facehash.printing import quoted
 from facehash.runs.directory import RunDirectory, RunError
 from facehash.runs.environment import describe_environment
@@ -46,6 +56,9 @@ log = logging.getLogger(__name__)
 _ARGUMENTS = frozenset(
     {"pixel_mean", "pixel_std", "vector_mean", "training_images", "earlier_identities"}
 )
+
+ACCURACY_GAP = 0.05
+"""A larger difference between the accuracies in training and in use causes a warning."""
 
 # Of the names of identities; keywords are what `TrainingData.statistics` returns.
 ModelBuilder = Callable[..., HashModel]
@@ -111,9 +124,7 @@ def train(
             model.inherit(source)
         _freeze(model, training)
         done = backup.epoch if backup else 0
-        batches = ShuffledBatches(
-            data.images, data.classes, training.batch, config.seed, done, devices
-        )
+        batches = _batches(model, data, training, config.seed, done, devices)
         compile_model(model, training, batches.used)
         extra = tensorboard_callbacks(run.path) if training.tensorboard else []
         if backup:
@@ -126,8 +137,14 @@ def train(
             *(run.backup, best, training.backup_seconds, backup),
             {name: getattr(model, name) for name in _ARGUMENTS},
         )
+        estimator = StatisticsEstimator(model)
+        statistics: Statistics = contextlib.nullcontext
+        if training.reestimate_statistics:
+            sample = data.images[draw_sample(len(data.images), config.seed)]
+            statistics = functools.partial(estimator.estimated, sample)
+            extra.append(ValidationStatistics(statistics))
         if training.checkpoint_every:
-            extra.append(_checkpoints(run, training, data, done))
+            extra.append(_checkpoints(run, training, data, statistics, done))
 
         # An earlier run is kept until everything that can fail has succeeded.
         if backup and reopened:
@@ -141,6 +158,7 @@ def train(
             if not best.exhausted:
                 _fit(model, batches, data, training, [history, best, writer, *extra])
             model.set_weights(best.weights)
+            write_json(run.training, _settle(estimator, data, training, config.seed))
             caption = f"{dataset.name}, {config.method.upper()}, {config.bits} bits"
             write_learning_curve(
                 *(history.rows, run.learning_curve, caption),
@@ -212,7 +230,11 @@ def _freeze(model: HashModel, training: TrainingConfig) -> None:
 
 
 def _checkpoints(
-    run: RunDirectory, training: TrainingConfig, data: TrainingData, done: int
+    run: RunDirectory,
+    training: TrainingConfig,
+    data: TrainingData,
+    statistics: Statistics,
+    done: int,
 ) -> Checkpoints:
     """Return the callback that saves checkpoints."""
     score = None
@@ -226,7 +248,72 @@ def _checkpoints(
             )
         score = functools.partial(retrieval_map, gallery=gallery, query=query)
     every = int(training.checkpoint_every or 0)
-    return Checkpoints(run.checkpoints, every, contextlib.nullcontext, score, done)
+    return Checkpoints(run.checkpoints, every, statistics, score, done)
+
+
+def _batches(
+    model: HashModel,
+    data: TrainingData,
+    training: TrainingConfig,
+    seed: int,
+    done: int,
+    devices: int,
+) -> ShuffledBatches:
+    """Return the batches of the remaining epochs; none has one image where that teaches nothing."""
+    smallest = 2 if needs_two_images(model) else 1
+    if training.batch < smallest:
+        raise InputError(
+            "training.batch 1: batch normalization turns a single image into a constant; "
+            "the smallest that works is 2"
+        )
+    images = data.images, data.classes
+    batches = ShuffledBatches(*images, training.batch, seed, done, devices, smallest)
+    if batches.used < len(data.images) // devices * devices:
+        log.warning(
+            "each epoch omits one of %d images: batch normalization would turn a last batch of one "
+            "image into a constant",
+            len(data.images),
+        )
+    return batches
+
+
+def _settle(
+    estimator: StatisticsEstimator, data: TrainingData, training: TrainingConfig, seed: int
+) -> dict[str, Any]:
+    """Estimate the statistics of the kept weights, compare accuracies, and return the record."""
+    model = estimator.model
+    state = "moving" if uses_batch_norm(model) else "none"
+    if state == "moving" and training.reestimate_statistics:
+        if estimator.estimate(data.images):
+            state = "reestimated"
+        if names := layers_not_estimated(model):
+            log.warning(
+                "batch-norm layers that keep their moving averages, because they are called twice "
+                "or are not part of a functional network: %s",
+                ", ".join(names),
+            )
+    found = inspect_training(model, data.images, data.classes, training.batch, seed)
+    if abs(found.training - found.inference) > ACCURACY_GAP:
+        remedy = (
+            "set training.reestimate_statistics=true"
+            if state == "moving" and not training.reestimate_statistics
+            else "a larger training.batch brings them closer"
+        )
+        log.warning(
+            "accuracy on training images: %.3f with the statistics of a batch, as in training, "
+            "but %.3f with those in the saved model; %s",
+            *(found.training, found.inference, remedy),
+        )
+    if found.constant_bits:
+        log.warning(
+            "%d of %d bits are constant: all training images have the same value",
+            *(found.constant_bits, model.bits),
+        )
+    accuracy = {
+        "training": round(found.training, 4),
+        "inference": round(found.inference, 4),
+    }
+    return {"batch_statistics": state, "accuracy": accuracy}
 
 
 def compile_model(model: HashModel, training: TrainingConfig, images: int) -> None:

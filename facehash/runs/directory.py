@@ -61,6 +61,11 @@ class RunDirectory:
         """Whether the run has its trained model."""
         return self.model.is_file()
 
+    @property
+    def begun(self) -> bool:
+        """Whether the run has learned something that another configuration would spoil."""
+        return self.finished or self.history.is_file() or self.backup.is_file()
+
     @contextlib.contextmanager
     def begin(self, config_yaml: str, overwrite: bool = False) -> Iterator[None]:
         """Check the directory once, and keep other processes from training in it.
@@ -135,8 +140,7 @@ class RunDirectory:
                 raise RunError(f"{self.path}: not empty and not a run; choose another --name")
             return
         old = self.read_config()
-        begun = self.finished or self.history.is_file() or self.backup.is_file()
-        if overwrite or not begun:  # nothing learned that another configuration would spoil
+        if overwrite or not self.begun:
             return
         new = flatten(_with_earlier_values(parse_yaml(config_yaml, "configuration")))
         old = flatten(old)
@@ -147,10 +151,11 @@ class RunDirectory:
                 "choose another --name (--overwrite would delete that run)"
             )
 
-    def read_config(self) -> dict[str, Any]:
+    def read_config(self, complete: bool = True) -> dict[str, Any]:
         """Read the resolved configuration as plain values.
 
-        Keys that version 0.1.0 did not have get the values of `BEFORE_0_2`.
+        Args:
+            complete: Give keys that version 0.1.0 did not have the values of `BEFORE_0_2`.
 
         Raises:
             RunError: This is not a run directory.
@@ -164,7 +169,7 @@ class RunDirectory:
         tree = parse_yaml(text, str(self.config))
         if not isinstance(tree, dict) or not tree.keys() >= _KEYS_OF_A_RUN:
             raise RunError(f"{self.config}: not the configuration of a run; choose another --name")
-        return _with_earlier_values(tree)
+        return _with_earlier_values(tree) if complete else tree
 
 
 def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:

@@ -106,24 +106,24 @@ def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
 
 
 def read_training(path: Path) -> dict[str, Any] | None:
-    """Read a training.json; None without a file, as in runs of version 0.1.0.
+    """Read training.json: how the statistics of batch normalization were made, and accuracies.
 
     Returns:
-        ``"batch_statistics"`` ("reestimated", "moving" or "none") and ``"accuracy"`` with the
-        shares of training images classified correctly, ``"training"`` and ``"inference"``.
+        ``{"batch_statistics": "reestimated" | "moving" | "none",
+        "accuracy": {"training": x, "inference": y}}`` with accuracies from 0 to 1, or None without
+        the file, which versions before 0.2 do not write.
 
     Raises:
-        DamagedRunError: Not such a file.
+        DamagedRunError: The file is damaged.
     """
     if not path.is_file():
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict) or "batch_statistics" not in content:
-            raise ValueError("no batch_statistics")
-    except (OSError, ValueError, RecursionError) as error:
+        accuracy = {key: float(content["accuracy"][key]) for key in ("training", "inference")}
+        return {"batch_statistics": str(content["batch_statistics"]), "accuracy": accuracy}
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise DamagedRunError(f"{path}: damaged ({error}); --overwrite starts again") from error
-    return content
 
 
 def read_npz(path: Path, required: Sequence[str], remedy: str) -> dict[str, NDArray[Any]]:

@@ -1,6 +1,7 @@
 """Models, a run directory and a user's own method that facehash 0.1.0 made: tests/fixtures."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -32,6 +33,12 @@ def test_the_run_directory_scores_as_it_did(tmp_path):
     assert (old["schema"], new["schema"]) == (1, 2)
     assert old["dataset"].items() <= new["dataset"].items()
     assert {key for key in old if old[key] != new[key]} <= {"schema", "dataset", "seconds"}
+
+
+def test_the_run_is_not_taken_for_one_of_another_configuration(tmp_path):
+    shutil.copytree(MADE / "oldhash-16-s0", tmp_path / "mine")
+    words = ("--runs", tmp_path, "--name", "mine")
+    assert "already trained" in run("train.py", MADE / "oldhash" / "orl.yaml", *words)
 
 
 def test_the_method_trains(tmp_path):

@@ -6,7 +6,8 @@ import pytest
 
 from experiments.table import layout
 from experiments.table.published import Published
-from tests.helpers.table_examples import TABLE, make_summary
+from experiments.table.summary import summarize
+from tests.helpers.table_examples import TABLE, make_grid, make_reports, make_summary
 
 HOSTILE = r"""<script>alert("x")</script> & 50% |_{}#$^~\ 'n' * – ±"""
 NOTHING = Published(sources={}, entries=[])
@@ -99,3 +100,38 @@ def test_a_label_cannot_break_a_table_in_markdown_or_latex(tmp_path):
     assert "\n\n" not in text  # an empty line ends the paragraph, which a caption does not survive
     assert all(line.count("{") == line.count("}") for line in text.splitlines())
     assert text.isascii()
+
+
+def with_statistics(folder, states):
+    """Summarize the table, with the state of each network's statistics by row and seed."""
+    grid = make_grid(folder)
+    reports = make_reports(grid)
+    for cell in grid.cells:
+        if state := states.get((cell.row.id, cell.seed)):
+            reports[cell.name]["training"] = {"batch_statistics": state, "accuracy": {}}
+    return summarize(grid, reports)
+
+
+def test_rows_whose_statistics_were_made_otherwise_are_marked(tmp_path):
+    old = with_statistics(tmp_path, {})
+    assert old == with_statistics(tmp_path, {("ddh", 0): "moving"})  # what no entry means
+    assert layout.statistics_note(old) == ""
+    states = {("ddh", 0): "reestimated", ("ddh", 1): "reestimated", ("ddh_lsh", 0): "reestimated"}
+    mixed = with_statistics(tmp_path, states)
+    lines = layout.markdown_table(mixed, NOTHING, "seen").splitlines()[2:]
+    labels = [cells_of(line)[0] for line in lines]
+    assert labels == ["DDH†", "DDH†", "LSH‡", "LSH‡", "cosine"]
+    document = layout.markdown(mixed, NOTHING)
+    assert document.count("in rows without a mark they are moving averages") == 2  # protocols
+    assert document.count("‡ Estimated for some seeds") == 2
+    assert r"DDH$^\dagger$ & 12" in layout.latex(mixed, NOTHING)
+    assert "in rows without a mark" in layout.latex(mixed, NOTHING)
+    assert "<td>LSH‡</td>" in layout.html_table(mixed, NOTHING, "seen")
+
+
+def test_a_table_made_in_one_way_says_so_without_marks(tmp_path):
+    rows = ("ddh", "ddh_lsh", "ddh_cosine")
+    states = {(row, seed): "reestimated" for row in rows for seed in (0, 1)}
+    summary = with_statistics(tmp_path, states)
+    assert "†" not in layout.markdown(summary, NOTHING)
+    assert "are estimated from the training images." in layout.markdown(summary, NOTHING)

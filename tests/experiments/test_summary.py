@@ -55,6 +55,14 @@ def test_reports_are_those_of_cells_that_have_one(grid, tmp_path):
     assert len(read_reports(changed, folder)) == len(grid.cells) - 1
 
 
+def test_the_statistics_of_batch_norm_are_marked_in_a_table_rather_than_refused(grid, tmp_path):
+    cell = grid.cells[0]
+    report = make_report(grid, cell)
+    assert report["cell"]["config"].pop("training.reestimate_statistics") is True
+    write_result(tmp_path / cell.report_name, report)  # as of version 0.1.0
+    assert read_reports(grid, tmp_path) == {cell.name: report}
+
+
 def test_a_report_saved_under_another_cells_name_is_not_taken_for_it(grid, tmp_path):
     twelve, other = (
         next(c for c in grid.cells if (c.row.id, c.bits) == ("ddh_lsh", bits)) for bits in (12, 24)

@@ -16,13 +16,19 @@ from facehash.errors import InputError, Interrupted
 from facehash.learning import callbacks
 from facehash.learning.devices import data_parallel
 from facehash.learning.encoding import encode
+from facehash.learning.preparation import draw_validation
 from facehash.learning.training import compile_model
 from facehash.runs.directory import RunDirectory, RunError
-from facehash.runs.files import read_history, read_split
+from facehash.runs.files import read_history, read_split, read_training
 from facehash.runs.fingerprint import picture_hashes, recorded
 from tests.helpers.training import configure, run_training
 
-RESUMABLE = {"augmentation": {"flip": True, "shift": 2}, "backup_seconds": 0}
+RESUMABLE = {
+    "augmentation": {"flip": True, "shift": 2},
+    "backup_seconds": 0,
+    "validation": 0.25,
+    "monitor": "val_loss",
+}
 CRASHING_RUN = f"""
 import os, sys
 from pathlib import Path
@@ -100,7 +106,8 @@ def test_the_kept_weights_are_those_of_the_epoch_with_the_lowest_loss(faces, tmp
 
     def spy(self, epoch, logs=None):
         original(self, epoch, logs)
-        seen[epoch + 1] = (float(logs["loss"]), self.model.get_weights())
+        weights = [np.array(ops.convert_to_numpy(one)) for one in self.model.trainable_variables]
+        seen[epoch + 1] = (float(logs["loss"]), weights)
 
     monkeypatch.setattr(callbacks.BestWeights, "on_epoch_end", spy)
     # With such a large learning rate, the loss goes up and down.
@@ -108,8 +115,9 @@ def test_the_kept_weights_are_those_of_the_epoch_with_the_lowest_loss(faces, tmp
     run, outcome = run_training(config, faces, tmp_path / "run")
     best = min(seen, key=lambda epoch: seen[epoch][0])
     assert outcome.best_epoch == best
-    for mine, theirs in zip(methods.load(run.model).get_weights(), seen[best][1], strict=True):
-        np.testing.assert_array_equal(mine, theirs)
+    kept = methods.load(run.model).trainable_variables
+    for mine, theirs in zip(kept, seen[best][1], strict=True):
+        np.testing.assert_array_equal(ops.convert_to_numpy(mine), theirs)
 
 
 def test_the_same_seed_gives_the_same_codes_and_another_seed_others(faces, tmp_path):
@@ -227,6 +235,84 @@ def test_validation_loss_can_select_the_epoch(faces, tmp_path):
     record = methods.load(run.model).training_images
     known = recorded(record, picture_hashes(faces.images, np.arange(48)))
     np.testing.assert_array_equal(np.flatnonzero(known), faces.train)
+
+
+def test_a_short_training_is_as_right_in_use_as_in_training(faces, tmp_path, caplog):
+    records = {}
+    for estimate in (True, False):
+        config = configure(epochs=12, batch=36, reestimate_statistics=estimate)
+        with caplog.at_level(logging.WARNING):
+            run, outcome = run_training(config, faces, tmp_path / str(estimate))
+        relaxed_and_logits = outcome.model(faces.images[faces.train])
+        predicted = ops.convert_to_numpy(relaxed_and_logits["logits"]).argmax(axis=-1)
+        accuracy = (predicted == faces.labels[faces.train]).mean()
+        records[estimate] = read_training(run.training)
+        assert records[estimate]["accuracy"]["inference"] == pytest.approx(accuracy, abs=1e-4)
+        warned = "accuracy on training images: 1.000 with the statistics of a batch" in caplog.text
+        assert warned is not estimate
+    assert [record["batch_statistics"] for record in records.values()] == ["reestimated", "moving"]
+    assert records[True]["accuracy"] == {"training": 1, "inference": 1}
+    # After 12 steps, a moving average with momentum 0.99 still has 89% of its first value.
+    assert records[False]["accuracy"]["inference"] < 0.95
+    assert "set training.reestimate_statistics=true" in caplog.text
+
+
+def test_a_validation_uses_estimated_statistics_and_leaves_the_training_as_it_is(faces, tmp_path):
+    options = {"validation": 0.25, "epochs": 3, "augmentation": {"flip": True}}
+    histories = {}
+    for estimate in (True, False):
+        config = configure(**options, reestimate_statistics=estimate)
+        run, outcome = run_training(config, faces, tmp_path / str(estimate))
+        histories[estimate] = history_of(run)
+        if estimate:
+            model, kept, split = outcome.model, outcome.best_epoch, read_split(run.split)
+    for mine, theirs in zip(histories[True], histories[False], strict=True):
+        assert mine["val_loss"] != pytest.approx(theirs["val_loss"], rel=1e-3)
+        for name in mine:
+            if not name.startswith("val_"):
+                assert mine[name] == pytest.approx(theirs[name], rel=1e-6), name
+    # So few training images are all in the sample: the saved model has the same statistics.
+    held_out = split["validation"]
+    again = model.evaluate(
+        faces.images[held_out], faces.labels[held_out], verbose=0, return_dict=True
+    )
+    assert histories[True][kept - 1]["val_loss"] == pytest.approx(again["loss"], rel=1e-4)
+
+
+def test_a_batch_of_one_image_is_refused_or_omitted(faces, tmp_path, caplog):
+    with pytest.raises(InputError, match="training.batch 1: .* the smallest that works is 2"):
+        run_training(configure(batch=1), faces, tmp_path / "one")
+    assert not (tmp_path / "one").exists()
+    with caplog.at_level(logging.WARNING):
+        run_training(configure(batch=7, epochs=1), faces, tmp_path / "run")
+    assert "each epoch omits one of 36 images" in caplog.text
+
+
+def test_a_single_person_is_refused_before_the_training(faces, tmp_path):
+    rows = np.concatenate([faces.train[faces.labels[faces.train] == 0], faces.train[-1:]])
+    found = 0
+    for seed in range(20):  # the draw takes the only image of the second person in some
+        config = configure(validation=0.3, seed=seed, epochs=1)
+        validation = draw_validation(rows, 0.3, seed)
+        if rows[-1] in validation:
+            found += 1
+            with pytest.raises(InputError, match="the training images show one person"):
+                run_training(config, replace(faces, train=rows), tmp_path / str(seed))
+    assert found
+
+
+def test_constant_bits_are_named_at_the_end_of_training(faces, tmp_path, caplog, make_model):
+    def build(*arguments):
+        model = methods.build(config, *arguments)
+        layer = model.network.layers[-3]
+        assert isinstance(layer, keras.layers.BatchNormalization)
+        layer.beta.assign(layer.beta + 100.0)
+        return model
+
+    config = configure(epochs=1)
+    with caplog.at_level(logging.WARNING):
+        run_training(config, faces, tmp_path / "run", build=build)
+    assert "12 of 12 bits are constant" in caplog.text
 
 
 def test_a_diverging_loss_ends_with_advice_and_no_model(faces, tmp_path):

@@ -1,7 +1,7 @@
 import pytest
 
 from facehash.files import FileInUseError
-from facehash.runs.directory import RunDirectory, RunError
+from facehash.runs.directory import RunDirectory, RunError, flatten
 
 CONFIG = "method: ddh\nbits: 48\ndataset:\n  name: orl\n  path: /one\ntraining:\n  epochs: 5\n"
 OTHER = CONFIG.replace("48", "24")
@@ -26,6 +26,7 @@ def test_a_run_starts_with_its_configuration_and_the_same_one_resumes_it(run):
     start(run)
     assert run.config.read_text() == CONFIG
     assert run.read_config()["training"]["epochs"] == 5
+    assert "dataset.split" not in flatten(run.read_config(complete=False))
     assert not run.finished
     run.history.write_text("epoch\n1\n")
     start(run)
