@@ -142,14 +142,11 @@ class StatisticsEstimator:
 
 
 def draw_sample(count: int, seed: int) -> NDArray[np.int64]:
-    """Draw the training images that stand for all of them before a validation.
-
-    Args:
-        count: Number of training images.
-        seed: Seed of the run, so the sample is the same in every epoch.
+    """Draw the training images that stand for all `count` of them before a validation.
 
     Returns:
-        int64, increasing: a tenth of the images, but at least 256 and at most `LARGEST_SAMPLE`.
+        int64, increasing: a tenth of the images, but at least 256 and at most `LARGEST_SAMPLE`;
+        the same for the same seed, so in every epoch of a run.
     """
     size = min(count, LARGEST_SAMPLE, max(_SMALLEST_SAMPLE, count // _SHARE))
     return np.sort(_shuffled(count, seed)[:size])
