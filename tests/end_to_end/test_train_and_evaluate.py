@@ -32,7 +32,8 @@ SETTINGS = (
 )  # fmt: skip
 REPORT_KEYS = {
     "schema", "method", "bits", "seed", "backend", "dataset", "metrics", "metrics_author",
-    "curves", "code", "seconds", "verification", "training", "leaks",
+    "curves", "code", "seconds", "verification", "training", "leaks", "metrics_asymmetric",
+    "recentred", "recentred_asymmetric",
 }  # fmt: skip
 FIGURES = {"precision_recall.png", "precision_at.png", "distances.png", "retrieval.png"}
 APPS = {"train.py": train.app, "evaluate.py": evaluate.app}
