@@ -86,7 +86,7 @@ def scored(trained, cache):
 def test_a_run_directory_holds_all_that_the_contract_names(scored):
     path, _ = scored
     names = {"config.yaml", "environment.json", "split.npz", "history.csv", "model.keras"}
-    names |= {"codes.npz", "report.json", "figures", "state.npz"}
+    names |= {"codes.npz", "report.json", "figures", "state.npz", "training.json"}
     assert {entry.name for entry in path.iterdir()} == names
     figures = {entry.name for entry in (path / "figures").iterdir()}
     assert figures == FIGURES | {"learning_curve.png"}
