@@ -302,8 +302,8 @@ def test_a_single_person_is_refused_before_the_training(faces, tmp_path):
 
 
 def test_constant_bits_are_named_at_the_end_of_training(faces, tmp_path, caplog, make_model):
-    def build(*arguments):
-        model = methods.build(config, *arguments)
+    def build(*arguments, **statistics):
+        model = methods.build(config, *arguments, **statistics)
         layer = model.network.layers[-3]
         assert isinstance(layer, keras.layers.BatchNormalization)
         layer.beta.assign(layer.beta + 100.0)
