@@ -43,9 +43,8 @@ def reestimate_statistics(model: Any, images: NDArray[np.uint8]) -> int:
         mean = E[x],  variance = E[(x - mean)^2]   per channel, over all images and positions
 
     The result depends on the weights and the images only, not on the order of the images, the size
-    of the steps or the backend, up to rounding. Weights and optimizer stay as they are, and so do
-    layers that are frozen (``trainable`` is False): they use their statistics during training too.
-    `layers_not_estimated` lists the layers that this function cannot reach.
+    of the steps or the backend, up to rounding. Weights, optimizer and frozen layers, which use
+    their statistics during training too, stay as they are, and so do `layers_not_estimated`.
 
     Args:
         model: A `facehash.learning.hash_model.HashModel`; its statistics change in place.
@@ -55,6 +54,8 @@ def reestimate_statistics(model: Any, images: NDArray[np.uint8]) -> int:
         The number of layers whose statistics were estimated.
 
     Example:
+        >>> from ddh.model import DDH
+        >>> model = DDH(bits=48, identities=["ann", "bob"], pixel_mean=120.0, pixel_std=60.0)
         >>> reestimate_statistics(model, np.zeros((10, 32, 32, 3), np.uint8))
         6
 
@@ -194,9 +195,9 @@ class TrainedState:
 def inspect_training(
     model: Any, images: NDArray[np.uint8], classes: NDArray[np.integer], batch: int, seed: int
 ) -> TrainedState:
-    """Compare the network in training mode and in use, on at most 2,048 training images.
+    """Compare the network in training mode and in use, on at most 2,048 images, not augmented.
 
-    Nothing in the model changes. Images are not augmented in either mode.
+    Nothing in the model changes.
 
     Args:
         model: A trained model.

@@ -111,7 +111,8 @@ def test_a_leak_and_other_batch_statistics_are_said(tmp_path):
     report = json.loads((two / "report.json").read_text())
     (two / "report.json").write_text(json.dumps(report | {"leaks": ["12 queries trained on"]}))
     for folder, statistics in ((one, "moving"), (two, "reestimated")):
-        record = {"batch_statistics": statistics, "accuracy": None}
+        accuracy = {"training": 1.0, "inference": 0.5}
+        record = {"batch_statistics": statistics, "accuracy": accuracy}
         (folder / "training.json").write_text(json.dumps(record))
     code, printed, errors = run(one, two)
     assert code == 0, errors
