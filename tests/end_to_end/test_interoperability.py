@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from data.orl import find_orl
+from facehash.retrieval.codes_file import read_codes
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "docs" / "interoperability.md").read_text(encoding="utf-8")
@@ -76,7 +77,7 @@ def codes(tmp_path):
     }
     folder = tmp_path / "runs" / "quickstart-48-s0"
     folder.mkdir(parents=True)
-    np.savez(folder / "codes.npz", bits=48, **labels, **packed)
+    np.savez(folder / "codes.npz", bits=48, bit_order="little", **labels, **packed)
     return tmp_path
 
 
@@ -87,4 +88,4 @@ def test_the_codes_of_a_run_are_read_and_searched_elsewhere(codes, monkeypatch):
     for block in blocks:
         if "import torch" not in block:
             exec(block, {})
-    assert (codes / "codes.mat").is_file()
+    assert read_codes(codes / "codes.mat").bits == 48
