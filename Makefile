@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 # The backends that make test-backends tries, each in its own process.
 BACKENDS ?= tensorflow jax torch
 BACKENDS_EXTRA ?= backends
+BACKENDS_OPTIONS ?=
 # One process per core, each with whole files of tests.
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 LEARNING_TESTS := tests/learning tests/embedders/test_keras_model.py tests/embedders/test_run.py
@@ -53,7 +54,7 @@ test-full: $(VENV)/.installed-test
 test-backends: $(VENV)/.installed-test $(VENV)/.installed-$(BACKENDS_EXTRA)
 	@set -e; for backend in $(BACKENDS); do \
 		echo "the learning tests on $$backend"; \
-		KERAS_BACKEND=$$backend $(PYTEST) $(LEARNING_TESTS); \
+		KERAS_BACKEND=$$backend $(PYTEST) $(BACKENDS_OPTIONS) $(LEARNING_TESTS); \
 	done
 
 test-all: test-backends test-full test
