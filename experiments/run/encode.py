@@ -19,6 +19,7 @@ from facehash import methods
 from facehash.config import RunConfig, check_config, load_config
 from facehash.dataset import FaceDataset
 from facehash.errors import InputError
+from facehash.hashing.linear import scale_of_bits
 from facehash.learning.backend import choose_backend, start_backend
 from facehash.retrieval.codes_file import CodeSet
 from facehash.runs.directory import RunDirectory, RunError
@@ -163,14 +164,14 @@ def _encode(
 
 def _codes(model: HashModel, faces: FaceDataset) -> CodeSet:
     # Imports Keras, so not earlier.
-    from facehash.learning.encoding import encode_rows, projection_scale, projections
+    from facehash.learning.encoding import encode_rows, projections
 
     gallery_codes = encode_rows(model, faces, faces.gallery)
     projected = None
     if model.input_kind == "vectors":  # for images, this would take as long as encoding again
         both = projections(model, faces.read(np.concatenate([faces.train, faces.query])))
         known, asked = np.split(both, [len(faces.train)])
-        projected = asked / projection_scale(known)
+        projected = asked / scale_of_bits(np.abs(known).mean(axis=0, dtype=np.float64))
     return CodeSet(
         gallery_codes=gallery_codes,
         query_codes=gallery_codes

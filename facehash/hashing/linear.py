@@ -106,8 +106,7 @@ class LinearHash:
     def with_scale(self, vectors: ArrayLike) -> Self:
         """Return the same hash with the scale of some vectors.
 
-        The scale of a bit is its mean absolute projection. A bit that is 0 for all vectors, up to
-        rounding, has the largest scale of all bits, so that it hardly counts.
+        The scale of a bit is its mean absolute projection, see `scale_of_bits`.
 
         Args:
             vectors: Finite real numbers (n, d), at least one row.
@@ -121,10 +120,7 @@ class LinearHash:
         total = np.zeros(self.bits)
         for start in range(0, len(rows), _ROWS):
             total += np.abs(self.project(rows[start : start + _ROWS])).sum(axis=0, dtype=np.float64)
-        scale = total / len(rows)  # (bits,)
-        largest = scale.max()
-        scale[scale <= _NOISE * largest] = largest or 1.0
-        return type(self)(self.mean, self.projection, scale)
+        return type(self)(self.mean, self.projection, scale_of_bits(total / len(rows)))
 
     def projections(self, vectors: ArrayLike) -> Vectors:
         """Return what the asymmetric distance compares with codes: projections over their scale.
@@ -174,6 +170,22 @@ class LinearHash:
         if missing:
             raise CodesError(f"{cls.name}: the stored arrays lack {min(missing)!r}")
         return cls(arrays["mean"], arrays["projection"], arrays.get("scale"))
+
+
+def scale_of_bits(sizes: NDArray[np.float64]) -> Vectors:
+    """Return what divides the projections of each bit before an asymmetric comparison.
+
+    A bit that is 0 everywhere, up to rounding, has the largest scale of all, so that it hardly
+    counts.
+
+    Args:
+        sizes: float64 (bits,), the mean absolute projection of each bit.
+
+    Returns:
+        float32 (bits,), above 0.
+    """
+    largest = sizes.max()
+    return np.where(sizes <= _NOISE * largest, largest or 1.0, sizes).astype(np.float32)
 
 
 def check_vectors(vectors: ArrayLike, name: str) -> Vectors:

@@ -79,7 +79,8 @@ def projections(model: HashModel, images: NDArray[Any], batch: int = 256) -> NDA
         batch: Images per step.
 
     Returns:
-        float32 (n, bits); over their `projection_scale`, for `facehash.hamming.asymmetric`.
+        float32 (n, bits). `facehash.hamming.asymmetric` expects them divided by their
+        `facehash.hashing.linear.scale_of_bits`.
 
     Raises:
         InputError: As for `encode`.
@@ -94,20 +95,6 @@ def projections(model: HashModel, images: NDArray[Any], batch: int = 256) -> NDA
         outer = keras.Model(item, inner(model.standardize(item)))
         found = outer.predict(images, batch_size=batch, verbose=0).astype(np.float32)
     return np.where(sign(found) == sign(relaxed), found, np.float32(0))
-
-
-def projection_scale(projected: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the mean absolute projection of each bit, float32 (bits,).
-
-    A bit that is 0 for all images has the largest scale of all bits, so that it hardly counts.
-
-    Args:
-        projected: `projections` of the training images, (n, bits), n at least 1.
-    """
-    scale = np.abs(projected).mean(axis=0, dtype=np.float64)
-    largest = scale.max()
-    scale[scale <= 1e-6 * largest] = largest or 1.0
-    return scale.astype(np.float32)
 
 
 def features_and_logits(

@@ -9,12 +9,12 @@ import pytest
 from facehash import methods
 from facehash.codes import CodesError, bits_from_packed
 from facehash.errors import InputError
+from facehash.hashing.linear import scale_of_bits
 from facehash.images.read import resize
 from facehash.learning import encoding
 from facehash.learning.encoding import (
     encode,
     features_and_logits,
-    projection_scale,
     projections,
     relaxed_codes,
 )
@@ -54,11 +54,11 @@ def test_projections_are_the_relaxed_codes_before_the_tanh(make_model, faces, me
     found = projections(model, faces.images)
     relaxed = np.tanh(found) if method == "ddh" else found  # the block hash of DCBH has no sum
     np.testing.assert_allclose(relaxed, relaxed_codes(model, faces.images), atol=1e-5)
-    scaled = found / projection_scale(found)
+    scaled = found / scale_of_bits(np.abs(found).mean(axis=0))
     dead = ~found.any(axis=0)  # a block of features may be 0 for all images
     np.testing.assert_allclose(np.abs(scaled).mean(axis=0), ~dead, rtol=1e-5)
     assert projections(model, faces.images[:0]).shape == (0, 12)
-    scale = projection_scale(np.float32([[2, 0, -1], [-4, 0, 1]]))
+    scale = scale_of_bits(np.abs(np.float32([[2, 0, -1], [-4, 0, 1]])).mean(axis=0))
     assert scale.tolist() == [3, 3, 1]  # a bit that is always 0 hardly counts
 
 
