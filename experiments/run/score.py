@@ -86,7 +86,7 @@ def score(
     parts = (codes.gallery_codes, codes.query_codes, codes.gallery_labels, codes.query_labels)
     alone = codes.leave_one_out
     started = time.perf_counter()
-    evaluation = evaluate(*parts, codes.bits, at=at, leave_one_out=alone)
+    evaluation = _evaluate(codes, at)
     seconds = time.perf_counter() - started
     faces = source.dataset
     bits = code_statistics(codes.gallery_codes, codes.bits)
@@ -107,7 +107,8 @@ def score(
             "duplicates": source.duplicates,
         },
         "metrics": evaluation.metrics,
-        "recentred": _recentred(source.recentred, at),
+        # By the mean of the gallery.
+        "recentred": None if source.recentred is None else _evaluate(source.recentred, at).metrics,
         "recentred_asymmetric": _asymmetric(source.recentred, at),
         "metrics_author": metrics_author(*parts, codes.bits, leave_one_out=alone)
         if codes.bit_order_known
@@ -144,12 +145,9 @@ def _asymmetric(codes: CodeSet | None, at: Sequence[int]) -> dict[str, float] | 
     return metrics
 
 
-def _recentred(codes: CodeSet | None, at: Sequence[int]) -> dict[str, float] | None:
-    """Return the metrics of codes whose model subtracts the mean of the gallery."""
-    if codes is None:
-        return None
+def _evaluate(codes: CodeSet, at: Sequence[int]) -> Evaluation:
     parts = (codes.gallery_codes, codes.query_codes, codes.gallery_labels, codes.query_labels)
-    return evaluate(*parts, codes.bits, at=at, leave_one_out=codes.leave_one_out).metrics
+    return evaluate(*parts, codes.bits, at=at, leave_one_out=codes.leave_one_out)
 
 
 def _verification(evaluation: Evaluation, codes: CodeSet) -> dict[str, Any]:

@@ -7,9 +7,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facehash.codes import CodesError
-from facehash.hashing.itq import principal_components, rotation
 from facehash.hashing.linear import LinearHash, check_collection
-from facehash.hashing.witq import SHRINK, check_people, unit, within_whitening
+from facehash.hashing.witq import (
+    SHRINK,
+    check_people,
+    rotated_components,
+    unit,
+    within_whitening,
+)
 
 TEACHER, STUDENT = 0.03, 0.06  # temperatures of the cosines of vectors, and of codes
 QUANTIZATION = 0.1
@@ -86,9 +91,7 @@ class NeighborhoodDistillation(LinearHash):
                 )
             start = unit(unit(scaled - mean) @ whitening)
             learned = np.concatenate([start, learned])
-        components = principal_components(start, bits)
-        weights = components @ rotation(start @ components, seed)  # (d, bits)
-        weights = distill(learned, weights, seed, steps)
+        weights = distill(learned, rotated_components(start, bits, seed), seed, steps)
         return cls(mean, whitening @ weights).with_scale(scaled)
 
 

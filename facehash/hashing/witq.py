@@ -76,10 +76,14 @@ class WhitenedITQ(LinearHash):
         mean = rows.mean(axis=0)  # (d,)
         units = unit(rows - mean)
         whitening = within_whitening(units, people, shrink, cls.name)  # (d, d)
-        whitened = unit(units @ whitening)
-        components = principal_components(whitened, bits)  # (d, bits)
-        projection = whitening @ components @ rotation(whitened @ components, seed)
+        projection = whitening @ rotated_components(unit(units @ whitening), bits, seed)
         return cls(mean, projection).with_scale(rows)
+
+
+def rotated_components(whitened: NDArray[np.float64], bits: int, seed: int) -> NDArray[np.float64]:
+    """Return the hyperplanes of ITQ of whitened vectors (n, d), about the origin, (d, bits)."""
+    components = principal_components(whitened, bits)  # (d, bits)
+    return components @ rotation(whitened @ components, seed)
 
 
 def check_people(
