@@ -5,8 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from facehash.methods.backbone import BackboneModel
-from facehash.methods.targets import CodeTargets
+from facehash.methods.targets import TargetModel
 
 
 def central_similarity_loss(targets, code):
@@ -35,7 +34,7 @@ def central_similarity_loss(targets, code):
 
 
 @keras.saving.register_keras_serializable("facehash")
-class CSQ(BackboneModel):
+class CSQ(TargetModel):
     """Codes near fixed, well separated centers, one for each identity.
 
     ``loss = central_similarity_loss + quantization_weight * mean( (|h| - 1)^2 )``
@@ -60,9 +59,8 @@ class CSQ(BackboneModel):
     def __init__(
         self, *, quantization_weight: float = 0.05, targets: str = "auto", **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(targets=targets, **kwargs)
         self.quantization_weight = quantization_weight
-        self.target_kind = targets
         self.build()
 
     @property
@@ -70,16 +68,9 @@ class CSQ(BackboneModel):
         """The terms of the loss without weight decay."""
         return ("central_similarity", "quantization")
 
-    def classify(self, code, regularizer):
-        """Return the cosines with the centers; they do not enter the loss."""
-        targets = CodeTargets(
-            *(len(self.identities), self.target_kind), dtype="float32", name="targets"
-        )
-        return targets(code)
-
     def loss_terms(self, labels, outputs, training: bool) -> dict[str, Any]:
         """Return both terms."""
-        targets = self.network.get_layer("targets").of(labels)
+        targets = self.targets_of(labels)
         quantization = ops.mean(ops.square(ops.abs(outputs["relaxed"]) - 1.0))
         return {
             "central_similarity": central_similarity_loss(targets, outputs["code"]),
@@ -88,5 +79,4 @@ class CSQ(BackboneModel):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
-        own = {"quantization_weight": self.quantization_weight, "targets": self.target_kind}
-        return super().get_config() | own
+        return super().get_config() | {"quantization_weight": self.quantization_weight}

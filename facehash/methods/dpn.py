@@ -5,8 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from facehash.methods.backbone import BackboneModel
-from facehash.methods.targets import CodeTargets
+from facehash.methods.targets import TargetModel
 
 
 def polarization_loss(targets, code, margin: float = 1.0):
@@ -35,7 +34,7 @@ def polarization_loss(targets, code, margin: float = 1.0):
 
 
 @keras.saving.register_keras_serializable("facehash")
-class DPN(BackboneModel):
+class DPN(TargetModel):
     """Codes on the right side of 0 by a margin, bit by bit; see `polarization_loss`.
 
     Args:
@@ -55,9 +54,8 @@ class DPN(BackboneModel):
     """
 
     def __init__(self, *, margin: float = 1.0, targets: str = "bernoulli", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(targets=targets, **kwargs)
         self.margin = margin
-        self.target_kind = targets
         self.build()
 
     @property
@@ -65,18 +63,11 @@ class DPN(BackboneModel):
         """The terms of the loss without weight decay."""
         return ("polarization",)
 
-    def classify(self, code, regularizer):
-        """Return the cosines with the targets; they do not enter the loss."""
-        targets = CodeTargets(
-            *(len(self.identities), self.target_kind), dtype="float32", name="targets"
-        )
-        return targets(code)
-
     def loss_terms(self, labels, outputs, training: bool) -> dict[str, Any]:
         """Return the one term."""
-        targets = self.network.get_layer("targets").of(labels)
+        targets = self.targets_of(labels)
         return {"polarization": polarization_loss(targets, outputs["code"], self.margin)}
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
-        return super().get_config() | {"margin": self.margin, "targets": self.target_kind}
+        return super().get_config() | {"margin": self.margin}

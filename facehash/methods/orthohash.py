@@ -6,8 +6,7 @@ import keras
 from keras import ops
 
 from facehash.learning.losses import cross_entropy
-from facehash.methods.backbone import BackboneModel
-from facehash.methods.targets import CodeTargets
+from facehash.methods.targets import TargetModel
 
 
 def orthohash_loss(labels, cosines, scale: float = 8.0, margin: float = 0.2):
@@ -39,7 +38,7 @@ def orthohash_loss(labels, cosines, scale: float = 8.0, margin: float = 0.2):
 
 
 @keras.saving.register_keras_serializable("facehash")
-class OrthoHash(BackboneModel):
+class OrthoHash(TargetModel):
     """One loss on the cosines between codes and binary targets; see `orthohash_loss`.
 
     A code that points to its target is as binary as the target, so there is no quantization term.
@@ -73,18 +72,14 @@ class OrthoHash(BackboneModel):
         code_batch_norm: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(code_batch_norm=code_batch_norm, **kwargs)
+        super().__init__(targets=targets, code_batch_norm=code_batch_norm, **kwargs)
         self.scale = scale
         self.margin = margin
-        self.target_kind = targets
         self.build()
 
     def classify(self, code, regularizer):
         """Return the scaled cosines with the targets, without margin."""
-        targets = CodeTargets(
-            *(len(self.identities), self.target_kind), dtype="float32", name="targets"
-        )
-        return self.scale * targets(code)
+        return self.scale * super().classify(code, regularizer)
 
     def loss_terms(self, labels, outputs, training: bool) -> dict[str, Any]:
         """Return the one term."""
@@ -93,5 +88,4 @@ class OrthoHash(BackboneModel):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
-        own = {"scale": self.scale, "margin": self.margin, "targets": self.target_kind}
-        return super().get_config() | own
+        return super().get_config() | {"scale": self.scale, "margin": self.margin}

@@ -11,6 +11,7 @@ from keras import layers, ops
 from numpy.typing import NDArray
 
 from facehash.errors import InputError
+from facehash.methods.backbone import BackboneModel
 
 KINDS = ("auto", "hadamard", "balanced", "bernoulli")
 
@@ -137,3 +138,31 @@ class CodeTargets(layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
         return {**super().get_config(), "classes": self.classes, "kind": self.kind}
+
+
+class TargetModel(BackboneModel):
+    """A network whose identities have fixed binary targets; the base of the methods with such.
+
+    Args:
+        targets: How targets are chosen, see `binary_targets`.
+        **kwargs: Arguments of `facehash.methods.backbone.BackboneModel`.
+    """
+
+    def __init__(self, *, targets: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.target_kind = targets
+
+    def classify(self, code, regularizer):
+        """Return the cosines (batch, classes) with the targets; not every loss uses them."""
+        targets = CodeTargets(
+            *(len(self.identities), self.target_kind), dtype="float32", name="targets"
+        )
+        return targets(code)
+
+    def targets_of(self, labels):
+        """Return the targets (batch, bits) of integer labels (batch,)."""
+        return self.network.get_layer("targets").of(labels)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return super().get_config() | {"targets": self.target_kind}
