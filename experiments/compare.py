@@ -10,13 +10,13 @@ import typer
 from numpy.typing import NDArray
 
 from experiments.run.encode import encode_run
+from experiments.run.score import evaluate_codes
 from facehash.command_line import DONE, make_app, run
 from facehash.errors import InputError, did_you_mean
 from facehash.files import write_json
 from facehash.retrieval.bootstrap import LEVEL, RESAMPLES, SEED
 from facehash.retrieval.codes_file import CodeSet, read_codes
 from facehash.retrieval.comparison import compare_pairs, compare_queries
-from facehash.retrieval.evaluation import evaluate
 from facehash.retrieval.verification import distinct_impostors
 from facehash.runs.directory import RunDirectory
 from facehash.runs.files import read_split, read_training
@@ -81,16 +81,7 @@ def compare_sides(
     Returns:
         Plain values, the content of ``--output``.
     """
-    scores = [
-        evaluate(
-            *(side.codes.gallery_codes, side.codes.query_codes),
-            *(side.codes.gallery_labels, side.codes.query_labels),
-            side.codes.bits,
-            at=at,
-            leave_one_out=side.codes.leave_one_out,
-        )
-        for side in (a, b)
-    ]
+    scores = [evaluate_codes(side.codes, at) for side in (a, b)]
     codes = a.codes
     people = np.unique(codes.query_labels, axis=0, return_inverse=True)[1].reshape(-1)
     draws: dict[str, int] = {"resamples": resamples, "seed": seed}
@@ -191,15 +182,15 @@ def _read(path: Path, data: Path | None) -> Side:
     if path.is_dir() and run.config.is_file():
         return _side_of_run(path, run, data)
     beside = RunDirectory(path.parent)
-    of_run = path.name == "codes.npz" and beside.config.is_file() and beside.split.is_file()
+    of_run = path.name == beside.codes.name and beside.config.is_file() and beside.split.is_file()
     return _side_of_run(path, beside, data) if of_run else Side(path, read_codes(path))
 
 
 def _side_of_run(path: Path, run: RunDirectory, data: Path | None) -> Side:
     """Return the codes that evaluate.py stored, or compute them."""
-    stored = run.path / "codes.npz"  # training deletes those of an earlier model
-    if run.finished and stored.is_file():
-        codes, leaks = read_codes(stored), _stored_leaks(run.path / "report.json")
+    # Training deletes the codes of an earlier model.
+    if run.finished and run.codes.is_file():
+        codes, leaks = read_codes(run.codes), _stored_leaks(run.report)
     else:
         codes, source = encode_run(run.path, data)
         leaks = tuple(source.leaks or ())

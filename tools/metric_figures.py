@@ -10,6 +10,7 @@ import typer
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from experiments.run.score import evaluate_codes
 from facehash.codes import CodesError, bits_from_packed, packed_from_bits
 from facehash.command_line import DONE, make_app, run
 from facehash.figures.style import BLUE, DPI, GREEN, ORANGE, QUIET, SKY, STYLE, save
@@ -17,7 +18,7 @@ from facehash.files import write_json
 from facehash.hamming.search import distance_histograms
 from facehash.retrieval import metrics
 from facehash.retrieval.codes_file import CodeSet, read_codes
-from facehash.retrieval.evaluation import RADIUS, evaluate
+from facehash.retrieval.evaluation import RADIUS
 
 ROOT = Path(__file__).resolve().parent.parent
 NUMBERS = Path("experiments/results/reading_the_metrics.json")
@@ -53,7 +54,7 @@ def measure(codes: CodeSet) -> dict[str, Any]:
         ``by_length`` (``bits`` and three mAPs) and ``by_radius`` (``radius``, ``precision``,
         ``recall``, ``empty``), lists of numbers.
     """
-    scores = [_evaluate(first_bits(codes, bits)) for bits in LENGTHS]
+    scores = [evaluate_codes(first_bits(codes, bits)).metrics for bits in LENGTHS]
     keys = ("mAP_lower", "mAP", "mAP_upper")
     by_length = {key: [one[key] for one in scores] for key in keys}
     all_counts, relevant = distance_histograms(
@@ -111,12 +112,6 @@ def main(
     write_json(ROOT / NUMBERS, measure(read_codes(run_directory / "codes.npz")))
     draw(json.loads((ROOT / NUMBERS).read_text(encoding="utf-8")), ROOT / IMAGES)
     return DONE
-
-
-def _evaluate(codes: CodeSet) -> dict[str, float]:
-    return evaluate(
-        codes.gallery_codes, codes.query_codes, codes.gallery_labels, codes.query_labels, codes.bits
-    ).metrics
 
 
 def _rounded(columns: dict[str, list[float]]) -> dict[str, list[float]]:

@@ -66,7 +66,7 @@ def count(
 
 def rates(pairs: Pairs) -> NDArray[np.float64]:
     """Return TAR at three FARs, and EER."""
-    return rates_of(Pairs(*(part.sum(axis=0, keepdims=True) for part in pairs)), [*NAMES, "EER"])[0]
+    return rates_of(pairs.total(), [*NAMES, "EER"])[0]
 
 
 def roc_by_argsort(same: NDArray[np.bool_], distances: NDArray[np.float32]) -> Roc:

@@ -86,7 +86,7 @@ def score(
     parts = (codes.gallery_codes, codes.query_codes, codes.gallery_labels, codes.query_labels)
     alone = codes.leave_one_out
     started = time.perf_counter()
-    evaluation = _evaluate(codes, at)
+    evaluation = evaluate_codes(codes, at)
     seconds = time.perf_counter() - started
     faces = source.dataset
     bits = code_statistics(codes.gallery_codes, codes.bits)
@@ -108,7 +108,7 @@ def score(
         },
         "metrics": evaluation.metrics,
         # By the mean of the gallery.
-        "recentred": None if source.recentred is None else _evaluate(source.recentred, at).metrics,
+        "recentred": _metrics(source.recentred, at),
         "recentred_asymmetric": _asymmetric(source.recentred, at),
         "metrics_author": metrics_author(*parts, codes.bits, leave_one_out=alone)
         if codes.bit_order_known
@@ -130,6 +130,20 @@ def score(
     return ScoredCodes(codes, source, evaluation, report)
 
 
+def evaluate_codes(codes: CodeSet, at: Sequence[int] = ()) -> Evaluation:
+    """Score codes by the true Hamming distance, see `facehash.retrieval.evaluation.evaluate`."""
+    return evaluate(
+        *(codes.gallery_codes, codes.query_codes, codes.gallery_labels, codes.query_labels),
+        codes.bits,
+        at=at,
+        leave_one_out=codes.leave_one_out,
+    )
+
+
+def _metrics(codes: CodeSet | None, at: Sequence[int]) -> dict[str, float] | None:
+    return None if codes is None else evaluate_codes(codes, at).metrics
+
+
 def _asymmetric(codes: CodeSet | None, at: Sequence[int]) -> dict[str, float] | None:
     if codes is None or codes.query_projections is None:
         return None
@@ -143,11 +157,6 @@ def _asymmetric(codes: CodeSet | None, at: Sequence[int]) -> dict[str, float] | 
         leave_one_out=codes.leave_one_out,
     )
     return metrics
-
-
-def _evaluate(codes: CodeSet, at: Sequence[int]) -> Evaluation:
-    parts = (codes.gallery_codes, codes.query_codes, codes.gallery_labels, codes.query_labels)
-    return evaluate(*parts, codes.bits, at=at, leave_one_out=codes.leave_one_out)
 
 
 def _verification(evaluation: Evaluation, codes: CodeSet) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def _score(
     if cell.network is None:
         recentre = settings.input == "vectors"
         codes, of_run = encode_run(directory.path, source, recentre=recentre)
-        write_codes(directory.path / "codes.npz", codes)
+        write_codes(directory.codes, codes)
         report = score(codes, of_run, at=at).report
         report["bytes_per_face"] = packed_width(codes.bits)
         return report

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from facehash.bench.queries import Pairs, QuerySet
 from facehash.codes import Packed, signs_from_packed
+from facehash.hamming.asymmetric import weight_shares
 from facehash.hamming.labels import relevance
 from facehash.hamming.search import Histograms, distance_histograms
 from facehash.index.exact import vector_distances
@@ -73,8 +74,7 @@ def rank_asymmetric(
         projections: float32 (q, bits), of every query.
     """
     signs = signs_from_packed(codes, projections.shape[1]).astype(np.float64)  # (n, bits)
-    total = np.abs(projections).sum(axis=1, keepdims=True, dtype=np.float64)
-    shares = projections / np.where(total > 0, total, 1)  # (q, bits)
+    shares = weight_shares(projections)  # (q, bits)
     yield from _rank(
         queries, lambda block: np.rint(shares[block] @ signs.T * STEPS).astype(np.int32)
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from facehash.calibration.measure import threshold_at
 from facehash.codes import signs_from_packed
+from facehash.hamming.asymmetric import weight_shares
 from facehash.hashing import LinearHash
 from facehash.vectors import Metric
 
@@ -62,9 +63,7 @@ def code_thresholds(
         vectors = vectors[np.sort(drawn)]
     rows = vectors.astype(np.float64)
     signs = signs_from_packed(hasher.encode(vectors), hasher.bits).astype(np.float64)  # (n, bits)
-    projections = hasher.projections(vectors).astype(np.float64)
-    total = np.abs(projections).sum(axis=1, keepdims=True)
-    shares = projections / np.where(total > 0, total, 1)  # (n, bits)
+    shares = weight_shares(hasher.projections(vectors))  # (n, bits)
     hamming, asymmetric = [], []
     for start in range(0, len(rows), _ROWS):
         block = slice(start, start + _ROWS)

@@ -11,7 +11,7 @@ little. The similarity ``sum_j p_j s_j`` orders the gallery. Here it is given as
 an average bit weighs 1, and if all |p_j| are 1 the distance is the Hamming distance.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -84,6 +84,15 @@ def asymmetric_top_k(
 
     found = find_in_threads(find, len(gallery), len(query), k, threads, np.float64)
     return AsymmetricNearest(*found)
+
+
+def weight_shares(projections: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Divide projections (q, bits) by the sum of their absolute values; zeros stay.
+
+    With signs s of a code, ``1 - sum_j share_j s_j`` is comparable between queries.
+    """
+    total = np.abs(projections).sum(axis=1, keepdims=True, dtype=np.float64)  # (q, 1)
+    return np.asarray(projections / np.where(total > 0, total, 1))
 
 
 def check_projections(

@@ -106,10 +106,7 @@ def compare_pairs(
         seed: Of the draws.
     """
     names = defined(distinct)
-    whole = [
-        rates_of(Pairs(*(part.sum(axis=0, keepdims=True) for part in side)), names)[0]
-        for side in (a, b)
-    ]
+    whole = [rates_of(side.total(), names)[0] for side in (a, b)]
     bounds = None
     if len(a.genuine) > 1:
         first, second = (verification_samples(side, names, resamples, seed) for side in (a, b))

@@ -57,6 +57,10 @@ class Pairs(NamedTuple):
     genuine: Counts  # int64 (people, bits + 1)
     impostor: Counts  # int64 (people, bits + 1)
 
+    def total(self) -> "Pairs":
+        """Return the sums over all people, (1, bits + 1)."""
+        return Pairs(*(part.sum(axis=0, keepdims=True) for part in self))
+
     def weighted(self, weights: NDArray[np.int64]) -> "Pairs":
         """Return the sums over people with these weights (rows, people): (rows, bits + 1)."""
         # Products of floats use BLAS, and are exact up to 2**53 pairs.
@@ -188,7 +192,7 @@ def verify_pairs(
         >>> found.rates["TAR@1e-3"] is None  # needs 10,000 impostor pairs
         True
     """
-    whole = Pairs(*(part.sum(axis=0, keepdims=True) for part in pairs))
+    whole = pairs.total()
     genuine, impostor = (int(part.sum()) for part in whole)
     if genuine == 0:
         raise CodesError("verification needs a pair of one person, there is none")

@@ -54,6 +54,8 @@ class RunDirectory:
     backup = _Entry("backup/latest.npz")  # from which an unfinished run resumes
     state = _Entry("state.npz")  # from which a finished run goes on, unless it has a schedule
     checkpoints = _Entry("checkpoints")  # models of every so many epochs, by option
+    codes = _Entry("codes.npz")  # of gallery and query, by evaluation
+    report = _Entry("report.json")  # their scores
     learning_curve = _Entry("figures/learning_curve.png")  # drawn from the history
 
     @property
@@ -126,7 +128,7 @@ class RunDirectory:
         return files + self._evaluated()
 
     def _evaluated(self) -> list[Path]:
-        names = ("codes.npz", "report.json", "figures", "export")
+        names = (self.codes.name, self.report.name, "figures", "export")
         return [self.path / name for name in names]
 
     def _check(self, config_yaml: str, overwrite: bool) -> None:
