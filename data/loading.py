@@ -142,9 +142,8 @@ def _load_images(config: DatasetConfig, source: Path, cache: Path | None) -> Lab
 def choose_loader(name: str, loader: str | None, source: Path) -> str:
     """Choose the loader by the kind of the source.
 
-    A file of arrays is read by ``arrays``, and a file of text by ``list``; a folder by `loader`, or
-    by the loader that its name implies, or by ``folders``. A
-    file of arrays has vectors in place of images if `loader` is ``vectors``.
+    A file of arrays is read by ``arrays``, or by ``vectors`` if `loader` says so; a file of text by
+    ``list``; a folder by `loader`, or by the loader that its name implies, or by ``folders``.
 
     Args:
         name: The data set's name.
