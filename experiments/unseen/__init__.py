@@ -1,0 +1,1 @@
+"""Codes for people nobody trained on: galleries, draws of queries, fits, scores and the table."""
