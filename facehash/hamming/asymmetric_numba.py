@@ -3,31 +3,35 @@
 With the weight w_j = |p_j| of each bit, a code has the distance ``sum of w_j over unequal bits``.
 Three steps find the k nearest without computing it for every code:
 
-1. Each bit gets a level l_j, 0 to 3, and a step a. Then
-   ``distance >= a * (sum of l_j over unequal bits) - sum over all j of max(0, a l_j - w_j)``,
-   and two population counts give the sum of levels, for 64 codes at once. A code whose bound
-   exceeds the k-th distance found so far is rejected. Step and levels are chosen per query, and
-   again when the k-th distance has fallen, so that the fewest codes pass.
-2. Tables of partial sums, one per 4 bits, give the distance of a code that passed, up to rounding.
+1. Each 4 bits t of a code have a table of the sums of weights S_t, one per value e of these bits.
+   With a step a, bytes ``L_t[e] = floor(S_t[e] / a)`` give ``distance >= a * sum_t L_t[e_t]``; one
+   instruction finds 32 of these bytes (`nibbles`). A code whose bound exceeds the k-th distance
+   found so far is rejected. The step is chosen per query, so that the k-th distance is almost the
+   largest sum of bytes, and again when the k-th distance has fallen.
+2. The tables S_t give the distance of a code that passed, up to rounding.
 3. If that may be among the k nearest, the weights are added bit by bit, first bit first, as in a
    plain loop. A heap holds the k nearest, ordered by distance and then by position.
 """
 
 import numpy as np
 
-from facehash.hamming.intrinsics import PLANES, RUN, compile_kernel, lower_bits, popcount
+from facehash.hamming.intrinsics import RUN, compile_kernel, popcount
+from facehash.hamming.nibbles import NIBBLES, below_limit, split_run
 
-BLOCK = 2048  # codes that stay in the first-level cache while a group of queries passes over them
+BLOCK = 1024  # codes whose nibbles stay in the first-level cache while queries pass over them
 GROUP = 32  # queries that share one pass over a block
-FIRST = 16  # codes per neighbor that only the tables rank; before, the bound would reject few
-FALLEN = 0.95  # levels are chosen again when the k-th distance has fallen to this share
-STEPS = 12  # steps that are tried for the levels
+RANKED = 2048  # codes, or FIRST per neighbor, that only the tables rank: the bound is still large
+FIRST = 16
+# The sum of bytes at the k-th distance: of one word, or of each of several on average. The sum over
+# a word stops at 255, and one word of a near code can be far.
+LARGEST, COMMON = 254, 170
+FALLEN = 0.95  # bytes are chosen again when the k-th distance has fallen to this share
 _ONE, _ALL, _NIBBLE = np.uint64(1), np.uint64(2**64 - 1), np.uint64(15)
 # Relative error of a sum of at most 1,024 float64 weights in any order, with a wide margin.
 _ROUNDING = 1 + 1e-11
 
 _WORDS, _CODES = "Array(uint64, 1, 'C', True)", "Array(uint64, 2, 'C', True)"
-_WEIGHTS = "Array(float64, 1, 'C', True)"
+_WEIGHTS, _TABLES, _BYTES = "Array(float64, 1, 'C', True)", "float64[:, :, ::1]", "uint8[::1]"
 
 
 @compile_kernel(f"float64({_CODES}, int64, {_WORDS}, {_WEIGHTS})")
@@ -42,7 +46,7 @@ def _exact(gallery, item, code, weights):  # type: ignore[no-untyped-def]
     return distance
 
 
-@compile_kernel(f"void({_WEIGHTS}, float64[:, :, ::1])")
+@compile_kernel(f"void({_WEIGHTS}, {_TABLES})")
 def _fill_tables(weights, tables):  # type: ignore[no-untyped-def]
     """Fill tables (words, 16, 16): entry e sums the weights that the bits of e choose."""
     for w in range(len(tables)):
@@ -56,7 +60,7 @@ def _fill_tables(weights, tables):  # type: ignore[no-untyped-def]
                     table[(1 << b) + e] = table[e] + weight
 
 
-@compile_kernel(f"float64({_CODES}, int64, {_WORDS}, float64[:, :, ::1])", inline=True)
+@compile_kernel(f"float64({_CODES}, int64, {_WORDS}, {_TABLES})", inline=True)
 def _rounded(gallery, item, code, tables):  # type: ignore[no-untyped-def]
     # Four sums, so that an addition need not wait for the last one.
     first, second, third, fourth = 0.0, 0.0, 0.0, 0.0
@@ -71,51 +75,25 @@ def _rounded(gallery, item, code, tables):  # type: ignore[no-untyped-def]
     return (first + second) + (third + fourth)
 
 
-@compile_kernel("float64(float64, float64, float64)")
-def _level(weight, step, up):  # type: ignore[no-untyped-def]
-    return min(np.floor(weight / step + up), (1 << PLANES) - 1.0)
+@compile_kernel(f"float64({_TABLES}, {_WORDS}, float64, {_BYTES})")
+def _choose_bytes(tables, code, bound, entries):  # type: ignore[no-untyped-def]
+    """Fill the bytes L_t of each value of a stored code, for a bound above 0; return the step."""
+    words = len(tables)
+    step = bound / LARGEST if words == 1 else bound / (words * COMMON)
+    for w in range(words):
+        for t in range(NIBBLES):
+            signs = np.int64((code[w] >> np.uint64(4 * t)) & _NIBBLE)
+            start = (w * NIBBLES + t) * 16
+            for e in range(16):
+                entry = tables[w, t, e ^ signs] / (step * _ROUNDING)
+                entries[start + e] = np.uint8(min(entry, 255.0))
+    return step
 
 
-@compile_kernel(f"UniTuple(float64, 2)({_WEIGHTS}, float64, uint64[::1])")
-def _choose_levels(weights, bound, planes):  # type: ignore[no-untyped-def]
-    """Choose levels for a k-th distance; fill their bits, and return step and excess.
-
-    Bits of unrelated codes are unequal with probability 1/2. The best step has its limit the most
-    standard deviations below the mean sum of levels of such codes.
-    """
-    mean = weights.sum() / len(weights)
-    planes[:] = 0
-    if mean == 0:
-        return 1.0, 0.0
-    best, step, up = np.inf, mean, 0.5
-    for number in range(STEPS):
-        tried = mean * (0.36 + 0.12 * number)
-        for tried_up in (0.2, 0.4, 0.6):
-            excess, total, squares = 0.0, 0.0, 0.0
-            for weight in weights:
-                level = _level(weight, tried, tried_up)
-                excess += max(0.0, tried * level - weight)
-                total += level
-                squares += level * level
-            if squares == 0:
-                continue
-            score = ((bound + excess) / tried - total / 2) / np.sqrt(squares)
-            if score < best:
-                best, step, up = score, tried, tried_up
-    excess = 0.0
-    for j in range(len(weights)):
-        level = _level(weights[j], step, up)
-        excess += max(0.0, step * level - weights[j])
-        for p in range(PLANES):
-            if (np.int64(level) >> p) & 1:
-                planes[(j >> 6) * PLANES + p] |= _ONE << np.uint64(j & 63)
-    return step, excess
-
-
-@compile_kernel("int64(float64, float64, float64)")
-def _limit(bound, step, excess):  # type: ignore[no-untyped-def]
-    """Return the smallest sum of levels that proves a distance above the bound."""
-    return np.int64(np.floor((bound + excess) / step * _ROUNDING + 1e-9)) + 1
+@compile_kernel("int64(float64, float64)")
+def _limit(bound, step):  # type: ignore[no-untyped-def]
+    """Return the smallest sum of bytes that proves a distance above the bound."""
+    return np.int64(np.floor(bound / step * _ROUNDING + 1e-9)) + 1
 
 
 @compile_kernel("void(float64[::1], int64[::1], int64, int64)")
@@ -147,18 +125,30 @@ def _offer(gallery, item, code, weights, far, items):  # type: ignore[no-untyped
         _sift(far, items, 0, len(far))
 
 
+@compile_kernel(f"void({_CODES}, int64, int64, {_BYTES})")
+def _split(gallery, start, stop, nibbles):  # type: ignore[no-untyped-def]
+    """Rearrange the codes of a block, run by run, for the pass of all queries."""
+    place = 0
+    for run in range(start, stop, RUN):
+        for w in range(len(gallery)):
+            split_run(gallery, w, min(run, stop - RUN), nibbles[place:])
+            place += NIBBLES * RUN
+
+
 @compile_kernel(
-    f"int64({_CODES}, int64, int64, {_WORDS}, {_WEIGHTS}, float64[:, :, ::1], uint64[::1],"
-    "float64, float64, float64[::1], int64[::1])"
+    f"int64({_CODES}, int64, int64, {_BYTES}, {_WORDS}, {_WEIGHTS}, {_TABLES}, {_BYTES}, float64,"
+    "float64[::1], int64[::1])"
 )
-def _scan(gallery, start, stop, code, weights, tables, planes, step, excess, far, items):  # type: ignore[no-untyped-def]
+def _scan(gallery, start, stop, nibbles, code, weights, tables, entries, step, far, items):  # type: ignore[no-untyped-def]
     """Offer the items that the lower bound does not reject; return the number of those."""
-    bound, passed = far[0], 0
-    limit, near_enough = _limit(bound, step, excess), bound * _ROUNDING
+    bound, passed, place = far[0], 0, 0
+    limit, near_enough = _limit(bound, step), bound * _ROUNDING
     for run in range(start, stop, RUN):
         # The last run may overlap the one before it; the bits of those items are cleared.
         first = min(run, stop - RUN)
-        near = lower_bits(gallery, first, code, planes, limit) & (_ALL << np.uint64(run - first))
+        near = below_limit(nibbles[place:], entries, len(code), limit)
+        near &= _ALL << np.uint64(run - first)
+        place += len(code) * NIBBLES * RUN
         while near != 0:
             item = first + np.int64(popcount(~near & (near - _ONE)))
             if _rounded(gallery, item, code, tables) < near_enough:
@@ -167,7 +157,9 @@ def _scan(gallery, start, stop, code, weights, tables, planes, step, excess, far
             passed += 1
         if far[0] < bound:
             bound = far[0]
-            limit, near_enough = _limit(bound, step, excess), bound * _ROUNDING
+            if bound == 0:  # no code can be nearer
+                break
+            limit, near_enough = _limit(bound, step), bound * _ROUNDING
     return passed
 
 
@@ -181,11 +173,12 @@ def find_nearest(gallery, first, last, query, weights, indices, distances):  # t
     Returns:
         The number of codes that the lower bound did not reject, over all queries.
     """
-    k, passed = indices.shape[1], 0
-    ranked = min(last, first + max(BLOCK, FIRST * k))
-    tables = np.empty((GROUP, query.shape[1], 16, 16))
-    planes = np.empty((GROUP, query.shape[1] * PLANES), np.uint64)
-    step, excess, chosen = np.empty((3, GROUP))  # chosen: the k-th distance at the last choice
+    k, words, passed = indices.shape[1], query.shape[1], 0
+    ranked = min(last, first + max(RANKED, FIRST * k))
+    tables = np.empty((GROUP, words, NIBBLES, 16))
+    entries = np.empty((GROUP, words * NIBBLES * 16), np.uint8)
+    nibbles = np.empty(words * NIBBLES * BLOCK, np.uint8)
+    step, chosen = np.empty((2, GROUP))  # chosen: the k-th distance at the last choice
     for begin in range(0, len(query), GROUP):
         rows = min(GROUP, len(query) - begin)
         for j in range(rows):
@@ -201,16 +194,18 @@ def find_nearest(gallery, first, last, query, weights, indices, distances):  # t
                     _offer(gallery, item, code, weight, far, items)
             chosen[j] = np.inf
         for start in range(ranked, last, BLOCK):
-            # The last block is never shorter than a run.
             stop = min(start + BLOCK, last)
+            _split(gallery, start, stop, nibbles)
             for j in range(rows):
                 code, weight = query[begin + j], weights[begin + j]
                 far, items = distances[begin + j], indices[begin + j]
+                if far[0] == 0:  # no code can be nearer
+                    continue
                 if far[0] < FALLEN * chosen[j]:
                     chosen[j] = far[0]
-                    step[j], excess[j] = _choose_levels(weight, far[0], planes[j])
+                    step[j] = _choose_bytes(tables[j], code, far[0], entries[j])
                 passed += _scan(
-                    gallery, start, stop, code, weight, tables[j], planes[j], step[j], excess[j],
+                    gallery, start, stop, nibbles, code, weight, tables[j], entries[j], step[j],
                     far, items,
                 )  # fmt: skip
         for j in range(rows):

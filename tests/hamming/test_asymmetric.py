@@ -1,13 +1,19 @@
 """Asymmetric search against a plain loop, at every length and in every form of a gallery."""
 
+import platform
+
+import llvmlite.binding
 import numpy as np
 import pytest
+from llvmlite import ir
 
 from facehash.codes import CodesError, packed_from_bits, signs_from_packed
+from facehash.hamming import nibbles
 from facehash.hamming import search as hamming
 from facehash.hamming.asymmetric import asymmetric_top_k
 from facehash.hamming.search import top_k
 from facehash.hamming.words import CodeWords
+from tests.helpers.new_python import run_python
 
 ENGINES = pytest.mark.parametrize("engine", ["numba", "numpy"])
 
@@ -137,3 +143,55 @@ def test_wrong_arguments_are_refused():
         wrong[1, 3] = value
         with pytest.raises(CodesError, match=r"not finite in float32 \(row 1\)"):
             asymmetric_top_k(words, wrong, 60, 1)
+
+
+def test_a_search_that_finds_enough_equal_codes_on_its_way_finds_the_first_ones():
+    gallery, projections = draw(14, 20_000, 130), project(15, 2, 130)
+    gallery[5000:19_000:70] = packed_from_bits(projections[:1] >= 0)
+    for k in (1, 20, 150, 250):
+        found = asymmetric_top_k(gallery, projections, 130, k)
+        assert_nearest(found, gallery, projections, 130, k)
+
+
+@pytest.mark.full
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names of x86")
+@pytest.mark.parametrize("features", ["+ssse3,+popcnt", "+sse2"])
+def test_an_older_processor_finds_the_same(features, tmp_path):
+    code = """
+import numpy as np
+from facehash.codes import packed_from_bits
+from facehash.hamming.asymmetric import asymmetric_top_k
+rng = np.random.default_rng(0)
+for bits in (64, 130):
+    gallery = packed_from_bits(rng.integers(0, 2, (9001, bits)))
+    queries = rng.normal(size=(5, bits))
+    one, two = (asymmetric_top_k(gallery, queries, bits, 10, engine=e) for e in ("numba", "numpy"))
+    print(np.array_equal(one.indices, two.indices), np.array_equal(one.distances, two.distances))
+"""
+    processor = {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": features}
+    done = run_python(code, NUMBA_CACHE_DIR=str(tmp_path), **processor)
+    assert done.stdout.split() == ["True"] * 4
+
+
+def test_on_arm_one_instruction_looks_up_16_entries():
+    class Context:
+        def codegen(self):
+            return self
+
+        def magic_tuple(self):
+            return "aarch64-apple-darwin23", "apple-m1", "+neon"
+
+    llvmlite.binding.initialize_all_targets()
+    llvmlite.binding.initialize_all_asmprinters()
+    try:
+        target = llvmlite.binding.Target.from_triple("aarch64-linux-gnu")
+    except RuntimeError:
+        pytest.skip("this llvmlite has no code generator for ARM")
+    entries, numbers = (ir.VectorType(ir.IntType(8), size) for size in (16, 32))
+    module = ir.Module()
+    function = ir.Function(module, ir.FunctionType(numbers, [entries, numbers]), "look_up")
+    builder = ir.IRBuilder(function.append_basic_block())
+    builder.ret(nibbles._look_up(builder, Context(), *function.args))
+    machine = target.create_target_machine(opt=3)
+    code = machine.emit_assembly(llvmlite.binding.parse_assembly(str(module)))
+    assert code.count("tbl\t") == 2

@@ -1,8 +1,6 @@
 """Histograms of distances against loops over bits, and the choice of kernels."""
 
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import facehash
 from facehash.codes import CodesError, packed_from_bits
 from facehash.hamming import search as hamming
 from facehash.hamming.search import distance_histograms, top_k
+from tests.helpers.new_python import run_python
 from tests.helpers.oracles import hamming_distance
 
 ENGINES = pytest.mark.parametrize("engine", ["numba", "numpy"])
@@ -73,18 +72,6 @@ def test_wrong_arguments_are_refused(change, message):
     arguments = dict(zip(names, make(0), strict=True)) | {"bits": 48}
     with pytest.raises(CodesError, match=message):
         distance_histograms(**(arguments | change))
-
-
-def run_python(code, **environment):
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        env=os.environ | environment,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done
 
 
 SEARCH = """
