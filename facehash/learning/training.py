@@ -36,14 +36,10 @@ from facehash.learning.hash_model import HashModel
 from facehash.learning.initial_weights import freeze_layers, take_weights
 from facehash.learning.model_files import load_model_file, save_model_file
 from facehash.learning.preparation import TrainingData, draw_validation, prepare
-from facehash.learning.statistics import (
-    StatisticsEstimator,
-    draw_sample,
-    inspect_training,
-    layers_not_estimated,
-    needs_two_images,
-    uses_batch_norm,
-)
+from facehash.learning.statistics.estimate import StatisticsEstimator, draw_sample
+from facehash.learning.statistics.inspection import inspect_training
+from facehash.learning.statistics.norms import needs_two_images, uses_batch_norm
+from facehash.learning.statistics.plan import layers_not_estimated
 from facehash.printing import quoted
 from facehash.runs.directory import RunDirectory, RunError
 from facehash.runs.environment import describe_environment

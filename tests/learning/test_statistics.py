@@ -5,17 +5,17 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from facehash.learning import statistics
 from facehash.learning.hash_model import HashModel
-from facehash.learning.statistics import (
+from facehash.learning.statistics import plan
+from facehash.learning.statistics.estimate import (
+    Moments,
     StatisticsEstimator,
     draw_sample,
-    inspect_training,
-    layers_not_estimated,
-    needs_two_images,
     reestimate_statistics,
-    uses_batch_norm,
 )
+from facehash.learning.statistics.inspection import inspect_training
+from facehash.learning.statistics.norms import needs_two_images, uses_batch_norm
+from facehash.learning.statistics.plan import layers_not_estimated
 
 
 def norms(model):
@@ -61,7 +61,7 @@ def disturb(model, rng):
 
 @pytest.mark.parametrize(
     ("method", "memory"),
-    [("ddh", statistics._MEMORY), ("ddh", 400_000), ("ddh", 0), ("dcbh", 400_000)],
+    [("ddh", plan.MEMORY), ("ddh", 400_000), ("ddh", 0), ("dcbh", 400_000)],
 )
 def test_statistics_are_those_of_the_images_in_forward_order(
     make_model, rng, monkeypatch, method, memory
@@ -71,7 +71,7 @@ def test_statistics_are_those_of_the_images_in_forward_order(
     disturb(model, rng)
     oracle.set_weights(model.get_weights())
     weights = values_of(model.trainable_variables)
-    monkeypatch.setattr(statistics, "_MEMORY", memory)
+    monkeypatch.setattr(plan, "MEMORY", memory)
     assert StatisticsEstimator(model, batch=3).estimate(images) == len(norms(model))
     found = values_of(statistics_of(model))
     for mine, theirs in zip(found, expected_statistics(oracle, images), strict=True):
@@ -85,7 +85,7 @@ def test_statistics_are_those_of_the_images_in_forward_order(
 
 def test_moments_are_exact_where_sums_of_squares_would_cancel(rng):
     values = (5000 + rng.normal(0, 1, (9, 2, 3, 4))).astype("float32")
-    moments = statistics._Moments()
+    moments = Moments()
     for block in (values[:2], values[2:3], values[3:]):
         moments.add(np.moveaxis(block, -1, 1), axis=1)
     exact = values.reshape(-1, 4).astype(np.float64)

@@ -1,0 +1,1 @@
+"""Statistics of batch normalization: estimated from images, and compared with those of batches."""
