@@ -19,7 +19,6 @@ from facehash import methods
 from facehash.config import RunConfig, check_config, load_config
 from facehash.dataset import FaceDataset
 from facehash.errors import InputError
-from facehash.hashing.linear import scale_of_bits
 from facehash.learning.backend import choose_backend, start_backend
 from facehash.retrieval.codes_file import CodeSet
 from facehash.runs.directory import RunDirectory, RunError
@@ -164,22 +163,24 @@ def _encode(
 
 def _codes(model: HashModel, faces: FaceDataset) -> CodeSet:
     # Imports Keras, so not earlier.
-    from facehash.learning.encoding import encode_rows, projections
+    from facehash.learning.encoding import Projector, encode_rows
 
-    gallery_codes = encode_rows(model, faces, faces.gallery)
-    projected = None
-    if model.input_kind == "vectors":  # for images, this would take as long as encoding again
-        both = projections(model, faces.read(np.concatenate([faces.train, faces.query])))
-        known, asked = np.split(both, [len(faces.train)])
-        projected = asked / scale_of_bits(np.abs(known).mean(axis=0, dtype=np.float64))
+    alone, projected = faces.leave_one_out, None
+    if model.projection_scale is None:
+        gallery = encode_rows(model, faces, faces.gallery)
+        query = gallery if alone else encode_rows(model, faces, faces.query)
+    else:
+        projector = Projector(model)
+        gallery, projected = projector.scaled_rows(faces, faces.gallery)
+        query, projected = (
+            (gallery, projected) if alone else projector.scaled_rows(faces, faces.query)
+        )
     return CodeSet(
-        gallery_codes=gallery_codes,
-        query_codes=gallery_codes
-        if faces.leave_one_out
-        else encode_rows(model, faces, faces.query),
+        gallery_codes=gallery,
+        query_codes=query,
         gallery_labels=faces.labels[faces.gallery],
         query_labels=faces.labels[faces.query],
         bits=model.bits,
-        leave_one_out=faces.leave_one_out,
+        leave_one_out=alone,
         query_projections=projected,
     )

@@ -133,11 +133,16 @@ class HashModel(keras.Model):
         input: ``"image"`` (default) or ``"vectors"``. The attribute is `input_kind`, as Keras uses
             ``input`` for something else.
         vector_mean: Mean of the training vectors, d numbers; None for images.
+        projection_scale: The mean absolute projection of each bit over the training images, by
+            which the asymmetric distance divides those of a query, see
+            `facehash.learning.encoding.projection_scale`. None without it, as in models of version
+            0.1.0. Training sets the attribute.
         **kwargs: Arguments of `keras.Model`. `dtype` is the policy of the network's layers; it is
             saved with the model.
 
     Raises:
-        InputError: The mean of the input is missing, or is that of the other kind of input.
+        InputError: The mean of the input is missing, or is that of the other kind of input; or the
+            scale has another length than the code.
     """
 
     def __init__(
@@ -154,6 +159,7 @@ class HashModel(keras.Model):
         earlier_identities: Sequence[str] = (),
         input: str = "image",
         vector_mean: Sequence[float] | None = None,
+        projection_scale: Sequence[float] | None = None,
         **kwargs: Any,
     ) -> None:
         # Float pixels must not be cast to the half precision of the network.
@@ -166,6 +172,11 @@ class HashModel(keras.Model):
         self.augmentation = dict(augmentation or {})
         self.training_images = training_images
         self.earlier_identities = tuple(earlier_identities)
+        if projection_scale is not None and len(projection_scale) != bits:
+            raise InputError(
+                f"projection_scale has {len(projection_scale)} values, the code {bits} bits"
+            )
+        self.projection_scale = None if projection_scale is None else list(projection_scale)
         standardize = {"dtype": "float32", "name": "standardize"}
         if input == "vectors":
             if vector_mean is None or not len(vector_mean) or pixel_mean or pixel_std:
@@ -346,6 +357,8 @@ class HashModel(keras.Model):
         record: dict[str, Any] = {"training_images": self.training_images}
         if self.earlier_identities:
             record["earlier_identities"] = list(self.earlier_identities)
+        if self.projection_scale is not None:
+            record["projection_scale"] = list(self.projection_scale)
         if self.input_kind == "vectors":  # without these keys, older versions read the file
             record |= {"input": "vectors", "vector_mean": self.vector_mean}
         return super().get_config() | {name: getattr(self, name) for name in names} | record

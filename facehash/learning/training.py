@@ -31,7 +31,7 @@ from facehash.learning.callbacks import (
     tensorboard_callbacks,
 )
 from facehash.learning.devices import data_parallel, device_name
-from facehash.learning.encoding import retrieval_map
+from facehash.learning.encoding import projection_scale, retrieval_map
 from facehash.learning.hash_model import HashModel
 from facehash.learning.initial_weights import freeze_layers, take_weights
 from facehash.learning.model_files import load_model_file, save_model_file
@@ -155,6 +155,7 @@ def train(
                 _fit(model, batches, data, training, [history, best, writer, *extra])
             model.set_weights(best.weights)
             write_json(run.training, _settle(estimator, data, training, config.seed))
+            model.projection_scale = projection_scale(model, data.images, training.batch, devices)
             caption = f"{dataset.name}, {config.method.upper()}, {config.bits} bits"
             write_learning_curve(
                 *(history.rows, run.learning_curve, caption),

@@ -1,6 +1,7 @@
 """Codes, features and logits of a model, and models from files."""
 
 import zipfile
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -9,15 +10,16 @@ import pytest
 from facehash import methods
 from facehash.codes import CodesError, bits_from_packed
 from facehash.errors import InputError
-from facehash.hashing.linear import scale_of_bits
 from facehash.images.read import resize
 from facehash.learning import encoding
 from facehash.learning.encoding import (
+    Projector,
     encode,
     features_and_logits,
+    projection_scale,
     projections,
-    relaxed_codes,
 )
+from facehash.learning.model_files import save_model_file
 
 ROWS = np.array([7, 3, 40, 3, 11, 0, 21])
 
@@ -48,22 +50,71 @@ def test_a_model_that_returns_nan_gives_no_codes(make_model, faces):
         encode(model, faces.images)
 
 
-@pytest.mark.parametrize("method", ["ddh", "dcbh"])
-def test_projections_are_the_relaxed_codes_before_the_tanh(make_model, faces, method):
-    model = make_model(method)
+@pytest.mark.parametrize("options", [{}, {"code_batch_norm": False}, {"hashing": "dense"}])
+def test_the_projections_of_ddh_are_its_relaxed_codes_before_the_tanh(make_model, faces, options):
+    model = make_model(**options)
     found = projections(model, faces.images)
-    relaxed = np.tanh(found) if method == "ddh" else found  # the block hash of DCBH has no sum
-    np.testing.assert_allclose(relaxed, relaxed_codes(model, faces.images), atol=1e-5)
-    scaled = found / scale_of_bits(np.abs(found).mean(axis=0))
-    dead = ~found.any(axis=0)  # a block of features may be 0 for all images
-    np.testing.assert_allclose(np.abs(scaled).mean(axis=0), ~dead, rtol=1e-5)
+    assert found.dtype == np.float32 and found.shape == (48, 12)
+    tensors = layer_by_layer(model, faces.images)
+    expected = tensors["hash" if "code_batch_norm" in options else "hash_norm"]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     assert projections(model, faces.images[:0]).shape == (0, 12)
-    scale = scale_of_bits(np.abs(np.float32([[2, 0, -1], [-4, 0, 1]])).mean(axis=0))
-    assert scale.tolist() == [3, 3, 1]  # a bit that is always 0 hardly counts
+
+
+def test_the_projections_of_dcbh_are_the_largest_share_of_each_block_minus_a_half(
+    make_model, faces
+):
+    model = make_model("dcbh")
+    feature = layer_by_layer(model, faces.images[:9])["feature"].astype(np.float64)
+    expected = np.zeros((9, 12))
+    for row in range(9):
+        for bit in range(12):
+            powers = np.exp(feature[row, 6 * bit : 6 * bit + 6])
+            expected[row, bit] = max(powers / powers.sum()) - 0.5
+    np.testing.assert_allclose(projections(model, faces.images[:9]), expected, atol=1e-5)
+    model = make_model("dcbh", hashing="divide_and_encode")
+    expected = layer_by_layer(model, faces.images[:9])["hash"]
+    np.testing.assert_allclose(projections(model, faces.images[:9]), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_relaxed_code_of_1_has_a_finite_projection(make_model, faces):
+    model = make_model("dcbh")
+    projector = Projector(model)
+    ones = np.ones((1, 12), np.float32)
+    projector._outer = SimpleNamespace(predict=lambda *_, **__: (ones, ones))
+    codes, found = projector.plain(faces.images[:1])
+    assert codes.tolist() == [[255, 15]] and (found > 8).all() and np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("method", ["ddh", "dcbh"])
+def test_the_scale_is_the_mean_absolute_projection_and_goes_with_the_model(
+    make_model, faces, method, tmp_path, monkeypatch
+):
+    model = make_model(method)
+    projector = Projector(model)
+    codes, plain = projector.plain(faces.images)
+    np.testing.assert_array_equal(codes, encode(model, faces.images))
+    with pytest.raises(InputError, match="has no scale of projections"):
+        projector.scaled(faces.images)
+    sizes = np.array([sum(abs(float(row[j])) for row in plain) / 48 for j in range(12)])
+    expected = np.where(sizes > 1e-6 * sizes.max(), sizes, sizes.max())
+    model.projection_scale = projection_scale(model, faces.images)
+    np.testing.assert_allclose(model.projection_scale, expected, rtol=1e-5)
+    monkeypatch.setattr(encoding, "_ROWS_IN_MEMORY", 5)
+    apart = projection_scale(model, faces.images[:7], devices=4)
+    np.testing.assert_allclose(apart, projection_scale(model, faces.images[:7]), rtol=1e-5)
+    save_model_file(model, tmp_path / "model.keras")
+    loaded = methods.load(tmp_path / "model.keras")
+    assert loaded.projection_scale == model.projection_scale
+    codes, found = Projector(loaded).scaled_rows(faces, ROWS)
+    np.testing.assert_array_equal(codes, encode(model, faces.images[ROWS]))
+    np.testing.assert_allclose(found, plain[ROWS] / expected, rtol=1e-4, atol=1e-6)
+    with pytest.raises(InputError, match="projection_scale has 3 values, the code 12 bits"):
+        make_model(method, projection_scale=[1.0, 1.0, 1.0])
 
 
 def layer_by_layer(model, images):
-    """Compute feature and logits by calling the layers of the network in order."""
+    """Compute the output of every layer by calling the layers of the network in order."""
     tensors = {id(model.network.inputs[0]): model.standardize(images.astype("float32"))}
     named = {}
     for layer in model.network.layers[1:]:
@@ -71,8 +122,7 @@ def layer_by_layer(model, images):
         given = [tensors[id(tensor)] for tensor in node.input_tensors]
         found = layer(given[0] if len(given) == 1 else given, training=False)
         tensors[id(node.outputs[0])] = named[layer.name] = found
-    logits = tensors[id(model.network.output["logits"])]
-    return [keras.ops.convert_to_numpy(part) for part in (named["feature"], logits)]
+    return {name: keras.ops.convert_to_numpy(tensor) for name, tensor in named.items()}
 
 
 @pytest.mark.parametrize("method", ["ddh", "dcbh"])
@@ -80,8 +130,9 @@ def test_features_and_logits_are_those_of_the_layers(make_model, faces, method):
     model = make_model(method)
     before = encode(model, faces.images)
     found = features_and_logits(model, faces, np.arange(10))
-    for mine, expected in zip(found, layer_by_layer(model, faces.images[:10]), strict=True):
-        np.testing.assert_allclose(mine, expected, rtol=1e-4, atol=1e-5)
+    expected = layer_by_layer(model, faces.images[:10])
+    for mine, name in zip(found, ("feature", "logits"), strict=True):
+        np.testing.assert_allclose(mine, expected[name], rtol=1e-4, atol=1e-5)
         assert mine.dtype == np.float32
     assert found[0].std() > 0
     np.testing.assert_array_equal(encode(model, faces.images), before)  # the model is as it was
