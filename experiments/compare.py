@@ -17,6 +17,8 @@ from facehash.files import write_json
 from facehash.retrieval.bootstrap import LEVEL, RESAMPLES, SEED
 from facehash.retrieval.codes_file import CodeSet, read_codes
 from facehash.retrieval.comparison import compare_pairs, compare_queries
+from facehash.retrieval.ties import Values
+from facehash.retrieval.vectors import score_projections
 from facehash.retrieval.verification import distinct_impostors
 from facehash.runs.directory import RunDirectory
 from facehash.runs.files import read_split, read_training
@@ -89,6 +91,10 @@ def compare_sides(
     if verification:
         distinct = distinct_impostors(scores[0].pairs, codes.leave_one_out)
         found |= compare_pairs(scores[0].pairs, scores[1].pairs, distinct=distinct, **draws)
+    by_float = [_score_asymmetrically(side.codes, at) for side in (a, b)]
+    asymmetric = None
+    if by_float[0] is not None and by_float[1] is not None:
+        asymmetric = compare_queries(by_float[0], by_float[1], people, **draws)
     return {
         "schema": SCHEMA,
         "a": _describe(a),
@@ -99,6 +105,8 @@ def compare_sides(
         "gallery": len(codes.gallery_labels),
         "leave_one_out": codes.leave_one_out,
         "metrics": {name: one.as_json() for name, one in found.items()},
+        "metrics_asymmetric": asymmetric
+        and {name: one.as_json() for name, one in asymmetric.items()},
         "bootstrap": {"level": LEVEL, **draws},
     }
 
@@ -146,12 +154,10 @@ def format_comparison(report: dict[str, Any]) -> str:
         "",
         f"  {'':<17}  {'A':>6}  {'B':>6}  {'B - A':>7}  {'over queries':<18}  over {units}",
     ]
-    for name, found in report["metrics"].items():
-        bounds = [_interval(found[over]) for over in ("over_queries", "over_people")]
-        lines.append(
-            f"  {name:<17}  {found['a']:.4f}  {found['b']:.4f}  {found['difference']:+.4f}  "
-            f"{bounds[0]:<18}  {bounds[1]}"
-        )
+    lines += _lines_of(report["metrics"])
+    if report["metrics_asymmetric"] is not None:
+        lines += ["", "asymmetric: the queries' float projections against the galleries' codes"]
+        lines += _lines_of(report["metrics_asymmetric"])
     drawn = report["bootstrap"]
     lines += [
         "",
@@ -166,9 +172,38 @@ def format_comparison(report: dict[str, Any]) -> str:
             "the runs differ in training.reestimate_statistics: batch statistics of A are "
             f"{statistics[0]}, of B {statistics[1]}"
         )
+    projected = [side["has_projections"] for side in sides]
+    if projected[0] != projected[1]:
+        lines.append(
+            f"only {'A' if projected[0] else 'B'} has projections of the queries, so the "
+            "asymmetric distance is not compared"
+        )
     if report["same_queries_by"] == "labels":
         lines.append("the queries are the same by their labels; no split says that for the images")
     return "\n".join(lines)
+
+
+def _lines_of(metrics: dict[str, Any]) -> list[str]:
+    lines = []
+    for name, found in metrics.items():
+        bounds = [_interval(found[over]) for over in ("over_queries", "over_people")]
+        lines.append(
+            f"  {name:<17}  {found['a']:.4f}  {found['b']:.4f}  {found['difference']:+.4f}  "
+            f"{bounds[0]:<18}  {bounds[1]}"
+        )
+    return lines
+
+
+def _score_asymmetrically(codes: CodeSet, at: list[int]) -> dict[str, Values] | None:
+    """Score each query by its float projections; None for codes without any."""
+    if codes.query_projections is None:
+        return None
+    return score_projections(
+        *(codes.gallery_codes, codes.query_projections),
+        *(codes.gallery_labels, codes.query_labels, codes.bits),
+        at=at,
+        leave_one_out=codes.leave_one_out,
+    )[0]
 
 
 def _read(path: Path, data: Path | None) -> Side:
@@ -214,6 +249,7 @@ def _describe(side: Side) -> dict[str, Any]:
         "bits": side.codes.bits,
         "leaks": list(side.leaks),
         "batch_statistics": side.batch_statistics,
+        "has_projections": side.codes.query_projections is not None,
     }
 
 

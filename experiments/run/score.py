@@ -38,6 +38,12 @@ PROTOCOLS = {
 UNKNOWN = "training images unknown: this model has no record of them, so leaks cannot be ruled out"
 """Line about a trained model of version 0.1.0."""
 
+NO_ASYMMETRIC = (
+    "no asymmetric distance: the model has no scale of projections, which training stores since "
+    "0.2.0"
+)
+"""Line about a trained model of version 0.1.0."""
+
 
 @dataclass(frozen=True)
 class CodeSource:
@@ -219,14 +225,22 @@ def table(report: dict[str, Any]) -> str:
     if report["metrics_asymmetric"] is not None:
         heading = "asymmetric: the queries' float projections against the gallery's codes"
         scores += f"\n\n{format_report(report['metrics_asymmetric'], title=heading)}"
+    elif report["method"] is not None:
+        scores += f"\n\n{NO_ASYMMETRIC}"
     if report["verification"] is not None:
         scores += f"\n\n{format_verification(report['verification'])}"
     if report["recentred"] is not None:
-        shown = ", ".join(
-            f"{name} {report['recentred'][name]:.4f} ({report['metrics'][name]:.4f})"
-            for name in ("mAP", "P@r2", "P@50", "R-precision")
-        )
-        scores += f"\n\nrecentred, by the mean of the gallery's vectors (plain): {shown}"
+        scores += "\n\nrecentred, by the mean of the gallery's vectors (plain):"
+        for kind in ("", "_asymmetric"):
+            plain, moved = report[f"metrics{kind}"], report[f"recentred{kind}"]
+            if plain is None or moved is None:
+                continue
+            shown = ", ".join(
+                f"{name} {moved[name]:.4f} ({plain[name]:.4f})"
+                for name in ("mAP", "P@r2", "P@50", "R-precision")
+                if name in plain
+            )
+            scores += f"\n  {'asymmetric' if kind else 'Hamming'}: {shown}"
     code = report["code"]
     related = "-" if code["correlation"] is None else f"{code['correlation']:.3f}"
     copies = describe_duplicates(faces["duplicates"] or {})

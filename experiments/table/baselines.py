@@ -10,7 +10,7 @@ Reference:
     hashing? ICASSP 2017 (arXiv 1609.06753).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,25 +38,46 @@ class Features:
     train_labels: IndexArray | None = None  # (t,)
 
 
-def hashed(features: Features, hasher: str, bits: int, seed: int) -> CodeSet:
-    """Hash features by a method of `facehash.hashing`, fitted on the training images.
+def fit_hash(features: Features, hasher: str, bits: int, seed: int) -> LinearHash:
+    """Fit a method of `facehash.hashing` to the features of the training images.
 
     Raises:
         CodesError: More bits than the hasher supports.
     """
     if hasher in LABELED_HASHERS:
         kind, labels = LABELED_HASHERS[hasher], features.train_labels
-        fitted: LinearHash = kind.fit(features.train, bits, seed, labels=labels)
-    else:
-        fitted = HASHERS[hasher].fit(features.train, bits, seed)
+        return kind.fit(features.train, bits, seed, labels=labels)
+    return HASHERS[hasher].fit(features.train, bits, seed)
+
+
+def encode(fitted: LinearHash, features: Features) -> CodeSet:
+    """Encode the features of gallery and query by a hash, with the projections of the queries."""
     return CodeSet(
         fitted.encode(features.gallery),
         fitted.encode(features.query),
         features.gallery_labels,
         features.query_labels,
-        bits,
+        fitted.bits,
         query_projections=fitted.projections(features.query),
     )
+
+
+def recentred(fitted: LinearHash, features: Features) -> LinearHash:
+    """Return the same hash with the mean of the gallery's features in place of its own.
+
+    This needs no labels, but it fits the hash to the gallery.
+    """
+    return LinearHash(_mean(features), fitted.projection, fitted.scale)
+
+
+def centered(features: Features) -> Features:
+    """Subtract the mean of the gallery's features from those of gallery and query."""
+    mean = _mean(features)
+    return replace(features, gallery=features.gallery - mean, query=features.query - mean)
+
+
+def _mean(features: Features) -> NDArray[np.float32]:
+    return features.gallery.mean(axis=0, dtype=np.float64).astype(np.float32)
 
 
 def classifier_code(features: Features, bits: int, seed: int) -> CodeSet:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.table.layout import (
+    distances_note,
     heading,
     html_table,
     protocols_of,
@@ -60,8 +61,9 @@ def write_page(
         parts.append(f'<div class="wide">{html_table(summary, published, protocol)}</div>')
         note = html.escape(published_note(summary, published, protocol))
         parts.append(f'<p class="quiet">{note}</p>')
-        if note := html.escape(statistics_note(summary)):
-            parts.append(f'<p class="quiet">{note}</p>')
+        for note in (distances_note(summary, protocol), statistics_note(summary)):
+            if note:
+                parts.append(f'<p class="quiet">{html.escape(note)}</p>')
     if summary["missing"]:
         missing = html.escape(", ".join(summary["missing"]))
         parts.append(f'<p class="quiet">Not measured yet: {missing}.</p>')

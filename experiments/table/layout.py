@@ -14,6 +14,13 @@ SHOWN = ("mAP", "P@r2", "R@r2", "empty@r2", "P@50", "R-precision")
 AUTHORS = "authors' packing"
 """The group of columns that are comparable with the papers only."""
 
+OTHERS = {
+    "metrics_asymmetric": "asymmetric",
+    "recentred": "recentred",
+    "recentred_asymmetric": "recentred, asymmetric",
+}
+"""Key of a row -> group of columns, which a table has if a row has the key."""
+
 NONE = "–"
 
 _MARKS = {"reestimated": "†", "mixed": "‡"}
@@ -42,6 +49,11 @@ def columns(summary: dict[str, Any], published: Published, protocol: str) -> lis
             found.append(Column("Hamming distance", "By tie order", _bounds))
     at = [name for name in rows_of(summary, protocol)[0]["metrics"] if name.startswith("mAP@")]
     found += [Column("Hamming distance", name, _metric("metrics", name)) for name in at]
+    found += [
+        Column(group, "mAP", _metric(key, "mAP"))
+        for key, group in OTHERS.items()
+        if any(key in row for row in rows_of(summary, protocol))
+    ]
     found += [Column(AUTHORS, name, _metric("metrics_author", name)) for name in AUTHOR]
     if published.why_none(summary, protocol) is None:
         for metric, distance in _published_metrics(published.beside(summary, protocol)):
@@ -103,6 +115,21 @@ def statistics_note(summary: dict[str, Any]) -> str:
     return f"{note} Do not compare rows with different marks."
 
 
+def distances_note(summary: dict[str, Any], protocol: str) -> str:
+    """Explain the columns of `OTHERS` that a table has; empty if none."""
+    rows = rows_of(summary, protocol)
+    notes = []
+    if any("metrics_asymmetric" in row for row in rows):
+        notes.append(
+            "asymmetric: the float projections of a query are compared with the stored codes."
+        )
+    if any("recentred" in row for row in rows):
+        notes.append(
+            "recentred: the mean of the gallery, without labels, takes the place of the stored one."
+        )
+    return " ".join(notes)
+
+
 def _states(summary: dict[str, Any]) -> set[str]:
     return {row.get("batch_statistics", "moving") for row in summary["rows"]} - {"none"}
 
@@ -121,6 +148,7 @@ def markdown(summary: dict[str, Any], published: Published) -> str:
         parts.append(f"## {heading(summary, protocol)}")
         parts.append(markdown_table(summary, published, protocol).rstrip())
         parts.append(published_note(summary, published, protocol))
+        parts += [note] if (note := distances_note(summary, protocol)) else []
         parts += [note] if (note := statistics_note(summary)) else []
     if summary["missing"]:
         parts.append(f"Not measured yet: {', '.join(summary['missing'])}.")
@@ -153,7 +181,8 @@ def latex(summary: dict[str, Any], published: Published) -> str:
             for row in rows_of(summary, protocol)
         ]
         caption = f"{summary['title']}; {heading(summary, protocol)}. {summary['note']}"
-        caption = f"{caption} {statistics_note(summary)}".rstrip()
+        for note in (distances_note(summary, protocol), statistics_note(summary)):
+            caption = f"{caption} {note}".rstrip()
         parts += [
             r"\begin{table*}",
             rf"\caption{{{_escape(caption)} $^*$ With the packing of the authors' evaluation.}}",
@@ -204,12 +233,13 @@ def _legend() -> str:
 
 def _starred(column: Column) -> str:
     before = "Published " if column.group.startswith("published") else ""
-    return f"{before}{column.name}{'*' if column.group.endswith(AUTHORS) else ''}"
+    after = f", {column.group}" if column.group in OTHERS.values() else ""
+    return f"{before}{column.name}{'*' if column.group.endswith(AUTHORS) else after}"
 
 
 def _metric(section: str, name: str) -> Callable[[dict[str, Any]], str]:
     def text(row: dict[str, Any]) -> str:
-        value = row[section][name]
+        value = row.get(section, {}).get(name)
         if value is None:
             return NONE
         deviation = "" if value["std"] is None else f" ± {value['std']:.3f}"

@@ -113,15 +113,21 @@ def _score(
         return report
     cache = directory.path.parent / "features" / f"{directory.path.name}.npz"
     features = features_of(directory.path, cache, source)
+    recentre = settings.input == "vectors"
     if cell.row.baseline == "cosine":
         report = _score_vectors(features, at)
+        if recentre:
+            report["recentred"] = _score_vectors(baselines.centered(features), at)["metrics"]
     else:
         bits = int(cell.bits or 0)
         if cell.row.baseline == "classifier":
-            codes = baselines.classifier_code(features, bits, cell.seed)
+            codes, moved = baselines.classifier_code(features, bits, cell.seed), None
         else:
-            codes = baselines.hashed(features, str(cell.row.baseline), bits, cell.seed)
-        report = score(codes, CodeSource(method=str(cell.row.baseline)), at=at).report
+            fitted = baselines.fit_hash(features, str(cell.row.baseline), bits, cell.seed)
+            codes, moved = baselines.encode(fitted, features), None
+            if recentre:
+                moved = baselines.encode(baselines.recentred(fitted, features), features)
+        report = score(codes, CodeSource(method=cell.row.baseline, recentred=moved), at=at).report
         report["bytes_per_face"] = packed_width(bits)
     report["seed"] = cell.seed
     # Of the network behind the features.

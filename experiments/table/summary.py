@@ -19,6 +19,9 @@ MOVING = {"batch_statistics": "moving"}
 
 AUTHOR = ("mAP", "P@r2", "R@r2")  # with the authors' packing
 
+OTHER_DISTANCES = ("metrics_asymmetric", "recentred", "recentred_asymmetric")
+"""Keys of reports with further scores, null or missing where they were not measured."""
+
 Reports = dict[str, dict[str, Any]]  # of finished cells, by the cell's name
 
 
@@ -104,6 +107,7 @@ def _cell(cell: Cell, report: Mapping[str, Any]) -> dict[str, Any]:
         "bits": cell.bits,
         "seed": cell.seed,
         **{key: report[key] for key in ("dataset", "metrics", "metrics_author")},
+        **{key: report[key] for key in OTHER_DISTANCES if report.get(key) is not None},
         "network": (cell.network or cell).name,
         **{key: report["cell"][key] for key in ("epochs", "train_seconds")},
         "commit": environment["git_commit"],
@@ -132,8 +136,22 @@ def _mean(
         "dataset": {key: faces[key] for key in ("name", "identities", "train", "gallery", "query")},
         "metrics": {name: _statistics(numbers) for name, numbers in values.items()},
         "metrics_author": {name: _statistics(numbers) for name, numbers in author.items()},
+        **_other_distances(reports, names),
         **_batch_statistics(reports),
     }
+
+
+def _other_distances(
+    reports: Sequence[Mapping[str, Any]], names: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Return the statistics of the scores that at least one report has, by the report's key."""
+    found = {}
+    for key in OTHER_DISTANCES:
+        parts = [report[key] for report in reports if report.get(key) is not None]
+        if parts:
+            known = [name for name in names if any(name in part for part in parts)]
+            found[key] = {name: _statistics([p.get(name) for p in parts]) for name in known}
+    return found
 
 
 def _batch_statistics(reports: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -92,7 +92,8 @@ def evaluate_vectors(
     of_gallery, of_query = check_label_pair(gallery_labels, query_labels, len(items), len(queries))
     if leave_one_out:
         check_leave_one_out(items, queries, of_gallery, of_query)
-    return _evaluate(items, queries, of_gallery, of_query, at, leave_one_out)
+    per_query, curve = _evaluate(items, queries, of_gallery, of_query, at, leave_one_out)
+    return _means(per_query), curve
 
 
 def evaluate_projections(
@@ -131,6 +132,32 @@ def evaluate_projections(
         >>> round(scores["mAP"], 4)
         0.5833
     """
+    per_query, curve = score_projections(
+        *(gallery_codes, projections, gallery_labels, query_labels, bits),
+        at=at,
+        leave_one_out=leave_one_out,
+    )
+    return _means(per_query), curve
+
+
+def score_projections(
+    gallery_codes: Packed,
+    projections: ArrayLike,
+    gallery_labels: ArrayLike,
+    query_labels: ArrayLike,
+    bits: int,
+    *,
+    at: Sequence[int] = (),
+    leave_one_out: bool = False,
+) -> tuple[dict[str, Values], dict[str, list[float]]]:
+    """Score as `evaluate_projections`, without the means over queries.
+
+    Returns:
+        Each metric as float64 (q,), and the curve.
+
+    Raises:
+        CodesError: As `evaluate_vectors`.
+    """
     values = check_projections(projections, bits, "query projections")
     signs = signs_from_packed(gallery_codes, bits)  # (n, bits)
     if not len(signs) or not len(values):
@@ -149,7 +176,7 @@ def _evaluate(
     of_query: Labels,
     at: Sequence[int],
     leave_one_out: bool,
-) -> tuple[dict[str, float], dict[str, list[float]]]:
+) -> tuple[dict[str, Values], dict[str, list[float]]]:
     """Score the ranking of items (n, d) by their inner product with queries (q, d)."""
     check_findable(of_gallery, of_query, leave_one_out)
     step = max(1, CELLS // len(items))
@@ -178,9 +205,13 @@ def _evaluate(
         precision += curves.precision_at_each(*histograms) * len(ap.expected)
     points = np.arange(1, len(precision) + 1).tolist()
     return (
-        {name: float(np.concatenate(parts).mean()) for name, parts in values.items()},
+        {name: np.concatenate(parts) for name, parts in values.items()},
         {"n": points, "precision": (precision / len(queries)).tolist()},
     )
+
+
+def _means(per_query: dict[str, Values]) -> dict[str, float]:
+    return {name: float(values.mean()) for name, values in per_query.items()}
 
 
 def ranked(

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from experiments.table.baselines import Features, classifier_code, hashed, spread_codes
+from experiments.table import baselines
+from experiments.table.baselines import Features, classifier_code, spread_codes
 from facehash.codes import CodesError, bits_from_packed
 from facehash.hashing import HASHERS, LABELED_HASHERS
 from facehash.retrieval.evaluation import evaluate
@@ -30,6 +31,10 @@ def features():
     )
 
 
+def hashed(features, hasher, bits, seed):
+    return baselines.encode(baselines.fit_hash(features, hasher, bits, seed), features)
+
+
 @pytest.mark.parametrize("hasher", HASHERS)
 def test_features_are_hashed_as_fitted_on_the_training_images(features, hasher):
     codes = hashed(features, hasher, 12, seed=3)
@@ -47,6 +52,23 @@ def test_other_hashers_also_get_the_labels_of_the_training_images(features, hash
     fitted = LABELED_HASHERS[hasher].fit(features.train, 12, 3, labels=features.train_labels)
     np.testing.assert_array_equal(codes.gallery_codes, fitted.encode(features.gallery))
     assert (codes.gallery_codes != hashed(features, "itq", 12, seed=3).gallery_codes).any()
+
+
+@pytest.mark.parametrize("hasher", [*HASHERS, *LABELED_HASHERS])
+def test_a_recentred_hash_subtracts_the_mean_of_the_gallery(features, hasher):
+    fitted = baselines.fit_hash(features, hasher, 12, seed=3)
+    codes = baselines.encode(baselines.recentred(fitted, features), features)
+    mean = features.gallery.astype(np.float64).mean(axis=0)
+    expected = (features.query - mean) @ fitted.projection.astype(np.float64) / fitted.scale
+    np.testing.assert_allclose(codes.query_projections, expected, rtol=1e-3, atol=1e-4)
+    sides = (features.gallery_labels, features.query_labels)
+    plain = baselines.encode(fitted, features)
+    plain, moved = (
+        evaluate(one.gallery_codes, one.query_codes, *sides, 12).metrics["mAP"]
+        for one in (plain, codes)
+    )
+    assert moved > plain  # the gallery lies elsewhere
+    assert np.abs(baselines.centered(features).gallery.mean(axis=0)).max() < 1e-4
 
 
 @pytest.mark.parametrize("bits", [3, 8, 13, 48])
