@@ -23,6 +23,7 @@ def run(*words):
 def test_the_run_directory_scores_as_it_did(tmp_path):
     printed = run("evaluate.py", MADE / "oldhash-16-s0", "--output", tmp_path)
     assert "training images unknown" in printed
+    assert "no asymmetric distance: the model has no scale of projections" in printed
     folders = (MADE / "oldhash-16-s0", tmp_path)
     old, new = (dict(np.load(folder / "codes.npz")) for folder in folders)
     assert old.keys() | {"bit_order"} == new.keys()

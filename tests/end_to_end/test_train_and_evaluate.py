@@ -118,6 +118,25 @@ def test_the_report_follows_the_schema_and_beats_chance(scored):
     assert "0 of 24 bits are constant" in printed
 
 
+def test_a_network_of_pixels_is_scored_by_the_asymmetric_distance(scored):
+    path, printed = scored
+    report, codes = report_of(path), read_codes(path / "codes.npz")
+    signs = np.where(bits_from_packed(codes.gallery_codes, 24), 1.0, -1.0)
+    precisions = []
+    for p, person in zip(codes.query_projections.astype(float), codes.query_labels, strict=True):
+        similarity = [sum(p[j] * row[j] for j in range(24)) for row in signs]
+        # Without ties between people, whose order would matter.
+        right = (codes.gallery_labels == person)[np.argsort(similarity, kind="stable")[::-1]]
+        precisions.append(np.mean(np.arange(1, right.sum() + 1) / (np.flatnonzero(right) + 1)))
+    found = report["metrics_asymmetric"]["mAP"]
+    assert found == pytest.approx(np.mean(precisions), abs=1e-3)
+    assert found > report["metrics"]["mAP"]
+    assert "asymmetric: the queries' float projections" in printed
+    # Of the training images, here the gallery, each bit has the mean size 1.
+    sizes = np.abs(codes.query_projections).mean(axis=0)
+    assert 0.5 < sizes.min() and sizes.max() < 2
+
+
 def test_the_codes_file_scores_the_same_as_the_run(scored, tmp_path, here):
     path, _ = scored
     report = report_of(path)

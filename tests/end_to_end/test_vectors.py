@@ -93,6 +93,12 @@ def test_a_table_has_rows_of_vectors_and_their_baselines(folder):
     rows = json.loads((folder / "results" / "own.json").read_text())["rows"]
     assert [row["row"] for row in rows] == ["head", "itq", "cosine"]
     assert rows[2]["metrics"]["mAP"]["mean"] > 0.9 and rows[2]["bytes_per_face"] == 16 * 4
+    for row, keys in zip(rows, (3, 3, 1), strict=True):  # float vectors have one distance
+        names = ("metrics_asymmetric", "recentred", "recentred_asymmetric")
+        found = [row[name]["mAP"]["mean"] for name in names if name in row]
+        assert len(found) == keys and min(found) > 0.5
+    text = (folder / "results" / "own.md").read_text()
+    assert "| mAP, asymmetric | mAP, recentred | mAP, recentred, asymmetric |" in text
 
 
 @pytest.mark.full

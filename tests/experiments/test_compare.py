@@ -9,19 +9,25 @@ from experiments import compare
 from facehash.codes import packed_from_bits
 from facehash.retrieval.codes_file import CodeSet, read_codes, write_codes
 from facehash.retrieval.evaluation import evaluate
+from facehash.retrieval.vectors import evaluate_projections
 from tests.conftest import ROOT
 from tests.helpers.facehash_command import command
 
 LABELS = np.arange(80) % 8, np.arange(24) % 8
 
 
-def write(path, seed, bits=16, labels=LABELS, noise=0.1):
-    """Write codes of 8 people around centers that depend on the seed."""
+def write(path, seed, bits=16, labels=LABELS, noise=0.1, projected=False):
+    """Write codes of 8 people around centers that depend on the seed; or projections as well."""
     rng = np.random.default_rng(seed)
     centers = rng.integers(0, 2, (8, bits))
     parts = [centers[of % 8] ^ (rng.random((len(of), bits)) < noise) for of in labels]
     path.parent.mkdir(exist_ok=True)
-    write_codes(path, CodeSet(*map(packed_from_bits, parts), *labels, bits))
+    floats = None
+    if projected:
+        sizes = rng.random(parts[1].shape).astype(np.float32)
+        floats = np.where(parts[1], sizes, -sizes)
+    codes = CodeSet(*map(packed_from_bits, parts), *labels, bits, query_projections=floats)
+    write_codes(path, codes)
     return path
 
 
@@ -66,6 +72,28 @@ def test_every_metric_is_compared_on_the_terminal_and_in_json(pair, tmp_path):
     assert report["metrics"]["EER"]["over_queries"] is None
     code, again, _ = run(*pair, "--at", 5, "--verification")
     assert again in printed  # the bootstrap is seeded
+
+
+def test_projections_of_both_sides_are_compared_as_well(pair, tmp_path):
+    a = write(tmp_path / "float-a.npz", 1, projected=True)
+    b = write(tmp_path / "float-b.npz", 2, bits=32, noise=0.3, projected=True)
+    output = tmp_path / "comparison.json"
+    code, printed, errors = run(a, b, "--at", 5, "--output", output)
+    assert code == 0, errors
+    heading = "asymmetric: the queries' float projections against the galleries' codes"
+    later = printed[printed.index(heading) :].splitlines()
+    found = json.loads(output.read_text())["metrics_asymmetric"]
+    for side, path in (("a", a), ("b", b)):
+        codes = read_codes(path)
+        arrays = (codes.gallery_codes, codes.query_projections, *LABELS, codes.bits)
+        expected, _ = evaluate_projections(*arrays, at=[5])
+        assert {name: one[side] for name, one in found.items()} == pytest.approx(expected)
+    assert found["mAP"]["difference"] == pytest.approx(found["mAP"]["b"] - found["mAP"]["a"])
+    assert found["mAP"]["over_people"]["lower"] < found["mAP"]["over_people"]["upper"]
+    assert f"{found['mAP']['difference']:+.4f}" in later[1]
+    code, printed, _ = run(pair[0], a)
+    assert code == 0 and heading not in printed
+    assert "only B has projections of the queries, so the asymmetric distance is not" in printed
 
 
 def test_other_queries_and_galleries_are_refused_in_one_line(pair, tmp_path):

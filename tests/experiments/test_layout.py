@@ -62,6 +62,42 @@ def test_a_table_that_asks_for_k_has_a_column_for_each_denominator(tmp_path):
     assert "mAP@50/found" in layout.latex(summary, NOTHING)
 
 
+def with_other_distances(folder):
+    """Summarize the table; some reports have the asymmetric distance, one of them recentred."""
+    grid = make_grid(folder)
+    reports = make_reports(grid)
+    for cell in grid.cells:
+        report = reports[cell.name]
+        if cell.row.id == "ddh" and cell.protocol == "seen":
+            score = report["metrics"]["mAP"] + 0.1
+            report["metrics_asymmetric"] = {"mAP": score, "mAP_lower": score, "mAP_upper": score}
+            report["recentred"] = None
+        if cell.name == "ddh-12-seen-s1":
+            report["recentred"] = {"mAP": 0.25, "P@r2": 0.5}
+    return summarize(grid, reports)
+
+
+def test_the_asymmetric_distance_has_a_column_where_reports_have_it(tmp_path):
+    summary = with_other_distances(tmp_path)
+    head, _, *lines = layout.markdown_table(summary, NOTHING, "seen").splitlines()
+    names = ["mAP, asymmetric", "mAP, recentred"]
+    assert cells_of(head)[11:14] == [*names, "mAP*"]
+    # .43 + .1; the second seed alone is recentred
+    assert cells_of(lines[0])[11:13] == ["0.530 ± 0.014", "0.250"]
+    assert [cells_of(line)[11] for line in lines[2:]] == ["–"] * 3
+    assert [cells_of(line)[12] for line in lines[1:]] == ["–"] * 4
+    assert not any(name in layout.markdown_table(summary, NOTHING, "unseen") for name in names)
+    assert layout.markdown(summary, NOTHING).count("float projections of a query") == 1
+    text = layout.latex(summary, NOTHING)
+    assert "mAP, asymmetric & mAP, recentred" in text and text.count("float projections of") == 1
+    page = layout.html_table(summary, NOTHING, "seen")
+    assert '<th colspan="1">asymmetric</th><th colspan="1">recentred</th>' in page
+    row = layout.rows_of(summary, "seen")[0]
+    assert row["metrics_asymmetric"]["mAP"]["mean"] == pytest.approx(0.53)
+    assert row["recentred"]["mAP"] == {"mean": 0.25, "std": None}
+    assert "metrics_asymmetric" not in summary["rows"][-1]
+
+
 def test_published_numbers_stand_beside_ours_where_data_and_protocol_match(tmp_path):
     summary = make_summary(tmp_path, papers=PAPERS)
     published = published_for("orl")
