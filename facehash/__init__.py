@@ -32,8 +32,8 @@ def open(
         directory: The library.
         weights_dir: Folder searched first for pretrained weights.
         by: What to compare: ``"embedding"`` or ``"code"``. Default: codes if the library has any.
-        distance: How codes are compared: ``"asymmetric"`` or ``"hamming"``. Default: asymmetric
-            for codes that were made of vectors.
+        distance: How codes are compared: ``"asymmetric"`` or ``"hamming"``. Default: asymmetric,
+            except for models and libraries of version 0.1.0.
 
     Returns:
         The library, to be closed after use or used in a ``with`` statement.

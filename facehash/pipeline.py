@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from facehash.detectors.base import Detector
 from facehash.detectors.registry import make_detector
-from facehash.embedders.base import Embedder
+from facehash.embedders.base import Embedder, projects
 from facehash.embedders.registry import absolute, make_embedder
+from facehash.errors import InputError
 from facehash.images.alignment import crop_face
 from facehash.images.face import Box, Face
 
@@ -138,6 +139,18 @@ class FacePipeline:
         """The detector that finds the faces."""
         return self.cropper.detector
 
+    def project(self, image: Image, name: object) -> EmbeddedFaces:
+        """Do as `embed` with the projections of the codes as rows, float32 (n, dimension).
+
+        Raises:
+            NoFaceError: No face was found.
+            InputError: The embedder has no projections.
+        """
+        embedder = self.embedder
+        if not projects(embedder):
+            raise InputError(f"{embedder.identity}: has no projections of its codes")
+        return self._embed(image, name, lambda crops: embedder.project(crops)[1])
+
     def embed(self, image: Image, name: object) -> EmbeddedFaces:
         """Find, crop and embed the faces of a photo.
 
@@ -153,11 +166,16 @@ class FacePipeline:
             >>> pipeline.embed(image, "family.jpg").rows.shape  # doctest: +SKIP
             (3, 128)
         """
+        return self._embed(image, name, self.embedder.embed)
+
+    def _embed(
+        self, image: Image, name: object, embed: Callable[[Image], NDArray[Any]]
+    ) -> EmbeddedFaces:
         faces = self.cropper.find(image)
         if not faces:
             raise NoFaceError(f"{name}: no face found")
         crops = self.cropper.crop_faces(image, faces)
-        return EmbeddedFaces([face.box for face in faces], crops, self.embedder.embed(crops))
+        return EmbeddedFaces([face.box for face in faces], crops, embed(crops))
 
 
 def crop_warning(detector: Detector, embedder: Embedder) -> str | None:

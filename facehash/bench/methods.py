@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -122,6 +122,35 @@ def compare_asymmetrically(queries: QuerySet, fitted: FittedCodes) -> SearchMeth
         nearest=lambda k: search_counted(queries, search, k),
         rank=lambda: rank_asymmetric(queries, codes, hasher.projections(queries.rows)),
     )
+
+
+def compare_projections(queries: QuerySet, name: str) -> tuple[QuerySet, SearchMethod]:
+    """Compare the projections of a query, by a network, with the codes of the faces.
+
+    Args:
+        queries: The queries; their faces have projections.
+        name: Of the network.
+
+    Returns:
+        The same queries with their projections as rows, and the method.
+    """
+    own = np.asarray(queries.asking.projections)
+    queries = replace(queries, held_out=replace(queries.asking, rows=own))
+    codes, space = queries.faces.rows, queries.faces.space
+    start = time.perf_counter()
+    index = AsymmetricIndex.build(codes, np.arange(len(codes)), space)
+    seconds = time.perf_counter() - start
+    method = SearchMethod(
+        name=f"{name}, asymmetric",
+        distance="asymmetric",
+        bits=space.dimension,
+        bytes_per_face=codes.shape[1],
+        build_seconds=seconds,
+        search=index.search,
+        nearest=lambda k: search_counted(queries, index.search, k),
+        rank=lambda: rank_asymmetric(queries, codes, queries.rows),
+    )
+    return queries, method
 
 
 def rerank_codes(queries: QuerySet, fitted: FittedCodes, candidates: int) -> SearchMethod:

@@ -35,13 +35,15 @@ class NamedFaces:
     all_rows: Rows  # (m, width), of all faces, named or not: codes are fitted to these
     space: Space  # of the rows
     places: Ids  # int64 (n,), of the rows in all_rows
+    projections: NDArray[np.float32] | None = None  # (n, bits), of rows that are codes of a network
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def select(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> NamedFaces:
         """Return some of the named faces, by position or by a mask, with the same `all_rows`."""
-        names = ("ids", "photos", "people", "rows", "places")
+        names = ["ids", "photos", "people", "rows", "places"]
+        names += [] if self.projections is None else ["projections"]
         return dataclasses.replace(self, **{name: getattr(self, name)[chosen] for name in names})
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facehash.bench.queries import QuerySet
-from facehash.embedders.base import Embedder
+from facehash.embedders.base import Embedder, projects
 from facehash.images.face import Face
 from facehash.images.read import UnreadableImageError, read_image
 from facehash.library.storage.database import LibraryError
@@ -36,7 +36,8 @@ def reembed(
         progress: Whether to show a progress bar.
 
     Returns:
-        The same queries and excluded pairs, with the rows of the other embedder.
+        The same queries and excluded pairs, with the rows of the other embedder, and with their
+        projections where it has them.
 
     Raises:
         LibraryError: A photo is gone or has changed.
@@ -48,21 +49,38 @@ def reembed(
     photos, starts = np.unique(faces.photos[order], return_index=True)
     wanted = dict(zip(photos.tolist(), np.split(faces.ids[order], starts[1:]), strict=True))
     rows: list[Rows] = []
+    projected: list[NDArray[np.float32]] = []
     crops: list[NDArray[np.uint8]] = []
     ids: list[int] = []
+
+    def embed() -> None:
+        if projects(embedder):
+            codes, floats = embedder.project(np.stack(crops))
+            rows.append(codes)
+            projected.append(floats)
+        else:
+            rows.append(embedder.embed(np.stack(crops)))
+        crops.clear()
+
     for photo in progress_bar(wanted, desc="re-embedding", unit=" photos", shown=progress):
         found = dict(_faces_of(store, photo, set(wanted[photo].tolist())))
         ids.extend(found)
         crops.extend(cropper.crop_faces(_read(store, photo), list(found.values())))
         if len(crops) >= _BATCH:
-            rows.append(embedder.embed(np.stack(crops)))
-            crops.clear()
+            embed()
     if crops:
-        rows.append(embedder.embed(np.stack(crops)))
+        embed()
     made = space.check(np.concatenate(rows), "the embedder's rows")[np.argsort(ids)]  # (n, width)
     made = unit_rows(made) if space.metric == "cosine" else made
     places = np.arange(len(made))
-    faces = dataclasses.replace(faces, rows=made, all_rows=made, space=space, places=places)
+    faces = dataclasses.replace(
+        faces,
+        rows=made,
+        all_rows=made,
+        space=space,
+        places=places,
+        projections=np.concatenate(projected)[np.argsort(ids)] if projected else None,
+    )
     return dataclasses.replace(queries, faces=faces)
 
 

@@ -1,6 +1,7 @@
 """Measures every method to search a library: ``facehash bench``."""
 
 import dataclasses
+import logging
 import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from facehash.bench.methods import (
     SearchMethod,
     compare_asymmetrically,
     compare_codes,
+    compare_projections,
     compare_rows,
     fit_codes,
     rerank_codes,
@@ -24,10 +26,13 @@ from facehash.bench.scores import K, measure, measure_held_out
 from facehash.errors import InputError, did_you_mean
 from facehash.hashing import HASHERS
 from facehash.library.derived.arrays import spaces
+from facehash.library.query.encoder import make_matching
 from facehash.library.storage.store import Store
 from facehash.pipeline import MakePipeline, default_pipeline
 from facehash.runs.environment import describe_environment
 from facehash.specification import split_specification
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -113,8 +118,9 @@ def bench(
         for pipeline, embedder in zip(pipelines, embedders, strict=True)
     ]
     skipped: list[str] = []
+    queries = _with_projections(store, queries, make_pipeline, skipped, progress)
     methods = list(_library_methods(queries, plan, label_of(settings.embedder), skipped))
-    methods += [_measure_rows(other, plan, label) for label, other in others]
+    methods += [method for label, other in others for method in _measure_rows(other, plan, label)]
     num_relevant = queries.num_relevant()
     environment = describe_environment("none", "cpu", plan.seed)
     return with_schema_1_keys(
@@ -175,13 +181,43 @@ def _trained_people(
     }
 
 
-def _measure_rows(queries: QuerySet, plan: Plan, label: str) -> dict[str, Any]:
+def _measure_rows(queries: QuerySet, plan: Plan, label: str) -> Iterator[dict[str, Any]]:
     """Measure another embedder, leave-one-out and on held-out queries."""
     sets = [hold_out(queries, plan.seed + draw) for draw in range(plan.draws)]
-    return {
+    yield {
         **measure(queries, compare_rows(queries, label), None),
         "held_out": measure_held_out([(compare_rows(one, label), None) for one in sets]),
     }
+    if queries.faces.projections is not None:
+        yield _measure_projections([queries, *sets], label)
+
+
+def _measure_projections(sets: Sequence[QuerySet], label: str) -> dict[str, Any]:
+    """Measure the asymmetric distance of a network's codes; the first set is leave-one-out."""
+    first, *held_out = (compare_projections(one, label) for one in sets)
+    return {
+        **measure(*first, None),
+        "held_out": measure_held_out([(method, None) for _, method in held_out]),
+    }
+
+
+def _with_projections(
+    store: Store, queries: QuerySet, make_pipeline: MakePipeline, skipped: list[str], progress: bool
+) -> QuerySet:
+    """Add the projections of the faces to the queries of a library of codes, where it has them."""
+    settings = store.settings()
+    if not settings.projects:
+        return queries
+    try:
+        spec = make_pipeline(settings.detector, settings.embedder)
+        embedder = make_matching(settings, make_pipeline, store.directory).embedder
+        again = reembed(store, queries, spec, embedder, progress)
+    except (InputError, OSError) as error:
+        log.warning(error)  # with a path, which the result must not contain
+        skipped.append("asymmetric distance: the run or a photo of this library cannot be read")
+        return queries
+    faces = dataclasses.replace(queries.faces, projections=again.faces.projections)
+    return dataclasses.replace(queries, faces=faces)
 
 
 def _library_methods(
@@ -197,6 +233,8 @@ def _library_methods(
         return {**measure(queries, found[0], exact[0]), "held_out": held_out}
 
     yield measured(rows)
+    if queries.faces.projections is not None:
+        yield _measure_projections(sets, label)
     if not has_vectors:
         skipped.append("codes of vectors: the embedder of this library produces codes")
         return

@@ -36,7 +36,7 @@ def search(
     distance: str | None = typer.Option(
         None,
         help="Compare codes by asymmetric distance (float projections of the query with stored "
-        "codes) or by hamming. Default: asymmetric if the codes were made of vectors.",
+        "codes) or by hamming. Default: asymmetric, except for models and libraries of 0.1.0.",
     ),
     score: bool = typer.Option(
         False, "--score", help="Show 1 / (1 + distance) instead of the distance."

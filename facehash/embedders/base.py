@@ -1,10 +1,11 @@
 """The interface of an embedder."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facehash.codes import Packed
 from facehash.vectors import Metric
 
 
@@ -41,6 +42,28 @@ class Embedder(Protocol):
         Returns:
             float32 (n, dimension), or packed codes uint8 (n, ceil(dimension / 8)).
         """
+
+
+@runtime_checkable
+class Projecting(Protocol):
+    """An embedder of codes that may also have their projections, for the asymmetric distance."""
+
+    @property
+    def projects(self) -> bool:
+        """Whether it has them; otherwise `project` raises an InputError."""
+
+    def project(self, faces: NDArray[np.uint8]) -> tuple[Packed, NDArray[np.float32]]:
+        """Embed uint8 (n, side, side, 3) RGB faces.
+
+        Returns:
+            Packed codes uint8 (n, ceil(dimension / 8)), and float32 (n, dimension) with their
+            signs, as `facehash.hamming.asymmetric` expects them.
+        """
+
+
+def projects(embedder: Embedder) -> TypeGuard[Projecting]:
+    """Return whether an embedder of codes has their projections."""
+    return isinstance(embedder, Projecting) and embedder.projects
 
 
 def check_faces(faces: NDArray[Any], side: int) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facehash import methods
+from facehash.codes import Packed
 from facehash.embedders.base import check_faces
 from facehash.errors import InputError
 from facehash.images.alignment import CROPS, Crop
@@ -36,6 +37,7 @@ class HashRun:
     def __init__(self, model: Any, sha256: str, name: str) -> None:
         self._model = model
         self._sha256 = sha256
+        self._projector: Any = None
         self.trained_people: frozenset[str] = frozenset(model.trained_people)
         self.dimension: int = model.bits
         self.side: int = model.side
@@ -63,6 +65,31 @@ class HashRun:
 
         check_faces(faces, self.side)
         return encode(self._model, faces)
+
+    @property
+    def projects(self) -> bool:
+        """Whether the model has a scale of its projections, as since version 0.2.0."""
+        return self._model.projection_scale is not None
+
+    def project(self, faces: NDArray[np.uint8]) -> tuple[Packed, NDArray[np.float32]]:
+        """Encode faces, and keep the numbers whose signs are the codes.
+
+        Args:
+            faces: uint8 (n, side, side, 3) RGB.
+
+        Returns:
+            Packed codes uint8 (n, ceil(bits / 8)), and projections float32 (n, bits), divided by
+            the model's scale.
+
+        Raises:
+            InputError: The model has no scale.
+        """
+        from facehash.learning.encoding import Projector
+
+        check_faces(faces, self.side)
+        if self._projector is None:  # a search asks again and again
+            self._projector = Projector(self._model)
+        return self._projector.scaled(faces)
 
 
 def load_run(path: Path) -> HashRun:

@@ -10,6 +10,7 @@ from facehash.bench.queries import draw_queries, read_faces
 from facehash.bench.reembed import reembed
 from facehash.bench.run import Plan, bench, label_of
 from facehash.bench.table import format_bench
+from facehash.codes import signs_from_packed
 from facehash.errors import InputError
 from facehash.library.storage.database import LibraryError
 from facehash.library.storage.store import Store
@@ -107,6 +108,54 @@ def test_a_library_of_codes_is_measured_by_them(photos, index, directory):
     assert result["excluded"]["near_duplicate_cosine"] is None
     assert "the embedder of this library produces codes" in result["skipped"][0]
     assert "no near duplicates (codes do not show them)" in format_bench(result)
+
+
+def asymmetric_scores(codes, floats, people, photos):
+    """P@1 and mAP of every face as a query for the others, by a loop; there are no ties."""
+    found = []
+    for query in range(len(people)):
+        others = [i for i in range(len(people)) if photos[i] != photos[query]]
+        others.sort(key=lambda i: -sum(p * s for p, s in zip(floats[query], codes[i], strict=True)))
+        right = [people[i] == people[query] for i in others]
+        if any(right):
+            ap = [sum(right[: r + 1]) / (r + 1) for r in range(len(right)) if right[r]]
+            found.append((right[0], np.mean(ap)))
+    return np.mean(found, axis=0)
+
+
+def test_a_library_of_codes_with_projections_is_measured_by_both_distances(
+    photos, index, directory
+):
+    index(embedder="projecting:24", names="folders")
+    with Store.open(directory) as store:
+        result = run(store)
+        faces = read_faces(store, "code", store.settings().space)
+        # The projections again, from pictures that are cropped as the library does.
+        plan = Plan(hashers=(), embedders=("projecting:24",), near_duplicate=2, draws=0)
+        again = run(store, plan)
+        pipeline = fakes.make_pipeline("halves", "projecting:24")
+        embedder = pipeline.make_embedder("projecting:24")
+        queries = draw_queries(faces, 2, 100, 0)
+        floats = reembed(store, queries, pipeline, embedder, progress=False).faces.projections
+        codes, other = result["methods"]
+        names = ["projecting:24", "projecting:24, asymmetric"]
+        assert [codes["name"], other["name"]] == names
+        assert [one["distance"] for one in (codes, other)] == ["hamming", "asymmetric"]
+        assert (other["bits"], other["bytes_per_face"], other["is_embedder"]) == (24, 3, True)
+        signs = signs_from_packed(faces.rows, 24)
+        assert ((floats >= 0) == (signs > 0)).all()
+        expected = asymmetric_scores(signs, floats, faces.people, faces.photos)
+        assert [other["P@1"], other["mAP"]] == pytest.approx(expected)
+        assert other["held_out"]["draws"] == 2
+        assert [one["name"] for one in again["methods"]] == 2 * names
+        assert again["methods"][3]["mAP"] == other["mAP"]
+        assert "projecting:24, asymmetric" in format_bench(result)
+        # Without its photos, the codes alone can be measured.
+        save(photos / "Ann" / "0.png", draw(99))
+        result = run(store)
+        assert [one["name"] for one in result["methods"]] == names[:1]
+        assert "asymmetric distance: the run or a photo" in result["skipped"][0]
+        assert str(photos) not in json.dumps(result)
 
 
 def test_people_can_be_excluded_as_if_they_were_not_in_the_library(store):

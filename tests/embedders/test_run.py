@@ -3,13 +3,14 @@ import json
 import logging
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from facehash.codes import bits_from_packed
+from facehash.codes import bits_from_packed, signs_from_packed
 from facehash.embedders.registry import make_embedder
 from facehash.errors import InputError
-from facehash.learning.encoding import encode
+from facehash.learning.encoding import encode, projections
 from tests.helpers.facehash_command import facehash
 
 CONFIG = "method: ddh\nbits: 12\nbackend: tensorflow\ndataset: {}\ntraining: {}\n"
@@ -76,6 +77,31 @@ def test_a_library_of_codes_of_a_run_is_searched(make_run, faces, tmp_path, monk
     words = ["../photos", "--library", "../lib", "--embedder", "run:../moved"]
     assert facehash("index", *words)[0] == 0
     assert facehash("search", query, "--library", "../lib")[0] == 0
+
+
+def test_a_library_of_a_run_with_projections_is_searched_by_the_asymmetric_distance(
+    make_run, faces, tmp_path
+):
+    scale = [0.5, *[1.0] * 11]
+    folder, model = make_run(projection_scale=scale)
+    for row in range(12):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        Image.fromarray(faces.images[row]).save(tmp_path / "photos" / f"{row}.png")
+    lib = tmp_path / "lib"
+    words = ["--detector", "whole", "--workers", "1", "--embedder", f"run:{folder}"]
+    assert facehash("index", tmp_path / "photos", "--library", lib, *words)[0] == 0
+    p = projections(model, faces.images[3:4])[0] / scale
+    signs = signs_from_packed(encode(model, faces.images[:12]), 12)
+    query = tmp_path / "photos" / "3.png"
+    code, out, _ = facehash("search", query, "--library", lib, "-k", 99, "--json")
+    [result] = json.loads(out)["results"]
+    assert code == 0 and result["metric"] == "asymmetric" and len(result["hits"]) == 12
+    for hit in result["hits"]:
+        wrong = signs[int(Path(hit["path"]).stem)] != np.where(p >= 0, 1, -1)
+        assert hit["distance"] == pytest.approx(12 * abs(p[wrong]).sum() / abs(p).sum(), abs=1e-4)
+    words = ("--distance", "hamming", "--json")
+    code, out, _ = facehash("search", query, "--library", lib, *words)
+    assert code == 0 and json.loads(out)["results"][0]["metric"] == "hamming"
 
 
 def test_anything_but_a_finished_run_is_refused(tmp_path, make_run):

@@ -71,6 +71,16 @@ class Projection:
         return rows.astype(np.float32)
 
 
+class Projecting(Projection):
+    """A network of codes that also has their projections."""
+
+    projects = True
+
+    def project(self, faces):
+        vectors = Projection(self.dimension, "euclidean").embed(faces)
+        return self.embed(faces), vectors
+
+
 def make_detector(name):
     if name != "halves":
         raise InputError(f"--detector {name}: no such detector")
@@ -78,8 +88,10 @@ def make_detector(name):
 
 
 def make_embedder(name):
-    """Make ``cosine:12``, ``euclidean:12`` or ``hamming:12``."""
+    """Make ``cosine:12``, ``euclidean:12``, ``hamming:12`` or ``projecting:12``."""
     metric, _, dimension = name.partition(":")
+    if metric == "projecting":
+        return Projecting(int(dimension), "hamming")
     if metric not in ("cosine", "euclidean", "hamming"):
         raise InputError(f"--embedder {name}: no such embedder")
     # Workers embed the faces for one metric; the main process does for the others.

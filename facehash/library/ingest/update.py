@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from facehash.embedders.base import Embedder
+from facehash.embedders.base import Embedder, projects
 from facehash.errors import InputError, Interrupted
 from facehash.files import FileInUseError, FileState
 from facehash.hashing import LinearHash
@@ -145,6 +145,7 @@ def _settings_of(
         embedder.side,
         parse_codes(codes, embedder.dimension) if codes else None,
         seed,
+        projects(embedder),
     )
 
 

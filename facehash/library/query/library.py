@@ -36,7 +36,8 @@ class Library:
         settings: Detector, embedder and codes of the library.
         by: What is compared: ``"code"`` or ``"embedding"``.
         metric: The metric of the distances: ``"cosine"``, ``"euclidean"``, ``"hamming"`` or
-            ``"asymmetric"``. Codes of vectors are compared by the asymmetric distance by default.
+            ``"asymmetric"``. Codes are compared by the asymmetric distance by default, unless a
+            model of version 0.1.0 made them, or facehash 0.1.0 made them of vectors.
 
     Example:
         >>> with facehash.open("lib") as library:
@@ -91,12 +92,16 @@ class Library:
                     f"{where}: is searched by embedding; {distance} is a distance of codes"
                 )
             return self.settings.metric
-        has_scale = self._hasher is not None and self._hasher.scale is not None
+        if self._hasher is None:
+            has_scale = self.settings.projects
+        else:
+            has_scale = self._hasher.scale is not None
         if distance == "asymmetric" and not has_scale:
             raise LibraryError(
                 f"{where}: "
                 + (
-                    "its embedder produces codes, which have only the Hamming distance"
+                    "its embedder produces codes without projections (a run has them if it was "
+                    "trained by 0.2.0 or later), so they have only the Hamming distance"
                     if self._hasher is None
                     else "the codes were made by facehash 0.1.0; to prepare them for the "
                     f"asymmetric distance: facehash rebuild --library {quoted(where)}"
@@ -154,7 +159,9 @@ class Library:
         name = path or "the query"
         if self._pipeline is None:
             self._pipeline = make_matching(self.settings, self._make_pipeline, self.store.directory)
-        photo = self._pipeline.embed(image, name)
+        by_projections = self._hasher is None and self.metric == "asymmetric"
+        make = self._pipeline.project if by_projections else self._pipeline.embed
+        photo = make(image, name)
         chosen = _choose(len(photo.boxes), face, name)
         metric, found = self._find(photo.rows[chosen], k, max_distance)
         return tuple(
@@ -168,9 +175,11 @@ class Library:
         """Find the k nearest faces of the library for vectors or codes.
 
         Args:
-            vectors: Vectors of the library's embedder, float32 (n, dimension). A library that is
-                searched by codes also takes packed codes, uint8 (n, ceil(bits / 8)), which have
-                only the Hamming distance.
+            vectors: Vectors of the library's embedder, float32 (n, dimension); for a library of
+                the codes of a run, their projections, float32 (n, bits), see
+                `facehash.learning.encoding.Projector.scaled`. A library that is searched by codes
+                also takes packed codes, uint8 (n, ceil(bits / 8)), which have only the Hamming
+                distance.
             k: Number of faces to find, at least 1; at most all faces are returned.
             max_distance: Exclude faces that are farther.
 
@@ -193,10 +202,10 @@ class Library:
 
     def _searchable(self, rows: NDArray[Any]) -> tuple[Metric | CodeDistance, NDArray[Any]]:
         """Hash or project vectors if codes are searched; other rows stay. Return the metric too."""
+        if self.by == "code" and rows.dtype == np.uint8:
+            return "hamming", rows
         if self._hasher is None or self.by != "code":
             return self.metric, rows
-        if rows.dtype == np.uint8:
-            return "hamming", rows
         rows = self.settings.space.check(rows, "queries")
         make = project if self.metric == "asymmetric" else encode
         return self.metric, make(self._hasher, rows, self.settings)
@@ -261,8 +270,8 @@ def open_library(
         directory: The library.
         by: What to compare: ``"embedding"`` or ``"code"``. Default: codes if the library has any.
         distance: How codes are compared: ``"asymmetric"``, the query's projections with stored
-            codes, or ``"hamming"``, code with code. Default: asymmetric for codes that were made
-            of vectors.
+            codes, or ``"hamming"``, code with code. Default: asymmetric, where the library has
+            projections.
         make_pipeline: Turns the names of a detector and an embedder into a `PipelineSpec`.
 
     Raises:

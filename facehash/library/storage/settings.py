@@ -25,6 +25,7 @@ class Settings:
         crop: How faces are cropped for the embedder, to `side` x `side` pixels.
         codes: Codes computed from the vectors, for example ``"itq:64"``, or None.
         seed: Seed of these codes.
+        projects: Whether the embedder produces codes and has their projections too.
     """
 
     detector: str
@@ -37,6 +38,7 @@ class Settings:
     side: int
     codes: str | None = None
     seed: int = 0
+    projects: bool = False
 
     @property
     def space(self) -> Space:
@@ -74,6 +76,7 @@ def read_settings(database: Database) -> Settings | None:
             int(found["side"]),
             found.get("codes"),
             int(found["seed"]),
+            found.get("projects") == str(True),  # missing in libraries of version 0.1.0
         )
         # An invalid length is an error here, not in the middle of a search.
         lengths = (settings.dimension, settings.side, settings.space.width)

@@ -132,12 +132,42 @@ def test_the_asymmetric_distance_weighs_the_bits_of_a_stored_code(index, directo
         assert all(hit.distance == int(hit.distance) for hit in by_code.hits)
 
 
+def test_a_library_of_codes_of_a_network_is_searched_by_projections(index, directory, photos):
+    index(embedder="projecting:40")
+    with open_library(directory, make_pipeline=fakes.make_pipeline) as library:
+        assert library.metric == "asymmetric" and library.threshold is None
+        [result] = library.search(photos / "Bo" / "0.png", k=7)
+        codes, p = fakes.make_embedder("projecting:40").project(result.crop[None])
+        signs = signs_from_packed(codes, 40)[0]
+        assert result.metric == "asymmetric" and result.hits[0].distance == pytest.approx(0)
+        for hit in result.hits:
+            query = "SELECT code FROM faces WHERE id = ?"
+            code = library.store.database.value(query, (hit.face_id,))
+            signs = signs_from_packed(np.frombuffer(code, np.uint8)[None], 40)[0]
+            wanted = 20 * (1 - (p[0].astype(float) * signs).sum() / np.abs(p[0]).sum())
+            assert hit.distance == pytest.approx(wanted, abs=1e-5)
+        [by_floats], [by_code] = (library.search_vectors(rows, k=7) for rows in (p, codes))
+        assert [hit.face_id for hit in by_floats.hits] == [hit.face_id for hit in result.hits]
+        assert by_code.metric == "hamming" and by_code.hits[0].distance == 0
+    with open_library(directory, distance="hamming", make_pipeline=fakes.make_pipeline) as library:
+        [result] = library.search(photos / "Bo" / "0.png", k=7)
+        assert result.metric == "hamming"
+        assert [hit.distance for hit in result.hits] == [hit.distance for hit in by_code.hits]
+    # As indexed by a version that did not store it.
+    alter(directory, ("DELETE FROM settings WHERE key = 'projects'",))
+    with open_library(directory, make_pipeline=fakes.make_pipeline) as library:
+        assert library.metric == "hamming"
+    index()
+    with open_library(directory, make_pipeline=fakes.make_pipeline) as library:
+        assert library.metric == "asymmetric"
+
+
 def test_a_distance_that_a_library_does_not_have_is_refused(index, directory, tmp_path):
     index(codes="itq:8")
     with pytest.raises(LibraryError, match="by embedding; hamming is a distance of codes"):
         open_library(directory, by="embedding", distance="hamming")
     index(library=tmp_path / "network", embedder="hamming:64")
-    with pytest.raises(LibraryError, match="codes, which have only the Hamming distance"):
+    with pytest.raises(LibraryError, match="have only the Hamming distance"):
         open_library(tmp_path / "network", distance="asymmetric")
 
 
