@@ -315,6 +315,20 @@ class HashModel(keras.Model):
         """Names of all people that the weights were trained on."""
         return {*self.identities, *self.earlier_identities}
 
+    def start_from(self, items: Any, labels: Any, seed: int) -> None:
+        """Set weights from the training data before the first epoch; by default, none.
+
+        A training that takes the weights of an earlier model, or goes on, does not call it.
+
+        Args:
+            items: The training images, uint8 (n, side, side, 3), or vectors, float32 (n, d).
+            labels: Their classes, int (n,), 0 to ``len(identities) - 1``.
+            seed: The run's seed.
+
+        Raises:
+            InputError: The method cannot start from these data.
+        """
+
     def inherit(self, other: "HashModel") -> None:
         """Add what another model was trained on to the record; call it when its weights are taken.
 

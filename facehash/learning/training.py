@@ -118,6 +118,8 @@ def train(
         if source:
             log.info(take_weights(model, source, Path(str(training.initial_weights))))
             model.inherit(source)
+        elif not backup:
+            model.start_from(data.images, data.classes, config.seed)
         _freeze(model, training)
         done = backup.epoch if backup else 0
         batches = _batches(model, data, training, config.seed, done, devices)

@@ -59,6 +59,7 @@ METHODS = {
     "greedyhash": Method(options.GreedyHashOptions, "facehash.methods.greedyhash"),
     "dpn": Method(options.DPNOptions, "facehash.methods.dpn"),
     "dcdh": Method(options.DCDHOptions, "facehash.methods.dcdh"),
+    "ndh": Method(options.NDHOptions, "facehash.methods.ndh"),
 }
 
 

@@ -83,7 +83,7 @@ class BackboneModel(HashModel):
         """Return the network; its output ``code`` has no activation."""
         decay = regularizers.L2(self.weight_decay) if self.weight_decay else None
         source = keras.Input(self.item_shape, name=self.input_kind)
-        feature = self._feature(source, decay)
+        feature = self.feature(source, decay)
         hash_layer = layers.Dense(
             self.bits, use_bias=not self.linear, kernel_regularizer=decay, name="hash"
         )
@@ -97,16 +97,17 @@ class BackboneModel(HashModel):
         }
         return keras.Model(source, outputs, name="network")
 
-    def _feature(self, source, decay):
+    def feature(self, source, regularizer: regularizers.Regularizer | None):
+        """Return the feature (batch, d) of standardized images or vectors, both symbolic."""
         if self.backbone == "vectors":
             if self.linear:
                 return layers.Activation("linear", name="feature")(source)
-            hidden = layers.Dense(self.hidden, kernel_regularizer=decay, name="feature_dense")
+            hidden = layers.Dense(self.hidden, kernel_regularizer=regularizer, name="feature_dense")
             feature = layers.BatchNormalization(momentum=0.9, name="feature_norm")(hidden(source))
             return layers.ReLU(name="feature")(feature)
         units = self.width or self.bits * BLOCK[self.backbone]
         networks = {"ddh": ddh.model.feature_network, "dcbh": dcbh.model.feature_network}
-        return networks[self.backbone](source, units, decay)
+        return networks[self.backbone](source, units, regularizer)
 
     def linear_hash(self, vectors: NDArray[np.floating[Any]] | None = None) -> LinearHash:
         """Return a linear head as a `LinearHash`, which needs no Keras.
@@ -123,9 +124,12 @@ class BackboneModel(HashModel):
                 "only a linear head is a LinearHash: backbone 'vectors' and hidden 0, got "
                 f"backbone {self.backbone!r} and hidden {self.hidden}"
             )
-        kernel = ops.convert_to_numpy(self.network.get_layer("hash").kernel)
-        hashed = LinearHash(self.vector_mean, kernel)
+        hashed = LinearHash(self.vector_mean, self.hyperplanes())
         return hashed if vectors is None else hashed.with_scale(vectors)
+
+    def hyperplanes(self) -> NDArray[np.float32]:
+        """Return the hyperplanes (d, bits) of a linear head, through the mean."""
+        return ops.convert_to_numpy(self.network.get_layer("hash").kernel)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""

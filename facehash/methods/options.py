@@ -71,3 +71,14 @@ class DCDHOptions(BackboneOptions):
     sigma: float = Field(default=0.25, gt=0)
     separation_weight: float = Field(default=0.1, ge=0)
     regression_weight: float = Field(default=0.01, ge=0)
+
+
+class NDHOptions(BackboneOptions):
+    """The ``model:`` section of `facehash.methods.ndh.NDH`."""
+
+    teacher: float = Field(default=0.03, gt=0)
+    student: float = Field(default=0.06, gt=0)
+    quantization_weight: float = Field(default=0.1, ge=0)
+    supervised_weight: float = Field(default=0.1, ge=0)
+    feature_weight: float = Field(default=1.0, ge=0)
+    shrink: float = Field(default=0.1, gt=0, le=1)

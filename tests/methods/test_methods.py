@@ -10,13 +10,14 @@ from facehash.learning.encoding import encode, retrieval_map
 from facehash.runs.files import read_history
 from tests.helpers.training import configure, run_training
 
-NAMES = ("orthohash", "csq", "greedyhash", "dpn", "dcdh")
+NAMES = ("orthohash", "csq", "greedyhash", "dpn", "dcdh", "ndh")
 TERMS = {
     "orthohash": {"cross_entropy"},
     "csq": {"central_similarity", "quantization"},
     "greedyhash": {"cross_entropy", "penalty"},
     "dpn": {"polarization"},
     "dcdh": {"cross_entropy", "separation", "regression"},
+    "ndh": {"neighborhood", "quantization", "contrast", "feature_cross_entropy"},
 }
 LABELS = np.array([0, 1, 2, 2, 1, 1])
 
@@ -28,6 +29,22 @@ def numpy_outputs(model, images):
 def entropy(logits):
     logits = logits.astype(float)
     return np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(6), LABELS])
+
+
+OTHERS = ~np.eye(6, dtype=bool)
+
+
+def softmax(similarities):
+    """The softmax of each row without the diagonal."""
+    powers = np.exp(similarities.astype(float)) * OTHERS
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def contrast(chances):
+    """The mean over items of -log of the chances of the others with their label."""
+    same = (LABELS[:, None] == LABELS) & OTHERS
+    pairs = zip(chances, same, strict=True)
+    return np.mean([-np.log(row[own]).mean() for row, own in pairs if own.any()])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -50,6 +67,10 @@ def test_the_loss_of_each_method_is_the_sum_of_its_weighted_terms(make_model, im
         "greedyhash": {"penalty_weight": 0.2},
         "dpn": {"margin": 0.8},
         "dcdh": {"separation_weight": 0.5, "regression_weight": 0.25},
+        "ndh": {
+            **{"teacher": 0.3, "student": 0.4, "quantization_weight": 0.2},
+            **{"supervised_weight": 0.3, "feature_weight": 0.7},
+        },
     }
     for name in NAMES:
         model = make_model(name, weight_decay=0.0, **options[name])
@@ -75,6 +96,20 @@ def test_the_loss_of_each_method_is_the_sum_of_its_weighted_terms(make_model, im
             }
         elif name == "dpn":
             expected = {"polarization": np.maximum(0.8 - code * target, 0).sum(axis=1).mean()}
+        elif name == "ndh":
+            features = out["teacher"] - out["teacher"].mean(axis=0)
+            features /= np.linalg.norm(features, axis=1)[:, None]
+            by_code = code / np.abs(code).mean(axis=0) @ relaxed.T
+            student = [softmax(s / 8 / 0.4) for s in (relaxed @ relaxed.T, by_code)]
+            wanted = softmax(features @ features.T / 0.3)
+            logs = [np.log(wanted[OTHERS] / q[OTHERS]) for q in student]
+            apart = [wanted[OTHERS] @ log / 6 for log in logs]
+            expected = {
+                "neighborhood": np.mean(apart),
+                "quantization": 0.2 * np.mean(1 - np.abs(relaxed)),
+                "contrast": 0.3 * contrast(student[0]),
+                "feature_cross_entropy": 0.7 * entropy(out["feature_logits"]),
+            }
         else:
             centers = ops.convert_to_numpy(model.network.get_layer("centers").centers)
             distances = ((code[:, None] - centers[None]) ** 2).sum(axis=2)
