@@ -6,10 +6,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facehash.codes import CodesError
 from facehash.hashing.linear import LinearHash, check_collection
 from facehash.hashing.witq import (
     SHRINK,
+    adapted_components,
+    adapting_whitening,
+    check_library,
     check_people,
     rotated_components,
     unit,
@@ -67,8 +69,8 @@ class NeighborhoodDistillation(LinearHash):
             seed: At least 0; the same vectors and seed give the same codes.
             labels: (n,), the person of each vector.
             library: Finite real numbers (m, d), at least two rows: vectors of the library that is
-                searched, without labels. The hash then starts from the ITQ of these vectors, and
-                is distilled on both collections; mean and whitening stay those of `vectors`.
+                searched, without labels. The hash starts from `WhitenedITQ` adapted to them, and
+                is distilled on them.
             shrink: As for `WhitenedITQ.fit`.
             steps: Number of batches, 0 or more; 0 is `WhitenedITQ`. Defaults to 500.
 
@@ -80,19 +82,17 @@ class NeighborhoodDistillation(LinearHash):
         mean = rows.mean(axis=0)  # (d,)
         units = unit(rows - mean)
         whitening = within_whitening(units, people, shrink, cls.name)  # (d, d)
-        learned = start = unit(units @ whitening)
-        scaled = rows
         if library is not None:
-            scaled = check_collection(library, bits, cls.name)
-            if scaled.shape[1] != rows.shape[1]:
-                raise CodesError(
-                    f"ndh: the vectors of the library have length {scaled.shape[1]}, the others "
-                    f"{rows.shape[1]}"
-                )
-            start = unit(unit(scaled - mean) @ whitening)
-            learned = np.concatenate([start, learned])
-        weights = distill(learned, rotated_components(start, bits, seed), seed, steps)
-        return cls(mean, whitening @ weights).with_scale(scaled)
+            rows = check_library(library, rows.shape[1], bits, cls.name)
+            whitening = adapting_whitening(units, whitening)
+            weights = adapted_components(rows, whitening, bits, seed)
+            mean = rows.mean(axis=0)
+            whitened = unit(unit(rows - mean) @ whitening)
+        else:
+            whitened = unit(units @ whitening)
+            weights = rotated_components(whitened, bits, seed)
+        weights = distill(whitened, weights, seed, steps)
+        return cls(mean, whitening @ weights).with_scale(rows)
 
 
 def distillation_loss(

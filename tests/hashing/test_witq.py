@@ -6,7 +6,7 @@ import pytest
 from facehash.codes import CodesError, bits_from_packed
 from facehash.hashing import IterativeQuantization, WhitenedITQ
 from facehash.hashing.itq import rotation
-from facehash.hashing.witq import within_whitening
+from facehash.hashing.witq import adapting_whitening, within_whitening
 
 
 @pytest.fixture
@@ -58,6 +58,32 @@ def test_codes_are_those_of_the_definition_step_by_step(people):
         for part in (whitened @ ours, whitened @ ours @ turned)
     ]
     assert losses[0] < losses[1]  # ITQ quantizes better than a random rotation
+
+
+def test_codes_adapted_to_a_library_are_those_of_the_definition(people):
+    vectors, labels = people
+    known = labels < 35
+    library = vectors[~known].astype(float)
+    hashed = WhitenedITQ.fit(vectors[known], 7, 3, labels=labels[known], library=vectors[~known])
+    others = vectors[known].astype(float)
+    units = np.stack([v / np.linalg.norm(v) for v in others - others.mean(axis=0)])
+    whitening = within_whitening(units, labels[known], 0.1)
+    total = sum(np.outer(u @ whitening, u @ whitening) for u in units) / len(units)
+    shares, basis = np.linalg.eigh(np.eye(12) - np.linalg.inv(total))
+    adapting = adapting_whitening(units, whitening)
+    gram = whitening @ basis @ np.diag(np.maximum(shares, 0.01)) @ basis.T @ whitening
+    np.testing.assert_allclose(adapting @ adapting.T, gram, atol=1e-8)
+    np.testing.assert_allclose(hashed.mean, library.mean(axis=0), rtol=1e-5)
+    centered = np.stack([v / np.linalg.norm(v) for v in library - library.mean(axis=0)])
+    whitened = np.stack([u @ adapting / np.linalg.norm(u @ adapting) for u in centered])
+    _, _, directions = np.linalg.svd(whitened, full_matrices=False)
+    ours = np.linalg.lstsq(adapting, hashed.projection.astype(float), rcond=None)[0]
+    np.testing.assert_allclose(directions[:7].T @ (directions[:7] @ ours), ours, atol=1e-4)
+    np.testing.assert_allclose(ours.T @ ours, np.eye(7), atol=1e-4)
+    size = np.abs(hashed.projections(vectors[~known])).mean(axis=0)
+    np.testing.assert_allclose(size, 1, rtol=1e-4)  # the scale is that of the library
+    with pytest.raises(CodesError, match="witq: the vectors of the library have length 11, the ot"):
+        WhitenedITQ.fit(vectors, 7, 3, labels=labels, library=vectors[:, :11])
 
 
 def test_whitening_ranks_photos_of_new_people_better(people):
