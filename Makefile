@@ -11,15 +11,16 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 LEARNING_TESTS := tests/learning tests/embedders/test_keras_model.py tests/embedders/test_run.py
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo notebooks test test-full test-backends test-all fuzz lint bench clean help
+.PHONY: demo notebooks test test-full test-whole test-backends test-all fuzz lint bench clean help
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo            train and score DDH on 400 faces, a few minutes from nothing"
 	@echo "make notebooks       open the notebooks in Jupyter"
 	@echo "make test            the tests, a few minutes"
-	@echo "make test-all        make test, test-full and test-backends"
 	@echo "make test-full       the slow tests: every kill point, notebooks, a minute of fuzzing, ..."
+	@echo "make test-whole      the tests of both, which share what they train"
+	@echo "make test-all        make test-whole, and the learning tests on JAX and PyTorch"
 	@echo "make test-backends   the learning tests on TensorFlow, JAX and PyTorch, one after another"
 	@echo "make fuzz            ten minutes of mutated files for every reader, with new examples"
 	@echo "make lint            ruff, mypy, import-linter"
@@ -50,6 +51,9 @@ test: $(VENV)/.installed-test
 test-full: $(VENV)/.installed-test
 	$(PYTEST) -m full
 
+test-whole: $(VENV)/.installed-test
+	$(PYTEST)
+
 # For a PyTorch without CUDA, gigabytes smaller on Linux, see docs/backends.md.
 test-backends: $(VENV)/.installed-test $(VENV)/.installed-$(BACKENDS_EXTRA)
 	@set -e; for backend in $(BACKENDS); do \
@@ -57,7 +61,9 @@ test-backends: $(VENV)/.installed-test $(VENV)/.installed-$(BACKENDS_EXTRA)
 		KERAS_BACKEND=$$backend $(PYTEST) $(BACKENDS_OPTIONS) $(LEARNING_TESTS); \
 	done
 
-test-all: test-backends test-full test
+# TensorFlow runs in test-whole.
+test-all: BACKENDS = jax torch
+test-all: test-backends test-whole
 
 # Whatever it finds becomes a test of its own that contains the file's bytes.
 fuzz: $(VENV)/.installed-test
