@@ -28,6 +28,7 @@ def folder(tmp_path_factory):
     return root
 
 
+@pytest.mark.full
 def test_the_example_trains_and_scores(folder):
     path = str(folder)
     runs = ("--runs", folder / "runs")

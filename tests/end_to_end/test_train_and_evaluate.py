@@ -163,11 +163,13 @@ def test_the_codes_file_scores_the_same_as_the_run(scored, tmp_path, here):
     assert figures == FIGURES - {"retrieval.png"}
 
 
-def test_a_checkpoint_with_a_configuration_scores_like_its_run(scored, tmp_path, cache):
+def test_a_checkpoint_with_a_configuration_scores_like_its_run(scored, tmp_path, here, monkeypatch):
     path, _ = scored
-    # FACEHASH_DATA is the parent folder of data sets.
-    run("evaluate.py", path / "model.keras", "--config", YOUTUBE, "--output", tmp_path,
-        FACEHASH_CACHE=cache, FACEHASH_DATA=str(shared_path("pickles")))  # fmt: skip
+    # The parent folder of data sets.
+    monkeypatch.setenv("FACEHASH_DATA", str(shared_path("pickles")))
+    words = ("--config", YOUTUBE, "--output", tmp_path)
+    code, _, errors = here("evaluate.py", path / "model.keras", *words)
+    assert code == 0, errors
     bare, report = report_of(tmp_path), report_of(path)
     assert bare["metrics"] == report["metrics"]
     assert bare["dataset"] == report["dataset"]
@@ -222,13 +224,8 @@ def test_a_finished_run_is_kept_and_another_configuration_refused(trained, here)
     assert (trained / "model.keras").read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    "number, code",
-    [
-        (signal.SIGTERM, 143),
-        pytest.param(signal.SIGINT, 130, marks=pytest.mark.full),
-    ],
-)
+@pytest.mark.full
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_stopped_training_says_with_which_command_it_goes_on_and_does(
     number, code, tmp_path, here
 ):

@@ -98,6 +98,7 @@ def test_a_finished_table_is_not_measured_again_and_needs_no_data(made):
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
+@pytest.mark.full
 def test_a_value_of_k_added_later_is_scored_from_the_trained_networks(made, tmp_path):
     table = shutil.copytree(made[0].parent, tmp_path / "copy") / made[0].name
     trained = {path: path.stat().st_mtime_ns for path in table.parent.rglob("model.keras")}

@@ -84,6 +84,7 @@ def test_a_finished_run_without_its_state_says_how_to_start_from_its_weights(fac
     assert run.finished
 
 
+@pytest.mark.full
 def test_checkpoints_are_scored_on_the_validation_split_and_change_nothing(faces, tmp_path):
     options = {"epochs": 4, "validation": 0.25, "batch": 9}
     plain, _ = run_training(configure(**options), faces, tmp_path / "plain")

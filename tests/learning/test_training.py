@@ -1,6 +1,7 @@
 """Training: selection, resuming, and what it refuses."""
 
 import logging
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from facehash.learning.training import compile_model
 from facehash.runs.directory import RunDirectory, RunError
 from facehash.runs.files import read_history, read_split, read_training
 from facehash.runs.fingerprint import picture_hashes, recorded
-from tests.helpers.training import configure, run_training
+from tests.helpers.training import configure, looks, run_training
 
 RESUMABLE = {
     "augmentation": {"flip": True, "shift": 2},
@@ -59,25 +60,32 @@ def assert_same_history(run, other):
         assert mine == pytest.approx(theirs, rel=1e-6)
 
 
-@pytest.fixture
-def interrupted(faces, tmp_path):
-    """Train as configured until Ctrl-C in the middle of epoch 4; returns the run."""
+def train_until_interrupted(folder, **options):
+    """Train as configured until Ctrl-C in the middle of epoch 4; return the run."""
+    with pytest.MonkeyPatch.context() as patch:
+        original = callbacks.Progress.on_train_batch_end
 
-    def train_until(message="interrupted after 3 of 8 epochs, which are kept in", **options):
-        with pytest.MonkeyPatch.context() as patch:
-            original = callbacks.Progress.on_train_batch_end
+        def stop(self, batch, logs=None):
+            original(self, batch, logs)
+            if batch == 1 and int(self.bar.desc.split()[1].split("/")[0]) == 4:
+                raise KeyboardInterrupt
 
-            def stop(self, batch, logs=None):
-                original(self, batch, logs)
-                if batch == 1 and int(self.bar.desc.split()[1].split("/")[0]) == 4:
-                    raise KeyboardInterrupt
+        patch.setattr(callbacks.Progress, "on_train_batch_end", stop)
+        with pytest.raises(Interrupted, match="interrupted after 3 of 8 epochs, which are kept in"):
+            run_training(configure(**options), looks(), folder)
+    return RunDirectory(folder)
 
-            patch.setattr(callbacks.Progress, "on_train_batch_end", stop)
-            with pytest.raises(Interrupted, match=message):
-                run_training(configure(**options), faces, tmp_path / "run")
-        return RunDirectory(tmp_path / "run")
 
-    return train_until
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory):
+    """A run that was interrupted in epoch 4; tests change copies of it."""
+    return train_until_interrupted(tmp_path_factory.mktemp("runs") / "run", backup_seconds=0)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nothing interrupted, and its outcome."""
+    return run_training(configure(**RESUMABLE), looks(), tmp_path_factory.mktemp("runs") / "whole")
 
 
 @pytest.mark.parametrize("method", ["ddh", "dcbh"])
@@ -131,11 +139,11 @@ def test_the_same_seed_gives_the_same_codes_and_another_seed_others(faces, tmp_p
     assert histories["a"] == histories["b"]
 
 
+@pytest.mark.full
 def test_a_run_killed_in_mid_epoch_resumes_to_the_history_of_an_uninterrupted_one(
-    faces, tmp_path, request
+    faces, tmp_path, request, whole
 ):
-    config = configure(**RESUMABLE)
-    whole, outcome = run_training(config, faces, tmp_path / "whole")
+    whole, outcome = whole
     codes = [encode(outcome.model, faces.images)]
     run = RunDirectory(tmp_path / "run")
     command = [sys.executable, "-c", CRASHING_RUN, str(request.config.rootpath), str(run.path)]
@@ -147,7 +155,7 @@ def test_a_run_killed_in_mid_epoch_resumes_to_the_history_of_an_uninterrupted_on
     # As if the process had died after writing two more rows than the backup has.
     text = run.history.read_text()
     run.history.write_text(text + 2 * (text.splitlines()[-1] + "\n"))
-    run, outcome = run_training(config, faces, run.path)
+    run, outcome = run_training(configure(**RESUMABLE), faces, run.path)
     assert outcome.epochs == 8
     assert not run.backup.parent.exists()
     assert_same_history(run, whole)
@@ -156,11 +164,11 @@ def test_a_run_killed_in_mid_epoch_resumes_to_the_history_of_an_uninterrupted_on
 
 
 def test_ctrl_c_in_mid_epoch_keeps_the_whole_epochs_whatever_the_interval_of_backups(
-    faces, tmp_path, interrupted, monkeypatch
+    faces, tmp_path, whole
 ):
-    options = {"backup_seconds": 1000, "augmentation": {"flip": True, "shift": 2}}
-    whole, outcome = run_training(configure(**options), faces, tmp_path / "whole")
-    run = interrupted(**options)
+    whole, outcome = whole
+    options = RESUMABLE | {"backup_seconds": 1000}
+    run = train_until_interrupted(tmp_path / "run", **options)
     assert len(read_history(run.history)) == 3
     with np.load(run.backup) as arrays:
         assert arrays["epoch"] == 3
@@ -180,6 +188,7 @@ def test_ctrl_c_in_the_first_epoch_keeps_nothing_and_says_so(faces, tmp_path, mo
     assert not RunDirectory(tmp_path / "run").backup.exists()
 
 
+@pytest.mark.full
 def test_backups_keep_their_interval(faces, tmp_path, monkeypatch):
     written = []
     monkeypatch.setattr(callbacks.BackupWriter, "write", lambda writer: written.append(writer))
@@ -198,8 +207,8 @@ def test_backups_keep_their_interval(faces, tmp_path, monkeypatch):
         ("other data", "is not the one of this run"),
     ],
 )
-def test_a_backup_that_cannot_be_used_is_named(faces, interrupted, damage, message):
-    run = interrupted(backup_seconds=0)
+def test_a_backup_that_cannot_be_used_is_named(faces, interrupted, tmp_path, damage, message):
+    run = RunDirectory(shutil.copytree(interrupted.path, tmp_path / "run"))
     if damage == "truncate":
         run.backup.write_bytes(run.backup.read_bytes()[:1000])
     elif damage == "no history":
@@ -257,6 +266,7 @@ def test_a_short_training_is_as_right_in_use_as_in_training(faces, tmp_path, cap
     assert "set training.reestimate_statistics=true" in caplog.text
 
 
+@pytest.mark.full
 def test_a_validation_uses_estimated_statistics_and_leaves_the_training_as_it_is(faces, tmp_path):
     options = {"validation": 0.25, "epochs": 3, "augmentation": {"flip": True}}
     histories = {}
@@ -301,6 +311,7 @@ def test_a_single_person_is_refused_before_the_training(faces, tmp_path):
     assert found
 
 
+@pytest.mark.full
 def test_constant_bits_are_named_at_the_end_of_training(faces, tmp_path, caplog, make_model):
     def build(*arguments, **statistics):
         model = methods.build(config, *arguments, **statistics)
@@ -340,6 +351,7 @@ def test_tensorboard_without_its_package_says_how_to_get_it(faces, tmp_path, mon
         run_training(configure(tensorboard=True), faces, tmp_path / "run")
 
 
+@pytest.mark.full
 def test_overwriting_keeps_the_old_run_until_the_new_one_can_start(faces, tmp_path):
     run, _ = run_training(configure(epochs=1), faces, tmp_path / "run")
     weights = run.model.read_bytes()
