@@ -170,7 +170,9 @@ def test_the_gradient_reaches_every_weight_of_ddh(make_model, rng):
         assert 0 < change < np.inf, path
 
 
-@pytest.mark.parametrize("centers", ["moving", "gradient", "both"])
+@pytest.mark.parametrize(
+    "centers", ["both", *(pytest.param(one, marks=pytest.mark.full) for one in ("moving", "gradient"))]
+)
 def test_a_step_moves_weights_and_centers_of_dcbh_and_evaluation_neither(
     make_model, images, centers
 ):

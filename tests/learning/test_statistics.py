@@ -61,7 +61,12 @@ def disturb(model, rng):
 
 @pytest.mark.parametrize(
     ("method", "memory"),
-    [("ddh", plan.MEMORY), ("ddh", 400_000), ("ddh", 0), ("dcbh", 400_000)],
+    [
+        ("ddh", 400_000),
+        ("ddh", plan.MEMORY),
+        ("ddh", 0),
+        pytest.param("dcbh", 400_000, marks=pytest.mark.full),
+    ],
 )
 def test_statistics_are_those_of_the_images_in_forward_order(
     make_model, rng, monkeypatch, method, memory

@@ -88,7 +88,7 @@ def whole(tmp_path_factory):
     return run_training(configure(**RESUMABLE), looks(), tmp_path_factory.mktemp("runs") / "whole")
 
 
-@pytest.mark.parametrize("method", ["ddh", "dcbh"])
+@pytest.mark.parametrize("method", ["ddh", pytest.param("dcbh", marks=pytest.mark.full)])
 def test_training_leaves_a_finished_run_with_every_loss_term_per_epoch(faces, tmp_path, method):
     config = configure(method, epochs=4, batch=12, learning_rate=3e-3)
     run, outcome = run_training(config, faces, tmp_path / "run")
@@ -128,6 +128,7 @@ def test_the_kept_weights_are_those_of_the_epoch_with_the_lowest_loss(faces, tmp
         np.testing.assert_array_equal(ops.convert_to_numpy(mine), theirs)
 
 
+@pytest.mark.full
 def test_the_same_seed_gives_the_same_codes_and_another_seed_others(faces, tmp_path):
     augmentation, codes, histories = {"flip": True, "shift": 1}, {}, {}
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
