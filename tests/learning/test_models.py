@@ -171,7 +171,12 @@ def test_the_gradient_reaches_every_weight_of_ddh(make_model, rng):
 
 
 @pytest.mark.parametrize(
-    "centers", ["both", *(pytest.param(one, marks=pytest.mark.full) for one in ("moving", "gradient"))]
+    "centers",
+    [
+        "both",
+        pytest.param("moving", marks=pytest.mark.full),
+        pytest.param("gradient", marks=pytest.mark.full),
+    ],
 )
 def test_a_step_moves_weights_and_centers_of_dcbh_and_evaluation_neither(
     make_model, images, centers
