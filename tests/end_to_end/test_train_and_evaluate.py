@@ -27,7 +27,7 @@ from tests.helpers.facehash_command import run_script as run
 YOUTUBE = "configs/ddh/youtube_faces.yaml"
 QUICKSTART = "configs/quickstart.yaml"
 SETTINGS = (
-    "--set", "training.epochs=12", "--set", "training.batch=16",
+    "--set", "training.epochs=5", "--set", "training.batch=16",
     "--set", "training.learning_rate=3e-3", "--set", "bits=24",
 )  # fmt: skip
 REPORT_KEYS = {
@@ -96,7 +96,7 @@ def test_a_run_directory_holds_all_that_the_contract_names(scored):
     environment = json.loads((path / "environment.json").read_text())
     assert environment["backend"] == "tensorflow"
     assert environment["seed"] == 0
-    assert len(read_history(path / "history.csv")) == 12
+    assert len(read_history(path / "history.csv")) == 5
 
 
 def test_the_report_follows_the_schema_and_beats_chance(scored):
@@ -219,8 +219,8 @@ def test_a_finished_run_is_kept_and_another_configuration_refused(trained, here)
     harmless = ("--set", "training.backup_seconds=5", "--set", "training.checkpoint_every=3")
     code, printed, _ = here(*words, *SETTINGS, *harmless)
     assert code == 0 and "already trained" in printed
-    line = refusal(here(*words, *SETTINGS, "--set", "training.epochs=6"))
-    assert "has 12 epochs already, more than training.epochs 6" in line
+    line = refusal(here(*words, *SETTINGS, "--set", "training.epochs=3"))
+    assert "has 5 epochs already, more than training.epochs 3" in line
     assert (trained / "model.keras").read_bytes() == before
 
 

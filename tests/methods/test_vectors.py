@@ -18,7 +18,12 @@ DATASET = {"name": "vectors", "loader": "vectors"}
 
 @pytest.mark.parametrize(
     "name, hidden",
-    [*((name, 0) for name in NAMES), *((name, 24) for name in ("orthohash", "greedyhash", "ndh"))],
+    [
+        *((name, 0) for name in NAMES),
+        ("orthohash", 24),
+        pytest.param("greedyhash", 24, marks=pytest.mark.full),
+        pytest.param("ndh", 24, marks=pytest.mark.full),
+    ],
 )
 def test_each_method_learns_people_from_vectors(tmp_path, name, hidden):
     faces = vector_faces()
