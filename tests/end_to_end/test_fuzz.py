@@ -1,6 +1,6 @@
 """Readers of files from outside, given mutations of real files, return a value or raise one line.
 
-A minute in `make test-all`; ten in `make fuzz`.
+A minute in `make test-full`; ten in `make fuzz`.
 """
 
 import io

@@ -14,8 +14,10 @@ import pytest
 import yaml
 
 from experiments.table.reports import read_result
+from experiments.table.reproduce import app
 from facehash.runs.files import read_history
 from tests.conftest import ROOT
+from tests.helpers.facehash_command import command as here
 
 ROWS = [
     {"id": "ddh", "label": "DDH", "config": str(ROOT / "configs/quickstart.yaml")},
@@ -140,9 +142,10 @@ def test_a_lost_report_is_made_again_to_the_last_digit_and_a_damaged_model_train
     ],
 )
 def test_an_unknown_row_and_missing_data_are_named_in_one_line(tmp_path, options, message):
-    done = reproduce(write_table(tmp_path / "trial.yaml"), *options)
-    assert done.returncode == 2, done.stderr
-    [line] = done.stderr.splitlines()
+    words = command(write_table(tmp_path / "trial.yaml"), *options)[3:]
+    code, _, errors = here(app, "experiments.reproduce", *words)
+    assert code == 2, errors
+    [line] = errors.splitlines()
     assert message in line
     assert not (tmp_path / "runs").exists()
 

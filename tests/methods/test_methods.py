@@ -142,7 +142,8 @@ def test_the_loss_of_each_method_is_the_sum_of_its_weighted_terms(make_model, im
 )
 def test_each_method_learns_people_on_both_backbones(faces, tmp_path, name, backbone):
     epochs = {"ddh": 6, "dcbh": 8}[backbone]
-    config = configure(name, model={"backbone": backbone}, epochs=epochs, learning_rate=3e-3)
+    options = {"epochs": epochs, "learning_rate": 3e-3, "reestimate_statistics": backbone == "ddh"}
+    config = configure(name, model={"backbone": backbone}, **options)
     run, outcome = run_training(config, faces, tmp_path / "run")
     history = read_history(run.history)
     terms = TERMS[name] | {"weight_decay"}
