@@ -84,8 +84,9 @@ class Projector:
     """Computes codes and projections, the numbers whose signs are the code, in one pass.
 
     The projections are the input of the network's layer ``"relaxed"`` if this is an activation, as
-    the tanh of DDH; otherwise, as in DCBH, ``arctanh(relaxed)``, which undoes its tanh. A value
-    whose sign differs from that of the relaxed code, by rounding, is 0.
+    the tanh of DDH; otherwise, as in DCBH or in a network that is not functional,
+    ``arctanh(relaxed)``, which undoes a tanh. A value whose sign differs from that of the relaxed
+    code, by rounding, is 0.
 
     Args:
         model: A trained model. Later changes of its weights count.
@@ -100,13 +101,12 @@ class Projector:
 
     def __init__(self, model: HashModel, batch: int = 256) -> None:
         self.model, self.batch = model, batch
-        network = model.network
-        last = {layer.name: layer for layer in network.layers}.get("relaxed")
-        self._before_tanh = isinstance(last, keras.layers.Activation)
-        relaxed = network.output["relaxed"]
-        item = keras.Input(model.item_shape)
-        inner = keras.Model(network.inputs, [relaxed, last.input if self._before_tanh else relaxed])
-        self._outer = keras.Model(item, inner(model.standardize(item)))
+        before = _input_of_tanh(model.network)
+        self._outer = None
+        if before is not None:
+            item = keras.Input(model.item_shape)
+            inner = keras.Model(model.network.inputs, [model.network.output["relaxed"], before])
+            self._outer = keras.Model(item, inner(model.standardize(item)))
 
     def plain(self, images: NDArray[Any]) -> tuple[Packed, NDArray[np.float32]]:
         """Compute codes, and projections that are not divided by a scale.
@@ -122,12 +122,11 @@ class Projector:
             CodesError: The model returned NaN.
         """
         images = _check_items(self.model, images)
-        if len(images) == 0:
-            relaxed = found = np.empty((0, self.model.bits), np.float32)
+        if self._outer is None or len(images) == 0:
+            relaxed = relaxed_codes(self.model, images, self.batch)
+            found = np.arctanh(np.clip(relaxed, -_BELOW_1, _BELOW_1, dtype=np.float64))
         else:
             relaxed, found = self._outer.predict(images, batch_size=self.batch, verbose=0)
-        if not self._before_tanh:
-            found = np.arctanh(np.clip(relaxed, -_BELOW_1, _BELOW_1, dtype=np.float64))
         bits = sign(relaxed)
         found = np.where(sign(found) == bits, found, 0).astype(np.float32)
         return packed_from_signs(bits), found
@@ -158,6 +157,18 @@ class Projector:
         parts = [self.scaled(dataset.read(block)) for block in _blocks(rows)]
         codes, found = zip(*parts, strict=True)
         return np.concatenate(codes), np.concatenate(found)
+
+
+def _input_of_tanh(network: Any) -> Any:
+    """Return the symbolic input of the layer ``"relaxed"``, None if it is no activation."""
+    last = {layer.name: layer for layer in network.layers}.get("relaxed")
+    if not isinstance(last, keras.layers.Activation):
+        return None
+    try:
+        before = last.input
+    except (AttributeError, ValueError):  # it is not in a graph, or is called twice
+        return None
+    return before if hasattr(network, "_nodes_by_depth") else None
 
 
 def projections(model: HashModel, images: NDArray[Any], batch: int = 256) -> NDArray[np.float32]:

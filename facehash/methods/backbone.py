@@ -113,8 +113,8 @@ class BackboneModel(HashModel):
         """Return a linear head as a `LinearHash`, which needs no Keras.
 
         Args:
-            vectors: (n, d), such as the training vectors, that give the hash its scale for
-                asymmetric distances; None for no scale.
+            vectors: (n, d) that give the hash its scale for asymmetric distances. None for the
+                scale that training stored in the model, by which both rank alike.
 
         Raises:
             InputError: The model takes images, or has a hidden layer.
@@ -124,7 +124,7 @@ class BackboneModel(HashModel):
                 "only a linear head is a LinearHash: backbone 'vectors' and hidden 0, got "
                 f"backbone {self.backbone!r} and hidden {self.hidden}"
             )
-        hashed = LinearHash(self.vector_mean, self.hyperplanes())
+        hashed = LinearHash(self.vector_mean, self.hyperplanes(), self.projection_scale)
         return hashed if vectors is None else hashed.with_scale(vectors)
 
     def hyperplanes(self) -> NDArray[np.float32]:

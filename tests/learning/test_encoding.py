@@ -1,7 +1,6 @@
 """Codes, features and logits of a model, and models from files."""
 
 import zipfile
-from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -19,6 +18,7 @@ from facehash.learning.encoding import (
     projection_scale,
     projections,
 )
+from facehash.learning.hash_model import HashModel
 from facehash.learning.model_files import save_model_file
 
 ROWS = np.array([7, 3, 40, 3, 11, 0, 21])
@@ -77,13 +77,46 @@ def test_the_projections_of_dcbh_are_the_largest_share_of_each_block_minus_a_hal
     np.testing.assert_allclose(projections(model, faces.images[:9]), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_a_relaxed_code_of_1_has_a_finite_projection(make_model, faces):
-    model = make_model("dcbh")
-    projector = Projector(model)
+def test_a_relaxed_code_of_1_has_a_finite_projection(make_model, faces, monkeypatch):
     ones = np.ones((1, 12), np.float32)
-    projector._outer = SimpleNamespace(predict=lambda *_, **__: (ones, ones))
-    codes, found = projector.plain(faces.images[:1])
+    monkeypatch.setattr(encoding, "relaxed_codes", lambda *_: ones)
+    codes, found = Projector(make_model("dcbh")).plain(faces.images[:1])
     assert codes.tolist() == [[255, 15]] and (found > 8).all() and np.isfinite(found).all()
+
+
+class Plain(keras.Model):
+    """A network that is no graph of layers, with a layer named as in DDH."""
+
+    def __init__(self):
+        super().__init__()
+        self.flatten, self.dense = keras.layers.Flatten(), keras.layers.Dense(12)
+        self.relaxed = keras.layers.Activation("tanh", name="relaxed")
+
+    def call(self, images, training=False):
+        relaxed = self.relaxed(self.dense(self.flatten(images)))
+        return {"relaxed": relaxed, "logits": relaxed[:, :3]}
+
+
+class OfPlain(HashModel):
+    """A method with such a network."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.build()
+
+    def build_network(self):
+        network = Plain()
+        network(np.zeros((1, *self.item_shape), np.float32))
+        return network
+
+
+def test_a_network_that_is_not_functional_has_projections(faces):
+    model = OfPlain(bits=12, identities=["ann", "bob", "eve"], pixel_mean=120.0, pixel_std=60.0)
+    found = projections(model, faces.images)
+    kernel, bias = map(keras.ops.convert_to_numpy, model.network.dense.weights)
+    standardized = keras.ops.convert_to_numpy(model.standardize(faces.images.astype("float32")))
+    expected = standardized.reshape(48, -1) @ kernel + bias
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("method", ["ddh", "dcbh"])

@@ -16,7 +16,7 @@ from facehash import methods
 from facehash.errors import InputError, Interrupted
 from facehash.learning import callbacks
 from facehash.learning.devices import data_parallel
-from facehash.learning.encoding import encode
+from facehash.learning.encoding import encode, projections
 from facehash.learning.preparation import draw_validation
 from facehash.learning.training import compile_model
 from facehash.runs.directory import RunDirectory, RunError
@@ -106,7 +106,11 @@ def test_training_leaves_a_finished_run_with_every_loss_term_per_epoch(faces, tm
     assert history[-1]["loss"] < history[0]["loss"]
     assert outcome.epochs == 4
     codes = encode(outcome.model, faces.images)
-    np.testing.assert_array_equal(encode(methods.load(run.model), faces.images), codes)
+    loaded = methods.load(run.model)
+    np.testing.assert_array_equal(encode(loaded, faces.images), codes)
+    sizes = np.abs(projections(loaded, faces.images[faces.train])).mean(axis=0)
+    expected = np.where(sizes > 1e-6 * sizes.max(), sizes, sizes.max())
+    np.testing.assert_allclose(loaded.projection_scale, expected, rtol=1e-4)
     if method == "dcbh":
         relaxed = ops.convert_to_numpy(outcome.model(faces.images)["relaxed"])
         assert np.tanh(1 / 6 - 0.5) - 1e-5 <= relaxed.min() < relaxed.max() <= np.tanh(0.5) + 1e-5

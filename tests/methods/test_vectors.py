@@ -7,7 +7,7 @@ from facehash import methods
 from facehash.config import ConfigError
 from facehash.errors import InputError
 from facehash.hashing import LinearHash
-from facehash.learning.encoding import encode, projections, retrieval_map
+from facehash.learning.encoding import Projector, encode, projections, retrieval_map
 from facehash.runs.files import read_history
 from tests.helpers.linearhead import vector_faces
 from tests.helpers.training import configure, run_training
@@ -59,9 +59,13 @@ def test_each_method_learns_people_from_vectors(tmp_path, name, hidden):
         LinearHash.from_arrays(hashed.arrays()).encode(faces.vectors), codes
     )
     # The model scales vectors to unit length, so its projections differ by a factor for each row.
-    rows = [hashed.project(faces.vectors), projections(loaded, faces.vectors)]
-    units = [found / np.linalg.norm(found, axis=1, keepdims=True) for found in rows]
-    np.testing.assert_allclose(*units, atol=1e-4)
+    pairs = [(hashed.project(faces.vectors), projections(loaded, faces.vectors))]
+    # With the scale of the model, both rank alike.
+    scaled = Projector(loaded).scaled(faces.vectors)[1]
+    pairs.append((loaded.linear_hash().projections(faces.vectors), scaled))
+    for rows in pairs:
+        units = [found / np.linalg.norm(found, axis=1, keepdims=True) for found in rows]
+        np.testing.assert_allclose(*units, atol=1e-4)
 
 
 @pytest.mark.parametrize(
