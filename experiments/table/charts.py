@@ -27,7 +27,8 @@ _STYLES = {
     "classifier": ("-.", "D"),
     "cosine": ((0, (8, 3)), ""),
 }
-_DPI = 150
+LOOK = STYLE | {"svg.hashsalt": "facehash", "svg.fonttype": "none"}
+DPI = 150
 _LEGEND_WIDTH = 30  # characters per line
 
 Row = Mapping[str, Any]
@@ -64,6 +65,14 @@ def write_all_charts(
     ]
 
 
+def save_figure(figure: Figure, path: Path) -> None:
+    """Save a figure as .png, and as .svg beside it, with no time stamp."""
+    for target in (path, path.with_suffix(".svg")):
+        with atomic_write(target) as temporary:
+            unstamped = {"Software": None} if target.suffix == ".png" else {"Date": None}
+            figure.savefig(temporary, metadata=unstamped, facecolor="white")
+
+
 class _Charts:
     """What all figures of one table share: panels, colors and labels."""
 
@@ -93,10 +102,10 @@ class _Charts:
     def write(self, title: str, draw: Draw, path: Path) -> Path:
         """Draw one panel per protocol with a common legend, and save both formats."""
         protocols = protocols_of(self.summary)
-        with matplotlib.rc_context(STYLE | {"svg.hashsalt": "facehash", "svg.fonttype": "none"}):
+        with matplotlib.rc_context(LOOK):
             width = 1.6 + 3.6 * len(protocols)
             layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
-            figure = Figure(figsize=(width + 1.2, 3.7), dpi=_DPI, layout=layout)
+            figure = Figure(figsize=(width + 1.2, 3.7), dpi=DPI, layout=layout)
             panels = figure.subplots(1, len(protocols), sharey=True, squeeze=False)[0]
             for axes, protocol in zip(panels, protocols, strict=True):
                 rows = [r for r in rows_of(self.summary, protocol) if r["row"] in self.colors]
@@ -113,10 +122,7 @@ class _Charts:
                 panels[0].set_ylim(bottom=0)
             figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold", color=INK)
             figure.supxlabel(self.summary["title"], x=0.01, ha="left", fontsize=8, color=QUIET)
-            for target in (path, path.with_suffix(".svg")):
-                with atomic_write(target) as temporary:
-                    unstamped = {"Software": None} if target.suffix == ".png" else {"Date": None}
-                    figure.savefig(temporary, metadata=unstamped, facecolor="white")
+            save_figure(figure, path)
         return path
 
     def over_bits(self, metric: str) -> Draw:

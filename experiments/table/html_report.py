@@ -69,9 +69,12 @@ def write_page(
         parts.append(f'<p class="quiet">Not measured yet: {missing}.</p>')
     parts.append("<h2>Figures</h2>")
     for chart in charts:
-        drawing = _inline(chart.with_suffix(".svg"), chart.stem)
-        caption = html.escape(_CAPTIONS[chart.stem])
-        parts.append(f"<figure>{drawing}<figcaption>{caption}</figcaption></figure>")
+        parts.append(figure(chart, _CAPTIONS[chart.stem]))
+    return whole_page(title, path, parts)
+
+
+def whole_page(title: str, path: Path, parts: Sequence[str]) -> str:
+    """Return a page of these parts; `title` is HTML, the name in `path` follows it."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
@@ -93,6 +96,12 @@ def _made_with(summary: dict[str, Any]) -> str:
         "deviation over seeds; an en dash means not applicable."
     )
     return f'<p class="quiet">{html.escape(words)}</p>'
+
+
+def figure(chart: Path, caption: str) -> str:
+    """Return a figure with the drawing in the .svg file beside `chart`, and a caption of text."""
+    drawing = _inline(chart.with_suffix(".svg"), chart.stem)
+    return f"<figure>{drawing}<figcaption>{html.escape(caption)}</figcaption></figure>"
 
 
 def _inline(path: Path, prefix: str) -> str:

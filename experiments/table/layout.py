@@ -173,35 +173,45 @@ def markdown_rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def latex(summary: dict[str, Any], published: Published) -> str:
     """Return the tables for LaTeX with booktabs, one per protocol."""
-    parts = ["% needs \\usepackage{booktabs}", f"% {_escape(summary['title'])}"]
+    parts = ["% needs \\usepackage{booktabs}", f"% {escape(summary['title'])}"]
     for protocol in protocols_of(summary):
-        chosen = columns(summary, published, protocol)
-        body = [
-            " & ".join(_escape(column.text(row)) for column in chosen) + r" \\"
-            for row in rows_of(summary, protocol)
-        ]
         caption = f"{summary['title']}; {heading(summary, protocol)}. {summary['note']}"
         for note in (distances_note(summary, protocol), statistics_note(summary)):
             caption = f"{caption} {note}".rstrip()
-        parts += [
-            r"\begin{table*}",
-            rf"\caption{{{_escape(caption)} $^*$ With the packing of the authors' evaluation.}}",
-            r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
-            rf"\begin{{tabular}}{{l{'r' * (len(chosen) - 1)}}}",
-            r"\toprule",
-            " & ".join(_escape(_starred(column)) for column in chosen) + r" \\",
-            r"\midrule",
-            *body,
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table*}",
-        ]
+        parts += latex_table(
+            rf"{escape(caption)} $^*$ With the packing of the authors' evaluation.",
+            columns(summary, published, protocol),
+            rows_of(summary, protocol),
+        )
     return "\n".join(parts) + "\n"
+
+
+def latex_table(
+    caption: str, chosen: Sequence[Column], rows: Sequence[dict[str, Any]]
+) -> list[str]:
+    """Return the lines of one table; `caption` is LaTeX."""
+    return [
+        r"\begin{table*}",
+        rf"\caption{{{caption}}}",
+        r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
+        rf"\begin{{tabular}}{{l{'r' * (len(chosen) - 1)}}}",
+        r"\toprule",
+        " & ".join(escape(_starred(column)) for column in chosen) + r" \\",
+        r"\midrule",
+        *(" & ".join(escape(column.text(row)) for column in chosen) + r" \\" for row in rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table*}",
+    ]
 
 
 def html_table(summary: dict[str, Any], published: Published, protocol: str) -> str:
     """Return the table of one protocol in HTML, with group headings above the columns."""
-    chosen = columns(summary, published, protocol)
+    return html_rows(columns(summary, published, protocol), rows_of(summary, protocol))
+
+
+def html_rows(chosen: Sequence[Column], rows: Sequence[dict[str, Any]]) -> str:
+    """Return rows with the key ``"row"``, their method, in HTML; a line is between two methods."""
     groups: list[list[Any]] = []
     for column in chosen:
         if groups and groups[-1][0] == column.group:
@@ -211,7 +221,7 @@ def html_table(summary: dict[str, Any], published: Published, protocol: str) -> 
     upper = "".join(f'<th colspan="{span}">{html.escape(name)}</th>' for name, span in groups)
     lower = "".join(f"<th>{html.escape(column.name)}</th>" for column in chosen)
     body, before = [], None
-    for row in rows_of(summary, protocol):
+    for row in rows:
         cells = "".join(f"<td>{html.escape(column.text(row))}</td>" for column in chosen)
         kind = ' class="first"' if row["row"] != before else ""
         body.append(f"<tr{kind}>{cells}</tr>")
@@ -280,6 +290,6 @@ _LATEX = str.maketrans(
 )
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Escape the special characters of LaTeX, and join lines: an empty one ends a caption."""
     return " ".join(text.split()).translate(_LATEX)

@@ -165,7 +165,7 @@ def _score_vectors(features: baselines.Features, at: list[int]) -> dict[str, Any
     }
 
 
-def _end_with_parent() -> None:
+def end_when_parent_ends() -> None:
     """Exit when the parent process has ended, which closes the other end of our stdin."""
 
     def wait() -> None:
@@ -191,7 +191,7 @@ def cell(
     Example: python -m experiments.table.run_cell TABLE.yaml ddh-48-seen-s0 --data DIR
     """
     if end_with_parent:
-        _end_with_parent()
+        end_when_parent_ends()
     grid = load_grid(table)
     cells = {cell.name: cell for cell in grid.cells}
     if name not in cells:

@@ -7,12 +7,12 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
-from experiments.table.grid import Cell
 from facehash.errors import Interrupted
 
 _SECONDS_TO_STOP = 30.0  # a cell that is still running this long after SIGTERM is killed
@@ -25,12 +25,25 @@ _THREADS = (
 )
 
 
+class Cell(Protocol):
+    """What is measured in one process, such as `experiments.table.grid.Cell`."""
+
+    @property
+    def name(self) -> str:
+        """Unique name."""
+
+    @property
+    def network(self) -> "Cell | None":
+        """The cell that has to be measured before this one."""
+
+
 def run_cells(
     cells: Sequence[Cell],
     command: Callable[[Cell], Sequence[str]],
     logs: Path,
     jobs: int = 1,
     show: Callable[[str], None] = print,
+    environment: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Run cells, each in its own process; a failing cell does not stop the others.
 
@@ -42,6 +55,7 @@ def run_cells(
         logs: Folder for the output of each cell.
         jobs: Number of cells that run at the same time.
         show: Receives a line of text whenever a cell starts, ends or fails.
+        environment: Variables for the processes, besides those of this one.
 
     Returns:
         The reason of each failure, by the cell's name.
@@ -50,7 +64,8 @@ def run_cells(
         Interrupted: Ctrl-C or SIGTERM; the running cells are stopped first.
     """
     logs.mkdir(parents=True, exist_ok=True)
-    runner = _Runner(len(cells), command, logs, os.environ | thread_share(jobs), show)
+    variables = os.environ | thread_share(jobs) | dict(environment or {})
+    runner = _Runner(len(cells), command, logs, variables, show)
     of_network: dict[str, list[Cell]] = {}
     for cell in cells:
         of_network.setdefault((cell.network or cell).name, []).append(cell)
