@@ -33,11 +33,11 @@ def _one_line(text: str) -> str:
     return text
 
 
-_Line = Annotated[str, AfterValidator(_one_line)]
-_Length = Annotated[int, Field(ge=1, le=1024)]
-_Lengths = Annotated[list[_Length], Field(min_length=1), AfterValidator(_each_once)]
+Line = Annotated[str, AfterValidator(_one_line)]
+Length = Annotated[int, Field(ge=1, le=1024)]
+Lengths = Annotated[list[Length], Field(min_length=1), AfterValidator(_each_once)]
 _Seed = Annotated[int, Field(ge=0, lt=2**32)]
-_Seeds = Annotated[list[_Seed], Field(min_length=1), AfterValidator(_each_once)]
+Seeds = Annotated[list[_Seed], Field(min_length=1), AfterValidator(_each_once)]
 _K = Annotated[int, Field(ge=1)]
 _Ks = Annotated[list[_K], AfterValidator(_each_once)]
 _Protocol = Literal["seen", "unseen"]
@@ -51,13 +51,13 @@ class RowConfig(Strict):
     """
 
     id: str = Field(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$")  # short name, used in file names
-    label: _Line  # name in tables and figures
+    label: Line  # name in tables and figures
     config: str | None = None  # for a method: its YAML file, relative to the table's
     set: list[str] = []  # overrides section.key=value of that file
     baseline: Baseline | None = None  # instead of config
     of: str | None = None  # for a baseline: the row whose networks it uses
-    bits: _Lengths | None = None  # unused for cosine
-    seeds: _Seeds | None = None  # a baseline uses those of its network
+    bits: Lengths | None = None  # unused for cosine
+    seeds: Seeds | None = None  # a baseline uses those of its network
     protocols: _Protocols | None = None
 
     @model_validator(mode="after")
@@ -85,10 +85,10 @@ class PapersData(Strict):
 class TableConfig(Strict):
     """The content of a file of experiments/tables/."""
 
-    title: _Line
+    title: Line
     note: str = Field(min_length=1)  # the budget, and what makes the data easy or hard
-    bits: _Lengths
-    seeds: _Seeds
+    bits: Lengths
+    seeds: Seeds
     protocols: _Protocols
     at: _Ks = []  # values of K: three columns mAP@K each
     papers: PapersData | None = None  # for the data sets of the papers

@@ -65,13 +65,11 @@ class Grid:
         return load_config(path, methods.options_class, [*cell.row.set, *own])
 
 
-def load_grid(path: Path) -> Grid:
-    """Read a table's YAML file and list its cells.
+def read_table(path: Path) -> dict[str, Any]:
+    """Read a table's YAML file without checking its keys.
 
     Raises:
-        GridError: No such file, an unknown key, a wrong value, inconsistent rows, or rows that read
-            different data.
-        ConfigError: The configuration of a row is invalid.
+        GridError: No such file, or it has no keys.
     """
     if not path.is_file():
         known = [other.stem for other in TABLES.glob("*.yaml")]
@@ -84,6 +82,18 @@ def load_grid(path: Path) -> Grid:
     tree = parse_yaml(text, str(path))
     if not isinstance(tree, dict):
         raise GridError(f"{path}: a table must be a mapping, got {type(tree).__name__}")
+    return tree
+
+
+def load_grid(path: Path) -> Grid:
+    """Read a table's YAML file and list its cells.
+
+    Raises:
+        GridError: No such file, an unknown key, a wrong value, inconsistent rows, or rows that read
+            different data.
+        ConfigError: The configuration of a row is invalid.
+    """
+    tree = read_table(path)
     try:
         config = TableConfig.model_validate(tree)
     except ValidationError as error:

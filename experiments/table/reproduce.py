@@ -1,11 +1,9 @@
-"""Make a table of results: ``python -m experiments.reproduce TABLE.yaml --data DIR``."""
+"""Make a table of networks, see ``python -m experiments.reproduce``."""
 
 import functools
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
-
-import typer
 
 from data.loading import choose_loader
 from experiments.table.charts import write_all_charts
@@ -15,36 +13,29 @@ from experiments.table.layout import latex, markdown
 from experiments.table.published import Published, load_published
 from experiments.table.reports import write_result
 from experiments.table.run_cell import find_data
-from experiments.table.schedule import run_cells
+from experiments.table.schedule import Cell, run_cells
 from experiments.table.summary import Reports, lacks_metrics, read_reports, summarize
-from facehash.command_line import DONE, PARTLY_FAILED, make_app, run
+from facehash.command_line import DONE, PARTLY_FAILED
 from facehash.errors import InputError
 from facehash.files import file_lock, write_text
 
-app = make_app("Make a table of results with every row and figure.")
 
-
-@app.command()
-def reproduce(
-    table: Path = typer.Argument(help="YAML file, such as experiments/tables/pubfig83.yaml."),
-    data: Path | None = typer.Option(None, help="Path of the data set; overrides FACEHASH_DATA."),
-    jobs: int = typer.Option(1, min=1, help="Cells to run in parallel; they share the CPUs."),
-    results: Path = typer.Option(Path("experiments/results"), help="Folder for the results."),
-    runs: Path = typer.Option(Path("runs"), help="Folder for the run directories."),
-    only: list[str] = typer.Option([], metavar="ROW", help="Measure only this row; repeatable."),
-    write_only: bool = typer.Option(
-        False, "--write-only", help="Measure nothing; write the results of the existing reports."
-    ),
+def make_table(
+    table: Path,
+    data: Path | None,
+    jobs: int,
+    results: Path,
+    runs: Path,
+    only: list[str],
+    write_only: bool,
 ) -> int:
-    """Measure the missing cells of a table, then write its JSON, Markdown, LaTeX, HTML and figures.
+    """Measure the missing cells of a table and write its results; return the exit code.
 
-    Cells that have a report are skipped, so the same command continues after Ctrl-C or kill -9.
-
-    Example: python -m experiments.reproduce experiments/tables/pubfig83.yaml --data DIR --jobs 2
+    The arguments are those of ``python -m experiments.reproduce``.
     """
     grid = load_grid(table)
     published = load_published()
-    rows = _check_rows(grid, only)
+    rows = check_rows(table, [row.id for row in grid.config.rows], only)
     reports = read_reports(grid, results / "reports")
     missing = [
         cell
@@ -57,21 +48,40 @@ def reproduce(
         # A missing data set is reported once, rather than in every cell.
         faces = grid.settings(missing[0]).dataset
         choose_loader(faces.name, faces.loader, find_data(grid, missing[0], data))
-        folder = runs / grid.name
-        folder.mkdir(parents=True, exist_ok=True)
-        program = [sys.executable, "-m", "experiments.table.run_cell", str(table)]
+        program = ["-m", "experiments.table.run_cell", str(table)]
         options = ["--runs", str(runs), "--reports", str(results / "reports"), "--end-with-parent"]
         options += ["--data", str(data)] if data else []
-        show = functools.partial(print, flush=True)
-        with file_lock(folder / ".lock", str(folder)):
-            failed = run_cells(
-                missing,
-                lambda cell: [*program, cell.name, *options],
-                *(folder / "logs", jobs, show),
-            )
+        failed = measure_cells(missing, program, options, runs / grid.name, jobs)
         reports = read_reports(grid, results / "reports")
     written = write_results(grid, reports, results, published)
-    counts = f"{len(reports)} of {len(grid.cells)} cells done"
+    return tell_outcome(len(reports), len(grid.cells), failed, written)
+
+
+def measure_cells(
+    cells: Sequence[Cell],
+    program: Sequence[str],
+    options: Sequence[str],
+    folder: Path,
+    jobs: int,
+    environment: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Run ``python PROGRAM CELL OPTIONS`` for each cell, and return the failures by cell.
+
+    Logs are written to `folder`, in which one table at a time is measured.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    show = functools.partial(print, flush=True)
+    with file_lock(folder / ".lock", str(folder)):
+        return run_cells(
+            cells,
+            lambda cell: [sys.executable, *program, cell.name, *options],
+            *(folder / "logs", jobs, show, environment),
+        )
+
+
+def tell_outcome(done: int, total: int, failed: Mapping[str, str], written: Sequence[Path]) -> int:
+    """Print how many cells are done, what was written and what failed; return the exit code."""
+    counts = f"{done} of {total} cells done"
     print(f"{counts}, {len(failed)} failed" if failed else counts)
     print("", "written:", *(f"  {path}" for path in written), sep="\n")
     for name, reason in failed.items():
@@ -99,14 +109,13 @@ def write_results(grid: Grid, reports: Reports, folder: Path, published: Publish
     return [name.with_suffix(suffix) for suffix in (".json", ".md", ".tex", ".html")] + [figures]
 
 
-def _check_rows(grid: Grid, only: list[str]) -> set[str]:
-    known = {row.id for row in grid.config.rows}
+def check_rows(table: Path, known: Sequence[str], only: Sequence[str]) -> set[str]:
+    """Return the rows to measure: those of ``--only``, or all of a table.
+
+    Raises:
+        InputError: The table has no such row.
+    """
     for row in only:
         if row not in known:
-            raise InputError(f"--only {row}: {grid.path} has the rows {', '.join(sorted(known))}")
-    return set(only) or known
-
-
-def main() -> NoReturn:
-    """Run the command line of this process."""
-    run(app, "experiments.reproduce")
+            raise InputError(f"--only {row}: {table} has the rows {', '.join(sorted(known))}")
+    return set(only or known)

@@ -99,3 +99,17 @@ def draws(queries: QuerySet, count: int) -> list[QuerySet]:
         (2, 4)
     """
     return [hold_out(queries, draw) for draw in range(count)]
+
+
+def draw_some(queries: QuerySet, most: int, seed: int = 0) -> QuerySet:
+    """Draw at most so many leave-one-out queries; each ignores itself."""
+    count = len(queries.query_indices)
+    chosen = np.sort(np.random.default_rng(seed).permutation(count)[:most])
+    number = np.full(count, -1)
+    number[chosen] = np.arange(len(chosen))
+    pairs = queries.excluded.where(number[queries.excluded.query] >= 0)
+    return replace(
+        queries,
+        query_indices=queries.query_indices[chosen],
+        excluded=pairs._replace(query=number[pairs.query]),
+    )

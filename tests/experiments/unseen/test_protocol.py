@@ -5,6 +5,7 @@ import pytest
 
 from experiments.unseen.protocol import (
     LabeledVectors,
+    draw_some,
     draws,
     leave_one_out,
     read_vectors,
@@ -66,3 +67,12 @@ def test_names_are_compared_case_folded_and_vectors_are_scaled(tmp_path):
     left = read.without(vectors_of(["ANN", "CID"]).people())
     assert left.names.tolist() == ["bob"]
     np.testing.assert_array_equal(left.rows, read.rows[1:2])
+
+
+def test_some_queries_are_drawn_and_each_ignores_itself():
+    everyone = with_distractors(leave_one_out(JUDGED), OTHERS, size=12)
+    some = draw_some(everyone, 3)
+    assert len(some.query_indices) == 3 and set(some.query_indices) < set(everyone.query_indices)
+    assert some.excluded.query.tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(some.excluded.face, some.query_indices)
+    np.testing.assert_array_equal(draw_some(everyone, 99).query_indices, everyone.query_indices)
