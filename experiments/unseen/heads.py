@@ -17,12 +17,7 @@ from experiments.unseen.config import Method
 from experiments.unseen.protocol import LabeledVectors
 from facehash.codes import CodesError
 from facehash.errors import InputError
-from facehash.hashing import (
-    HASHERS,
-    LABELED_HASHERS,
-    LinearHash,
-    NeighborhoodDistillation,
-)
+from facehash.hashing import HASHERS, LABELED_HASHERS, LinearHash
 from facehash.hashing.itq import principal_components
 from facehash.hashing.linear import check_collection
 from facehash.vectors import Rows, unit_rows
@@ -139,7 +134,7 @@ def fit_head(
         seed: Of what the method draws.
         train: Vectors of other people, with labels.
         gallery: float32 (n, d), to which the method is adapted; None for other people only.
-            Methods that need labels take those of `train`, and the vectors of both.
+            Methods that need labels take those of `train`.
 
     Raises:
         CodesError: The method cannot make codes of this length from these vectors.
@@ -152,14 +147,7 @@ def fit_head(
         return PrincipalSigns.fit(rows, bits, seed)
     if method in HASHERS:
         return HASHERS[method].fit(rows, bits, seed)
-    kind: Any = LABELED_HASHERS[method]
-    if gallery is None:
-        return kind.fit(train.rows, bits, seed, labels=train.names)
-    # Before its first step the distillation is ITQ of the gallery, after whitening.
-    options = {"steps": 0} if method == "witq" else {}
-    return NeighborhoodDistillation.fit(
-        train.rows, bits, seed, labels=train.names, library=gallery, **options
-    )
+    return LABELED_HASHERS[method].fit(train.rows, bits, seed, labels=train.names, library=gallery)
 
 
 def recentred(head: Head, gallery: Rows) -> Head:

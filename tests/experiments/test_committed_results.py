@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.table.grid import TABLES, load_grid
+from experiments.table.grid import TABLES, load_grid, read_table
 from experiments.table.html_report import write_page
 from experiments.table.layout import latex, markdown
 from experiments.table.published import load_published
@@ -12,7 +12,9 @@ from tests.conftest import ROOT
 
 RESULTS = ROOT / "experiments" / "results"
 COMMITTED = sorted(
-    path.stem for path in TABLES.glob("*.yaml") if (RESULTS / f"{path.stem}.json").exists()
+    path.stem
+    for path in TABLES.glob("*.yaml")
+    if (RESULTS / f"{path.stem}.json").exists() and "kind" not in read_table(path)
 )
 
 

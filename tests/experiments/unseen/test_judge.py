@@ -55,19 +55,16 @@ def test_all_distances_score_as_bench_does(drawn, head):
         assert ours.recall == pytest.approx(scores.recall(method.nearest(10), exact))
 
 
-def test_the_rate_of_accepted_pairs_is_that_of_verification(drawn, head):
-    evaluated = evaluate(
-        head.encode(drawn.faces.rows),
-        head.encode(drawn.rows),
-        drawn.faces.people,
-        drawn.people,
-        BITS,
-    )
+def test_the_rate_of_accepted_pairs_is_that_of_verification(drawn):
+    head = RandomHyperplanes.fit(drawn.faces.rows, 64, 0)
+    faces, query = drawn.faces, drawn.rows
+    codes = head.encode(faces.rows), head.encode(query)
+    evaluated = evaluate(*codes, faces.people, drawn.people, 64)
     expected = verify_pairs(evaluated.pairs).rates["TAR@1e-3"].value
-    ours = judge.score(
-        drawn, judge.compare_codes(head, drawn.faces.rows, drawn.rows)["hamming"], np.ones((60, 1))
-    )
+    compared = judge.compare_codes(head, faces.rows, query)["hamming"]
+    ours = judge.score(drawn, compared, judge.nearest_faces(compared))
     assert ours.tar == pytest.approx(expected) and 0 < expected < 1
+    assert judge.score(drawn, compared, judge.nearest_faces(compared), verify=False).tar is None
 
 
 def test_the_rate_of_values_without_ties_is_that_of_a_loop():
