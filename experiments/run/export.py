@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import tempfile
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -22,7 +24,6 @@ from experiments.run.exported import (
     Comparison,
     ExportError,
     Format,
-    Outputs,
     compare,
 )
 from facehash import methods
@@ -56,10 +57,11 @@ def export(
     data: Path | None = typer.Option(None, help="Data set; default: FACEHASH_DATA or the YAML."),
     images: int = typer.Option(256, min=2, help="Training images on which to verify the export."),
 ) -> int:
-    """Write a model as SavedModel, ONNX or TensorFlow Lite, and verify it.
+    """Write a model as SavedModel, ONNX, TensorFlow Lite or linear hash, and verify it.
 
     The export runs on a sample of the training images, or, where these are not available, on drawn
-    images. Nothing is written unless its outputs and codes are those of the model.
+    images. Nothing is written unless its outputs and codes are those of the model. A linear hash
+    is a linear head of vectors for facehash.hashing.LinearHash, which needs no Keras.
 
     Example: python -m experiments.export runs/quickstart-48-s0 --to onnx
     """
@@ -75,7 +77,12 @@ def export(
     # A model gives the same outputs on every backend; all three formats are written by TensorFlow.
     start_backend("tensorflow")
     network = _in_float32(methods.load(file, method), file)
-    sample, described = _sample(network, model, config, data, images)
+    faces = _faces(network, model, config, data)
+    sample, described = _sample(network, faces, images)
+    if kind.fitted and faces:
+        # Training has them all in memory, too.
+        vectors = faces.read(faces.train)
+        kind = replace(kind, write=functools.partial(kind.write, vectors=vectors))
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=_made(target.parent)) as folder:
         written = Path(folder, target.name)
         try:
@@ -108,7 +115,10 @@ def write_and_compare(
     Raises:
         ExportError: The format cannot express the model, or the outputs differ.
     """
-    expected: Outputs = model.predict(images, verbose=0)
+    if kind.expected:
+        expected = kind.expected(model, images)
+    else:
+        expected = model.predict(images, verbose=0)
     pixels = images.astype(np.float32)
     problem: Exception | None = None
     # The converters print dozens of lines about their work.
@@ -183,23 +193,18 @@ def _in_float32(model: HashModel, path: Path) -> HashModel:
     return copy
 
 
-def _sample(
-    model: HashModel, path: Path, config: Path | None, data: Path | None, count: int
-) -> tuple[NDArray[Any], str]:
+def _sample(model: HashModel, faces: FaceDataset | None, count: int) -> tuple[NDArray[Any], str]:
     """Return images or vectors for the comparison, and what they are."""
     rng = np.random.default_rng(_SEED)
-    unit = "vectors" if model.input_kind == "vectors" else "images"
-    try:
-        faces = _faces(model, path, config, data)
-    except InputError as error:
-        if data is not None or config is not None:
-            raise
-        log.warning("%s; the export is verified on drawn %s instead", error, unit)
-        faces = None
+    unit = _unit(model)
     if faces is None:
         return _draw(rng, count, model), f"{count} drawn {unit}"
     rows = np.sort(rng.choice(faces.train, min(count, len(faces.train)), replace=False))
     return faces.read(rows), f"{len(rows)} training {unit} of {faces.name}"
+
+
+def _unit(model: HashModel) -> str:
+    return "vectors" if model.input_kind == "vectors" else "images"
 
 
 def _draw(rng: np.random.Generator, count: int, model: HashModel) -> NDArray[Any]:
@@ -214,13 +219,19 @@ def _faces(
     model: HashModel, path: Path, config: Path | None, data: Path | None
 ) -> FaceDataset | None:
     """Load the training data of a run, or the data set of a configuration, if there is one."""
-    if path.is_dir():
-        return load_run_data(path, data)[0]
-    if config is None:
+    try:
+        if path.is_dir():
+            return load_run_data(path, data)[0]
+        if config is None:
+            return None
+        wanted = load_config(config, methods.options_class).dataset
+        source = find_source(wanted, data, config.parent)
+        return load(wanted.model_copy(update={"side": model.side}), source)
+    except InputError as error:
+        if data is not None or config is not None:
+            raise
+        log.warning("%s; the export is verified on drawn %s instead", error, _unit(model))
         return None
-    wanted = load_config(config, methods.options_class).dataset
-    source = find_source(wanted, data, config.parent)
-    return load(wanted.model_copy(update={"side": model.side}), source)
 
 
 def draw_images(

@@ -7,12 +7,13 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facehash.errors import InputError
+from facehash.hashing import LinearHash
 
 if TYPE_CHECKING:
     from facehash.learning.hash_model import HashModel
@@ -42,6 +43,9 @@ class Format:
     packages: tuple[str, ...]  # modules that must be installed, beside TensorFlow
     write: Callable[[HashModel, Path], None]
     load: Callable[[Path], Runner]
+    # What the model computes of images or vectors, to be compared; None for its outputs.
+    expected: Callable[[HashModel, NDArray[Any]], Outputs] | None = None
+    fitted: bool = False  # whether `write` also takes the training vectors, as ``vectors``
 
     def check_packages(self, name: str) -> None:
         """Refuse a format whose packages are missing.
@@ -105,10 +109,52 @@ def _load_tflite(path: Path) -> Runner:
     return lambda images: runner(**{name: images})
 
 
+def _write_linear(model: HashModel, path: Path, vectors: NDArray[Any] | None = None) -> None:
+    """Write a linear head, with its scale over vectors, or else with the stored one."""
+    _check_linear(model)
+    if vectors is not None:
+        hashed = model.linear_hash(vectors)
+    elif model.projection_scale is not None:
+        hashed = model.linear_hash()
+        hashed.scale = np.asarray(model.projection_scale, np.float32)
+    else:
+        raise ExportError("the scale of its bits needs the training vectors; pass --data")
+    with path.open("wb") as file:
+        np.savez(file, **hashed.arrays())
+
+
+def _load_linear(path: Path) -> Runner:
+    with np.load(path, allow_pickle=False) as arrays:
+        hashed = LinearHash.from_arrays(arrays)
+    return lambda vectors: {"relaxed": _directions(hashed.project(vectors))}
+
+
+def _linear_outputs(model: HashModel, vectors: NDArray[Any]) -> Outputs:
+    from facehash.learning.encoding import projections
+
+    _check_linear(model)
+    return {"relaxed": _directions(projections(model, vectors))}
+
+
+def _check_linear(model: HashModel) -> None:
+    if not getattr(model, "linear", False):
+        raise ExportError(
+            f"{type(model).__name__} is not a linear head of vectors, which model.backbone=vectors "
+            "and model.hidden=0 train"
+        )
+
+
+def _directions(projected: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale rows to length 1: the model has scaled its vectors, a `LinearHash` does not."""
+    lengths = np.linalg.norm(projected, axis=1, keepdims=True)
+    return np.asarray(projected / np.where(lengths > 0, lengths, 1), np.float32)
+
+
 FORMATS = {
     "savedmodel": Format("", (), _write_saved_model, _load_saved_model),
     "onnx": Format(".onnx", ("tf2onnx", "onnx", "onnxruntime"), _write_onnx, _load_onnx),
     "tflite": Format(".tflite", ("ai_edge_litert",), _write_tflite, _load_tflite),
+    "linear": Format(".npz", (), _write_linear, _load_linear, _linear_outputs, fitted=True),
 }
 """The formats by the value of ``--to``."""
 

@@ -5,12 +5,17 @@ import importlib.util
 import numpy as np
 import pytest
 
+from data.loading import load
 from experiments.run import exported
 from experiments.run.export import app, draw_images
 from experiments.run.exported import FORMATS, Comparison, ExportError, Format, compare
+from facehash.hashing import LinearHash
 from facehash.learning.backend import start_backend
 from tests.helpers.facehash_command import command
+from tests.helpers.linearhead import draw_vectors
 from tests.helpers.training import configure, looks, run_training
+
+NETWORKS = ("savedmodel", "onnx", "tflite")
 
 
 def export(*words):
@@ -61,8 +66,8 @@ def test_a_run_is_exported_once_and_again_with_overwrite(trained):
 @pytest.mark.parametrize(
     "method, model, training, to",
     [
-        *(("ddh", {}, {}, to) for to in FORMATS),  # locally connected, divide-and-encode
-        *(("dcbh", {}, {}, to) for to in FORMATS),  # block hashing
+        *(("ddh", {}, {}, to) for to in NETWORKS),  # locally connected, divide-and-encode
+        *(("dcbh", {}, {}, to) for to in NETWORKS),  # block hashing
         ("ddh", {"hashing": "dense", "code_batch_norm": False}, {}, "tflite"),
         ("ddh", {}, {"precision": "mixed_bfloat16"}, "onnx"),
         ("dcbh", {"hashing": "divide_and_encode", "feature_classifier": False}, {}, "tflite"),
@@ -76,6 +81,40 @@ def test_every_network_is_exported_in_every_format(trained, method, model, train
     assert f"wrote {target}" in out and "verified on 32 drawn images" in out and target.exists()
     compared = int(out.split(" bits compared")[0].split("; ")[-1].replace(",", ""))
     assert 0.9 * 32 * 12 < compared <= 32 * 12
+
+
+def test_a_linear_head_becomes_a_hash_without_keras(tmp_path):
+    start_backend("tensorflow")
+    from facehash.learning.encoding import encode
+
+    vectors, labels = draw_vectors()
+    file, run = tmp_path / "vectors.npz", tmp_path / "run"
+    np.savez(file, vectors=vectors, labels=labels)
+    config = configure(
+        "ndh", dataset={"name": "vectors", "loader": "vectors"}, model={"backbone": "vectors"}
+    )
+    faces = load(config.dataset, file)
+    _, outcome = run_training(config, faces, run)
+    heads = []
+    again = "--overwrite", "--data", file
+    for words, described in (((), "drawn"), (again, "training")):
+        code, out, err = export(run, "--to", "linear", "--images", "24", *words)
+        assert code == 0, err
+        assert f"verified on 24 {described} vectors" in out and "compared, all equal" in out
+        with np.load(run / "export" / "model.npz") as arrays:
+            heads.append(LinearHash.from_arrays(arrays))
+    codes = encode(outcome.model, vectors)
+    np.testing.assert_array_equal(heads[1].encode(vectors), codes)
+    # Without the training vectors, the scale is that of the model: those have length 1 there.
+    np.testing.assert_allclose(heads[0].scale, outcome.model.projection_scale, rtol=1e-6)
+    size = np.abs(heads[1].projections(faces.read(faces.train))).mean(axis=0)
+    np.testing.assert_allclose(size, 1, rtol=1e-5)
+
+
+def test_only_a_linear_head_becomes_a_linear_hash(trained):
+    code, _, err = export(trained(), "--to", "linear")
+    assert code == 2 and not (trained() / "export" / "model.npz").exists()
+    assert "no linear written: DDH is not a linear head of vectors, which model.backbone=" in err
 
 
 def test_an_export_that_computes_something_else_is_not_kept(trained, tmp_path, monkeypatch):
