@@ -112,12 +112,8 @@ def _load_tflite(path: Path) -> Runner:
 def _write_linear(model: HashModel, path: Path, vectors: NDArray[Any] | None = None) -> None:
     """Write a linear head, with its scale over vectors, or else with the stored one."""
     _check_linear(model)
-    if vectors is not None:
-        hashed = model.linear_hash(vectors)
-    elif model.projection_scale is not None:
-        hashed = model.linear_hash()
-        hashed.scale = np.asarray(model.projection_scale, np.float32)
-    else:
+    hashed = model.linear_hash(vectors)
+    if hashed.scale is None:
         raise ExportError("the scale of its bits needs the training vectors; pass --data")
     with path.open("wb") as file:
         np.savez(file, **hashed.arrays())
