@@ -43,6 +43,7 @@ def test_the_wheel_holds_the_installed_side_and_nothing_else(wheel):
     names = set(wheel.namelist())
     assert {"facehash/py.typed", "ddh/README.md", "ddh/model.py", "dcbh/model.py"} <= names
     assert "facehash/hamming/kernels_numba.py" in names
+    assert {"facehash/hashing/heads/sface.npz", "facehash/hashing/heads/README.md"} <= names
     [scripts] = [name for name in names if name.endswith(".dist-info/entry_points.txt")]
     assert "facehash = facehash.cli:main" in wheel.read(scripts).decode()
 

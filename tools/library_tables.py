@@ -9,8 +9,9 @@ from benchmarks.search.verification import RESULT
 from experiments.table.layout import markdown_rows
 from facehash.bench.table import format_value, value_of
 from facehash.codes import packed_width
+from tools.make_heads import RESULT as HEAD
 
-NAMES = {"itq": "ITQ", "lsh": "LSH"}
+NAMES = {"itq": "ITQ", "lsh": "LSH", "learned": "Learned", "adapted": "Adapted"}
 RERANKED = 64  # codes of this length are also shown with re-ranking
 
 
@@ -79,6 +80,21 @@ def held_out_table() -> str:
                 ),
             ]
         )
+    return markdown_rows(head, rows)
+
+
+def head_table() -> str:
+    """Tabulate the scores of `python -m tools.make_heads`."""
+    head = ["Codes", "Bits", "Bytes", "Hamming: P@1", "mAP", "Asymmetric: P@1", "mAP"]
+    rows = [
+        [
+            row["name"].replace("itq", "ITQ"),
+            str(row["bits"]),
+            str(packed_width(row["bits"])),
+            *(f"{row[d][key]:.3f}" for d in ("hamming", "asymmetric") for key in ("P@1", "mAP")),
+        ]
+        for row in json.loads(HEAD.read_text(encoding="utf-8"))["development"]["rows"]
+    ]
     return markdown_rows(head, rows)
 
 

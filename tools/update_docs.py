@@ -12,6 +12,7 @@ from facehash.command_line import DONE, make_app, run
 from facehash.files import write_text
 from tools.library_tables import (
     code_thresholds_table,
+    head_table,
     held_out_table,
     lfw_table,
     thresholds_table,
@@ -148,6 +149,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "held out": held_out_table,
         "steps": steps_table,
     },
+    "facehash/hashing/heads/README.md": {"head": head_table},
 }
 """The tables of each document, by the name in their markers."""
 

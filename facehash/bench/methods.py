@@ -10,7 +10,8 @@ from facehash.bench.queries import QuerySet
 from facehash.bench.ranking import rank_asymmetric, rank_codes, rank_reranked, rank_vectors
 from facehash.codes import Packed
 from facehash.hamming.search import Histograms
-from facehash.hashing import HASHERS, LinearHash
+from facehash.hashing import LinearHash
+from facehash.hashing.library import fit_hasher
 from facehash.index.asymmetric import AsymmetricIndex
 from facehash.index.base import Found
 from facehash.index.exact import ExactIndex
@@ -30,7 +31,7 @@ class SearchMethod:
     """
 
     name: str
-    hasher: str | None = None  # "itq" or "lsh"; None for the rows of an embedder
+    hasher: str | None = None  # such as "itq"; None for the rows of an embedder
     distance: CodeDistance | None = None  # of codes; None for vectors
     rerank: int = 0  # number of candidates that vectors re-rank
     bits: int | None  # None for vectors
@@ -50,10 +51,20 @@ class FittedCodes:
     seconds: float  # to fit the hasher and make the codes
 
 
-def fit_codes(queries: QuerySet, name: str, bits: int, seed: int) -> FittedCodes:
-    """Fit a hasher to the vectors of all faces, as a library does, and encode the named ones."""
+def fit_codes(
+    queries: QuerySet, name: str, bits: int, seed: int, embedder: str = ""
+) -> FittedCodes:
+    """Fit a hasher to the vectors of all faces, as a library does, and encode the named ones.
+
+    Args:
+        queries: The queries, and the faces.
+        name: A key of `facehash.hashing.library.LIBRARY_HASHERS`.
+        bits: Length of a code.
+        seed: Seed of the codes.
+        embedder: The identity of the embedder, which learned and adapted codes need.
+    """
     start = time.perf_counter()
-    hasher = HASHERS[name].fit(queries.faces.all_rows, bits, seed)
+    hasher = fit_hasher(name, queries.faces.all_rows, bits, seed, embedder)
     codes = hasher.encode(queries.faces.rows)
     return FittedCodes(hasher, codes, time.perf_counter() - start)
 

@@ -19,7 +19,12 @@ _PANELS = (
     ("mAP", "mAP, averaged over the orders of ties"),
 )
 # Label, color, and where the lengths are written, in points from the mark.
-_HASHERS = {"itq": ("ITQ", BLUE, (-3, 6), "right"), "lsh": ("LSH", RED, (4, -10), "left")}
+_HASHERS = {
+    "itq": ("ITQ", BLUE, (-3, 6), "right"),
+    "lsh": ("LSH", RED, (4, -10), "left"),
+    "learned": ("learned", ORANGE, (4, -10), "left"),
+    "adapted": ("adapted", GREEN, (-3, 6), "right"),
+}
 _MARKS = ("*", "D", "P", "X", "v", "^")
 _BYTES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
 

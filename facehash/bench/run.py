@@ -23,10 +23,12 @@ from facehash.bench.queries import QuerySet, draw_queries, hold_out, read_faces
 from facehash.bench.reembed import reembed
 from facehash.bench.schema import SCHEMA, with_schema_1_keys
 from facehash.bench.scores import K, measure, measure_held_out
+from facehash.codes import CodesError
 from facehash.errors import InputError, did_you_mean
-from facehash.hashing import HASHERS
+from facehash.hashing.library import LIBRARY_HASHERS, check_hasher
 from facehash.library.derived.arrays import spaces
 from facehash.library.query.encoder import make_matching
+from facehash.library.storage.settings import Settings
 from facehash.library.storage.store import Store
 from facehash.pipeline import MakePipeline, default_pipeline
 from facehash.runs.environment import describe_environment
@@ -39,8 +41,8 @@ log = logging.getLogger(__name__)
 class Plan:
     """What to measure; the options of ``facehash bench``."""
 
-    hashers: Sequence[str] = ("itq", "lsh")
-    bits: Sequence[int] = (32, 64, 128, 256, 512)  # 1 to 1,024; itq: at most one per dimension
+    hashers: Sequence[str] = ("itq", "lsh", "learned", "adapted")
+    bits: Sequence[int] = (32, 64, 128, 256, 512)  # 1 to 1,024; what a hasher has not is skipped
     rerank: int = 100  # number of candidates; 0 measures no re-ranking
     embedders: Sequence[str] = ()  # others, to measure on the same faces
     near_duplicate: float = 0.95  # see `facehash.bench.queries.draw_queries`
@@ -56,8 +58,10 @@ class Plan:
             InputError: A value that nothing can be measured with.
         """
         for name in self.hashers:
-            if name not in HASHERS:
-                raise InputError(f"--codes {name}: no such codes{did_you_mean(name, HASHERS)}")
+            if name not in LIBRARY_HASHERS:
+                raise InputError(
+                    f"--codes {name}: no such codes{did_you_mean(name, LIBRARY_HASHERS)}"
+                )
         if not all(1 <= bits <= 1024 for bits in self.bits):
             raise InputError(f"--bits: 1 to 1024 each, got {', '.join(map(str, self.bits))}")
         if not (math.isfinite(self.near_duplicate) and self.near_duplicate >= -1):
@@ -119,7 +123,7 @@ def bench(
     ]
     skipped: list[str] = []
     queries = _with_projections(store, queries, make_pipeline, skipped, progress)
-    methods = list(_library_methods(queries, plan, label_of(settings.embedder), skipped))
+    methods = list(_library_methods(queries, plan, settings, skipped))
     methods += [method for label, other in others for method in _measure_rows(other, plan, label)]
     num_relevant = queries.num_relevant()
     environment = describe_environment("none", "cpu", plan.seed)
@@ -221,11 +225,11 @@ def _with_projections(
 
 
 def _library_methods(
-    queries: QuerySet, plan: Plan, label: str, skipped: list[str]
+    queries: QuerySet, plan: Plan, settings: Settings, skipped: list[str]
 ) -> Iterator[dict[str, Any]]:
     sets = [queries, *(hold_out(queries, plan.seed + draw) for draw in range(plan.draws))]
     has_vectors = queries.faces.space.metric != "hamming"
-    rows = [compare_rows(one, label) for one in sets]
+    rows = [compare_rows(one, label_of(settings.embedder)) for one in sets]
     exact = [one.nearest(K) if has_vectors else None for one in rows]
 
     def measured(found: Sequence[SearchMethod]) -> dict[str, Any]:
@@ -234,24 +238,25 @@ def _library_methods(
 
     yield measured(rows)
     if queries.faces.projections is not None:
-        yield _measure_projections(sets, label)
+        yield _measure_projections(sets, label_of(settings.embedder))
     if not has_vectors:
         skipped.append("codes of vectors: the embedder of this library produces codes")
         return
-    dimension = queries.faces.space.dimension
+    embedder = settings.embedder_identity
     for name in dict.fromkeys(plan.hashers):
+        refused: dict[str, list[str]] = {}
         for bits in sorted(set(plan.bits)):
-            if name == "itq" and bits > dimension:
-                skipped.append(
-                    f"itq with {bits} bits: at most one bit per dimension, and vectors have "
-                    f"{dimension} dimensions"
-                )
+            try:
+                check_hasher(name, bits, queries.faces.space.dimension, embedder)
+            except CodesError as error:
+                refused.setdefault(str(error), []).append(str(bits))
                 continue
-            fitted = [(one, fit_codes(one, name, bits, plan.seed)) for one in sets]
+            fitted = [(one, fit_codes(one, name, bits, plan.seed, embedder)) for one in sets]
             yield measured([compare_codes(*one) for one in fitted])
             yield measured([compare_asymmetrically(*one) for one in fitted])
             if plan.rerank:
                 yield measured([rerank_codes(*one, plan.rerank) for one in fitted])
+        skipped += [f"{name} with {', '.join(bits)} bits: {why}" for why, bits in refused.items()]
 
 
 def label_of(embedder: str) -> str:

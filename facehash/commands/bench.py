@@ -16,7 +16,11 @@ def bench(
         help="Folder for bench.json and tradeoff.png. Default: LIBRARY-bench beside the library.",
         show_default=False,
     ),
-    codes: str = typer.Option("itq,lsh", help="Codes to make of the vectors."),
+    codes: str = typer.Option(
+        "itq,lsh,learned,adapted",
+        help="Codes to make of the vectors; learned and adapted have 32, 64 or 128 bits, and need "
+        "the embedder sface.",
+    ),
     bits: str = typer.Option("32,64,128,256,512", help="Lengths of these codes."),
     rerank: int = typer.Option(
         100, help="Number of candidates that codes select and vectors re-rank; 0 for none."

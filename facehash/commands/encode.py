@@ -79,7 +79,7 @@ def _pipeline(model: str, detector: str | None, weights_dir: Path | None) -> Fac
     if pipeline.embedder.metric != "hamming":
         raise InputError(
             f"{model}: produces float vectors, not codes; name a run of DDH or DCBH, or a "
-            "library that was indexed with --codes lsh:BITS or --codes itq:BITS"
+            "library that was indexed with --codes, such as --codes itq:64"
         )
     return pipeline
 

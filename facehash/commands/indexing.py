@@ -40,7 +40,9 @@ def index(
         help="How faces are embedded. Default: the library's embedder (sface for a new library).",
     ),
     codes: str | None = typer.Option(
-        None, help="Make binary codes of the vectors: lsh:BITS or itq:BITS."
+        None,
+        help="Make binary codes of the vectors: lsh:BITS or itq:BITS; learned:BITS or adapted:BITS "
+        "with 32, 64 or 128 bits (embedder sface only).",
     ),
     seed: int = typer.Option(0, min=0, help="Seed of the codes."),
     workers: int | None = typer.Option(

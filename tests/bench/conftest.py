@@ -1,3 +1,3 @@
 """Libraries of fakes, as in tests/library."""
 
-from tests.library.conftest import ask, directory, index, photos  # noqa: F401
+from tests.library.conftest import ask, directory, head, index, photos  # noqa: F401

@@ -33,7 +33,7 @@ def run(store, plan=SMALL):
     return bench(store, plan, fakes.make_pipeline, progress=False)
 
 
-def test_every_method_is_measured_and_what_cannot_be_is_reported(store, photos):
+def test_every_method_is_measured_and_what_cannot_be_is_reported(store, photos, head):
     result = run(store)
     assert result["schema"] == 2
     methods = [(one["name"], one["bits"], one["bytes_per_face"]) for one in result["methods"]]
@@ -50,7 +50,10 @@ def test_every_method_is_measured_and_what_cannot_be_is_reported(store, photos):
         ("lsh, top 3 re-ranked", 16, 50),
     ]
     assert result["skipped"] == [
-        "itq with 16 bits: at most one bit per dimension, and vectors have 12 dimensions"
+        "itq with 16 bits: at most one bit per dimension, and vectors have 12 dimensions (lsh has "
+        "no such limit)",
+        "learned with 8, 16 bits: learned codes have 4 or 9 bits",
+        "adapted with 8, 16 bits: adapted codes have 4 or 9 bits",
     ]
     assert result["library"]["faces"] == 5 and result["library"]["unnamed_faces"] == 2
     # Bo is on one photo: a candidate, but not a query. Two faces of Ann and two of Cy are queries.
@@ -70,6 +73,17 @@ def test_every_method_is_measured_and_what_cannot_be_is_reported(store, photos):
     assert result["queries"]["held_out"] == 2
     text = json.dumps(result)
     assert not any(secret in text for secret in ("Ann", "Cy", str(photos), "photos/"))
+
+
+def test_learned_and_adapted_codes_are_measured(store, head, tmp_path):
+    plan = Plan(hashers=("learned", "adapted"), bits=(9,), rerank=0, near_duplicate=2, draws=1)
+    result = run(store, plan)
+    names = ["learned", "learned, asymmetric", "adapted", "adapted, asymmetric"]
+    assert [method["name"] for method in result["methods"][1:]] == names
+    hashers = [method["hasher"] for method in result["methods"][1:]]
+    assert hashers == ["learned", "learned", "adapted", "adapted"]
+    plot.write_tradeoff(result["methods"], tmp_path / "tradeoff.png")
+    assert "adapted, asymmetric" in format_bench(result)
 
 
 def test_another_embedder_is_measured_on_the_same_faces(store, directory, index, tmp_path):

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from facehash.codes import packed_from_bits
+from facehash.hashing.heads.head import find_head
+from facehash.vectors import unit_rows
 from tests.conftest import ROOT
 from tests.helpers.face_data import copy_people, weights_dir
 from tests.helpers.facehash_command import facehash
@@ -33,7 +35,7 @@ def photos(tmp_path_factory):
 @pytest.fixture(scope="module")
 def library(photos, tmp_path_factory):
     directory = tmp_path_factory.mktemp("made") / "lib"
-    words = ["--names", "folders", "--codes", "lsh:128", "--weights-dir", weights_dir()]
+    words = ["--names", "folders", "--codes", "learned:128", "--weights-dir", weights_dir()]
     code, out, err = facehash("index", photos, "--library", directory, *words, "--workers", "2")
     # On a busy machine there is a line of progress every ten seconds, and nothing else.
     assert code == 0 and all(line.startswith("indexing: ") for line in err.splitlines())
@@ -94,6 +96,19 @@ def test_the_codes_that_are_printed_are_those_that_are_compared(ask, person, lib
     assert found[str(person[0]), 1] == 0 and found[str(person[1]), 1] == expected
     # Half of 128 bits differ between two people; two faces of one person are nearer.
     assert expected < 45 < np.median(list(found.values())) < 80
+
+
+def test_codes_are_those_of_the_head_that_comes_with_facehash(library):
+    with contextlib.closing(sqlite3.connect(library / "library.db")) as database:
+        rows = database.execute("SELECT embedding, code FROM faces").fetchall()
+        [(embedder,)] = database.execute(
+            "SELECT value FROM settings WHERE key = 'embedder_identity'"
+        )
+    vectors = unit_rows(np.stack([np.frombuffer(row[0], np.float32) for row in rows]))
+    learned = find_head(embedder).learned(128).encode(vectors)
+    assert [code for _, code in rows] == [code.tobytes() for code in learned]
+    code, out, _ = facehash("stats", "--library", library)
+    assert code == 0 and "learned:128" in out
 
 
 def test_the_example_of_the_readme_prints_what_it_finds(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facehash.hashing.heads.head import HEADS, Head
 from facehash.library.ingest.update import index_folder
 from facehash.library.storage.store import Store
 from tests.helpers.facehash_command import facehash
@@ -100,6 +101,20 @@ def index(photos, directory):
         return index_folder(folder, library, **(standard | options))
 
     return index
+
+
+@pytest.fixture
+def head(tmp_path, monkeypatch):
+    """Learned codes of 4 and 9 bits for the vectors of the fake embedder."""
+    rng = np.random.default_rng(12)
+    root = rng.normal(size=(12, 12))
+    adapting = (root @ root.T + np.eye(12)).astype(np.float32)
+    projections = {bits: rng.normal(size=(12, bits)).astype(np.float32) for bits in (4, 9)}
+    scales = {bits: np.ones(bits, np.float32) for bits in projections}
+    mean = rng.normal(size=12).astype(np.float32) / 10
+    Head(mean, adapting, projections, scales).write(tmp_path / "fake.npz")
+    monkeypatch.setitem(HEADS, "projection 12 cosine", str(tmp_path / "fake.npz"))
+    return Head.read(tmp_path / "fake.npz")
 
 
 @pytest.fixture

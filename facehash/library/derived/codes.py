@@ -1,4 +1,4 @@
-"""Codes computed from the vectors of a library: ``--codes lsh:64`` and ``--codes itq:64``.
+"""Codes computed from the vectors of a library: ``--codes itq:64``, ``--codes learned:64``, ...
 
 A hasher is fitted once, after the first photos were indexed, and stored in the library. It also
 encodes all later faces, because codes of different hashers are not comparable. The table ``hasher``
@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from facehash.calibration.codes import CodeThresholds, code_thresholds
 from facehash.calibration.thresholds import threshold_of
-from facehash.codes import Packed, check_length
+from facehash.codes import CodesError, Packed
 from facehash.errors import InputError, did_you_mean
-from facehash.hashing import HASHERS, LinearHash
+from facehash.hashing import LinearHash
+from facehash.hashing.heads.head import LearnedHash
+from facehash.hashing.library import LIBRARY_HASHERS, check_hasher, fit_hasher
 from facehash.library.storage.database import DamagedLibraryError, Database
 from facehash.library.storage.settings import Settings
 from facehash.library.storage.store import Store
@@ -27,24 +29,29 @@ from facehash.vectors import unit_rows
 _THRESHOLD = "threshold_"
 
 
-def parse_codes(codes: str, dimension: int) -> str:
-    """Return the normalized value of ``--codes``, ``lsh:BITS`` or ``itq:BITS``.
+def parse_codes(codes: str, dimension: int, embedder: str) -> str:
+    """Return the normalized value of ``--codes``, such as ``itq:64``.
+
+    Args:
+        codes: Name of a hasher of `LIBRARY_HASHERS`, and number of bits.
+        dimension: Length of the embedder's vectors.
+        embedder: The identity of the embedder.
 
     Raises:
-        InputError: An unknown hasher, or more bits than it computes from vectors of this dimension.
+        InputError: An unknown hasher, or one that cannot make codes of this length of these
+            vectors.
     """
     name, _, bits = codes.strip().lower().partition(":")
-    if name not in HASHERS:
-        raise InputError(f"--codes {codes}: unknown codes{did_you_mean(name, HASHERS)}")
+    if name not in LIBRARY_HASHERS:
+        raise InputError(f"--codes {codes}: unknown codes{did_you_mean(name, LIBRARY_HASHERS)}")
     if not bits.isdecimal():
         raise InputError(f"--codes {codes}: give the number of bits, for example {name}:64")
-    if name == "itq" and int(bits) > dimension:
+    try:
         # The fit checks this too, but only after hours of indexing.
-        raise InputError(
-            f"--codes {codes}: itq produces at most one bit per dimension, and the vectors of the "
-            f"embedder have {dimension} (lsh has no such limit)"
-        )
-    return f"{name}:{check_length(int(bits))}"
+        check_hasher(name, int(bits), dimension, embedder)
+    except CodesError as error:
+        raise InputError(f"--codes {codes}: {error}") from error
+    return f"{name}:{int(bits)}"
 
 
 def encode(hasher: LinearHash, rows: NDArray[np.float32], settings: Settings) -> Packed:
@@ -67,7 +74,7 @@ def _hashable(rows: NDArray[np.float32], settings: Settings) -> NDArray[np.float
 
 
 def fit_codes(store: Store, settings: Settings) -> LinearHash | None:
-    """Fit a hasher to all vectors of the library and encode every face.
+    """Fit a hasher to all vectors of the library (learned codes need none) and encode every face.
 
     Returns:
         The hasher, or None for a library without codes or with fewer than two faces.
@@ -81,7 +88,7 @@ def fit_codes(store: Store, settings: Settings) -> LinearHash | None:
     if len(rows) < 2:
         return None
     name, _, bits = settings.codes.partition(":")
-    hasher = HASHERS[name].fit(rows, int(bits), settings.seed)
+    hasher = fit_hasher(name, rows, int(bits), settings.seed, settings.embedder_identity)
     with store.database.transaction():
         _write_hasher(store, hasher, _thresholds(rows, hasher, settings))
         encode_all(store, settings, hasher)
@@ -107,6 +114,24 @@ def complete_hasher(store: Store, settings: Settings, hasher: LinearHash) -> Lin
     with store.database.transaction():
         _write_hasher(store, completed, _thresholds(rows, completed, settings))
     return completed
+
+
+def refresh_thresholds(store: Store, settings: Settings, hasher: LinearHash) -> None:
+    """Compute the thresholds of learned codes again, after the library has got more faces.
+
+    Learned codes fit a library of any size, so their thresholds must not remain those of its first
+    photos. The thresholds of other codes stay with the vectors that these were fitted to.
+
+    Args:
+        store: The library, locked for writing.
+        settings: Its settings.
+        hasher: Its hasher.
+    """
+    if hasher.name != LearnedHash.name:
+        return
+    thresholds = _thresholds(_all_vectors(store, settings), hasher, settings)
+    with store.database.transaction():
+        _write_hasher(store, hasher, thresholds)
 
 
 def _all_vectors(store: Store, settings: Settings) -> NDArray[np.float32]:
@@ -159,7 +184,7 @@ def read_hasher(database: Database, settings: Settings) -> LinearHash | None:
         return None
     try:
         arrays = {name: _from_npy(npy) for name, npy in stored}
-        hasher = HASHERS[settings.codes.partition(":")[0]].from_arrays(arrays)
+        hasher = LIBRARY_HASHERS[settings.codes.partition(":")[0]].from_arrays(arrays)
         made_for = (settings.dimension, settings.code_space and settings.code_space.dimension)
         if (hasher.dimension, hasher.bits) != made_for:
             raise ValueError(f"{hasher.bits} bits from {hasher.dimension} dimensions")

@@ -20,6 +20,7 @@ from facehash.library.derived.codes import (
     fit_codes,
     parse_codes,
     read_hasher,
+    refresh_thresholds,
 )
 from facehash.library.ingest.batch import Batch
 from facehash.library.ingest.read import ReadOptions, ReadPhoto
@@ -69,7 +70,8 @@ def index_folder(
         detector: Name of the detector. Default: the library's (``yunet`` for a new library).
         embedder: Name of the embedder. Default: the library's (``sface`` for a new library).
         names: ``folders``, ``csv:FILE``, or ``none``, which leaves names unchanged.
-        codes: ``lsh:BITS`` or ``itq:BITS``, computed from the vectors. Default: the library's.
+        codes: Codes computed from the vectors, such as ``itq:64``, see
+            `facehash.library.derived.codes.parse_codes`. Default: the library's.
         seed: Seed of the codes.
         workers: Number of processes that read photos. Default: one per processor; 1 reads in this
             process.
@@ -143,7 +145,7 @@ def _settings_of(
         embedder.dimension,
         embedder.crop,
         embedder.side,
-        parse_codes(codes, embedder.dimension) if codes else None,
+        parse_codes(codes, embedder.dimension, embedder.identity) if codes else None,
         seed,
         projects(embedder),
     )
@@ -305,6 +307,8 @@ class _Update:
             self.hasher = fit_codes(self.store, self.settings)
         else:
             self.hasher = complete_hasher(self.store, self.settings, self.hasher)
+            if self.counts["faces"]:
+                refresh_thresholds(self.store, self.settings, self.hasher)
         refresh_index(self.store, spaces(self.settings, self.hasher is not None))
         with contextlib.suppress(FileInUseError):  # a search is running; the next run does it
             self.store.database.empty_log()

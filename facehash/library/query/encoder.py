@@ -63,7 +63,7 @@ def open_encoder(directory: Path, make_pipeline: MakePipeline = default_pipeline
     if settings.metric != "hamming" and hasher is None:
         raise LibraryError(
             f"{directory}: has no codes; to compute some: facehash index FOLDER "
-            f"--library {quoted(directory)} --codes lsh:64"
+            f"--library {quoted(directory)} --codes itq:64"
         )
     pipeline = make_matching(settings, make_pipeline, directory)
     if hasher is None:

@@ -8,6 +8,8 @@ from PIL import Image
 from facehash.errors import InputError
 from facehash.library.storage.database import LibraryError
 from facehash.library.storage.records import UnreadFile
+from facehash.library.storage.store import Store
+from facehash.vectors import unit_rows
 from tests.helpers.privileges import ordinary_rights
 from tests.library import fakes
 from tests.library.conftest import draw, save
@@ -125,6 +127,7 @@ def test_invalid_options_are_refused_before_a_library_is_made(index, directory, 
         ({"codes": "itq:13"}, "one bit per dimension.*have 12"),
         ({"codes": "ltq:8"}, "did you mean"),
         ({"codes": "lsh"}, "lsh:64"),
+        ({"codes": "learned:64"}, "learned codes exist for vectors of sface .0ba9fbfa.* only"),
         ({"codes": "lsh:8", "embedder": "hamming:16"}, "already produces codes"),
         ({"names": "folder"}, "did you mean 'folders'"),
         ({"workers": 0}, "at least 1"),
@@ -138,8 +141,8 @@ def test_invalid_options_are_refused_before_a_library_is_made(index, directory, 
         index(library=photos)
 
 
-@pytest.mark.parametrize("codes", ["lsh:40", "itq:9"])
-def test_codes_are_fitted_once_and_computed_for_later_faces(index, photos, ask, codes):
+@pytest.mark.parametrize("codes", ["lsh:40", "itq:9", "learned:9", "adapted:9"])
+def test_codes_are_fitted_once_and_computed_for_later_faces(head, index, photos, ask, codes):
     index(codes=codes)
     [(width,)] = set(ask("SELECT length(code) FROM faces"))
     assert width == -(-int(codes.partition(":")[2]) // 8)
@@ -152,6 +155,24 @@ def test_codes_are_fitted_once_and_computed_for_later_faces(index, photos, ask, 
     assert ask("SELECT count(code) FROM faces") == [(8,)]
     with pytest.raises(LibraryError, match=f"made with the codes {codes}.* not lsh:8"):
         index(codes="lsh:8")
+
+
+def test_learned_codes_are_those_of_the_head_and_adapted_ones_are_not(
+    head, index, directory, ask, tmp_path
+):
+    index(codes="learned:9")
+    with Store.open(directory) as store:
+        [(_, vectors)] = store.rows("embedding", store.settings().space)
+    learned = head.learned(9).encode(unit_rows(vectors))
+    assert [code for (code,) in ask("SELECT code FROM faces ORDER BY id")] == [
+        code.tobytes() for code in learned
+    ]
+    index(library=tmp_path / "other", codes="adapted:9")
+    with Store.open(tmp_path / "other") as store:
+        [(_, adapted)] = store.rows("code", store.settings().code_space)
+    assert (adapted != learned).any()
+    with pytest.raises(InputError, match="--codes learned:5: learned codes have 4 or 9 bits"):
+        index(library=tmp_path / "third", codes="learned:5")
 
 
 def test_several_processes_give_the_same_library_as_one(index, ask, photos, tmp_path):

@@ -38,7 +38,7 @@ def test_a_library_without_codes_names_the_command_to_compute_some(index, direct
     assert not is_library(directory)
     index()
     assert is_library(directory)
-    with pytest.raises(LibraryError, match="has no codes; .* facehash index FOLDER .* lsh"):
+    with pytest.raises(LibraryError, match="has no codes; .* facehash index FOLDER .* itq:64"):
         open_encoder(directory, fakes.make_pipeline)
     index(codes="lsh:8")
     assert encode(directory, photos / "Bo" / "0.png").shape == (1, 1)

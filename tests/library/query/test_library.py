@@ -191,6 +191,25 @@ def test_codes_have_a_threshold_if_their_vectors_have_one(index, directory, phot
             open_library(directory)
 
 
+def test_thresholds_of_learned_codes_follow_a_library_that_grows(
+    head, index, directory, photos, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(THRESHOLDS, "projection", Threshold(0.05, "made up"))
+    limits = {}
+    for codes in ("learned:9", "adapted:9"):
+        few, where = tmp_path / codes[:7], tmp_path / f"{codes[:7]}-lib"
+        shutil.copytree(photos / "Ann", few)
+        index(few, where, codes=codes)
+        for extra in (None, photos / "Cy"):
+            if extra:
+                shutil.copytree(extra, few / "Cy")
+                index(few, where)
+            with open_library(where, distance="hamming") as library:
+                limits.setdefault(codes, []).append(library.threshold)
+    assert limits["learned:9"][0] != limits["learned:9"][1]
+    assert limits["adapted:9"][0] == limits["adapted:9"][1]
+
+
 def test_a_library_with_codes_can_be_searched_by_vectors(index, directory):
     index()
     with pytest.raises(LibraryError, match="cannot be searched by code, only by embedding"):
