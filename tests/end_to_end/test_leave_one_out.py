@@ -17,6 +17,7 @@ def report_of(folder):
     return json.loads((folder / "report.json").read_text())
 
 
+@pytest.mark.full
 def test_a_run_with_leave_one_out_is_trained_and_scored(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("FACEHASH_CACHE", str(tmp_path / "cache"))

@@ -36,12 +36,14 @@ def test_the_run_directory_scores_as_it_did(tmp_path):
     assert {key for key in old if old[key] != new[key]} <= {"schema", "dataset", "seconds"}
 
 
+@pytest.mark.full
 def test_the_run_is_not_taken_for_one_of_another_configuration(tmp_path):
     shutil.copytree(MADE / "oldhash-16-s0", tmp_path / "mine")
     words = ("--runs", tmp_path, "--name", "mine")
     assert "already trained" in run("train.py", MADE / "oldhash" / "orl.yaml", *words)
 
 
+@pytest.mark.full
 def test_the_method_trains(tmp_path):
     words = ("--runs", tmp_path, "--name", "again", "--set", "training.epochs=1")
     assert "trained 1 epochs" in run("train.py", MADE / "oldhash" / "orl.yaml", *words)

@@ -90,6 +90,7 @@ def test_a_table_is_written_in_every_format_although_a_cell_fails_which_is_named
     assert rows["ddh", 16]["metrics"]["mAP"]["mean"] < cosine["metrics"]["mAP"]["mean"]
 
 
+@pytest.mark.full
 def test_a_finished_table_is_not_measured_again_and_needs_no_data(made):
     table, _ = made
     models = list((table.parent / "runs").rglob("model.keras"))

@@ -231,6 +231,7 @@ def test_a_backup_that_cannot_be_used_is_named(faces, interrupted, tmp_path, dam
         run_training(configure(backup_seconds=0), faces, run.path)
 
 
+@pytest.mark.full
 def test_training_stops_without_improvement(faces, tmp_path):
     # A rate of 1e-12 never improves the loss noticeably; rounding decides, so patience is 1.
     config = configure(patience=1, learning_rate=1e-12, epochs=40)

@@ -78,7 +78,10 @@ def test_an_interrupted_index_run_is_resumed_to_the_same_library(album, library,
 @FEW_OR_MANY
 @pytest.mark.parametrize(
     "words",
-    [("forget", "--person", "Cyprian"), ("people", "merge", "Annabel", "--into", "Boris")],
+    [
+        ("forget", "--person", "Cyprian"),
+        pytest.param(("people", "merge", "Annabel", "--into", "Boris"), marks=pytest.mark.full),
+    ],
 )
 def test_an_interrupted_change_is_done_or_not_and_can_be_repeated(library, tmp_path, words, many):
     shutil.copytree(library, tmp_path / "after")
