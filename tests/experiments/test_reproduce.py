@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from experiments.reproduce import app
 from experiments.table.reports import read_result
-from experiments.table.reproduce import app
 from facehash.runs.files import read_history
 from tests.conftest import ROOT
 from tests.helpers.facehash_command import command as here
