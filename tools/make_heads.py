@@ -19,7 +19,7 @@ import numpy as np
 import typer
 
 from experiments.unseen.protocol import LabeledVectors, draws, leave_one_out, read_vectors
-from facehash.bench.methods import FittedCodes, compare_asymmetrically, compare_codes
+from facehash.bench.methods import FittedCodes, compare_asymmetrically, compare_codes, compare_rows
 from facehash.bench.queries import QuerySet
 from facehash.bench.scores import measure_held_out
 from facehash.command_line import DONE, make_app, run
@@ -97,6 +97,7 @@ def development_scores(faces: LabeledVectors, people: Sequence[str]) -> dict[str
         "queries_per_draw": len(queries[0].query_indices),
         "gallery": len(queries[0].faces),
         "draws": DRAWS,
+        "vectors": scores([compare_rows(drawn, "vectors") for drawn in queries]),
         "rows": rows,
     }
 
