@@ -130,6 +130,14 @@ def test_the_loss_of_each_method_is_the_sum_of_its_weighted_terms(make_model, im
         assert logs["loss"] == pytest.approx(sum(expected.values()), rel=1e-3)
 
 
+def test_centers_of_dcdh_are_not_compared_for_a_weight_of_0(make_model, images, monkeypatch):
+    model = make_model("dcdh", separation_weight=0.0)
+    monkeypatch.setattr("facehash.methods.dcdh.separation_loss", None)
+    model.compile()
+    logs = model.evaluate(images, LABELS, verbose=0, return_dict=True)
+    assert logs["separation"] == 0 and logs["cross_entropy"] > 0
+
+
 @pytest.mark.parametrize(
     "name, backbone",
     [
