@@ -18,6 +18,7 @@ from tools.library_tables import (
     thresholds_table,
 )
 from tools.speed_tables import speed_table, steps_table
+from tools.unseen_tables import unseen_bars, unseen_table
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORTS = Path("experiments/results/reports")
@@ -141,8 +142,13 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "reports": reports_table,
         "speed": speed_table,
         "lfw": lfw_table,
+        "unseen": unseen_table,
     },
-    "experiments/README.md": {"effects": effects_table, "protocols": protocols_table},
+    "experiments/README.md": {
+        "effects": effects_table,
+        "protocols": protocols_table,
+        "bars": unseen_bars,
+    },
     "docs/search.md": {
         "thresholds": thresholds_table,
         "code thresholds": code_thresholds_table,

@@ -69,8 +69,11 @@ def _draw(
         handles: dict[str, Any] = {}
         for axes in panels.flat:
             handles |= {h.get_label(): h for h in axes.get_legend_handles_labels()[0]}
-        if handles:
-            figure.legend(handles.values(), handles, loc="outside right center", handlelength=2.6)
+        labels = dict.fromkeys(row["label"] for row in summary["rows"])
+        names = [name for name in labels if name in handles]
+        if names:
+            look = {"loc": "outside right center", "handlelength": 2.6}
+            figure.legend([handles[name] for name in names], names, **look)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold", color=INK)
         figure.supxlabel(summary["title"], x=0.01, ha="left", fontsize=8, color=QUIET)
         save_figure(figure, path)

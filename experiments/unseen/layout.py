@@ -159,7 +159,7 @@ def label_of(summary: dict[str, Any], row: str) -> str:
 
 
 def _bars(summary: dict[str, Any]) -> Iterator[list[str]]:
-    yield ["", "Against", "Metric", "Value", "Against", "Difference", "Wanted", "Met"]
+    yield ["Codes", "Compared with", "Metric", "Value", "Other value", "Difference", "Bar", "Met"]
     for bar in summary["bars"]:
         sides = [_side(summary, bar[name]) for name in ("of", "against")]
         if bar["met"] is None:

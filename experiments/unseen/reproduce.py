@@ -46,7 +46,7 @@ def make_unseen_table(
     failed: dict[str, str] = {}
     if missing and not write_only:
         folder = find_vectors(table, data)
-        read_data(table, folder)  # what is wrong with it is told once, rather than in every cell
+        read_data(table, folder)  # an error is reported once, rather than in every cell
         program = ["-m", "experiments.unseen.run_cell", str(path)]
         options = ["--runs", str(runs), "--reports", str(results / "reports"), "--end-with-parent"]
         options += ["--data", str(folder)]
