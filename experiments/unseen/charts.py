@@ -8,6 +8,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import MaxNLocator
 
 from experiments.table.charts import DPI, LOOK, save_figure
 from experiments.unseen.layout import DISTANCES, FITTED, label_of
@@ -132,4 +133,5 @@ def _differences(axes: Axes, rows: Sequence[Row], fit: str, distance: str) -> No
             )
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(-0.6, len(names) - 0.4)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel("Difference of mAP")
