@@ -24,6 +24,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from experiments.unseen.judge import compare_codes, relevant_groups
 from experiments.unseen.protocol import (
     LabeledVectors,
     draws,
@@ -31,10 +32,10 @@ from experiments.unseen.protocol import (
     read_vectors,
     with_distractors,
 )
-from facehash.bench.methods import FittedCodes, compare_asymmetrically, compare_codes
 from facehash.bench.queries import QuerySet
 from facehash.command_line import DONE, make_app, run
 from facehash.files import write_json
+from facehash.hamming.labels import relevance
 from facehash.hashing import (
     IterativeQuantization,
     LinearHash,
@@ -202,11 +203,10 @@ def measure(candidate: Candidate, scene: Scene, bits: int) -> Values:
     for seed, queries in enumerate(scene.draws):
         gallery = queries.faces.all_rows.astype(np.float64)
         hasher = candidate.fit(scene.others, gallery, bits, seed)
-        codes = FittedCodes(hasher, hasher.encode(queries.faces.rows), 0.0)
-        for name, method in zip(drawn, (compare_codes, compare_asymmetrically), strict=True):
-            blocks = method(queries, codes).rank()
-            found = [metrics.average_precision(*block).expected for block in blocks]
-            drawn[name].append(np.concatenate(found))
+        right = relevance(queries.faces.people, queries.people)
+        for name, nearness in compare_codes(hasher, queries.faces.rows, queries.rows).items():
+            groups = relevant_groups(nearness, right)
+            drawn[name].append(metrics.average_precision(*groups).expected)
     return {name: np.mean(values, axis=0) for name, values in drawn.items()}
 
 
@@ -246,7 +246,7 @@ def main(
 ) -> int:
     """Measure all candidates, and write their scores after each.
 
-    Example: python -m experiments.unseen.choose --vectors ../shared/vectors
+    Example: python -m experiments.unseen.choose --vectors DIR
     """
     faces = read_vectors(vectors / "sface_train.npz")
     people = [str(one) for one in json.loads(PEOPLE.read_text("utf-8"))["people"]]
