@@ -122,7 +122,7 @@ def test_a_shipped_configuration_is_valid_and_opens_with_what_a_reader_needs(pat
     config = load_config(path, methods.options_class)
     head = [line for line in path.read_text().splitlines() if line.startswith("#")]
     assert path.read_text().startswith("# ")
-    assert re.search(r"(IJCAI|ACCV|NeurIPS|CVPR|Pattern Recognition) 20[12]\d", head[0])
+    assert re.search(r"(IJCAI|ACCV|NeurIPS|CVPR|Pattern Recognition) 20[12]\d|\(ours", head[0])
     for word in ("Command:", "python train.py", "Hardware:", "Duration:", "Result:"):
         assert any(word in line for line in head), word
     assert path.relative_to(ROOT).as_posix() in "\n".join(head)

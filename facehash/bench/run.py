@@ -25,7 +25,7 @@ from facehash.bench.schema import SCHEMA, with_schema_1_keys
 from facehash.bench.scores import K, measure, measure_held_out
 from facehash.codes import CodesError
 from facehash.errors import InputError, did_you_mean
-from facehash.hashing.library import LIBRARY_HASHERS, check_hasher
+from facehash.hashing.library import LIBRARY_HASHERS, check_hasher, usual_hashers
 from facehash.library.derived.arrays import spaces
 from facehash.library.query.encoder import make_matching
 from facehash.library.storage.settings import Settings
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 class Plan:
     """What to measure; the options of ``facehash bench``."""
 
-    hashers: Sequence[str] = ("itq", "lsh", "learned", "adapted")
+    hashers: Sequence[str] | None = None  # None: those that exist for the embedder
     bits: Sequence[int] = (32, 64, 128, 256, 512)  # 1 to 1,024; what a hasher has not is skipped
     rerank: int = 100  # number of candidates; 0 measures no re-ranking
     embedders: Sequence[str] = ()  # others, to measure on the same faces
@@ -57,7 +57,7 @@ class Plan:
         Raises:
             InputError: A value that nothing can be measured with.
         """
-        for name in self.hashers:
+        for name in self.hashers or ():
             if name not in LIBRARY_HASHERS:
                 raise InputError(
                     f"--codes {name}: no such codes{did_you_mean(name, LIBRARY_HASHERS)}"
@@ -109,6 +109,8 @@ def bench(
     """
     plan.check()
     settings = store.settings()
+    if plan.hashers is None:
+        plan = dataclasses.replace(plan, hashers=usual_hashers(settings.embedder_identity))
     # Vectors where there are any, else the codes of a network.
     column, space = next(iter(spaces(settings, fitted=False).items()))
     with store.database.snapshot():
@@ -243,7 +245,7 @@ def _library_methods(
         skipped.append("codes of vectors: the embedder of this library produces codes")
         return
     embedder = settings.embedder_identity
-    for name in dict.fromkeys(plan.hashers):
+    for name in dict.fromkeys(plan.hashers or ()):
         refused: dict[str, list[str]] = {}
         for bits in sorted(set(plan.bits)):
             try:

@@ -16,10 +16,11 @@ def bench(
         help="Folder for bench.json and tradeoff.png. Default: LIBRARY-bench beside the library.",
         show_default=False,
     ),
-    codes: str = typer.Option(
-        "itq,lsh,learned,adapted",
-        help="Codes to make of the vectors; learned and adapted have 32, 64 or 128 bits, and need "
-        "the embedder sface.",
+    codes: str | None = typer.Option(
+        None,
+        help="Codes to make of the vectors. Default: itq,lsh, and learned,adapted for the embedder "
+        "sface, which have 32, 64 or 128 bits.",
+        show_default=False,
     ),
     bits: str = typer.Option("32,64,128,256,512", help="Lengths of these codes."),
     rerank: int = typer.Option(
@@ -63,7 +64,7 @@ def bench(
     from facehash.pipeline import pipelines
 
     plan = Plan(
-        hashers=_words(codes),
+        hashers=None if codes is None else _words(codes),
         bits=_numbers(bits),
         rerank=rerank,
         embedders=also,

@@ -15,6 +15,11 @@ LIBRARY_HASHERS: dict[str, type[LinearHash]] = {
 """Hash functions of a library, which are fitted to its vectors, or come with facehash (learned)."""
 
 
+def usual_hashers(embedder: str) -> tuple[str, ...]:
+    """Return the hash functions that exist for the vectors of an embedder, by its identity."""
+    return ("itq", "lsh", "learned", "adapted") if find_head(embedder) else ("itq", "lsh")
+
+
 def check_hasher(name: str, bits: int, dimension: int, embedder: str) -> None:
     """Check that a hash function can make codes of this length of an embedder's vectors.
 

@@ -57,7 +57,7 @@ def test_an_embedder_without_codes_is_refused_with_the_remedy(facehash, monkeypa
     monkeypatch.setattr(pipeline, "make_embedder", lambda *_: SFace())
     code, _, err = facehash("encode", "sface", red)
     assert code == 2 and err.count("\n") == 1
-    assert "sface: produces float vectors, not codes" in err and "--codes lsh:BITS" in err
+    assert "sface: produces float vectors, not codes" in err and "--codes itq:64" in err
 
 
 def test_weights_are_listed_with_source_licence_digest_and_place(facehash):

@@ -79,6 +79,6 @@ def test_a_folder_without_a_method_is_refused(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="halfhash/model.py must define exactly one"):
         methods.Method(Strict, "halfhash.model").model()
     with pytest.raises(InputError, match="did you mean 'ddh'"):
-        methods.find_method("dhd")
+        methods.find_method("ddhh")
     with pytest.raises(InputError, match="unknown"):
         methods.find_method("../ddh")

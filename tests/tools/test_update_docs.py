@@ -44,7 +44,7 @@ def test_every_named_script_configuration_and_target_exists_and_no_absolute_path
     text = (ROOT / name).read_text(encoding="utf-8")
     for path in re.findall(r"configs/[\w/]+\.yaml", text):
         assert (ROOT / path).exists(), path
-    for module in re.findall(r"python -m ((?:data|experiments|benchmarks|tools)\.\w+)", text):
+    for module in re.findall(r"python -m ((?:data|experiments|benchmarks|tools)(?:\.\w+)+)", text):
         path = ROOT / module.replace(".", "/")
         assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)

@@ -97,7 +97,11 @@ def write_settings(database: Database, settings: Settings) -> None:
     database.run("DELETE FROM settings")
     database.run_many(
         "INSERT INTO settings VALUES (?, ?)",
-        [(key, str(value)) for key, value in plain.items() if value is not None],
+        [
+            (key, str(value))
+            for key, value in plain.items()
+            if value is not None and value is not False
+        ],
     )
 
 
