@@ -144,7 +144,7 @@ def main(
 ) -> int:
     """Fit the head to all people, write it, and score one fitted to four fifths of them.
 
-    Example: python -m tools.make_heads --vectors ../shared/vectors
+    Example: python -m tools.make_heads --vectors DIR
     """
     source = vectors / "sface_train.npz"
     faces = read_vectors(source)

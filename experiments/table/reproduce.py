@@ -63,7 +63,6 @@ def measure_cells(
     options: Sequence[str],
     folder: Path,
     jobs: int,
-    environment: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Run ``python PROGRAM CELL OPTIONS`` for each cell, and return the failures by cell.
 
@@ -75,7 +74,7 @@ def measure_cells(
         return run_cells(
             cells,
             lambda cell: [sys.executable, *program, cell.name, *options],
-            *(folder / "logs", jobs, show, environment),
+            *(folder / "logs", jobs, show),
         )
 
 

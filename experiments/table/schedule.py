@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,13 +37,22 @@ class Cell(Protocol):
         """The cell that has to be measured before this one."""
 
 
+# glibc returns large arrays to the system, and the pages of new ones are cleared again: with
+# thousands of people, that takes longer than the training step.
+_MALLOC = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(2**25),
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    "MALLOC_TOP_PAD_": str(2**26),
+}
+
+
 def run_cells(
     cells: Sequence[Cell],
     command: Callable[[Cell], Sequence[str]],
     logs: Path,
     jobs: int = 1,
     show: Callable[[str], None] = print,
-    environment: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Run cells, each in its own process; a failing cell does not stop the others.
 
@@ -55,7 +64,6 @@ def run_cells(
         logs: Folder for the output of each cell.
         jobs: Number of cells that run at the same time.
         show: Receives a line of text whenever a cell starts, ends or fails.
-        environment: Variables for the processes, besides those of this one.
 
     Returns:
         The reason of each failure, by the cell's name.
@@ -64,7 +72,7 @@ def run_cells(
         Interrupted: Ctrl-C or SIGTERM; the running cells are stopped first.
     """
     logs.mkdir(parents=True, exist_ok=True)
-    variables = os.environ | thread_share(jobs) | dict(environment or {})
+    variables = os.environ | thread_share(jobs) | _MALLOC
     runner = _Runner(len(cells), command, logs, variables, show)
     of_network: dict[str, list[Cell]] = {}
     for cell in cells:

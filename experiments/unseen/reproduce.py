@@ -16,15 +16,6 @@ from facehash.files import write_text
 DATA = "vectors"
 """Name of the folder of vectors under FACEHASH_DATA."""
 
-# glibc returns large arrays to the system, and the pages of new ones are cleared again: with
-# thousands of people, that takes longer than the training step.
-_MALLOC = {
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(2**25),
-    "MALLOC_TRIM_THRESHOLD_": str(2**30),
-    "MALLOC_TOP_PAD_": str(2**26),
-}
-
 
 def make_unseen_table(
     path: Path,
@@ -50,7 +41,7 @@ def make_unseen_table(
         program = ["-m", "experiments.unseen.run_cell", str(path)]
         options = ["--runs", str(runs), "--reports", str(results / "reports"), "--end-with-parent"]
         options += ["--data", str(folder)]
-        failed = measure_cells(missing, program, options, runs / table.name, jobs, _MALLOC)
+        failed = measure_cells(missing, program, options, runs / table.name, jobs)
         reports = read_reports(table, results / "reports")
     written = write_results(table, reports, results)
     return tell_outcome(len(reports), len(table.cells), failed, written)
