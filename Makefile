@@ -11,13 +11,14 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 LEARNING_TESTS := tests/learning tests/embedders/test_keras_model.py tests/embedders/test_run.py
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo notebooks test test-full test-whole test-backends test-all fuzz lint bench clean help
+.PHONY: demo notebooks test test-engines test-full test-whole test-backends test-all fuzz lint bench clean help
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo            train and score DDH on 400 faces, a few minutes from nothing"
 	@echo "make notebooks       open the notebooks in Jupyter"
 	@echo "make test            the tests, a few minutes"
+	@echo "make test-engines    the index on PostgreSQL, Redis and Elasticsearch, each a real server"
 	@echo "make test-full       the slow tests: every kill point, notebooks, a minute of fuzzing, ..."
 	@echo "make test-whole      the tests of both, which share what they train"
 	@echo "make test-all        make test-whole, and the learning tests on JAX and PyTorch"
@@ -46,13 +47,18 @@ notebooks: $(VENV)/.installed-notebooks
 	$(BIN)/jupyter lab notebooks
 
 test: $(VENV)/.installed-test
-	$(PYTEST) -m "not full"
+	$(PYTEST) -m "not full and not engines"
 
 test-full: $(VENV)/.installed-test
-	$(PYTEST) -m full
+	$(PYTEST) -m "full and not engines"
 
 test-whole: $(VENV)/.installed-test
-	$(PYTEST)
+	$(PYTEST) -m "not engines"
+
+# Each server runs on this machine, on a free port, while its tests run. A server that is not
+# installed is skipped with the reason, unless FACEHASH_REQUIRE_ENGINES names it.
+test-engines: $(VENV)/.installed-test $(VENV)/.installed-engines
+	$(BIN)/python -m pytest -m engines tests/index/engines tests/end_to_end/engines
 
 # For a PyTorch without CUDA, gigabytes smaller on Linux, see docs/backends.md.
 test-backends: $(VENV)/.installed-test $(VENV)/.installed-$(BACKENDS_EXTRA)

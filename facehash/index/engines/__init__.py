@@ -1,0 +1,1 @@
+"""Search indexes that a server keeps, one file per kind of server; see `base.RemoteIndex`."""
