@@ -5,6 +5,7 @@
 
 import logging
 import os
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,11 +60,12 @@ def list_people(root: Path) -> Listing:
         root: The folder.
 
     Returns:
-        The images, and the links to what does not exist, which turn out to be unreadable.
+        The images, and the links to what does not exist, which turn out to be unreadable. So do
+        images that cannot be examined. The folder of a person that cannot be listed is passed over.
 
     Raises:
         SourceError: There are no images, they are not in folders of people, a part is missing, or
-            a folder cannot be listed.
+            it or the folder cannot be listed.
     """
     passed_over = PassedOver()
     parts = [Path(one.path) for one in _entries(root) if _is_folder(one) and not _is_hidden(one)]
@@ -139,13 +141,18 @@ def _people(folder: Path, root: Path, passed_over: PassedOver, within: bool = Tr
 def _images(person: Path, root: Path, passed_over: PassedOver) -> list[Path]:
     """List the images of one person, sorted by name."""
     files: list[Path] = []
-    for entry in _entries(person):
+    try:
+        entries = _entries(person)
+    except SourceError as error:
+        _pass_over_closed(person, root, passed_over, error.__cause__ or error)
+        return files
+    for entry in entries:
         path = Path(entry.path)
         if _is_hidden(entry):
             _pass_over(entry, passed_over, files)
-        elif _has_suffix(path) and os.path.isfile(path):
+        elif _has_suffix(path) and _may_be_file(path):
             files.append(path)
-        elif entry.is_dir(follow_symlinks=False):
+        elif _is_folder(entry) and not os.path.islink(path):
             _pass_over_folder(path, root, passed_over)
         else:
             _pass_over(entry, passed_over, files)
@@ -156,7 +163,11 @@ def _images(person: Path, root: Path, passed_over: PassedOver) -> list[Path]:
 
 def _pass_over_folder(folder: Path, root: Path, passed_over: PassedOver) -> None:
     """Count what is in a folder inside a person's folder."""
-    for place, _, names in os.walk(folder):
+
+    def pass_over_closed(error: OSError) -> None:
+        _pass_over_closed(Path(os.fsdecode(error.filename)), root, passed_over, error)
+
+    for place, _, names in os.walk(folder, onerror=pass_over_closed):
         for name in sorted(names):
             path = Path(place, name)
             if name.startswith("."):
@@ -169,12 +180,20 @@ def _pass_over_folder(folder: Path, root: Path, passed_over: PassedOver) -> None
                 passed_over.add_file(path)
 
 
+def _pass_over_closed(
+    folder: Path, root: Path, passed_over: PassedOver, error: BaseException
+) -> None:
+    """Count a folder that cannot be listed."""
+    why = error.strerror if isinstance(error, OSError) else error
+    passed_over.add(Kind.CLOSED, note=f"the first is {folder.relative_to(root)}: {why}")
+
+
 def _pass_over(entry: os.DirEntry[str], passed_over: PassedOver, files: list[Path]) -> None:
     """Count an entry that is not read; a link to what does not exist counts as an image."""
     path = Path(entry.path)
     if _is_hidden(entry):
         passed_over.add(Kind.HIDDEN)
-    elif entry.is_symlink() and not os.path.exists(path):
+    elif os.path.islink(path) and not os.path.exists(path):
         files.append(path)
     elif _is_folder(entry):
         passed_over.add(Kind.LINK)
@@ -199,8 +218,21 @@ def _is_hidden(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    # The method of a link to itself raises an error.
-    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
+    try:
+        # The method of a link to itself raises an error.
+        return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
+    except OSError:  # not told by the listing, and refused; listing it shows what it is
+        return True
+
+
+def _may_be_file(path: Path) -> bool:
+    """Return whether a path is a file, or cannot be examined; reading it shows the reason."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 def _has_suffix(path: Path) -> bool:

@@ -52,6 +52,18 @@ def index(
     include_forgotten: bool = typer.Option(
         False, "--include-forgotten", help="Index forgotten photos again."
     ),
+    exclude: list[str] | None = typer.Option(
+        None,
+        metavar="PATTERN",
+        help="Do not read files and folders of this name or path, such as '*_edited.*' or "
+        "2019/work; may be repeated. Stored in the library; --exclude '' removes all patterns.",
+    ),
+    include_skipped: bool | None = typer.Option(
+        None,
+        "--include-skipped/--no-include-skipped",
+        help="Also read hidden files and folders of previews and deleted files, such as @eaDir. "
+        "Stored in the library.",
+    ),
     weights_dir: WeightsOption = None,
 ) -> int:
     """Find the faces in a folder of photos and store them in a library.
@@ -75,6 +87,8 @@ def index(
         workers=workers,
         retry=retry,
         include_forgotten=include_forgotten,
+        exclude=exclude or None,
+        include_skipped=include_skipped,
         make_pipeline=pipelines(weights_dir),
     )
     _print_report(report, library)
@@ -97,6 +111,7 @@ def _print_report(report: IndexReport, library: Path) -> None:
         (report.same_content, "moved, copied or touched"),
         (report.excluded, "excluded, because forgotten (--include-forgotten indexes them)"),
         (report.removed, "removed, because they no longer exist"),
+        (report.deselected, "removed, because they are skipped or excluded"),
     ):
         if number:
             print(f"{counted(number, 'file')} {what}")

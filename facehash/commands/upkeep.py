@@ -134,5 +134,9 @@ def stats(
     print(f"detector    {printable(settings.detector_identity)}")
     print(f"embedder    {embedder}, {settings.metric} {settings.dimension}")
     print(f"codes       {printable(settings.codes or 'none made of vectors')}")
+    for pattern in (settings.exclude or "").splitlines():
+        print(f"excluded    {printable(pattern)}")
+    if settings.include_skipped:
+        print("included    hidden files, folders of previews and deleted files")
     print(f"on disk     {found.bytes / 1e6:,.1f} MB")
     return DONE

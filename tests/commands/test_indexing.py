@@ -1,3 +1,6 @@
+from tests.helpers.privileges import ordinary_rights
+from tests.library.conftest import draw, rows, save
+
 CHOICE = ("--detector", "halves", "--embedder", "cosine:12", "--workers", "1")
 
 
@@ -34,7 +37,7 @@ def test_files_that_are_passed_over_are_counted_in_one_line(facehash, photos, di
     code, _, err = facehash("index", photos, "--library", directory, *CHOICE)
     assert (code, err) == (
         0,
-        "passed over: 3 files without the ending of a picture (2 .mp4, 1 .txt), 1 hidden file or "
+        "passed over: 2 video, 1 file without the ending of a picture (1 .txt), 1 hidden file or "
         "folder\n",
     )
 
@@ -54,3 +57,62 @@ def test_wrong_use_is_one_line(facehash, photos, directory, library):
         code, out, err = facehash("index", *words)
         assert (code, out, err.count("\n")) == (2, "", 1), err
         assert err.startswith("facehash: ")
+
+
+def test_a_folder_that_denies_stat_costs_its_files_only(facehash, photos, directory):
+    (photos / "Bo").chmod(0o444)  # it can be listed, and its files cannot be examined
+    try:
+        with ordinary_rights():
+            code, out, err = facehash("index", photos, "--library", directory, *CHOICE)
+    finally:
+        (photos / "Bo").chmod(0o755)
+    assert code == 3 and out.startswith("6 new photos with 6 faces in ")
+    assert err.splitlines()[0] == f"not read: {photos}/Bo/0.png: Permission denied"
+    assert err.splitlines()[1].startswith("not read: 1 file (1 unreadable); ")
+    code, out, err = facehash("index", photos, "--library", directory)
+    assert code == 0 and out.startswith("1 new photo with 1 face in ") and err == ""
+
+
+def test_what_is_known_of_a_file_stays_while_it_cannot_be_examined(facehash, photos, directory):
+    facehash("index", photos, "--library", directory, *CHOICE, "--names", "folders")
+    before = rows(directory)
+    (photos / "Bo").chmod(0o444)
+    try:
+        with ordinary_rights():
+            code, out, err = facehash("index", photos, "--library", directory)
+    finally:
+        (photos / "Bo").chmod(0o755)
+    assert (code, "removed" in out) == (3, False) and "Bo/0.png: Permission denied" in err
+    assert rows(directory) == before
+    code, out, _ = facehash("index", photos, "--library", directory)
+    assert code == 0 and "7 files unchanged" in out
+
+
+def test_patterns_hold_for_later_runs_until_others_are_given(facehash, photos, directory):
+    facehash("index", photos, "--library", directory, *CHOICE)
+    code, out, err = facehash("index", photos, "--library", directory, "--exclude", "bo")
+    assert code == 0 and "1 file removed, because they are skipped or excluded\n" in out
+    assert err == "passed over: 1 excluded file or folder\n"
+    assert facehash("index", photos, "--library", directory)[1].endswith("6 files unchanged\n")
+    assert "\nexcluded    bo\n" in facehash("stats", "--library", directory)[1]
+    code, out, _ = facehash("index", photos, "--library", directory, "--exclude", "")
+    assert out.startswith("1 new photo with 1 face in ")
+    # Nothing is left of the folder, and no drive is missing.
+    words = ("--exclude", "*.png", "--exclude", "*.jpg")
+    code, out, _ = facehash("index", photos, "--library", directory, *words)
+    assert "7 files removed, because they are skipped or excluded" in out
+
+
+def test_previews_are_skipped_until_they_are_asked_for(facehash, photos, directory):
+    save(photos / "@eaDir" / "party.png" / "thumb.png", draw(80))
+    code, out, err = facehash("index", photos, "--library", directory, *CHOICE)
+    assert code == 0 and out.startswith("7 new photos")
+    assert err == "passed over: 1 folder of previews or deleted files\n"
+    for words, line in (
+        (["--include-skipped"], "1 new photo with 1 face in "),
+        ([], "0 new photos"),
+        (["--no-include-skipped"], "0 new photos"),
+    ):
+        code, out, err = facehash("index", photos, "--library", directory, *words)
+        assert out.startswith(line)
+    assert "1 file removed, because they are skipped or excluded" in out

@@ -10,6 +10,7 @@ from facehash.config import DatasetConfig
 from facehash.dataset import DatasetError
 from tests.helpers import datasets
 from tests.helpers.datasets import write_picture
+from tests.helpers.privileges import ordinary_rights
 
 PEOPLE = ("ann", "bea", "carl", "dan")
 
@@ -91,6 +92,25 @@ def test_links_to_nowhere_are_unreadable_images(root, load, caplog):
         (root / person).symlink_to(f"/mnt/gone/{person}")
     with pytest.raises(SourceError, match=r"3 of 43 images are unreadable, more than 5%.*/eve: a"):
         load()
+
+
+def test_what_cannot_be_examined_or_listed_stops_nothing(root, load, caplog):
+    fill(root, photos=8)
+    write_picture(root / "eve" / "1.png")
+    write_picture(root / "fay" / "1.png")
+    (root / "eve").chmod(0o444)  # it can be listed, and its files cannot be examined
+    (root / "fay").chmod(0)
+    try:
+        with ordinary_rights():
+            assert len(load().labels) == 32
+    finally:
+        for person in ("eve", "fay"):
+            (root / person).chmod(0o700)
+    assert (
+        f"1 of 33 images are unreadable and omitted; the first is {root}/eve/1.png: Permission "
+        "denied"
+    ) in caplog.text
+    assert "1 folder that cannot be listed (the first is fay: Permission denied)" in caplog.text
 
 
 def test_images_that_are_all_too_deep_are_an_error_with_the_remedy(root, load):

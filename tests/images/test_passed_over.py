@@ -51,6 +51,16 @@ def test_files_are_counted_by_ending_and_pictures_are_recognized_by_content(pass
     assert passed_over.has_pictures
 
 
+def test_files_of_known_kinds_are_counted_by_kind_and_not_looked_at(
+    passed_over, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("facehash.images.passed_over.is_picture", lambda path: 1 / 0)
+    for name in ("a.CR2", "b.nef", "c.dng", "d.MP4", "e.mov", "f.jxl", "g.psd", "h.xmp", "i.jp2"):
+        passed_over.add_file(tmp_path / name)
+    assert str(passed_over) == ("3 RAW, 2 video, 1 JPEG XL, 1 JPEG 2000, 1 Photoshop, 1 sidecar")
+    assert passed_over and not passed_over.has_pictures
+
+
 def test_the_content_of_a_few_files_of_an_ending_is_read(passed_over, tmp_path, monkeypatch):
     looked_at = []
     monkeypatch.setattr("facehash.images.passed_over.is_picture", looked_at.append)
@@ -75,7 +85,7 @@ def test_a_scan_counts_what_is_not_a_picture_by_its_name(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     found = scan(tmp_path)
     assert str(found.passed_over) == (
-        "3 files without the ending of a picture (1 .mp4, 1 .txt, 1 none), 1 pipe or device, "
+        "1 video, 2 files without the ending of a picture (1 .txt, 1 none), 1 pipe or device, "
         "1 hidden file or folder"
     )
     assert [path.name for path in found.files] == ["1.png"]

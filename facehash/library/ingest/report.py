@@ -19,7 +19,8 @@ class IndexReport:
     photos: int  # new contents
     faces: int  # faces in the new contents
     without_faces: int  # new contents without a face
-    removed: int  # files removed from the library
+    removed: int  # files removed from the library, as they no longer exist
+    deselected: int  # files removed from the library, as they are skipped or excluded
     named: int  # faces whose name was set or removed
     unread: tuple[UnreadFile, ...]  # files that could not be read
     still_unread: int  # other files of the folder that could not be read in earlier runs

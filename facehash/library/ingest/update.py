@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from facehash.embedders.base import Embedder, projects
@@ -14,6 +15,7 @@ from facehash.errors import InputError, Interrupted
 from facehash.files import FileInUseError, FileState
 from facehash.hashing import LinearHash
 from facehash.images.scan import Scan, scan
+from facehash.images.selection import Selection, parse_patterns
 from facehash.library.derived.arrays import refresh_index, spaces
 from facehash.library.derived.codes import (
     complete_hasher,
@@ -57,6 +59,8 @@ def index_folder(
     workers: int | None = None,
     retry: bool = False,
     include_forgotten: bool = False,
+    exclude: Sequence[str] | None = None,
+    include_skipped: bool | None = None,
     progress: bool = True,
     make_pipeline: MakePipeline = default_pipeline,
 ) -> IndexReport:
@@ -77,6 +81,11 @@ def index_folder(
             process.
         retry: Read photos again that could not be read before.
         include_forgotten: Also read photos that were forgotten.
+        exclude: Patterns of files and folders that are not read, see
+            `facehash.images.selection.Selection`; stored in the library for later runs. Photos in
+            the library that they fit are removed from it. Default: the library's.
+        include_skipped: Also read hidden files and folders and those of previews and deleted
+            files; stored in the library for later runs. Default: the library's.
         progress: Show a progress bar.
         make_pipeline: Turns the names of a detector and an embedder into a `PipelineSpec`.
 
@@ -98,12 +107,21 @@ def index_folder(
     start = time.monotonic()
     if workers is not None and workers < 1:
         raise InputError(f"workers must be at least 1, got {workers}")
-    found = scan(folder, without=directory)
+    stored = _stored_settings(directory)
+    selection = _selection(stored, exclude, include_skipped)
+    found = scan(folder, without=directory, selection=selection)
     folder = Path(os.path.realpath(folder))
     names_source = parse_names(names, folder)
-    spec = make_pipeline(*_pipeline_names(directory, detector, embedder))
+    spec = make_pipeline(
+        detector or (stored.detector if stored else "yunet"),
+        embedder or (stored.embedder if stored else "sface"),
+    )
     pipeline = FacePipeline.create(spec)
-    wanted = _settings_of(spec, pipeline, codes, seed)
+    wanted = dataclasses.replace(
+        _settings_of(spec, pipeline, codes, seed),
+        exclude="\n".join(selection.exclude) or None,
+        include_skipped=selection.include_skipped,
+    )
     with Store.create(directory) as store, write_lock(directory, "index"):
         try:
             finish_pending_erase(store)
@@ -117,16 +135,23 @@ def index_folder(
         return update.finish(names_source, start)
 
 
-def _pipeline_names(directory: Path, detector: str | None, embedder: str | None) -> tuple[str, str]:
-    """Return the names of detector and embedder: as given, the library's, or the defaults."""
-    stored = None
-    if (directory / DATABASE).exists():
-        with Store.open(directory) as store:
-            stored = read_settings(store.database)
-    return (
-        detector or (stored.detector if stored else "yunet"),
-        embedder or (stored.embedder if stored else "sface"),
-    )
+def _stored_settings(directory: Path) -> Settings | None:
+    """Return the settings of a library, None if there is none yet."""
+    if not (directory / DATABASE).exists():
+        return None
+    with Store.open(directory) as store:
+        return read_settings(store.database)
+
+
+def _selection(
+    stored: Settings | None, exclude: Sequence[str] | None, include_skipped: bool | None
+) -> Selection:
+    """Return what is read of a folder: as given, or as stored in the library."""
+    if exclude is None:
+        exclude = (stored.exclude or "").splitlines() if stored else []
+    if include_skipped is None:
+        include_skipped = stored.include_skipped if stored else False
+    return Selection(parse_patterns(exclude), include_skipped)
 
 
 def _settings_of(
@@ -185,9 +210,12 @@ class _Update:
         self.store, self.settings, self.embedder = store, settings, embedder
         self.spec, self.folder, self.found = spec, folder, found
         self.hasher: LinearHash | None = read_hasher(store.database, settings)
+        self.skipped = frozenset(found.skipped)
         self.counts: Counter[str] = Counter()
         self.unread: list[UnreadFile] = []
+        self.kept: set[Path] = set()  # files whose stored content stays, as they cannot be read
         self.missing: set[Path] = set()
+        self.stored: set[Path] = set()  # files of the folder whose content the library has
         # Digests: every content read in this run, and those that the library already had.
         self.seen: set[bytes] = set()
         self.known: set[bytes] = set()
@@ -233,7 +261,8 @@ class _Update:
     def _jobs(self) -> list[tuple[Path, FileState]]:
         """List files that are new or look changed, and note those that are gone."""
         stored = self.store.files_under(self.folder)
-        if stored and not self.found.files:
+        self.stored = {path for path, (_, has_content) in stored.items() if has_content}
+        if not self.found.files and not all(map(self._is_deselected, stored)):
             raise LibraryError(
                 f"{self.folder}: contains no photos any more, but the library has {len(stored)} "
                 "from there; is a drive missing? To remove them: facehash forget "
@@ -256,6 +285,11 @@ class _Update:
         """Count a file that was read, and pass it on to be embedded and stored."""
         if photo.reason == "missing":
             self.missing.add(photo.path)
+            return
+        if photo.reason == "unreadable" and photo.path in self.stored:
+            # What the library knows of it stays; a drive may refuse a file for a moment only.
+            self.kept.add(photo.path)
+            self.unread.append(UnreadFile(photo.path, photo.reason, photo.detail or ""))
             return
         if photo.reason == "crashed":
             # With its digest stored, it does not crash a worker of the next run.
@@ -301,6 +335,7 @@ class _Update:
         removed = {path for path in missing if find(query, (bytes_of(path),)) is not None}
         # Even without any: this also removes photos whose file now holds another content.
         self.store.remove_files(removed)
+        deselected = sum(map(self._is_deselected, removed))
         named = apply_names(self.store, self.folder, names)
         had_codes = self.hasher is not None
         if self.hasher is None:
@@ -320,10 +355,11 @@ class _Update:
             photos=self.counts["photos"],
             faces=self.counts["faces"],
             without_faces=self.counts["without_faces"],
-            removed=len(removed),
+            removed=len(removed) - deselected,
+            deselected=deselected,
             named=named,
             unread=tuple(sorted(self.unread, key=lambda file: file.path)),
-            still_unread=self._count_unread() - len(self.unread),
+            still_unread=self._count_unread() - len(self.unread) + len(self.kept),
             codes_made=None if had_codes or self.hasher is None else self.settings.codes,
             links=tuple(self.found.links),
             closed=tuple(self.found.closed),
@@ -331,6 +367,10 @@ class _Update:
             unnamed=tuple(without_face(self.store, names)),
             seconds=time.monotonic() - start,
         )
+
+    def _is_deselected(self, path: Path) -> bool:
+        """Return whether a file is skipped or excluded, or in a folder that is."""
+        return not self.skipped.isdisjoint((path, *path.parents))
 
     def _moved_here(self) -> set[Path]:
         """Return stored paths that no longer exist and whose content was found in the folder."""

@@ -26,6 +26,8 @@ class Settings:
         codes: Codes computed from the vectors, for example ``"itq:64"``, or None.
         seed: Seed of these codes.
         projects: Whether the embedder produces codes and has their projections too.
+        exclude: Patterns of files that are not indexed, one per line, or None.
+        include_skipped: Whether hidden files and folders of previews are indexed too.
     """
 
     detector: str
@@ -39,6 +41,8 @@ class Settings:
     codes: str | None = None
     seed: int = 0
     projects: bool = False
+    exclude: str | None = None
+    include_skipped: bool = False
 
     @property
     def space(self) -> Space:
@@ -77,6 +81,8 @@ def read_settings(database: Database) -> Settings | None:
             found.get("codes"),
             int(found["seed"]),
             found.get("projects") == str(True),  # missing in libraries of version 0.1.0
+            found.get("exclude"),
+            found.get("include_skipped") == str(True),
         )
         # An invalid length is an error here, not in the middle of a search.
         lengths = (settings.dimension, settings.side, settings.space.width)

@@ -1,5 +1,7 @@
 """Count the photos, faces and people of a library."""
 
+import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -51,8 +53,18 @@ def count(store: Store) -> Statistics:
         people=value("SELECT count(*) FROM people"),
         named=value("SELECT count(*) FROM faces WHERE person_id IS NOT NULL"),
         excluded=value("SELECT count(*) FROM excluded"),
-        bytes=sum(path.stat().st_size for path in store.directory.rglob("*") if path.is_file()),
+        bytes=_bytes_on_disk(store),
     )
+
+
+def _bytes_on_disk(store: Store) -> int:
+    """Return the size of all files of a library; a file that vanishes meanwhile counts nothing."""
+    total = 0
+    for place, _, names in os.walk(store.directory):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.stat(os.path.join(place, name)).st_size
+    return total
 
 
 def list_without_faces(store: Store) -> Iterator[UnreadFile]:
