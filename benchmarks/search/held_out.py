@@ -26,7 +26,13 @@ from facehash.bench.methods import (
     compare_rows,
     fit_codes,
 )
-from facehash.bench.queries import NamedFaces, QuerySet, draw_queries, hold_out
+from facehash.bench.queries import (
+    NamedFaces,
+    QuerySet,
+    draw_queries,
+    hold_out,
+    leave_one_out,
+)
 from facehash.bench.scores import measure_held_out, score
 from facehash.calibration.codes import FALSE_MATCH_RATE, code_thresholds
 from facehash.calibration.thresholds import THRESHOLDS
@@ -46,11 +52,7 @@ def read_vectors(path: Path) -> QuerySet:
     with np.load(path) as held:
         rows = unit_rows(held["vectors"].astype(np.float32))
         _, people = np.unique(held["labels"], return_inverse=True)
-    order = np.arange(len(rows))
-    space = Space("cosine", rows.shape[1])
-    faces = NamedFaces(order, order, people.astype(np.int64), rows, rows, space, order)
-    # Near duplicates count: a cosine is at most 1.
-    return draw_queries(faces, near_duplicate=2, max_queries=len(rows), seed=0)
+    return leave_one_out(NamedFaces.of_vectors(rows, people.astype(np.int64)))
 
 
 def measure(queries: QuerySet) -> dict[str, Any]:

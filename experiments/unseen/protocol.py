@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.vectors import read_vectors_file
-from facehash.bench.queries import NamedFaces, QuerySet, draw_queries, hold_out
+from facehash.bench.queries import NamedFaces, QuerySet, hold_out
+from facehash.bench.queries import leave_one_out as queries_of_all
 from facehash.errors import InputError
-from facehash.vectors import Rows, Space, unit_rows
-
-_NEVER = 2.0  # a cosine is at most 1: near duplicates count
+from facehash.vectors import Rows, unit_rows
 
 
 class LabeledVectors(NamedTuple):
@@ -51,12 +50,7 @@ def read_vectors(path: Path) -> LabeledVectors:
 def leave_one_out(judged: LabeledVectors) -> QuerySet:
     """Make every face of a person with two or more a query among all other faces."""
     _, people = np.unique(judged.names, return_inverse=True)
-    order = np.arange(len(people), dtype=np.int64)
-    space = Space("cosine", judged.rows.shape[1])
-    faces = NamedFaces(
-        order, order, people.astype(np.int64), judged.rows, judged.rows, space, order
-    )
-    return draw_queries(faces, _NEVER, len(order), seed=0)
+    return queries_of_all(NamedFaces.of_vectors(judged.rows, people.astype(np.int64)))
 
 
 def with_distractors(
@@ -83,9 +77,8 @@ def with_distractors(
     chosen = np.sort(np.random.default_rng(seed).permutation(len(others.rows))[:missing])
     _, person = np.unique(others.names, return_inverse=True)
     rows = np.concatenate([faces.rows, others.rows[chosen]])
-    order = np.arange(len(rows), dtype=np.int64)
     people = np.concatenate([faces.people, faces.people.max() + 1 + person[chosen]])
-    return replace(queries, faces=NamedFaces(order, order, people, rows, rows, faces.space, order))
+    return replace(queries, faces=NamedFaces.of_vectors(rows, people))
 
 
 def draws(queries: QuerySet, count: int) -> list[QuerySet]:

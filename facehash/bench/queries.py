@@ -46,6 +46,17 @@ class NamedFaces:
         names += [] if self.projections is None else ["projections"]
         return dataclasses.replace(self, **{name: getattr(self, name)[chosen] for name in names})
 
+    @classmethod
+    def of_vectors(cls, rows: NDArray[np.float32], people: Ids) -> NamedFaces:
+        """Return faces without a library, compared by cosine, each on a photo of its own.
+
+        Args:
+            rows: float32 (n, d), of length 1.
+            people: int64 (n,), the person of each.
+        """
+        order = np.arange(len(rows), dtype=np.int64)
+        return cls(order, order, people, rows, rows, Space("cosine", rows.shape[1]), order)
+
     @property
     def num_unnamed(self) -> int:
         """Number of faces without a name; they are neither queries nor candidates."""
@@ -242,6 +253,18 @@ def draw_queries(faces: NamedFaces, near_duplicate: float, max_queries: int, see
         cross_person=int((~one_person).sum()),
         without_match=without_match,
     )
+
+
+def leave_one_out(faces: NamedFaces) -> QuerySet:
+    """Make every face of a person with two or more a query among all others.
+
+    Near duplicates count.
+
+    Raises:
+        LibraryError: No person has two faces.
+    """
+    # A cosine is at most 1, so no pair is a near duplicate.
+    return draw_queries(faces, near_duplicate=2.0, max_queries=len(faces), seed=0)
 
 
 _NO_PAIRS = Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64))
