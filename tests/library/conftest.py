@@ -51,9 +51,11 @@ def what_is_stored_of(directory, name):
 
 
 def rows(directory):
-    """Return everything in the database, by table."""
+    """Return everything in the database, by table, except the random id of the library."""
     with contextlib.closing(sqlite3.connect(directory / "library.db")) as database:
-        tables = database.execute("SELECT name FROM sqlite_master WHERE type='table'").fetchall()
+        tables = database.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'identity'"
+        ).fetchall()
         return {
             name: sorted(database.execute(f"SELECT * FROM {name}"), key=repr) for (name,) in tables
         }

@@ -105,7 +105,74 @@ _VERSION_4 = (
     "ALTER TABLE unwiped RENAME TO pending_erase",
 )
 
-MIGRATIONS: tuple[Sequence[str], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+_VERSION_5 = (
+    # Tells the index of this library on a server from those of others.
+    "CREATE TABLE identity (library TEXT NOT NULL)",
+    "INSERT INTO identity VALUES (lower(hex(randomblob(16))))",
+    # Servers with an index of this library. `pending_erase` counts requests to forget that are not
+    # yet erased there, `generation` is the last one known of the index, for information.
+    """CREATE TABLE engines (
+        name TEXT PRIMARY KEY,
+        url TEXT NOT NULL,
+        by TEXT NOT NULL CHECK (by IN ('embedding', 'code')),
+        pending_erase INTEGER NOT NULL DEFAULT 0,
+        generation INTEGER
+    ) WITHOUT ROWID""",
+    # Generations that this library has sent to an engine, or was about to. An engine with any other
+    # generation has the rows of a copy of the library, for example of one that a backup replaced.
+    """CREATE TABLE pushes (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        engine TEXT NOT NULL REFERENCES engines (name) ON DELETE CASCADE,
+        generation INTEGER NOT NULL,
+        done INTEGER NOT NULL DEFAULT 0
+    )""",
+    "CREATE INDEX pushes_by_engine ON pushes (engine)",
+    # The outbox: in which generation each face changed last, deleted faces included, for all
+    # changes after the generation `start`. Without engines it has no start and records nothing.
+    "CREATE TABLE outbox (start INTEGER NOT NULL)",
+    # `added` is the generation in which the outbox recorded the face as new, else NULL.
+    """CREATE TABLE changes (
+        face_id INTEGER PRIMARY KEY,
+        generation INTEGER NOT NULL,
+        added INTEGER
+    )""",
+    "CREATE INDEX changes_by_generation ON changes (generation)",
+    "DROP TRIGGER face_added",
+    "DROP TRIGGER face_removed",
+    "DROP TRIGGER face_changed",
+    """CREATE TRIGGER face_added AFTER INSERT ON faces
+        BEGIN
+            UPDATE generation SET number = number + 1;
+            INSERT INTO changes (face_id, generation, added)
+                SELECT NEW.id, number, number FROM generation
+                WHERE EXISTS (SELECT 1 FROM outbox)
+                ON CONFLICT (face_id) DO UPDATE SET generation = excluded.generation;
+        END""",
+    """CREATE TRIGGER face_removed AFTER DELETE ON faces
+        BEGIN
+            UPDATE generation SET number = number + 1;
+            INSERT INTO changes (face_id, generation, added)
+                SELECT OLD.id, number, NULL FROM generation
+                WHERE EXISTS (SELECT 1 FROM outbox)
+                ON CONFLICT (face_id) DO UPDATE SET generation = excluded.generation;
+        END""",
+    """CREATE TRIGGER face_changed AFTER UPDATE OF embedding, code ON faces
+        BEGIN
+            UPDATE generation SET number = number + 1;
+            INSERT INTO changes (face_id, generation, added)
+                SELECT NEW.id, number, NULL FROM generation
+                WHERE EXISTS (SELECT 1 FROM outbox)
+                ON CONFLICT (face_id) DO UPDATE SET generation = excluded.generation;
+        END""",
+)
+
+MIGRATIONS: tuple[Sequence[str], ...] = (
+    _VERSION_1,
+    _VERSION_2,
+    _VERSION_3,
+    _VERSION_4,
+    _VERSION_5,
+)
 """Statements from version i to i + 1; version 0 is an empty file. Released ones never change."""
 
 
