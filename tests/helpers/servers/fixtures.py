@@ -1,0 +1,21 @@
+"""A fixture for each server, for the conftest.py of every folder whose tests need one."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.helpers.servers.postgresql import PostgreSQLServer
+
+
+def running(server):
+    """Start a server for a fixture, and end it after its last test."""
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server():
+    yield from running(PostgreSQLServer())
