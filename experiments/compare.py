@@ -1,6 +1,7 @@
 """Compare two runs or files of codes on the same queries: ``python -m experiments.compare A B``."""
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from experiments.run.score import evaluate_codes
 from facehash.command_line import DONE, make_app, run
 from facehash.errors import InputError, did_you_mean
 from facehash.files import write_json
+from facehash.output import check_output, json_format, replace_output, writes_to_stdout
 from facehash.retrieval.bootstrap import LEVEL, RESAMPLES, SEED
 from facehash.retrieval.codes_file import CodeSet, read_codes
 from facehash.retrieval.comparison import compare_pairs, compare_queries
@@ -52,7 +54,12 @@ def compare(
     resamples: int = typer.Option(RESAMPLES, min=1, help="Resamples of the bootstrap."),
     seed: int = typer.Option(SEED, min=0, help="Seed of the bootstrap."),
     data: Path | None = typer.Option(None, help="Data set of runs that have no codes yet."),
-    output: Path | None = typer.Option(None, metavar="FILE", help="Also write JSON to this file."),
+    output: Path | None = typer.Option(
+        None, metavar="FILE", help="Also write JSON to this file; - is standard output."
+    ),
+    force: bool = typer.Option(
+        False, "--force", help="Also replace a file that is not an earlier comparison."
+    ),
 ) -> int:
     """Print the difference B - A of every metric, with 95 % bounds from a paired bootstrap.
 
@@ -60,18 +67,20 @@ def compare(
 
     Example: python -m experiments.compare runs/ddh-48-s0 runs/dcbh-48-s0 --at 50
     """
-    if output is not None and output.is_dir():
-        raise InputError(f"{output}: is a folder; --output must be a file, such as comparison.json")
+    if output is not None:
+        check_output(output, json_format("schema", "a", "b"), "--output", force=force)
     sides = [_read(path, data) for path in (a, b)]
     by_split = check_same_queries(*sides)
     report = compare_sides(
         *sides, at=sorted(set(at)), verification=verification, resamples=resamples, seed=seed
     )
     report["same_queries_by"] = "split" if by_split else "labels"
-    print(format_comparison(report))
+    if not writes_to_stdout(output):
+        print(format_comparison(report))
     if output is not None:
-        write_json(output, report)
-        print(f"\nwritten: {output}")
+        with replace_output(output) as temporary:
+            write_json(temporary, report)
+        print(f"\nwritten: {output}", file=sys.stderr if writes_to_stdout(output) else sys.stdout)
     return DONE
 
 

@@ -45,6 +45,7 @@ from facehash.hashing import (
 from facehash.hashing.itq import principal_components, rotation
 from facehash.hashing.ndh import distill
 from facehash.hashing.witq import SHRINK, adapting_whitening, unit, within_whitening
+from facehash.output import check_output, json_format, replace_output
 from facehash.printing import progress
 from facehash.retrieval import metrics
 from facehash.retrieval.bootstrap import RESAMPLES, SEED, mean_samples
@@ -248,16 +249,18 @@ def main(
 
     Example: python -m experiments.unseen.choose --vectors DIR
     """
+    check_output(output, json_format("draws", "entries"), "--output")
     faces = read_vectors(vectors / "sface_train.npz")
     people = [str(one) for one in json.loads(PEOPLE.read_text("utf-8"))["people"]]
-    entries = json.loads(output.read_text("utf-8"))["entries"] if output.exists() else []
+    entries = json.loads(output.read_text("utf-8"))["entries"] if output.is_file() else []
     stored = {(one["gallery"], one["bits"], one["name"]): one for one in entries}
     for gallery, scene in progress(list(scenes(faces, people)), desc="Comparing", unit="gallery"):
         known = {key[2]: one for key, one in stored.items() if key[:2] == (gallery, bits)}
         for entry in compare(gallery, scene, bits, known):
             stored[gallery, bits, entry["name"]] = entry
             found = {"draws": DRAWS, "people": len(people), "entries": list(stored.values())}
-            write_json(output, found)
+            with replace_output(output) as temporary:
+                write_json(temporary, found)
     return DONE
 
 

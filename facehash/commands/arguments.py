@@ -21,6 +21,11 @@ WeightsOption = Annotated[
     ),
 ]
 
+ForceOption = Annotated[
+    bool,
+    typer.Option("--force", help="Also replace a file that facehash did not write."),
+]
+
 
 def describe_unread(file: UnreadFile) -> str:
     """Return the path of a file that is not in the library, and the reason."""

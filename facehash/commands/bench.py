@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from facehash.command_line import DONE
-from facehash.commands.arguments import WeightsOption
+from facehash.commands.arguments import ForceOption, WeightsOption
 from facehash.printing import printable
 
 
@@ -44,6 +44,7 @@ def bench(
         help="Draws of held-out queries, one face of each person; 0 for leave-one-out only.",
     ),
     seed: int = typer.Option(0, min=0, help="Seed of the draws and of the codes."),
+    force: ForceOption = False,
     weights_dir: WeightsOption = None,
 ) -> int:
     """Measure how accurately and how fast a library is searched, by vectors, codes or both.
@@ -61,6 +62,7 @@ def bench(
     from facehash.bench.table import format_bench
     from facehash.files import write_json
     from facehash.library.storage.store import Store
+    from facehash.output import PNG, check_output, json_format
     from facehash.pipeline import pipelines
 
     plan = Plan(
@@ -75,17 +77,20 @@ def bench(
     )
     library = library.resolve()
     folder = output or library.with_name(f"{library.name}-bench")
-    if folder.resolve().is_relative_to(library):
-        raise typer.BadParameter(f"--output {folder}: must be outside the library")
+    report, chart = folder / "bench.json", folder / "tradeoff.png"
+    schema = json_format("schema", "library")
+    check_output(report, schema, "--output", force=force, outside=[library])
+    # The chart beside an earlier report is ours; facehash 0.1.0 did not mark it.
+    check_output(chart, PNG, "--output", force=force or report.exists())
     with Store.open(library) as store:
         result = measure(store, plan, pipelines(weights_dir))
-    write_json(folder / "bench.json", result)
+    write_json(report, result)
     faces, queried = result["library"]["faces"], result["queries"]["faces"]
     # Re-ranking all faces is exact search, and reads more than the codes.
     drawn = [method for method in result["methods"] if method["rerank"] < faces]
-    write_tradeoff(drawn, folder / "tradeoff.png", f"{faces:,} faces, {queried:,} queries")
+    write_tradeoff(drawn, chart, f"{faces:,} faces, {queried:,} queries")
     print(format_bench(result))
-    print(f"\nwritten: {printable(folder / 'bench.json')}, {printable(folder / 'tradeoff.png')}")
+    print(f"\nwritten: {printable(report)}, {printable(chart)}")
     return DONE
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import typer
 
 from facehash.command_line import DONE, NOTHING_FOUND, PARTLY_FAILED, WRONG_USE
-from facehash.commands.arguments import LibraryOption, WeightsOption
+from facehash.commands.arguments import ForceOption, LibraryOption, WeightsOption
 from facehash.errors import InputError
 from facehash.printing import printable
 
@@ -42,13 +42,16 @@ def search(
         False, "--score", help="Show 1 / (1 + distance) instead of the distance."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
-    csv: Path | None = typer.Option(None, help="Write the results to this CSV file."),
+    csv: Path | None = typer.Option(
+        None, help="Write the results to this CSV file; - is standard output."
+    ),
     html: Path | None = typer.Option(
         None, help="Write a page with all pictures to this HTML file; it needs no other file."
     ),
     strip: Path | None = typer.Option(
         None, help="Draw each query and the photos found in a row, to this PNG file."
     ),
+    force: ForceOption = False,
     weights_dir: WeightsOption = None,
 ) -> int:
     """Find the faces of a library that are nearest to those of a photo.
@@ -57,19 +60,20 @@ def search(
     """
     from facehash.library.query.library import open_library
     from facehash.library.views.text import as_lines, write_table
+    from facehash.output import writes_to_stdout
     from facehash.pipeline import NoFaceError, pipelines
 
-    if strip:
-        from facehash.library.views.strip import check_strip
-
-        check_strip(strip)  # before the search, which may take long
+    on_stdout = [as_json, *(writes_to_stdout(path) for path in (csv, html, strip))]
+    if sum(on_stdout) > 1:
+        raise InputError("give one of --json, --csv, --html and --strip with standard output")
     make = pipelines(weights_dir)
     column, compared = _column(by), _code_distance(distance)
     with open_library(library, by=column, distance=compared, make_pipeline=make) as opened:
+        _check_outputs(opened, csv, html, strip, force)  # before the search, which may take long
         results, failures = _search(opened, queries, k, face, max_distance)
         if as_json:
             print(json.dumps(_plain(opened, results, failures), indent=1, allow_nan=False))
-        else:
+        elif not any(on_stdout):
             lines = [line for result in results for line in as_lines(result, score=score)]
             print("\n".join(lines), end="\n" if lines else "")
         if csv:
@@ -89,6 +93,20 @@ def search(
     if failures and (len(failures) < len(queries) or unreadable):
         return PARTLY_FAILED
     return DONE if any(result.hits for result in results) else NOTHING_FOUND
+
+
+def _check_outputs(
+    library: Library, csv: Path | None, html: Path | None, strip: Path | None, force: bool
+) -> None:
+    """Refuse outputs that would destroy something."""
+    from facehash.library.upkeep.outputs import check_library_output
+    from facehash.library.views.text import TABLE
+    from facehash.output import HTML, PNG
+
+    outputs = ((csv, TABLE, "--csv"), (html, HTML, "--html"), (strip, PNG, "--strip"))
+    for path, kind, option in outputs:
+        if path:
+            check_library_output(library.store, path, kind, option, force=force)
 
 
 def _search(

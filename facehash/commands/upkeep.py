@@ -1,11 +1,18 @@
 """Commands that maintain a library: forget, check, rebuild, export, stats."""
 
+import sys
 from pathlib import Path
 
 import typer
 
 from facehash.command_line import DONE, PARTLY_FAILED
-from facehash.commands.arguments import LibraryOption, counted, describe_unread, in_words
+from facehash.commands.arguments import (
+    ForceOption,
+    LibraryOption,
+    counted,
+    describe_unread,
+    in_words,
+)
 from facehash.errors import InputError
 from facehash.library.storage.folder import write_lock
 from facehash.printing import printable
@@ -88,7 +95,10 @@ def rebuild(library: LibraryOption) -> int:
 
 def export(
     library: LibraryOption,
-    file: Path = typer.Argument(help="File to write, ending in .csv, .json, .h5 or .hdf5."),
+    file: Path = typer.Argument(
+        help="File to write, ending in .csv, .json, .h5 or .hdf5; - writes CSV to standard output."
+    ),
+    force: ForceOption = False,
 ) -> int:
     """Write all faces to a file; JSON and HDF5 include vectors and codes.
 
@@ -96,10 +106,14 @@ def export(
     """
     from facehash.library.storage.store import Store
     from facehash.library.upkeep import export as exporting
+    from facehash.library.upkeep.outputs import check_library_output
+    from facehash.output import writes_to_stdout
 
     with Store.open(library) as store:
+        check_library_output(store, file, exporting.FORMATS, "export", force=force)
         written = exporting.export(store, file)
-    print(f"{counted(written, 'face')} in {printable(file)}")
+    where = sys.stderr if writes_to_stdout(file) else sys.stdout
+    print(f"{counted(written, 'face')} in {printable(file)}", file=where)
     return DONE
 
 

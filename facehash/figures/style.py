@@ -9,6 +9,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from facehash.codes import CodesError
 from facehash.files import atomic_write
+from facehash.output import PNG_TEXT
 
 # Distinct for color-blind readers and in grayscale: Okabe and Ito, 2008.
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
@@ -62,5 +63,4 @@ def save(figure: Figure, path: str | Path) -> None:
     if Path(path).suffix != ".png":
         raise CodesError(f"{path}: the name of a figure must end in .png")
     with atomic_write(Path(path)) as temporary:
-        # Without the version of the writer, equal figures are equal files.
-        figure.savefig(temporary, metadata={"Software": None}, facecolor="white")
+        figure.savefig(temporary, metadata=PNG_TEXT, facecolor="white")

@@ -29,7 +29,7 @@ def test_wrong_use_is_one_line(facehash, library):
     for words, message in (
         (("--bits", "many"), "expected numbers, such as 32,64, got 'many'"),
         (("--codes", "lhs"), "no such codes"),
-        (("--output", library / "out"), "must be outside the library"),
+        (("--output", library / "out"), "is in the library"),
         (("--also", "sphere:3"), "no such embedder"),
     ):
         code, _, err = facehash("bench", library, *words, "--near-duplicate", 2)

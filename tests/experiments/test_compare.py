@@ -109,7 +109,7 @@ def test_other_queries_and_galleries_are_refused_in_one_line(pair, tmp_path):
     assert "did you mean 'a.npz'?" in refusal(a.with_name("aa.npz"), a)
     (tmp_path / "model.keras").touch()
     assert "is a model; give its run directory" in refusal(a, tmp_path / "model.keras")
-    assert "is a folder; --output must be a file" in refusal(a, a, "--output", tmp_path)
+    assert "its name must end in .json" in refusal(a, a, "--output", tmp_path)
 
 
 MADE = ROOT / "tests" / "fixtures" / "run-0.1.0" / "oldhash-16-s0"

@@ -10,21 +10,28 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from facehash.errors import InputError
 from facehash.library.derived.arrays import spaces
 from facehash.library.derived.codes import read_hasher
-from facehash.library.storage.folder import private_atomic_write
 from facehash.library.storage.records import StoredFace
 from facehash.library.storage.settings import Settings
 from facehash.library.storage.store import Store
+from facehash.output import check_output, csv_format, hdf5_format, json_format, replace_output
 
 COLUMNS = ("face_id", "name", "path", "face", "x", "y", "width", "height", "score", "quality")
+
+FORMATS = (
+    csv_format(",".join(COLUMNS[:4])),
+    json_format("schema", "settings"),
+    hdf5_format("detector_identity"),
+)
+"""The formats of an export; the ending of its name selects one."""
 
 # Spreadsheets in Chinese, Japanese or Korean also take the full-width signs for a formula.
 _FORMULA = tuple(
     "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}"
     "\N{FULLWIDTH COMMERCIAL AT}"
 )
+_SUFFIXES = [suffix for one in FORMATS for suffix in one.suffixes]
 _CONTROL = ("\t", "\r", "\n")
 
 
@@ -36,20 +43,22 @@ def export(store: Store, path: Path) -> int:
     (n, 4)), ``score``, ``quality`` and, if the library has them, ``embedding`` (float32) and
     ``code`` (packed uint8); its attributes are the settings of the library.
 
+    The ending of the name selects the format; without one of these endings, as for a pipe, it is
+    CSV.
+
     Returns:
         The number of faces.
 
     Raises:
-        InputError: The name does not end in .csv, .json, .h5 or .hdf5.
+        InputError: The name of a file does not end in .csv, .json, .h5 or .hdf5.
         LibraryError: The library is empty or damaged.
     """
-    suffix = path.suffix.lower()
-    if suffix not in (".csv", ".json", ".h5", ".hdf5"):
-        raise InputError(f"{path}: the name of an export ends in .csv, .json, .h5 or .hdf5")
+    check_output(path, FORMATS, "export", force=True)
+    suffix = path.suffix.lower() if path.suffix.lower() in _SUFFIXES else ".csv"
     with store.database.snapshot():
         settings, faces = store.settings(), store.faces()
         rows = {} if suffix == ".csv" else _rows(store, settings)
-    with private_atomic_write(path) as temporary:
+    with replace_output(path, private=True) as temporary:
         if suffix == ".csv":
             with temporary.open("w", newline="", encoding="utf-8", errors="replace") as file:
                 write_csv(file, COLUMNS, (_values(face) for face in faces))

@@ -17,8 +17,8 @@ from facehash.images.face import Box
 from facehash.library.ingest.read import encode_jpeg
 from facehash.library.query.library import Library
 from facehash.library.query.results import UNITS, Hit, QueryResult
-from facehash.library.storage.folder import private_atomic_write
 from facehash.library.views.pictures import Picture, crop_of, photo_of, query_photo
+from facehash.output import HTML, check_output, replace_output
 
 _PHOTO_SIDE = 420
 # The first twelve digits identify a file well enough for a reader.
@@ -51,6 +51,7 @@ def write_page(
         results: One per query face.
         score: Show 1 / (1 + distance) instead of the distance.
     """
+    check_output(path, HTML, "write_page", force=True)
     embedder = library.settings.embedder_identity
     text = _template().render(
         faces=len(library),
@@ -60,7 +61,7 @@ def write_page(
         threshold=library.threshold,
         sections=[_section(library, result, score) for result in results],
     )
-    with private_atomic_write(path) as temporary:
+    with replace_output(path, private=True) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="replace")
 
 

@@ -9,14 +9,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from facehash.errors import InputError
 from facehash.figures.grid import Layout, Tile, draw_grid
 from facehash.figures.style import BLUE, DARK_RED, GREEN, QUIET, STYLE, YELLOW
 from facehash.images.face import Box
 from facehash.library.query.library import Library
 from facehash.library.query.results import UNITS, Hit, QueryResult
-from facehash.library.storage.folder import private_atomic_write
 from facehash.library.views.pictures import Picture, crop_of, photo_of, query_photo
+from facehash.output import PNG, PNG_TEXT, check_output, replace_output
 from facehash.printing import printable
 
 LAYOUT = Layout(
@@ -57,31 +56,18 @@ def write_strip(
     """Write the results of a search as a PNG file that only its owner can read.
 
     Args:
-        path: A file ending in .png.
+        path: The PNG file.
         library: The library that was searched.
         results: At least one, one per query face.
         score: Show 1 / (1 + distance) instead of the distance.
-
-    Raises:
-        InputError: Another ending.
     """
-    check_strip(path)
+    check_output(path, PNG, "write_strip", force=True)
     rows = [make_tiles(library, result, score) for result in results]
     figure = draw_strip(rows, UNITS["score" if score else library.metric])
-    with private_atomic_write(path) as temporary, warnings.catch_warnings():
+    with replace_output(path, private=True) as temporary, warnings.catch_warnings():
         # A character that the font lacks is drawn as a box.
         warnings.filterwarnings("ignore", "Glyph .* missing")
-        figure.savefig(temporary, metadata={"Software": None}, facecolor="white")
-
-
-def check_strip(path: Path) -> None:
-    """Check that the name of a strip is that of a PNG file.
-
-    Raises:
-        InputError: Another ending.
-    """
-    if path.suffix.lower() != ".png":
-        raise InputError(f"{path}: the name of a strip must end in .png")
+        figure.savefig(temporary, format="png", metadata=PNG_TEXT, facecolor="white")
 
 
 def _hit_tile(library: Library, result: QueryResult, hit: Hit, score: bool) -> Tile:

@@ -5,14 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from facehash.library.query.results import Hit, QueryResult
-from facehash.library.storage.folder import private_atomic_write
 from facehash.library.upkeep.export import write_csv
+from facehash.output import check_output, csv_format, replace_output
 from facehash.printing import printable
 
 COLUMNS = (
     "query", "query_face", "rank", "distance", "score", "name", "known", "path", "face",
     "x", "y", "width", "height", "face_id",
 )  # fmt: skip
+
+TABLE = csv_format(",".join(COLUMNS[:6]))
+"""The format of `write_table`."""
 
 
 def as_plain(result: QueryResult) -> dict[str, Any]:
@@ -45,6 +48,7 @@ def write_table(path: Path, results: Iterable[QueryResult]) -> None:
 
     Text that a spreadsheet would read as a formula gets an apostrophe in front.
     """
+    check_output(path, TABLE, "write_table", force=True)
     rows = (
         (str(result.query), result.face, hit.rank, hit.distance, hit.score, hit.name,
          hit.within_threshold, str(hit.path), hit.face, *hit.box, hit.face_id)
@@ -52,7 +56,7 @@ def write_table(path: Path, results: Iterable[QueryResult]) -> None:
         for hit in result.hits
     )  # fmt: skip
     with (
-        private_atomic_write(path) as temporary,
+        replace_output(path, private=True) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors="replace") as file,
     ):
         write_csv(file, COLUMNS, rows)

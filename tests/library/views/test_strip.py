@@ -53,5 +53,5 @@ def test_a_strip_is_a_private_png_file(library, photos, tmp_path):
     # Two rows: 0.16 + 1.5 + 0.2 + 2 * 1.6 + 0.16 inches wide, at 160 dots per inch.
     assert Image.open(tmp_path / "strip.png").size == (835, round((0.4 + 2 * 2.02) * 160))
     assert (tmp_path / "strip.png").stat().st_mode & 0o777 == 0o600
-    with pytest.raises(InputError, match="the name of a strip must end in .png"):
+    with pytest.raises(InputError, match="its name must end in .png"):
         write_strip(tmp_path / "strip.jpg", library, results)
