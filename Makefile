@@ -6,12 +6,14 @@ BIN := $(VENV)/bin
 BACKENDS ?= tensorflow jax torch
 BACKENDS_EXTRA ?= backends
 BACKENDS_OPTIONS ?=
-# One process per core, each with whole files of tests.
-PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+# One process per core, each with whole files of tests. More threads in each only wait for each other:
+# PyTorch takes four times the processor time to train the small networks of the tests.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 LEARNING_TESTS := tests/learning tests/embedders/test_keras_model.py tests/embedders/test_run.py
+ELASTICSEARCH := org.elasticsearch.distribution.integ-test-zip:elasticsearch:8.19.0:zip
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo notebooks test test-engines test-full test-whole test-backends test-all fuzz lint bench clean help
+.PHONY: demo notebooks test test-engines elasticsearch test-full test-whole test-backends test-all fuzz lint bench clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -19,6 +21,7 @@ help:
 	@echo "make notebooks       open the notebooks in Jupyter"
 	@echo "make test            the tests, a few minutes"
 	@echo "make test-engines    the index on PostgreSQL, Redis and Elasticsearch, each a real server"
+	@echo "make elasticsearch   fetch Elasticsearch for make test-engines; needs Maven"
 	@echo "make test-full       the slow tests: every kill point, notebooks, a minute of fuzzing, ..."
 	@echo "make test-whole      the tests of both, which share what they train"
 	@echo "make test-all        make test-whole, and the learning tests on JAX and PyTorch"
@@ -58,7 +61,12 @@ test-whole: $(VENV)/.installed-test
 # Each server runs on this machine, on a free port, while its tests run. A server that is not
 # installed is skipped with the reason, unless FACEHASH_REQUIRE_ENGINES names it.
 test-engines: $(VENV)/.installed-test $(VENV)/.installed-engines
-	$(BIN)/python -m pytest -m engines tests/index/engines tests/end_to_end/engines
+	$(PYTEST) -m engines tests/index/engines tests/end_to_end/engines
+
+# Maven keeps it in its local repository, where the tests look for it. They need a Java of 17 or newer.
+elasticsearch:
+	mvn --batch-mode --quiet org.apache.maven.plugins:maven-dependency-plugin:3.8.1:get \
+		-Dartifact=$(ELASTICSEARCH) -Dtransitive=false
 
 # For a PyTorch without CUDA, gigabytes smaller on Linux, see docs/backends.md.
 test-backends: $(VENV)/.installed-test $(VENV)/.installed-$(BACKENDS_EXTRA)
