@@ -25,6 +25,7 @@ def open(
     weights_dir: str | os.PathLike[str] | None = None,
     by: Column | None = None,
     distance: CodeDistance | None = None,
+    engine: str | None = None,
 ) -> Library:
     """Open a photo library that ``facehash index`` made.
 
@@ -34,6 +35,8 @@ def open(
         by: What to compare: ``"embedding"`` or ``"code"``. Default: codes if the library has any.
         distance: How codes are compared: ``"asymmetric"`` or ``"hamming"``. Default: asymmetric,
             except for models and libraries of version 0.1.0.
+        engine: Name of a server with an index of the library (see ``facehash engine``), which is
+            asked for candidates. If it fails, the local index is searched, with a warning.
 
     Returns:
         The library, to be closed after use or used in a ``with`` statement.
@@ -56,7 +59,8 @@ def open(
     from facehash.pipeline import pipelines
 
     folder = None if weights_dir is None else Path(weights_dir)
-    return open_library(directory, by=by, distance=distance, make_pipeline=pipelines(folder))
+    make = pipelines(folder)
+    return open_library(directory, by=by, distance=distance, engine=engine, make_pipeline=make)
 
 
 def load_model(path: str | os.PathLike[str]) -> HashModel:

@@ -1,5 +1,6 @@
 """Searching a library for the faces of a photo."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from facehash.index.exact import ExactIndex
 from facehash.library.derived.arrays import open_asymmetric_index, open_index, spaces
 from facehash.library.derived.codes import encode, project, read_hasher, read_thresholds
 from facehash.library.query.encoder import make_matching
+from facehash.library.query.remote import EngineSearch
 from facehash.library.query.results import Hit, QueryResult
 from facehash.library.storage.database import LibraryError
 from facehash.library.storage.settings import Settings
@@ -30,7 +32,8 @@ class Library:
     """An open library; made by `facehash.open`.
 
     The first search loads the detector and the embedder and maps the index arrays into memory;
-    they are mapped again when the library has changed.
+    they are mapped again when the library has changed. With an engine, a server proposes the faces
+    and the library measures them; the index arrays are needed only if the server fails.
 
     Attributes:
         settings: Detector, embedder and codes of the library.
@@ -51,13 +54,22 @@ class Library:
         by: Column | None = None,
         make_pipeline: MakePipeline = default_pipeline,
         distance: CodeDistance | None = None,
+        engine: str | None = None,
     ) -> None:
         self.store = store
+        self._remote = None if engine is None else EngineSearch(store, engine)
         self.settings: Settings = store.settings()
         self._make_pipeline = make_pipeline
         self._hasher = read_hasher(store.database, self.settings)
         self._spaces = spaces(self.settings, self._hasher is not None)
         self.by: Column = by or ("code" if "code" in self._spaces else "embedding")
+        if self._remote is not None:
+            if by not in (None, self._remote.by):
+                raise LibraryError(
+                    f"{store.directory}: the engine {engine} compares by {self._remote.by}, not "
+                    f"by {by}"
+                )
+            self.by = self._remote.by
         if self.by not in self._spaces:
             raise LibraryError(
                 f"{store.directory}: cannot be searched by {self.by}, only by "
@@ -77,10 +89,14 @@ class Library:
 
     def __len__(self) -> int:
         """Return the number of searchable faces."""
+        if self._remote is not None:  # all faces have a row, except in a damaged library
+            return int(self.store.database.value("SELECT count(*) FROM faces"))
         return len(self._current_index(asymmetric=self.metric == "asymmetric"))
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database, and the connection to a server."""
+        if self._remote is not None:
+            self._remote.close()
         self.store.close()
 
     def _choose_metric(self, distance: CodeDistance | None) -> Metric | CodeDistance:
@@ -217,8 +233,8 @@ class Library:
         metric, rows = self._searchable(rows)
         limit = np.inf if max_distance is None else max_distance
         # In one snapshot, or a face could be forgotten between the search and the look-up.
-        with self.store.database.snapshot():
-            index = self._current_index(asymmetric=metric == "asymmetric")
+        with contextlib.ExitStack() as stack:
+            index = self._index_for(metric, rows, k, stack)
             found: Found = index.search(rows, k)
             wanted = np.unique(found.ids[found.distances <= limit])
             faces = {face.id: face for face in self.store.faces(wanted.tolist())}
@@ -243,6 +259,21 @@ class Library:
             )
         return metric, results
 
+    def _index_for(
+        self,
+        metric: Metric | CodeDistance,
+        rows: NDArray[Any],
+        k: int,
+        stack: contextlib.ExitStack,
+    ) -> ExactIndex | AsymmetricIndex:
+        """Return an index in which the k nearest faces of each row can be found, in a snapshot."""
+        if self._remote is not None:
+            index = self._remote.open(stack, self._spaces[self.by], rows, k)
+            if index is not None:
+                return index
+        stack.enter_context(self.store.database.snapshot())
+        return self._current_index(asymmetric=metric == "asymmetric")
+
     def _current_index(self, asymmetric: bool) -> ExactIndex | AsymmetricIndex:
         generation, space = self.store.generation(), self._spaces[self.by]
         if generation != self._generation:
@@ -262,6 +293,7 @@ def open_library(
     *,
     by: Column | None = None,
     distance: CodeDistance | None = None,
+    engine: str | None = None,
     make_pipeline: MakePipeline = default_pipeline,
 ) -> Library:
     """Open a library that `facehash index` made.
@@ -272,15 +304,18 @@ def open_library(
         distance: How codes are compared: ``"asymmetric"``, the query's projections with stored
             codes, or ``"hamming"``, code with code. Default: asymmetric, where the library has
             projections.
+        engine: Name of an engine of the library (see ``facehash engine``), which is asked for
+            candidates. If it fails, the local index is searched, with a warning. An asymmetric
+            search takes its candidates by the Hamming distance.
         make_pipeline: Turns the names of a detector and an embedder into a `PipelineSpec`.
 
     Raises:
-        LibraryError: The directory is not a library, is empty or damaged, or has no such rows or
-            no such distance.
+        LibraryError: The directory is not a library, is empty or damaged, or has no such rows, no
+            such distance or no such engine.
     """
     store = Store.open(Path(directory))
     try:
-        return Library(store, by, make_pipeline, distance)
+        return Library(store, by, make_pipeline, distance, engine)
     except BaseException:
         store.close()
         raise

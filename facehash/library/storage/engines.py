@@ -148,9 +148,12 @@ def unregister(store: Store, name: str) -> None:
             database.run("DELETE FROM changes")
 
 
-def request_erase(database: Database) -> None:
-    """Note for every engine that something must be erased there; within a transaction or not."""
-    database.run("UPDATE engines SET pending_erase = pending_erase + 1")
+def request_erase(database: Database, name: str | None = None) -> None:
+    """Note for an engine, by default for each, that something must be erased there."""
+    database.run(
+        "UPDATE engines SET pending_erase = pending_erase + 1 WHERE name = coalesce(?, name)",
+        (name,),
+    )
 
 
 def erased(database: Database, engine: Engine) -> None:
@@ -175,35 +178,26 @@ def begin_push(database: Database, name: str, generation: int) -> int:
         raise LibraryError(f"{database.path.parent}: has no engine {name!r} any more") from error
 
 
-def end_push(database: Database, note: int, done: bool) -> None:
-    """Note that an engine has got the generation of a note, or has surely not got it."""
-    if done:
-        database.run("UPDATE pushes SET done = 1 WHERE id = ?", (note,))
-    else:
-        database.run("DELETE FROM pushes WHERE id = ?", (note,))
+def withdraw_push(database: Database, note: int) -> None:
+    """Delete a note: the engine has surely not got this generation from its writer."""
+    database.run("DELETE FROM pushes WHERE id = ?", (note,))
 
 
-def finished_pushes(database: Database, name: str) -> list[int]:
-    """Return the ids of the notes about finished pushes to an engine; see `forget_pushes`."""
-    query = "SELECT id FROM pushes WHERE engine = ? AND done ORDER BY id"
-    return [note for (note,) in database.rows(query, (name,))]
+def note_generation(database: Database, name: str, generation: int | None) -> None:
+    """Note the generation of an engine; None if its index must be filled from the start.
 
-
-def forget_pushes(database: Database, name: str, generation: int, notes: list[int]) -> None:
-    """Note the generation of an engine, and delete notes about generations it had before.
-
-    Args:
-        database: The database.
-        name: The engine.
-        generation: Its generation, read after `notes`.
-        notes: From `finished_pushes`.
+    Generations never decrease except in an index that is filled from the start, so notes about
+    lower ones are deleted, and so is what every engine has of the outbox.
     """
     with database.transaction():
         database.run("UPDATE engines SET generation = ? WHERE name = ?", (generation, name))
-        database.run_many(
-            "DELETE FROM pushes WHERE id = ? AND generation != ?",
-            [(note, generation) for note in notes],
+        database.run(
+            "DELETE FROM pushes WHERE engine = ? AND generation < ?", (name, generation or 0)
         )
+        if not database.value("SELECT 1 FROM engines WHERE generation IS NULL"):
+            least = "(SELECT min(generation) FROM engines)"
+            database.run(f"DELETE FROM changes WHERE generation <= {least}")  # noqa: S608
+            database.run(f"UPDATE outbox SET start = max(start, {least})")  # noqa: S608
 
 
 def is_own(database: Database, name: str, generation: int) -> bool:

@@ -123,8 +123,7 @@ _VERSION_5 = (
     """CREATE TABLE pushes (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         engine TEXT NOT NULL REFERENCES engines (name) ON DELETE CASCADE,
-        generation INTEGER NOT NULL,
-        done INTEGER NOT NULL DEFAULT 0
+        generation INTEGER NOT NULL
     )""",
     "CREATE INDEX pushes_by_engine ON pushes (engine)",
     # The outbox: in which generation each face changed last, deleted faces included, for all

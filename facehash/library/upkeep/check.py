@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from facehash.library.derived import outbox
 from facehash.library.derived.arrays import spaces, verify
 from facehash.library.derived.codes import complete_hasher, encode, encode_all, read_hasher
 from facehash.library.people.forget import erase, pending_requests
 from facehash.library.people.people import list_people
 from facehash.library.storage.database import DamagedLibraryError, Database, LibraryError
+from facehash.library.storage.engines import library_id, list_engines
 from facehash.library.storage.folder import (
     FILE_MODE,
     FOLDER_MODE,
@@ -57,6 +59,7 @@ def check(directory: Path) -> list[Problem]:
                 settings = store.settings()
                 problems += _check_rows(store, settings)
                 problems += _check_index(store, settings)
+                problems += _check_engines(store)
                 if pending_requests(store):
                     what = "forgotten content is not yet erased from the disk"
                     problems.append(Problem(what, "rebuild"))
@@ -101,6 +104,10 @@ def rebuild(directory: Path) -> None:
                 encode_all(store, settings, hasher)
         if hasher is not None:
             complete_hasher(store, settings, hasher)
+        try:
+            outbox.check(store)
+        except DamagedLibraryError:
+            outbox.restart(store)
         erase(store)
 
 
@@ -178,3 +185,17 @@ def _check_index(store: Store, settings: Settings) -> Iterator[Problem]:
             yield Problem(f"the index files of the {column}s are missing or stale", "rebuild")
         elif not equal:
             yield Problem(f"the index files of the {column}s differ from the database", "rebuild")
+
+
+def _check_engines(store: Store) -> Iterator[Problem]:
+    """Check what the library knows about the servers that have an index of it."""
+    try:
+        library_id(store.database)
+        list_engines(store.database)
+    except LibraryError as error:
+        yield Problem(str(error).partition("; restore")[0], "restore")
+        return
+    try:
+        outbox.check(store)
+    except LibraryError as error:
+        yield Problem(str(error).partition("; to repair it")[0], "rebuild")

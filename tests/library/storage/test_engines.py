@@ -85,20 +85,33 @@ def test_only_requests_that_were_known_count_as_erased(store):
 def test_only_generations_that_were_sent_are_its_own(store):
     database = store.database
     registry.register(store, ENGINE)
-    first = registry.begin_push(database, "redis", 5)
+    registry.begin_push(database, "redis", 5)
     assert registry.is_own(database, "redis", 5) and not registry.is_own(database, "redis", 4)
-    registry.end_push(database, first, done=True)
-    other = registry.begin_push(database, "redis", 6)
-    known = registry.finished_pushes(database, "redis")
-    registry.end_push(database, other, done=True)
-    registry.forget_pushes(database, "redis", 6, known)
+    registry.begin_push(database, "redis", 6)
+    lost = registry.begin_push(database, "redis", 6)
+    registry.withdraw_push(database, lost)
+    assert registry.is_own(database, "redis", 6)
+    registry.note_generation(database, "redis", 6)
     assert not registry.is_own(database, "redis", 5) and registry.is_own(database, "redis", 6)
-    lost = registry.begin_push(database, "redis", 7)
-    registry.end_push(database, lost, done=False)
-    assert not registry.is_own(database, "redis", 7)
     registry.unregister(store, "redis")
     with pytest.raises(LibraryError, match="has no engine 'redis' any more"):
         registry.begin_push(database, "redis", 8)
+
+
+def test_the_outbox_keeps_what_an_engine_still_needs(store):
+    second = Engine("second", "redis://localhost/1", "embedding")
+    for engine in (ENGINE, second):
+        registry.register(store, engine)
+    for number in (4, 5, 6):
+        store.database.run(FACE, (number,))
+    registry.note_generation(store.database, "redis", 6)
+    assert len(changes(store)) == 3  # the second was never filled
+    registry.note_generation(store.database, "second", 5)
+    assert changes(store) == [(6, 6, 6)]
+    assert store.database.rows("SELECT start FROM outbox") == [(5,)]
+    registry.note_generation(store.database, "second", None)
+    registry.note_generation(store.database, "redis", 6)
+    assert changes(store) == [(6, 6, 6)]
 
 
 def test_names_of_engines(store):
