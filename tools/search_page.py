@@ -18,7 +18,7 @@ from PIL import Image
 
 from data.orl import find_orl
 from facehash.library.ingest.update import index_folder
-from facehash.library.people.people import name_faces
+from facehash.library.people.edit import name_faces
 from facehash.library.query.library import open_library
 from facehash.library.storage.folder import write_lock
 from facehash.library.storage.store import Store

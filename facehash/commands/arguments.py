@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from facehash.library.storage.records import UnreadFile
 
 LibraryOption = Annotated[Path, typer.Option("--library", help="Folder of the library.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the person.")]
+FacesArgument = Annotated[
+    list[int], typer.Argument(help="Faces, by the numbers after # in a search.")
+]
 WeightsOption = Annotated[
     Path | None,
     typer.Option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from facehash.command_line import DONE, NOTHING_FOUND, PARTLY_FAILED
+from facehash.command_line import DONE, NOTHING_FOUND, PARTLY_FAILED, WRONG_USE
 from facehash.commands.arguments import (
     LibraryOption,
     WeightsOption,
@@ -30,7 +30,11 @@ def index(
     folder: Path = typer.Argument(help="Folder of photos, at any depth."),
     names: str = typer.Option(
         "none",
-        help="Names of the faces: folders (each named after a person), csv:FILE (path,name), none.",
+        help="Names of the faces: folders (those in FOLDER are named after people), folders:2 "
+        "(those one level below) or folders:parent, csv:FILE (path,name), none.",
+    ),
+    replace_names: bool = typer.Option(
+        False, "--replace-names", help="Let csv:FILE replace the names of earlier lists."
     ),
     detector: str | None = typer.Option(
         None, help="How faces are found. Default: the library's detector (yunet for a new library)."
@@ -51,6 +55,11 @@ def index(
     retry: bool = typer.Option(False, "--retry", help="Retry photos that could not be read."),
     include_forgotten: bool = typer.Option(
         False, "--include-forgotten", help="Index forgotten photos again."
+    ),
+    allow_missing: bool = typer.Option(
+        False,
+        "--allow-missing",
+        help="Remove photos also where a whole folder of them is gone, as if a drive were missing.",
     ),
     exclude: list[str] | None = typer.Option(
         None,
@@ -82,17 +91,22 @@ def index(
         detector=detector,
         embedder=embedder,
         names=names,
+        replace_names=replace_names,
         codes=codes,
         seed=seed,
         workers=workers,
         retry=retry,
         include_forgotten=include_forgotten,
+        allow_missing=allow_missing,
         exclude=exclude or None,
         include_skipped=include_skipped,
         make_pipeline=pipelines(weights_dir),
     )
     _print_report(report, library)
-    if report.failed or report.closed:
+    if report.names.unmatched and not report.names.matched:
+        print("facehash: no line of the list names a face of the library", file=sys.stderr)
+        return WRONG_USE
+    if report.failed or report.closed or report.missing_folders:
         return PARTLY_FAILED
     return DONE if report.files else NOTHING_FOUND
 
@@ -122,18 +136,30 @@ def _print_report(report: IndexReport, library: Path) -> None:
             f"codes {report.codes_made} made: searches now compare codes (--by embedding compares "
             "vectors)"
         )
-    if report.named:
-        print(f"{counted(report.named, 'face')} named")
+    _print_names(report)
     if report.passed_over:
         print(f"passed over: {report.passed_over}", file=sys.stderr)
     if not report.files:
         print("no photos in this folder", file=sys.stderr)
     for text, paths, what in (
-        ("in the list of names, but no such face: {}", report.unnamed, "of the list"),
+        ("in the list of names, but no such face: {}", report.names.unmatched, "of the list"),
+        (
+            "no name, because it is in the folders of two people: {}",
+            report.names.contradicted,
+            "in two folders",
+        ),
         ("symbolic link, not followed: {}", report.links, "links"),
         ("not read: the folder {} cannot be listed", report.closed, "folders"),
     ):
         _list([text.format(printable(path)) for path in paths], what)
+    _list(
+        [
+            f"kept: {counted(one.files, 'file')} of {printable(one.path)}, where none is left; "
+            "is a drive missing? (--allow-missing removes them)"
+            for one in report.missing_folders
+        ],
+        "folders",
+    )
     _list([f"not read: {describe_unread(file)}" for file in report.unread], "files", _UNREAD_SHOWN)
     if report.unread:
         kinds = (f"{number:,} {in_words(reason)}" for reason, number in report.failed.items())
@@ -142,6 +168,39 @@ def _print_report(report: IndexReport, library: Path) -> None:
             f"facehash stats --without-faces --library {quoted(library)} lists them",
             file=sys.stderr,
         )
+
+
+def _print_names(report: IndexReport) -> None:
+    """Print what became of names that a person gave, and what the source of names did."""
+    kept, new = report.kept_names, report.names
+    if kept.kept or kept.returned or kept.carried or kept.waiting:
+        parts = [f"{kept.kept:,} kept"]
+        for number, what in (
+            (kept.carried, "carried over to changed photos"),
+            (kept.returned, "given back"),
+            (len(kept.parked), "parked until the photo is back"),
+            (kept.waiting - len(kept.parked), "parked earlier"),
+        ):
+            if number:
+                parts.append(f"{number:,} {what}")
+        print(f"names given: {', '.join(parts)}")
+        _list(
+            [
+                f"parked: {printable(one.name)}, the photo {printable(one.path)} "
+                f"{'has changed' if one.reason == 'changed' else 'is gone'}"
+                for one in kept.parked
+            ],
+            "names (facehash people list --parked)",
+        )
+    for number, what in (
+        (new.named, "named"),
+        (new.renamed, "renamed"),
+        (new.unnamed, "without a name now"),
+        (new.kept, "not named by the list, because of a name or a correction given before "
+                   "(--replace-names replaces the names of earlier lists)"),
+    ):  # fmt: skip
+        if number:
+            print(f"{counted(number, 'face')} {what}")
 
 
 def _list(lines: Sequence[str], what: str, most: int = 5) -> None:

@@ -1,27 +1,86 @@
-"""``facehash people``: list, name, merge and rename the people of a library."""
+"""``facehash people``: list, name, split, merge and rename the people of a library."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
 
 import typer
 
 from facehash.command_line import DONE, NOTHING_FOUND, make_app
-from facehash.commands.arguments import LibraryOption, counted
+from facehash.commands.arguments import (
+    FacesArgument,
+    JsonOption,
+    LibraryOption,
+    NameArgument,
+    counted,
+)
+from facehash.commands.people_history import purge, undo
+from facehash.errors import InputError
 from facehash.library.storage.folder import write_lock
 from facehash.printing import printable
 
-app = make_app("List, name, merge and rename the people of a library.")
+if TYPE_CHECKING:
+    from facehash.library.storage.store import Store
+
+app = make_app("List, name, split, merge and rename the people of a library, and undo it.")
 
 
 @app.command("list")
-def list_all(library: LibraryOption) -> int:
+def list_all(
+    library: LibraryOption,
+    parked: bool = typer.Option(
+        False, "--parked", help="List the names that wait for their photo instead."
+    ),
+    as_json: JsonOption = False,
+) -> int:
     """Print all people with the number of their faces, and the number of unnamed faces.
 
     Example: facehash people list --library lib
     """
-    from facehash.library.people.people import list_people
+    from facehash.library.people.parked import list_parked
+    from facehash.library.people.people import earlier_names, list_people
     from facehash.library.storage.store import Store
 
-    with Store.open(library) as store:
-        people = list_people(store)
+    with Store.open(library) as store, store.database.snapshot():
+        people, waiting, earlier = list_people(store), list_parked(store), earlier_names(store)
         unnamed = store.database.value("SELECT count(*) FROM faces WHERE person_id IS NULL")
+    if as_json:
+        value = {
+            "schema": 1,
+            "library": str(library),
+            "people": [
+                {
+                    "name": one.name,
+                    "earlier_names": earlier.get(one.name, []),
+                    "faces": one.faces,
+                    "photos": one.photos,
+                    "face_id": one.face_id,
+                }
+                for one in people
+            ],
+            "unnamed_faces": unnamed,
+            "parked": [
+                {
+                    "name": one.name,
+                    "path": None if one.path is None else str(one.path),
+                    "digest": one.digest.hex(),
+                    "box": list(one.box),
+                    "reason": one.reason,
+                    "since": one.since,
+                }
+                for one in waiting
+            ],
+        }
+        print(json.dumps(value, indent=1, allow_nan=False))
+        return DONE if people or waiting else NOTHING_FOUND
+    if parked:
+        width = max((len(one.name) for one in waiting), default=0)
+        for one in waiting:
+            where = "(from a backup)" if one.path is None else printable(one.path)
+            print(f"{printable(one.name):<{width}}  {_REASONS[one.reason]}: {where}")
+        print(f"{counted(len(waiting), 'name')} parked")
+        return DONE if waiting else NOTHING_FOUND
     width = max((len(person.name) for person in people), default=0)
     for person in people:
         print(
@@ -29,25 +88,87 @@ def list_all(library: LibraryOption) -> int:
             f"{counted(person.photos, 'photo')}"
         )
     print(f"{counted(len(people), 'person')}; {counted(unnamed, 'face')} without a name")
+    if waiting:
+        print(f"{counted(len(waiting), 'name')} parked until the photo is back (--parked)")
     return DONE if people else NOTHING_FOUND
+
+
+_REASONS = {
+    "gone": "the photo is gone",
+    "changed": "the photo has changed",
+    "restored": "the photo is not in the library",
+}
 
 
 @app.command("name")
 def name(
     library: LibraryOption,
-    called: str = typer.Argument(metavar="NAME", help="Name of the person."),
-    faces: list[int] = typer.Argument(help="Faces, by the numbers after # in a search."),
+    called: NameArgument,
+    faces: FacesArgument,
 ) -> int:
     """Name faces. Names from folders and lists never override it.
 
     Example: facehash people name "Aunt May" 17 23 --library lib
     """
-    from facehash.library.people.people import name_faces
+    from facehash.library.people.edit import name_faces
     from facehash.library.storage.store import Store
 
     with Store.open(library) as store, write_lock(library, "people"):
-        name_faces(store, called, faces)
-    print(f"{counted(len(faces), 'face')} named {called}")
+        owner = name_faces(store, called, faces)
+        stored, number = _stored_name(store, faces)
+    print(f"{counted(number, 'face')} named {printable(stored)}")
+    _explain_earlier_name(stored, owner)
+    return DONE
+
+
+@app.command("unname")
+def unname(
+    library: LibraryOption,
+    faces: list[int] = typer.Argument(None, help="Faces, by the numbers after # in a search."),
+    person: str | None = typer.Option(None, help="Take this person's name from all faces."),
+) -> int:
+    """Take the name of faces away, and remember that they are not this person.
+
+    Example: facehash people unname 17 23 --library lib
+    """
+    from facehash.library.people.edit import unname_faces, unname_person
+    from facehash.library.storage.store import Store
+
+    if (person is None) == (not faces):
+        raise InputError("give numbers of faces, or --person")
+    with Store.open(library) as store, write_lock(library, "people"):
+        if person is not None:
+            number = unname_person(store, person)
+        else:
+            number = unname_faces(store, faces)
+    print(f"{counted(number, 'face')} without a name now")
+    return DONE if number else NOTHING_FOUND
+
+
+@app.command("split")
+def split(
+    library: LibraryOption,
+    person: NameArgument,
+    faces: FacesArgument,
+    into: str = typer.Option(help="Who gets them: a new person, or a known one."),
+) -> int:
+    """Give some faces of a person to another person.
+
+    Example: facehash people split "Aunt May" 17 23 --into "Aunt June" --library lib
+    """
+    from facehash.library.people.edit import split_person
+    from facehash.library.people.people import check_name
+    from facehash.library.storage.store import Store
+
+    with Store.open(library) as store, write_lock(library, "people"):
+        owner = split_person(store, person, faces, into)
+        stored, number = _stored_name(store, faces)
+        left = sum(face.name == check_name(person) for face in store.faces())
+    print(
+        f"{counted(number, 'face')} named {printable(stored)}; {counted(left, 'face')} left of "
+        f"{printable(person)}"
+    )
+    _explain_earlier_name(stored, owner)
     return DONE
 
 
@@ -61,12 +182,14 @@ def merge(
 
     Example: facehash people merge May "M. Parker" --into "Aunt May" --library lib
     """
-    from facehash.library.people.people import merge_people
+    from facehash.library.people.edit import merge_people
+    from facehash.library.people.people import current_name, get_person
     from facehash.library.storage.store import Store
 
     with Store.open(library) as store, write_lock(library, "people"):
         moved = merge_people(store, names, into)
-    print(f"{counted(moved, 'face')} named {into}")
+        stored = current_name(store, get_person(store, into))
+    print(f"{counted(moved, 'face')} named {printable(stored)}")
     return DONE
 
 
@@ -80,10 +203,32 @@ def rename(
 
     Example: facehash people rename May "Aunt May" --library lib
     """
-    from facehash.library.people.people import rename_person
+    from facehash.library.people.edit import rename_person
+    from facehash.library.people.people import current_name, get_person
     from facehash.library.storage.store import Store
 
     with Store.open(library) as store, write_lock(library, "people"):
-        rename_person(store, old, new)
-    print(f"{old} is now {new}")
+        before = current_name(store, get_person(store, old))
+        owner = rename_person(store, old, new)
+        stored = current_name(store, get_person(store, new))
+    print(f"{printable(before)} is now {printable(stored)}")
+    _explain_earlier_name(str(stored), owner)
     return DONE
+
+
+def _stored_name(store: Store, faces: list[int]) -> tuple[str, int]:
+    """Return the name that faces have in the library, and their number."""
+    found = store.faces(sorted(set(faces)))
+    return found[0].name or "", len(found)
+
+
+def _explain_earlier_name(name: str, owner: str | None) -> None:
+    if owner is not None:
+        print(
+            f"{printable(name)} was an earlier name of {printable(owner)}; folders and lists with "
+            f"this name no longer mean {printable(owner)}"
+        )
+
+
+app.command("undo")(undo)
+app.command("purge")(purge)

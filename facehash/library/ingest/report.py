@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facehash.images.passed_over import PassedOver
+from facehash.library.ingest.missing import MissingFolder
+from facehash.library.people.names import NamedFaces
+from facehash.library.people.parked import KeptNames
 from facehash.library.storage.records import UnreadFile
 
 
@@ -21,15 +24,26 @@ class IndexReport:
     without_faces: int  # new contents without a face
     removed: int  # files removed from the library, as they no longer exist
     deselected: int  # files removed from the library, as they are skipped or excluded
-    named: int  # faces whose name was set or removed
+    names: NamedFaces  # what the source of names did
+    kept_names: KeptNames  # what became of names that a person gave
     unread: tuple[UnreadFile, ...]  # files that could not be read
     still_unread: int  # other files of the folder that could not be read in earlier runs
     codes_made: str | None  # codes that this run has added to the library, such as "lsh:64"
     links: tuple[Path, ...]  # symbolic links that were not followed
     closed: tuple[Path, ...]  # folders that could not be listed
     passed_over: PassedOver  # what else is not read as a picture
-    unnamed: tuple[Path, ...]  # files in the list of names for which the library has no face
+    missing_folders: tuple[MissingFolder, ...]  # folders that look like those of a missing drive
     seconds: float
+
+    @property
+    def named(self) -> int:
+        """Number of faces whose name the source of names has set, changed or removed."""
+        return self.names.named + self.names.renamed + self.names.unnamed
+
+    @property
+    def unnamed(self) -> tuple[Path, ...]:
+        """Files in the list of names for which the library has no such face."""
+        return self.names.unmatched
 
     @property
     def failed(self) -> dict[str, int]:

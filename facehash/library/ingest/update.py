@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from facehash.embedders.base import Embedder, projects
+from facehash.embedders.base import Embedder
 from facehash.errors import InputError, Interrupted
 from facehash.files import FileInUseError, FileState
 from facehash.hashing import LinearHash
@@ -20,24 +20,24 @@ from facehash.library.derived.arrays import refresh_index, spaces
 from facehash.library.derived.codes import (
     complete_hasher,
     fit_codes,
-    parse_codes,
     read_hasher,
     refresh_thresholds,
 )
+from facehash.library.ingest.agreement import agree_on_settings, settings_of
 from facehash.library.ingest.batch import Batch
+from facehash.library.ingest.missing import MissingFolder, missing_folders
 from facehash.library.ingest.read import ReadOptions, ReadPhoto
 from facehash.library.ingest.report import IndexReport
 from facehash.library.ingest.workers import read_photos
 from facehash.library.people.forget import PendingEraseError, finish_pending_erase
-from facehash.library.people.names import Names, apply_names, parse_names, without_face
+from facehash.library.people.names import Names, apply_names, check_matches, parse_names
+from facehash.library.people.parked import give_back, parked_keys
 from facehash.library.storage.database import LibraryError
 from facehash.library.storage.folder import DATABASE, write_lock
-from facehash.library.storage.records import UNDER, UnreadFile, bytes_of, path_of, under
+from facehash.library.storage.records import UNDER, UnreadFile, path_of, under
 from facehash.library.storage.settings import (
     Settings,
-    check_settings,
     read_settings,
-    write_settings,
 )
 from facehash.library.storage.store import Store
 from facehash.pipeline import FacePipeline, MakePipeline, PipelineSpec, default_pipeline
@@ -54,11 +54,13 @@ def index_folder(
     detector: str | None = None,
     embedder: str | None = None,
     names: str = "none",
+    replace_names: bool = False,
     codes: str | None = None,
     seed: int = 0,
     workers: int | None = None,
     retry: bool = False,
     include_forgotten: bool = False,
+    allow_missing: bool = False,
     exclude: Sequence[str] | None = None,
     include_skipped: bool | None = None,
     progress: bool = True,
@@ -73,7 +75,9 @@ def index_folder(
         directory: The library; created if it does not exist.
         detector: Name of the detector. Default: the library's (``yunet`` for a new library).
         embedder: Name of the embedder. Default: the library's (``sface`` for a new library).
-        names: ``folders``, ``csv:FILE``, or ``none``, which leaves names unchanged.
+        names: ``folders``, ``folders:LEVEL``, ``csv:FILE``, or ``none``, which leaves names
+            unchanged; see `facehash.library.people.names`.
+        replace_names: Let the list of names replace what earlier lists said.
         codes: Codes computed from the vectors, such as ``itq:64``, see
             `facehash.library.derived.codes.parse_codes`. Default: the library's.
         seed: Seed of the codes.
@@ -81,6 +85,8 @@ def index_folder(
             process.
         retry: Read photos again that could not be read before.
         include_forgotten: Also read photos that were forgotten.
+        allow_missing: Remove photos also if their folder has lost all of its photos, as it does
+            when a drive is missing.
         exclude: Patterns of files and folders that are not read, see
             `facehash.images.selection.Selection`; stored in the library for later runs. Photos in
             the library that they fit are removed from it. Default: the library's.
@@ -111,14 +117,14 @@ def index_folder(
     selection = _selection(stored, exclude, include_skipped)
     found = scan(folder, without=directory, selection=selection)
     folder = Path(os.path.realpath(folder))
-    names_source = parse_names(names, folder)
+    names_source = parse_names(names, folder, replace_names)
     spec = make_pipeline(
         detector or (stored.detector if stored else "yunet"),
         embedder or (stored.embedder if stored else "sface"),
     )
     pipeline = FacePipeline.create(spec)
     wanted = dataclasses.replace(
-        _settings_of(spec, pipeline, codes, seed),
+        settings_of(spec, pipeline, codes, seed),
         exclude="\n".join(selection.exclude) or None,
         include_skipped=selection.include_skipped,
     )
@@ -127,8 +133,9 @@ def index_folder(
             finish_pending_erase(store)
         except PendingEraseError as error:
             log.warning(error)
-        settings = _agree_on_settings(store, wanted)
-        update = _Update(store, settings, pipeline.embedder, spec, folder, found)
+        settings = agree_on_settings(store, wanted)
+        check_matches(store, names_source, found.files)
+        update = _Update(store, settings, pipeline.embedder, spec, folder, found, allow_missing)
         if include_forgotten:
             store.database.run("DELETE FROM excluded")
         update.read(workers or os.cpu_count() or 1, retry, progress)
@@ -154,47 +161,6 @@ def _selection(
     return Selection(parse_patterns(exclude), include_skipped)
 
 
-def _settings_of(
-    spec: PipelineSpec, pipeline: FacePipeline, codes: str | None, seed: int
-) -> Settings:
-    """Return the settings of a library that this pipeline fills."""
-    embedder = pipeline.embedder
-    if codes and embedder.metric == "hamming":
-        raise InputError(f"--codes {codes}: {embedder.identity} already produces codes")
-    return Settings(
-        spec.detector,
-        pipeline.detector.identity,
-        spec.embedder,
-        embedder.identity,
-        embedder.metric,
-        embedder.dimension,
-        embedder.crop,
-        embedder.side,
-        parse_codes(codes, embedder.dimension, embedder.identity) if codes else None,
-        seed,
-        projects(embedder),
-    )
-
-
-def _agree_on_settings(store: Store, wanted: Settings) -> Settings:
-    """Store and return the settings of the library, or refuse those that contradict it."""
-    stored = read_settings(store.database)
-    if stored is not None:
-        check_settings(stored, wanted, store.directory)
-        new_codes = wanted.codes not in (None, stored.codes)
-        if new_codes and read_hasher(store.database, stored) is not None:
-            raise LibraryError(
-                f"{store.directory}: made with the codes {stored.codes} (seed {stored.seed}), not "
-                f"{wanted.codes}; omit --codes, or choose another --library"
-            )
-        # Detector and embedder may have new names: a model file of the same content that moved.
-        chosen = wanted if new_codes else stored
-        wanted = dataclasses.replace(wanted, codes=chosen.codes, seed=chosen.seed)
-    with store.database.transaction():
-        write_settings(store.database, wanted)
-    return wanted
-
-
 class _Update:
     """One run over a folder: read new files, then bring the rest of the library up to date."""
 
@@ -206,16 +172,19 @@ class _Update:
         spec: PipelineSpec,
         folder: Path,
         found: Scan,
+        allow_missing: bool,
     ) -> None:
         self.store, self.settings, self.embedder = store, settings, embedder
         self.spec, self.folder, self.found = spec, folder, found
+        self.allow_missing = allow_missing
         self.hasher: LinearHash | None = read_hasher(store.database, settings)
         self.skipped = frozenset(found.skipped)
         self.counts: Counter[str] = Counter()
         self.unread: list[UnreadFile] = []
         self.kept: set[Path] = set()  # files whose stored content stays, as they cannot be read
         self.missing: set[Path] = set()
-        self.stored: set[Path] = set()  # files of the folder whose content the library has
+        self.indexed: set[Path] = set()  # files of the folder that the library knows
+        self.stored: set[Path] = set()  # those of them whose content it has
         # Digests: every content read in this run, and those that the library already had.
         self.seen: set[bytes] = set()
         self.known: set[bytes] = set()
@@ -261,12 +230,14 @@ class _Update:
     def _jobs(self) -> list[tuple[Path, FileState]]:
         """List files that are new or look changed, and note those that are gone."""
         stored = self.store.files_under(self.folder)
+        self.indexed = set(stored)
         self.stored = {path for path, (_, has_content) in stored.items() if has_content}
-        if not self.found.files and not all(map(self._is_deselected, stored)):
+        is_empty = not self.found.files and not all(map(self._is_deselected, stored))
+        if is_empty and not self.allow_missing:
             raise LibraryError(
                 f"{self.folder}: contains no photos any more, but the library has {len(stored)} "
-                "from there; is a drive missing? To remove them: facehash forget "
-                f"--photo {quoted(self.folder)} --library {quoted(self.store.directory)}"
+                "from there; is a drive missing? To remove them: facehash index --allow-missing "
+                f"{quoted(self.folder)} --library {quoted(self.store.directory)}"
             )
         self.missing = {
             path
@@ -329,12 +300,11 @@ class _Update:
 
     def finish(self, names: Names, start: float) -> IndexReport:
         """Remove files that are gone; update names, codes and index arrays."""
-        missing = self.missing | self._moved_here()
-        query = "SELECT 1 FROM paths WHERE path = ?"
-        find = self.store.database.value
-        removed = {path for path in missing if find(query, (bytes_of(path),)) is not None}
+        waiting = parked_keys(self.store)
+        removed, away = self._removed()
         # Even without any: this also removes photos whose file now holds another content.
         self.store.remove_files(removed)
+        kept_names = give_back(self.store, self.settings, waiting)
         deselected = sum(map(self._is_deselected, removed))
         named = apply_names(self.store, self.folder, names)
         had_codes = self.hasher is not None
@@ -357,16 +327,39 @@ class _Update:
             without_faces=self.counts["without_faces"],
             removed=len(removed) - deselected,
             deselected=deselected,
-            named=named,
+            names=named,
+            kept_names=kept_names,
             unread=tuple(sorted(self.unread, key=lambda file: file.path)),
             still_unread=self._count_unread() - len(self.unread) + len(self.kept),
             codes_made=None if had_codes or self.hasher is None else self.settings.codes,
             links=tuple(self.found.links),
             closed=tuple(self.found.closed),
             passed_over=self.found.passed_over,
-            unnamed=tuple(without_face(self.store, names)),
+            missing_folders=tuple(away),
             seconds=time.monotonic() - start,
         )
+
+    def _removed(self) -> tuple[set[Path], list[MissingFolder]]:
+        """Return the stored files that are gone, and folders whose files stay although missing."""
+        missing = self.missing | self._moved_here()
+        if not missing:
+            return set(), []
+        rows = self.store.database.rows("SELECT path, photo_id FROM paths")
+        photos = {path_of(path): photo for path, photo in rows}
+        elsewhere = {photo for path, photo in photos.items() if path not in missing} - {None}
+        moved = {path for path in missing if photos.get(path) in elsewhere}
+        selected = {path for path in self.indexed if not self._is_deselected(path)}
+        away: list[MissingFolder] = []
+        if not self.allow_missing:
+            away = missing_folders(self.folder, selected, selected & missing, selected & moved)
+        stays = [one.path for one in away]
+        return {
+            path
+            for path in missing & photos.keys()
+            if path in moved
+            or path not in selected
+            or not any(path.is_relative_to(folder) for folder in stays)
+        }, away
 
     def _is_deselected(self, path: Path) -> bool:
         """Return whether a file is skipped or excluded, or in a folder that is."""

@@ -5,6 +5,9 @@ the write-ahead log is truncated, and the index files are written again. Earlier
 file system, the drive or a backup keeps are out of reach. The photos themselves are not touched.
 Unless `allow_reindex` is given, their digests are kept, so that the next index run skips them.
 
+What was said about the forgotten faces goes with them: parked names, rejections, and the statements
+of the journal that mention the person or only these faces. It cannot be undone.
+
 Rows are deleted first, together with an entry in ``pending_erase``. If the process stops before
 the files are erased, the next command that writes to the library completes the work.
 """
@@ -12,6 +15,7 @@ the files are erased, the next command that writes to the library completes the 
 import hashlib
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +25,10 @@ from facehash.errors import InputError
 from facehash.files import FileInUseError
 from facehash.library.derived.arrays import spaces, write_index
 from facehash.library.derived.codes import read_hasher
+from facehash.library.people.changes import face_key
+from facehash.library.people.journal import erase_faces, erase_people, erase_photos
 from facehash.library.people.people import get_person
-from facehash.library.storage.database import DamagedLibraryError, LibraryError
+from facehash.library.storage.database import DamagedLibraryError, LibraryError, Row
 from facehash.library.storage.records import UNDER, under
 from facehash.library.storage.store import Store
 from facehash.printing import quoted
@@ -48,7 +54,7 @@ def forget_person(store: Store, name: str, allow_reindex: bool = False) -> Forgo
 
     Args:
         store: The library, locked for writing.
-        name: The current name, or an earlier one.
+        name: The current name.
         allow_reindex: Let the next index run add the photos again.
 
     Raises:
@@ -59,7 +65,8 @@ def forget_person(store: Store, name: str, allow_reindex: bool = False) -> Forgo
     def find() -> Deletion:
         person = get_person(store, name)
         rows = store.database.rows("SELECT id FROM faces WHERE person_id = ?", (person,))
-        return Deletion(faces=[face for (face,) in rows])
+        parked = store.database.rows(f"{_PARKED} WHERE person_id = ?", (person,))
+        return Deletion(faces=[face for (face,) in rows], people=[person], parked=parked)
 
     return _forget(store, f"person {name}", find, allow_reindex)
 
@@ -87,12 +94,14 @@ def forget_photo(store: Store, path: Path, allow_reindex: bool = False) -> Forgo
 
     def find() -> Deletion:
         rows = store.database.rows(f"SELECT photo_id, path FROM paths WHERE {UNDER}", under(full))  # noqa: S608
-        if not rows:
+        parked = store.database.rows(f"{_PARKED} WHERE {UNDER}", under(full))
+        if not rows and not parked:
             raise LibraryError(f"{store.directory}: it has no photo {full}")
         return Deletion(
             photos=[photo for photo, _ in rows if photo is not None],
             # Files that could not be opened have no photo.
             paths=[path for photo, path in rows if photo is None],
+            parked=parked,
         )
 
     return _forget(store, f"photo {full}", find, allow_reindex)
@@ -150,11 +159,16 @@ def _erase_or_explain(store: Store) -> None:
 
 
 class Deletion(NamedTuple):
-    """Ids of faces and photos, and paths of files without a photo, to be deleted."""
+    """What is to be deleted: ids, paths of files without a photo, and rows of `_PARKED`."""
 
     faces: Sequence[int] = ()
     photos: Sequence[int] = ()
     paths: Sequence[bytes] = ()
+    people: Sequence[int] = ()
+    parked: Sequence[Row] = ()
+
+
+_PARKED = "SELECT digest, x, y, width, height, faces FROM parked"
 
 
 def _forget(
@@ -177,6 +191,9 @@ def _forget(
             for face in deletion.faces
             for (photo,) in database.rows("SELECT photo_id FROM faces WHERE id = ?", (face,))
         }
+        names = _names(store)
+        keys = [face_key(store, face) for face in deletion.faces]
+        erase_faces(store, [key for key in keys if key is not None])
         database.run_many("DELETE FROM faces WHERE id = ?", _single(deletion.faces))
         empty = {
             photo
@@ -184,17 +201,51 @@ def _forget(
             if not database.value("SELECT count(*) FROM faces WHERE photo_id = ?", (photo,))
         }
         photos = _single(sorted(empty | set(deletion.photos)))
+        digests = [
+            found
+            for photo in photos
+            for (found,) in database.rows("SELECT digest FROM photos WHERE id = ?", photo)
+        ]
+        erase_photos(store, digests)
+        gone = _unpark(store, deletion.parked)
         if not allow_reindex:
-            database.run_many(
-                "INSERT OR IGNORE INTO excluded SELECT digest FROM photos WHERE id = ?", photos
-            )
+            database.run_many("INSERT OR IGNORE INTO excluded VALUES (?)", _single(digests + gone))
+        database.run_many("DELETE FROM parked WHERE digest = ?", _single(digests))
         database.run_many("DELETE FROM photos WHERE id = ?", photos)
         database.run_many("DELETE FROM paths WHERE path = ?", _single(deletion.paths))
+        database.run_many("DELETE FROM people WHERE id = ?", _single(deletion.people))
         store.prune()
+        # Also the journal's part of people of whom nothing is left.
+        left = _names(store).keys()
+        erase_people(
+            store,
+            {person for name, person in names.items() if name not in left},
+            names.keys() - left,
+        )
         database.run("INSERT INTO pending_erase VALUES (?)", (digest,))
     _erase_or_explain(store)
     after = database.value("SELECT count(*) FROM faces")
     return Forgotten(before - after, len(photos), len(touched - empty))
+
+
+def _unpark(store: Store, parked: Sequence[Row]) -> list[bytes]:
+    """Delete parked names, and return the digests of photos that showed nobody else."""
+    keys = [(digest, x, y, width, height) for digest, x, y, width, height, _ in parked]
+    erase_faces(store, keys)
+    store.database.run_many(
+        "DELETE FROM parked WHERE digest = ? AND (x, y, width, height) = (?, ?, ?, ?)", keys
+    )
+    named = Counter(digest for digest, *_ in parked)
+    return sorted({digest for digest, *_, faces in parked if 0 < faces <= named[digest]})
+
+
+def _names(store: Store) -> dict[str, int]:
+    """Return the person of every name and earlier name."""
+    return dict(
+        store.database.rows(
+            "SELECT name, id FROM people UNION ALL SELECT name, person_id FROM aliases"
+        )
+    )
 
 
 def _single(values: Iterable[object]) -> list[tuple[object]]:

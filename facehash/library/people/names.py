@@ -1,24 +1,26 @@
-"""Names from folders or from a list.
+"""``--names``: names of faces from folders or from a list, applied at the end of an index run.
 
-A folder names the largest face of each photo in it: photos of Ann often show others beside her.
-A name that a user gave by hand is never overwritten.
+What a person said counts for more than where a photo lies. A name given by hand is never
+overwritten. A list adds names, over those of folders; what an earlier list said stays unless
+`replace` is asked for. Names of folders follow the folders: they go when the photo moves away.
 """
 
-import csv
-import os
-from collections.abc import Mapping
+import contextlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from facehash.errors import InputError, did_you_mean
-from facehash.library.people.people import MAX_LENGTH, check_name, get_or_add_person
-from facehash.library.storage.records import UNDER, bytes_of, path_of, under
+from facehash.library.people.folders import Level, name_of_folder, parse_level
+from facehash.library.people.journal import statement
+from facehash.library.people.lists import NameList, match_paths, read_list
+from facehash.library.people.people import get_or_import_person
+from facehash.library.storage.records import UNDER, path_of, under
 from facehash.library.storage.store import Store
 
 Kind = Literal["folders", "csv"]
-NamesOf = Mapping[tuple[Path, int], str]
-"""(photo, number of the face) -> name."""
 
 
 @dataclass(frozen=True)
@@ -26,126 +28,204 @@ class Names:
     """The source of names."""
 
     kind: Kind | None  # None: no source
-    listed: NamesOf | None = None  # the content of the list, for "csv"
+    listed: NameList | None = None  # for "csv"
+    level: Level = 1  # for "folders"
+    replace: bool = False  # whether the list replaces earlier lists
 
 
-def parse_names(names: str, folder: Path) -> Names:
-    """Parse ``--names`` (``folders``, ``csv:FILE`` or ``none``), and read its list if there is one.
+@dataclass(frozen=True)
+class NamedFaces:
+    """What a source of names did."""
 
-    Paths in a list are relative to the folder being indexed.
+    named: int = 0  # faces that had no name
+    renamed: int = 0  # faces that had another name
+    unnamed: int = 0  # faces that have no name any more
+    unchanged: int = 0  # faces that have the name of the source already
+    kept: int = 0  # faces that keep another name, or none, because a person said so
+    unmatched: tuple[Path, ...] = ()  # files of the list for which the library has no such face
+    contradicted: tuple[Path, ...] = ()  # photos that two names are given to; they get none
+
+    @property
+    def matched(self) -> int:
+        """Number of faces that the source gives a name to."""
+        given = self.named + self.renamed + self.unchanged + self.kept
+        return given + len(self.contradicted)
+
+
+def parse_names(names: str, folder: Path, replace: bool = False) -> Names:
+    """Parse ``--names`` (``folders``, ``folders:LEVEL``, ``csv:FILE`` or ``none``).
+
+    A list is read; its paths are relative to the folder being indexed.
+
+    Args:
+        names: The value of the option.
+        folder: The folder being indexed.
+        replace: Whether a list replaces what earlier lists said.
 
     Raises:
         InputError: Any other value, or a list that cannot be read.
     """
+    kind, colon, rest = names.partition(":")
+    if replace and kind != "csv":
+        raise InputError(f"--replace-names needs a list, --names csv:FILE, not --names {names}")
     if names == "none":
         return Names(None)
     if names == "folders":
         return Names("folders")
-    kind, colon, file = names.partition(":")
-    if kind == "csv" and colon and file:
-        return Names("csv", read_list(Path(file), folder))
-    known = ["folders", "csv:FILE", "none"]
+    if kind == "folders" and colon:
+        return Names("folders", level=parse_level(rest))
+    if kind == "csv" and colon and rest:
+        return Names("csv", read_list(Path(rest), folder), replace=replace)
+    known = ["folders", "folders:LEVEL", "csv:FILE", "none"]
     raise InputError(f"--names {names}: not a source of names{did_you_mean(names, known)}")
 
 
-def read_list(file: Path, folder: Path) -> NamesOf:
-    """Read a CSV file with the columns ``path``, ``name`` and, optionally, ``face``.
+def check_matches(store: Store, names: Names, files: Iterable[Path]) -> None:
+    """Refuse a list of which no path is a photo, before any photo is read.
 
     Args:
-        file: UTF-8, one line per face. Paths are absolute or relative to `folder`; ``face`` is the
-            number of the face in the photo, by default 1, the largest.
-        folder: The folder being indexed.
+        store: The library.
+        names: The source of names.
+        files: The picture files in the folder being indexed.
 
     Raises:
-        InputError: A missing column, or an invalid line; the message has its number.
-        OSError: The file cannot be read.
+        InputError: None of the paths is one of the files, or known to the library.
     """
-    found: dict[tuple[Path, int], str] = {}
-    root = folder.resolve()
-    try:
-        # utf-8-sig: spreadsheets start the file with a byte order mark.
-        with file.open(newline="", encoding="utf-8-sig") as text:
-            reader = csv.DictReader(text)
-            columns = reader.fieldnames or ()
-            for column in ("path", "name"):
-                if column not in columns:
-                    raise InputError(f"{file}: no column {column!r} (the columns: path,name,face)")
-            for row in reader:
-                where = f"{file}, line {reader.line_num}"
-                path, face = row["path"], (row.get("face") or "1").strip()
-                if not path or row["name"] is None:
-                    raise InputError(f"{where}: path or name is missing")
-                if not (face.isascii() and face.isdecimal() and len(face) < 10 and int(face) > 0):
-                    raise InputError(f"{where}: face must be a number from 1, got {face[:20]!r}")
-                key = (Path(os.path.normpath(root / path)), int(face))
-                name = check_name(row["name"], where)
-                if found.setdefault(key, name) != name:
-                    raise InputError(f"{where}: {path} is {found[key]!r} in an earlier line")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file}: not UTF-8 text") from error
-    except csv.Error as error:
-        raise InputError(f"{file}: not a CSV file ({error})") from error
-    return found
+    if names.listed is None or not names.listed.names:
+        return
+    listed = sorted({path for path, _ in names.listed.names})
+    known = [path_of(path) for (path,) in store.database.rows("SELECT path FROM paths")]
+    if not match_paths(listed, [*known, *files]):
+        raise InputError(
+            f"{names.listed.file}: none of its paths is a photo of the folder or the library; they "
+            f"are absolute or relative to {names.listed.folder}, so the first one means {listed[0]}"
+        )
 
 
-def apply_names(store: Store, folder: Path, names: Names) -> int:
-    """Name the faces of the photos in a folder, and remove names whose source is gone.
+def apply_names(store: Store, folder: Path, names: Names) -> NamedFaces:
+    """Name faces by a source of names; a list is a statement of the journal.
 
     The folder is an absolute path. Without a source nothing changes.
 
-    Returns:
-        The number of faces whose name changed.
+    Args:
+        store: The library, locked for writing.
+        folder: The folder that was indexed.
+        names: The source of names.
     """
     if names.kind is None:
-        return 0
-    rows = store.database.rows(
-        f"SELECT paths.path, faces.id, faces.number, faces.person_id, faces.named_by "  # noqa: S608
-        f"FROM paths JOIN faces ON faces.photo_id = paths.photo_id WHERE {UNDER} "
-        "ORDER BY paths.path",
-        under(folder),
+        return NamedFaces()
+    with contextlib.ExitStack() as stack:
+        if names.kind == "csv":
+            stack.enter_context(statement(store, "list"))
+        else:
+            stack.enter_context(store.database.transaction())
+        return _apply(store, folder, names)
+
+
+class _Face(NamedTuple):
+    """A stored face, once per path of its photo."""
+
+    path: Path
+    id: int
+    number: int
+    person: int | None
+    named_by: str | None
+
+
+def _apply(store: Store, folder: Path, names: Names) -> NamedFaces:
+    faces = _faces(store, None if names.listed else folder)
+    given, unmatched = _given(faces, folder, names)
+    people = {name: get_or_import_person(store, name) for name in sorted({*given.values()})}
+    wanted: dict[int, set[int]] = defaultdict(set)
+    for (path, number), name in given.items():
+        wanted[faces[path, number].id].add(people[name])
+    rejected = set(store.database.rows(_REJECTED))
+    count: Counter[str] = Counter()
+    changes: dict[int, tuple[int | None, str | None]] = {}
+    contradicted: dict[int, Path] = {}
+    for face in faces.values():
+        if face.id in changes:
+            continue
+        new = wanted.get(face.id, set())
+        if len(new) > 1:
+            contradicted.setdefault(face.id, face.path)
+        if len(new) != 1:
+            if _is_obsolete(face, folder, names):
+                changes[face.id] = (None, None)
+                count["unnamed"] += 1
+            continue
+        [person] = new
+        changes[face.id] = (face.person, face.named_by)
+        if person == face.person:
+            count["unchanged"] += 1
+            # A list confirms the name of a folder.
+            if face.named_by == "folders":
+                changes[face.id] = (person, names.kind)
+        elif (face.id, person) in rejected or not _may_rename(face, names):
+            count["kept"] += 1
+        else:
+            changes[face.id] = (person, names.kind)
+            count["named" if face.person is None else "renamed"] += 1
+    store.database.run_many(
+        "UPDATE faces SET person_id = ?1, named_by = ?2 WHERE id = ?3 "
+        "AND (person_id IS NOT ?1 OR named_by IS NOT ?2)",
+        [(*state, face) for face, state in changes.items()],
     )
-    wanted: dict[int, str] = {}
-    before: dict[int, tuple[int | None, str | None]] = {}
-    for stored, face_id, number, person, named_by in rows:
-        before[face_id] = (person, named_by)
-        name = _name_for(path_of(stored), number, folder, names)
-        if name is not None:
-            # If copies lie in several folders, the first one names the face.
-            wanted.setdefault(face_id, name)
-    changes = []
-    with store.database.transaction():
-        for face_id, (person, named_by) in before.items():
-            if named_by == "user" or (face_id not in wanted and named_by != names.kind):
-                continue
-            name = wanted.get(face_id)
-            now = get_or_add_person(store, name) if name else None
-            source = names.kind if name else None
-            if (now, source) != (person, named_by):
-                changes.append((now, source, face_id))
-        store.database.run_many(
-            "UPDATE faces SET person_id = ?, named_by = ? WHERE id = ?", changes
-        )
-        store.prune()
-    return len(changes)
+    store.prune()
+    return NamedFaces(
+        **count, unmatched=tuple(unmatched), contradicted=tuple(sorted({*contradicted.values()}))
+    )
 
 
-def without_face(store: Store, names: Names) -> list[Path]:
-    """Return the files of a list for which the library does not have the listed face."""
-    known = {
-        (path_of(path), number)
-        for path, number in store.database.rows(
-            "SELECT path, number FROM paths JOIN faces ON faces.photo_id = paths.photo_id"
-        )
-    }
-    return sorted(path for path, face in (names.listed or {}).keys() - known)
+# Pairs of a face and a person it is not.
+_REJECTED = """
+    SELECT faces.id, rejections.person_id FROM rejections JOIN photos USING (digest)
+    JOIN faces ON faces.photo_id = photos.id AND (faces.x, faces.y, faces.width, faces.height) =
+        (rejections.x, rejections.y, rejections.width, rejections.height)"""
 
 
-def _name_for(path: Path, number: int, folder: Path, names: Names) -> str | None:
-    if names.listed is not None:
-        return names.listed.get((path, number))
-    if number != 1 or path.parent == folder:
-        return None
-    # A folder name may contain bytes that are not text or not printable; a person's may not.
-    text = bytes_of(path.parent).decode("utf-8", errors="replace").rpartition(os.sep)[2]
-    printable = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
-    return check_name(printable[:MAX_LENGTH]) if printable.strip() else None
+def _faces(store: Store, folder: Path | None) -> dict[tuple[Path, int], _Face]:
+    """Return the faces of a folder, or all, by path and number, in the order of the paths."""
+    where, values = ("", ()) if folder is None else (f"WHERE {UNDER}", under(folder))
+    rows = store.database.rows(
+        "SELECT paths.path, faces.id, faces.number, faces.person_id, faces.named_by "  # noqa: S608
+        f"FROM paths JOIN faces ON faces.photo_id = paths.photo_id {where} ORDER BY paths.path",
+        values,
+    )
+    faces = [_Face(path_of(path), *rest) for path, *rest in rows]
+    return {(face.path, face.number): face for face in faces}
+
+
+def _given(
+    faces: Mapping[tuple[Path, int], _Face], folder: Path, names: Names
+) -> tuple[dict[tuple[Path, int], str], list[Path]]:
+    """Return the names that the source gives, and the files of a list that match no face."""
+    if names.listed is None:
+        found = {
+            (path, number): name
+            for path, number in faces
+            if number == 1 and (name := name_of_folder(path, folder, names.level))
+        }
+        return found, []
+    listed = names.listed.names
+    meant = match_paths({path for path, _ in listed}, {path for path, _ in faces})
+    given, unmatched = {}, set()
+    for (path, number), name in listed.items():
+        if path in meant and (meant[path], number) in faces:
+            given[meant[path], number] = name
+        else:
+            unmatched.add(path)
+    return given, sorted(unmatched)
+
+
+def _is_obsolete(face: _Face, folder: Path, names: Names) -> bool:
+    """Return whether a name goes because its source no longer gives it."""
+    if names.kind == "folders":
+        return face.named_by == "folders"
+    return names.replace and face.named_by == "csv" and face.path.is_relative_to(folder)
+
+
+def _may_rename(face: _Face, names: Names) -> bool:
+    if face.named_by == "csv":
+        return names.replace
+    return face.named_by != "user"

@@ -63,6 +63,7 @@ class StoredFace:
     name: str | None
     score: float  # the detector's confidence, 0 to 1
     quality: float  # 0 to 1
+    named_by: str | None = None  # "folders", "csv" or "user" (by hand)
 
 
 def bytes_of(path: Path) -> bytes:
@@ -82,19 +83,19 @@ def path_of(stored: object) -> Path:
 
 
 def stored_face(row: Row, directory: Path) -> StoredFace:
-    """Return the face in a row of id, path, number, box, name, score and quality.
+    """Return the face in a row of id, path, number, box, name, score, quality and named_by.
 
     Raises:
         DamagedLibraryError: A value has the wrong type.
     """
-    face_id, path, number, *box, name, score, quality = row
+    face_id, path, number, *box, name, score, quality, named_by = row
     path = b"" if path is None else path
     numbers = (*box, score, quality)
     if not (
         isinstance(path, bytes)
         and b"\0" not in path
         and isinstance(number, int)
-        and (name is None or isinstance(name, str))
+        and all(one is None or isinstance(one, str) for one in (name, named_by))
         and all(isinstance(one, float) and math.isfinite(one) for one in numbers)
     ):
         raise DamagedLibraryError(
@@ -102,7 +103,9 @@ def stored_face(row: Row, directory: Path) -> StoredFace:
             f"facehash check --library {quoted(directory)}"
         )
     x, y, width, height = box
-    return StoredFace(face_id, path_of(path), number, (x, y, width, height), name, score, quality)
+    return StoredFace(
+        face_id, path_of(path), number, (x, y, width, height), name, score, quality, named_by
+    )
 
 
 def stored_rows(

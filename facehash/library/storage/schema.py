@@ -165,12 +165,72 @@ _VERSION_5 = (
         END""",
 )
 
+_VERSION_6 = (
+    # Where a photo was that is not there any more, until its names are parked.
+    """CREATE TABLE former_paths (
+        path BLOB PRIMARY KEY,
+        photo_id INTEGER NOT NULL REFERENCES photos (id) ON DELETE CASCADE
+    ) WITHOUT ROWID""",
+    "CREATE INDEX former_paths_by_photo ON former_paths (photo_id)",
+    # Names that a person gave, and that wait for their photo: see facehash.library.people.parked.
+    """CREATE TABLE parked (
+        digest BLOB NOT NULL CHECK (length(digest) = 32),
+        x REAL NOT NULL,
+        y REAL NOT NULL,
+        width REAL NOT NULL,
+        height REAL NOT NULL,
+        person_id INTEGER NOT NULL REFERENCES people (id) ON DELETE CASCADE,
+        named_by TEXT NOT NULL CHECK (named_by IN ('csv', 'user')),
+        faces INTEGER NOT NULL,
+        path BLOB,
+        vector BLOB,
+        reason TEXT NOT NULL CHECK (reason IN ('gone', 'changed', 'restored')),
+        since INTEGER NOT NULL,
+        PRIMARY KEY (digest, x, y, width, height)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX parked_by_person ON parked (person_id)",
+    "CREATE INDEX parked_by_path ON parked (path)",
+    # Faces, by content and box, that are not this person.
+    """CREATE TABLE rejections (
+        digest BLOB NOT NULL CHECK (length(digest) = 32),
+        x REAL NOT NULL,
+        y REAL NOT NULL,
+        width REAL NOT NULL,
+        height REAL NOT NULL,
+        person_id INTEGER NOT NULL REFERENCES people (id) ON DELETE CASCADE,
+        PRIMARY KEY (digest, x, y, width, height, person_id)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX rejections_by_person ON rejections (person_id)",
+    # What a person said, and what it replaced: see facehash.library.people.journal.
+    """CREATE TABLE statements (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL,
+        made INTEGER NOT NULL
+    )""",
+    """CREATE TABLE statement_changes (
+        statement_id INTEGER NOT NULL REFERENCES statements (id) ON DELETE CASCADE,
+        digest BLOB,
+        x REAL,
+        y REAL,
+        width REAL,
+        height REAL,
+        name TEXT,
+        before INTEGER,
+        before_as TEXT,
+        after INTEGER,
+        after_as TEXT
+    )""",
+    "CREATE INDEX statement_changes_by_statement ON statement_changes (statement_id)",
+    "CREATE INDEX statement_changes_by_digest ON statement_changes (digest)",
+)
+
 MIGRATIONS: tuple[Sequence[str], ...] = (
     _VERSION_1,
     _VERSION_2,
     _VERSION_3,
     _VERSION_4,
     _VERSION_5,
+    _VERSION_6,
 )
 """Statements from version i to i + 1; version 0 is an empty file. Released ones never change."""
 

@@ -158,10 +158,17 @@ class Store:
                 )
                 for number, face in enumerate(photo.faces, start=1):
                     self._add_face(photo_id, number, face)
+        path = bytes_of(photo.path)
+        # The names of the content that was there before are carried over, or wait.
+        run(
+            "INSERT OR IGNORE INTO former_paths SELECT path, photo_id FROM paths "
+            "WHERE path = ? AND photo_id IS NOT NULL AND photo_id IS NOT ?",
+            (path, photo_id),
+        )
         run(
             "INSERT OR REPLACE INTO paths (path, photo_id, size, mtime_ns, reason, detail) "
             "VALUES (?, ?, ?, ?, ?, ?)",
-            (bytes_of(photo.path), photo_id, photo.state.size, photo.state.mtime_ns,
+            (path, photo_id, photo.state.size, photo.state.mtime_ns,
              *((photo.reason, photo.detail) if photo_id is None else (None, None))),
         )  # fmt: skip
 
@@ -175,21 +182,35 @@ class Store:
         self.database.run("INSERT INTO crops VALUES (?, ?)", (face_id, face.jpeg))
 
     def remove_files(self, paths: Collection[Path]) -> None:
-        """Remove files, then photos without a file and people without a face."""
+        """Remove files, and then what `prune` removes."""
         with self.database.transaction():
             gone = [(bytes_of(path),) for path in paths]
+            self.database.run_many(
+                "INSERT OR IGNORE INTO former_paths SELECT path, photo_id FROM paths "
+                "WHERE path = ? AND photo_id IS NOT NULL",
+                gone,
+            )
             self.database.run_many("DELETE FROM paths WHERE path = ?", gone)
             self.prune()
 
     def prune(self) -> None:
-        """Remove photos without a file, with their faces, and people without a face."""
-        self.database.run(
+        """Remove photos without a file, with their faces, and people whom nothing mentions.
+
+        Names that a person gave to these faces are parked first, with the vector of the face (see
+        `facehash.library.people.parked`), so that no command loses one. Nothing else keeps a
+        person without a face but a parked name or a rejection.
+        """
+        run = self.database.run
+        run(_PARK)
+        run(
             "DELETE FROM photos WHERE id NOT IN "
             "(SELECT photo_id FROM paths WHERE photo_id IS NOT NULL)"
         )
-        self.database.run(
+        run("DELETE FROM former_paths")
+        run(
             "DELETE FROM people WHERE id NOT IN "
-            "(SELECT person_id FROM faces WHERE person_id IS NOT NULL)"
+            "(SELECT person_id FROM faces WHERE person_id IS NOT NULL "
+            "UNION SELECT person_id FROM parked UNION SELECT person_id FROM rejections)"
         )
 
     def rows(self, column: Column, space: Space) -> Iterator[tuple[Ids, Rows]]:
@@ -230,5 +251,30 @@ class Store:
 
 _FACES = """
     SELECT faces.id, (SELECT min(path) FROM paths WHERE paths.photo_id = faces.photo_id),
-        number, x, y, width, height, people.name, score, quality
+        number, x, y, width, height, people.name, score, quality, named_by
     FROM faces LEFT JOIN people ON people.id = faces.person_id"""
+
+# Of photos without a file, and of photos in whose place a file now has another content.
+_PARK = """
+    WITH replaced AS (
+        SELECT former_paths.photo_id, min(path) AS path FROM former_paths JOIN paths USING (path)
+        WHERE paths.photo_id IS NOT former_paths.photo_id GROUP BY former_paths.photo_id
+    ), left_behind AS (
+        SELECT id FROM photos
+        WHERE id NOT IN (SELECT photo_id FROM paths WHERE photo_id IS NOT NULL)
+        UNION SELECT photo_id FROM replaced
+    )
+    INSERT OR REPLACE INTO parked
+    SELECT digest, x, y, faces.width, faces.height, person_id, named_by,
+        (SELECT count(*) FROM faces AS beside WHERE beside.photo_id = photos.id),
+        coalesce(
+            replaced.path,
+            (SELECT min(path) FROM former_paths WHERE former_paths.photo_id = photos.id)
+        ),
+        coalesce(embedding, code),
+        CASE WHEN replaced.path IS NULL THEN 'gone' ELSE 'changed' END,
+        CAST(strftime('%s', 'now') AS INTEGER)
+    FROM left_behind CROSS JOIN photos USING (id)
+    CROSS JOIN faces ON faces.photo_id = photos.id
+    LEFT JOIN replaced ON replaced.photo_id = photos.id
+    WHERE person_id IS NOT NULL AND named_by IN ('csv', 'user')"""

@@ -9,6 +9,8 @@ from facehash.library.derived import outbox
 from facehash.library.derived.arrays import spaces, verify
 from facehash.library.derived.codes import complete_hasher, encode, encode_all, read_hasher
 from facehash.library.people.forget import erase, pending_requests
+from facehash.library.people.journal import list_statements
+from facehash.library.people.parked import list_parked
 from facehash.library.people.people import list_people
 from facehash.library.storage.database import DamagedLibraryError, Database, LibraryError
 from facehash.library.storage.engines import library_id, list_engines
@@ -111,7 +113,12 @@ def rebuild(directory: Path) -> None:
         erase(store)
 
 
-_PARENT_COLUMN = {"photos": "photo_id", "people": "person_id", "faces": "face_id"}
+_PARENT_COLUMN = {
+    "photos": "photo_id",
+    "people": "person_id",
+    "faces": "face_id",
+    "statements": "statement_id",
+}
 
 
 def _drop_orphans(database: Database, table: str, parent: str) -> None:
@@ -167,6 +174,8 @@ def _check_rows(store: Store, settings: Settings) -> Iterator[Problem]:
         # Whatever a search shows: boxes, paths and names.
         store.faces()
         list_people(store)
+        list_parked(store)
+        list_statements(store)
     except LibraryError as error:
         yield Problem(str(error).partition("; for details run")[0], "restore")
 

@@ -14,6 +14,7 @@ from facehash.library.derived.arrays import spaces
 from facehash.library.derived.codes import read_hasher
 from facehash.library.storage.records import StoredFace
 from facehash.library.storage.settings import Settings
+from facehash.library.storage.spreadsheet import plain
 from facehash.library.storage.store import Store
 from facehash.output import check_output, csv_format, hdf5_format, json_format, replace_output
 
@@ -26,13 +27,7 @@ FORMATS = (
 )
 """The formats of an export; the ending of its name selects one."""
 
-# Spreadsheets in Chinese, Japanese or Korean also take the full-width signs for a formula.
-_FORMULA = tuple(
-    "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}"
-    "\N{FULLWIDTH COMMERCIAL AT}"
-)
 _SUFFIXES = [suffix for one in FORMATS for suffix in one.suffixes]
-_CONTROL = ("\t", "\r", "\n")
 
 
 def export(store: Store, path: Path) -> int:
@@ -78,12 +73,6 @@ def write_csv(file: TextIO, columns: Iterable[str], rows: Iterable[Iterable[obje
     writer.writerow(columns)
     for row in rows:
         writer.writerow([plain(value) if isinstance(value, str) else value for value in row])
-
-
-def plain(text: str) -> str:
-    """Return text, after an apostrophe if a spreadsheet would evaluate it as a formula."""
-    computed = text.lstrip()[:1] in _FORMULA or text[:1] in _CONTROL
-    return f"'{text}" if text and computed else text
 
 
 def _values(face: StoredFace) -> tuple[object, ...]:

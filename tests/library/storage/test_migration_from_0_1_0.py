@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from facehash.calibration.thresholds import THRESHOLDS, Threshold
+from facehash.library.people.edit import name_faces
 from facehash.library.people.forget import forget_photo
 from facehash.library.people.people import list_people
 from facehash.library.query.library import open_library
@@ -106,11 +107,28 @@ def test_indexing_the_same_album_changes_nothing(tmp_path, index):
     library, expected = unpack("library", tmp_path)
     move_album(library, tmp_path / "album")
     before = content(library)
-    report = index(tmp_path / "album", library, names="folders")
+    report = index(tmp_path / "album", library)
     assert (report.unchanged, report.excluded) == (13, 1)
     assert (report.photos, report.faces, report.named) == (0, 0, 0)
     assert content(library) == before and check(library) == []
     check_searches(library, expected)
+    # Names of folders stay too, but for a photo of which a copy is in another folder.
+    report = index(tmp_path / "album", library, names="folders")
+    assert report.names.contradicted == (tmp_path / "album" / "Ada" / "1.png",)
+    assert report.named == 1
+
+
+def test_names_given_by_hand_wait_for_photos_that_a_migrated_library_has_lost(tmp_path, index):
+    library, _ = unpack("library", tmp_path)
+    album = tmp_path / "album"
+    move_album(library, album)
+    with Store.open(library) as store:
+        face = next(one for one in store.faces() if one.path == album / "Cy" / "1.png")
+        name_faces(store, "Cyprian", [face.id])
+        (album / "Cy" / "1.png").rename(tmp_path / "away.png")
+        assert index(album, library).kept_names.parked[0].name == "Cyprian"
+        (tmp_path / "away.png").rename(album / "back.png")
+        assert index(album, library).kept_names.returned == 1
 
 
 def test_codes_get_their_scale_and_threshold_when_the_library_is_rebuilt(tmp_path, monkeypatch):

@@ -1,0 +1,90 @@
+"""``facehash people undo`` and ``purge``: take back what was said, and delete parked names."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+import typer
+
+from facehash.command_line import DONE, NOTHING_FOUND
+from facehash.commands.arguments import LibraryOption, counted
+from facehash.files import FileInUseError
+from facehash.library.storage.folder import write_lock
+from facehash.printing import printable
+
+if TYPE_CHECKING:
+    from facehash.library.people.journal import Statement
+
+
+def undo(
+    library: LibraryOption,
+    steps: int = typer.Option(1, min=1, help="Number of commands to undo, the newest first."),
+    list_only: bool = typer.Option(False, "--list", help="List what can be undone instead."),
+) -> int:
+    """Undo the last command about names: name, unname, split, merge, rename, a list, restore.
+
+    Faces that were named in another way since keep that name. What was forgotten stays forgotten.
+
+    Example: facehash people undo --library lib
+    """
+    from facehash.library.people import journal
+    from facehash.library.storage.store import Store
+
+    if list_only:
+        with Store.open(library) as store:
+            statements = journal.list_statements(store)
+        for number, one in enumerate(statements, start=1):
+            print(f"{number:>3}  {_describe(one)}")
+        if not statements:
+            print("nothing to undo")
+        return DONE if statements else NOTHING_FOUND
+    with Store.open(library) as store, write_lock(library, "people"):
+        undone = journal.undo(store, steps)
+    for taken_back in undone:
+        print(f"undone: {_describe(taken_back.statement)}")
+        if taken_back.kept:
+            print(f"{counted(taken_back.kept, 'face')} changed since, left as it is")
+    if not undone:
+        print("nothing to undo")
+    return DONE if undone else NOTHING_FOUND
+
+
+def purge(
+    library: LibraryOption,
+    person: str | None = typer.Option(None, help="Only the parked names of this person."),
+    history: bool = typer.Option(
+        False, "--history", help="Also delete what facehash people undo could undo."
+    ),
+) -> int:
+    """Delete the names that are parked because their photo is gone. This cannot be undone.
+
+    Example: facehash people purge --library lib
+    """
+    from facehash.library.people import journal, parked
+    from facehash.library.storage.store import Store
+
+    with Store.open(library) as store, write_lock(library, "people"):
+        number = parked.purge(store, person)
+        statements = journal.erase_all(store) if history else 0
+        with contextlib.suppress(FileInUseError):  # a search is running; the next run does it
+            store.database.empty_log()
+    print(f"{counted(number, 'parked name')} deleted")
+    if statements:
+        print(f"{counted(statements, 'statement')} deleted from the history")
+    return DONE if number or statements else NOTHING_FOUND
+
+
+def _describe(statement: Statement) -> str:
+    made = time.strftime("%Y-%m-%d %H:%M", time.localtime(statement.made))
+    parts = [f"{old} -> {new}" for old, new in statement.renamed]
+    parts += [
+        f"{counted(faces, 'face')}: {before or 'no name'} -> {after or 'no name'}"
+        for before, after, faces in statement.people
+    ]
+    shown = "; ".join(parts[:_MOST]) + (f"; and {len(parts) - _MOST} more" * (len(parts) > _MOST))
+    return printable(f"{made}  {statement.kind}  {shown}")
+
+
+_MOST = 5

@@ -1,0 +1,131 @@
+"""What a statement about names changes: the difference between two snapshots.
+
+A row of ``statement_changes`` says one of three things:
+
+=========  ======================================================================================
+about      columns
+=========  ======================================================================================
+a face     digest and box; before, after: ids of people; before_as, after_as: origin of the name
+a name     name; before, after: whose it was; before_as, after_as: ``name`` or ``alias``
+rejection  digest and box; before or after: the person it is not; before_as or after_as:
+           ``rejected``
+=========  ======================================================================================
+
+The names of all people that a statement mentions are rows too, also where nothing changed: a person
+who has been removed since comes back under that name.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+from facehash.library.storage.database import Row
+from facehash.library.storage.store import Store
+
+FaceKey = tuple[bytes, float, float, float, float]
+"""The digest of a photo, and the box of a face in it."""
+State = tuple[int | None, str | None]
+NOTHING: State = (None, None)
+REJECTED = "rejected"
+
+
+class Change(NamedTuple):
+    """A row of the table ``statement_changes``."""
+
+    digest: bytes | None
+    x: float | None
+    y: float | None
+    width: float | None
+    height: float | None
+    name: str | None
+    before: int | None
+    before_as: str | None
+    after: int | None
+    after_as: str | None
+
+    @property
+    def about_rejection(self) -> bool:
+        """Whether the row is about a rejection."""
+        return REJECTED in (self.before_as, self.after_as)
+
+
+COLUMNS = ", ".join(Change._fields)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything that a statement can change."""
+
+    faces: Mapping[int, State]
+    parked: Mapping[FaceKey, State]
+    rejected: set[tuple[Any, ...]]  # a key of a face, and a person
+    names: Mapping[str, State]
+
+    @classmethod
+    def of(cls, store: Store) -> Self:
+        """Read the current names."""
+        rows = store.database.rows
+        return cls(
+            {
+                face: (person, named_by)
+                for face, person, named_by in rows(
+                    "SELECT id, person_id, named_by FROM faces WHERE person_id IS NOT NULL"
+                )
+            },
+            {
+                as_key(row): (row[5], row[6])
+                for row in rows(
+                    "SELECT digest, x, y, width, height, person_id, named_by FROM parked"
+                )
+            },
+            set(rows("SELECT digest, x, y, width, height, person_id FROM rejections")),
+            read_names(store),
+        )
+
+    def difference(self, store: Store, before: Self) -> list[Change]:
+        """Return what has changed since an earlier snapshot."""
+        blank = (None, None, None, None, None)
+        changes = []
+        for face in {**before.faces, **self.faces}:
+            old, new = (one.faces.get(face, NOTHING) for one in (before, self))
+            key = face_key(store, face) if old != new else None
+            if key is not None:
+                changes.append(Change(*key, None, *old, *new))
+        for spot in {**before.parked, **self.parked}:
+            old, new = (one.parked.get(spot, NOTHING) for one in (before, self))
+            if old != new:
+                changes.append(Change(*spot, None, *old, *new))
+        for row in self.rejected - before.rejected:
+            changes.append(Change(*as_key(row), None, None, None, row[5], REJECTED))
+        for row in before.rejected - self.rejected:
+            changes.append(Change(*as_key(row), None, row[5], REJECTED, None, None))
+        mentioned = {person for one in changes for person in (one.before, one.after)}
+        for name in {**before.names, **self.names}:
+            old, new = (one.names.get(name, NOTHING) for one in (before, self))
+            if old != new or (new[1] == "name" and new[0] in mentioned):
+                changes.append(Change(*blank, name, *old, *new))
+        return changes
+
+
+def face_key(store: Store, face_id: int) -> FaceKey | None:
+    """Return the digest of the photo of a face, and its box, or None if there is no such face."""
+    rows = store.database.rows(
+        "SELECT digest, x, y, faces.width, faces.height "
+        "FROM faces JOIN photos ON photos.id = photo_id WHERE faces.id = ?",
+        (face_id,),
+    )
+    return as_key(rows[0]) if rows else None
+
+
+def as_key(row: Row) -> FaceKey:
+    """Return the first five columns of a row: digest, x, y, width and height."""
+    digest, x, y, width, height = row[:5]
+    return digest, x, y, width, height
+
+
+def read_names(store: Store) -> dict[str, State]:
+    """Return all names and earlier names, with the person and ``name`` or ``alias``."""
+    rows = store.database.rows(
+        "SELECT name, person_id, 'alias' FROM aliases UNION ALL SELECT name, id, 'name' FROM people"
+    )
+    return {name: (person, role) for name, person, role in rows}

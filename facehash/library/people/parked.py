@@ -1,0 +1,286 @@
+"""Parked names: names that a person gave to faces of photos that are gone or have changed.
+
+Whatever removes a photo parks these names first, see `facehash.library.storage.store.Store.prune`.
+At the end of every index run `give_back` looks for their faces:
+
+* A photo with the same content, wherever it is, gives its faces their names back by their boxes.
+* At the same path with another content, a caption written into the file for example, a name goes
+  to the face whose vector is within the threshold of the embedder; of several the nearest gets it,
+  and the box decides between distances that are about equal. For an embedder without a known
+  threshold, the vectors must be the same up to rounding.
+
+All other names stay parked until their photo comes back, or until they are purged. A parked name
+consists of the digest of the photo, the box and the name. The vector is kept only while the library
+has another content at the path of the photo.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from facehash.calibration.thresholds import threshold_of
+from facehash.images.face import Box
+from facehash.index.exact import ExactIndex
+from facehash.library.people.changes import FaceKey, as_key
+from facehash.library.people.journal import erase_faces, move_face
+from facehash.library.people.people import get_person
+from facehash.library.storage.database import DamagedLibraryError, Row
+from facehash.library.storage.records import path_of
+from facehash.library.storage.settings import Settings
+from facehash.library.storage.store import Store
+
+SAME_FACE = 0.5
+"""Overlap (intersection over union) of two boxes from which they frame the same face."""
+
+_ROUNDING = 1e-4
+"""Distance of equal faces by cosine, or as a share of the length of their vectors."""
+_ROUNDED_BITS = 0.01
+"""Share of the bits of equal faces that differ."""
+_TIE = 0.1
+"""Distances that differ by less than this share of the threshold are about equal."""
+
+
+@dataclass(frozen=True)
+class ParkedName:
+    """A name without a face."""
+
+    name: str
+    digest: bytes  # SHA-256 of the photo
+    box: Box
+    path: Path | None  # where the photo was
+    reason: str  # "gone", "changed" (the file has another content), "restored" (from a backup)
+    since: int  # seconds since 1970
+
+
+@dataclass(frozen=True)
+class KeptNames:
+    """What an index run did with the names that a person gave."""
+
+    kept: int  # names of faces that are as they were
+    returned: int  # parked names whose photo came back
+    carried: int  # names carried over to the changed content of a file
+    parked: tuple[ParkedName, ...]  # names that this run parked
+    waiting: int  # all parked names, those of earlier runs included
+
+
+_UNPARK = "DELETE FROM parked WHERE digest = ? AND (x, y, width, height) = (?, ?, ?, ?)"
+
+
+class _Face(NamedTuple):
+    id: int
+    key: FaceKey
+    person: int | None
+    named_by: str | None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether no person has said whose face it is."""
+        return self.named_by not in ("csv", "user")
+
+
+class _Pair(NamedTuple):
+    order: tuple[float, ...]
+    parked: FaceKey
+    person: int
+    named_by: str
+    face: _Face
+
+
+def list_parked(store: Store) -> list[ParkedName]:
+    """Return all parked names, by name and path.
+
+    Raises:
+        DamagedLibraryError: A value has the wrong type.
+    """
+    rows = store.database.rows(
+        "SELECT name, digest, x, y, width, height, path, reason, since "
+        "FROM parked JOIN people ON people.id = person_id ORDER BY name, path, digest, x, y"
+    )
+    return [_parked(store, row) for row in rows]
+
+
+def _parked(store: Store, row: Row) -> ParkedName:
+    name, digest, *box, path, reason, since = row
+    if not (
+        isinstance(name, str)
+        and isinstance(digest, bytes)
+        and all(isinstance(one, float) and np.isfinite(one) for one in box)
+        and isinstance(reason, str)
+        and isinstance(since, int)
+    ):
+        raise DamagedLibraryError(f"{store.directory}: a parked name is damaged: {name!r:.60}")
+    x, y, width, height = box
+    where = None if path is None else path_of(path)
+    return ParkedName(name, digest, (x, y, width, height), where, reason, since)
+
+
+def parked_keys(store: Store) -> set[FaceKey]:
+    """Return the digests and boxes of all parked names."""
+    rows = store.database.rows("SELECT digest, x, y, width, height FROM parked")
+    return {as_key(row) for row in rows}
+
+
+def give_back(store: Store, settings: Settings, before: set[FaceKey]) -> KeptNames:
+    """Give parked names to the faces that they belong to, and count names.
+
+    Args:
+        store: The library, locked for writing, after `Store.prune`.
+        settings: Its settings.
+        before: The names that were parked when the run began, see `parked_keys`.
+    """
+    database = store.database
+    carried = returned = 0
+    with database.transaction():
+        if database.value("SELECT 1 FROM parked"):
+            carried = _carry_over(store, settings)
+            returned = _return(store)
+            database.run(
+                "UPDATE parked SET vector = NULL WHERE vector IS NOT NULL "
+                "AND (path IS NULL OR path NOT IN (SELECT path FROM paths))"
+            )
+            store.prune()
+    parked = list_parked(store)
+    named = database.value("SELECT count(*) FROM faces WHERE named_by IN ('csv', 'user')")
+    return KeptNames(
+        kept=named - carried - returned,
+        returned=returned,
+        carried=carried,
+        parked=tuple(one for one in parked if (one.digest, *one.box) not in before),
+        waiting=len(parked),
+    )
+
+
+def purge(store: Store, name: str | None = None) -> int:
+    """Delete parked names for good; the journal no longer mentions them.
+
+    Args:
+        store: The library, locked for writing.
+        name: Whose. Default: everybody's.
+
+    Returns:
+        The number of names.
+
+    Raises:
+        LibraryError: Nobody has this name.
+    """
+    with store.database.transaction():
+        query = "SELECT digest, x, y, width, height FROM parked"
+        if name is None:
+            keys = store.database.rows(query)
+        else:
+            keys = store.database.rows(f"{query} WHERE person_id = ?", (get_person(store, name),))
+        store.database.run_many(_UNPARK, keys)
+        erase_faces(store, [as_key(row) for row in keys])
+        store.prune()
+    return len(keys)
+
+
+def overlap(first: Sequence[float], second: Sequence[float]) -> float:
+    """Return the intersection over the union of two boxes (x, y, width, height)."""
+    sides = [
+        max(0.0, min(a + c, b + d) - max(a, b))
+        for a, c, b, d in (
+            (first[0], first[2], second[0], second[2]),
+            (first[1], first[3], second[1], second[3]),
+        )
+    ]
+    common = sides[0] * sides[1]
+    union = first[2] * first[3] + second[2] * second[3] - common
+    return common / union if union > 0 else 0.0
+
+
+def _return(store: Store) -> int:
+    """Give names back to photos whose content the library has again; return their number."""
+    rows = store.database.rows(
+        "SELECT digest, parked.x, parked.y, parked.width, parked.height, parked.person_id, "
+        "parked.named_by, faces.id, faces.x, faces.y, faces.width, faces.height, "
+        "faces.person_id, faces.named_by FROM parked JOIN photos USING (digest) "
+        "JOIN faces ON faces.photo_id = photos.id"
+    )
+    pairs: list[_Pair] = []
+    for digest, *spot, person, named_by, face_id, x, y, width, height, owner, owner_by in rows:
+        face = _Face(face_id, (digest, x, y, width, height), owner, owner_by)
+        common = overlap(spot, face.key[1:])
+        if common >= SAME_FACE:
+            pairs.append(_Pair((-common,), as_key((digest, *spot)), person, named_by, face))
+    return _assign(store, pairs)
+
+
+def _carry_over(store: Store, settings: Settings) -> int:
+    """Give names to the faces of files that have another content now; return their number."""
+    column = "code" if settings.metric == "hamming" else "embedding"
+    rows = store.database.rows(
+        "SELECT path, parked.digest, parked.x, parked.y, parked.width, parked.height, "  # noqa: S608
+        "parked.person_id, parked.named_by, parked.vector, photos.digest, faces.id, faces.x, "
+        f"faces.y, faces.width, faces.height, faces.person_id, faces.named_by, faces.{column} "
+        "FROM parked JOIN paths USING (path) JOIN photos ON photos.id = paths.photo_id "
+        "JOIN faces ON faces.photo_id = photos.id "
+        f"WHERE photos.digest <> parked.digest AND vector IS NOT NULL AND {column} IS NOT NULL"
+    )
+    by_path: dict[bytes, list[Row]] = defaultdict(list)
+    for path, *rest in rows:
+        by_path[path].append(tuple(rest))
+    return sum(_assign(store, _near(store, settings, group)) for group in by_path.values())
+
+
+def _near(store: Store, settings: Settings, rows: list[Row]) -> list[_Pair]:
+    """Return the pairs of a parked name and a face that are near enough."""
+    pairs = []
+    for row in rows:
+        key, (person, named_by, vector, digest, face_id), rest = row[:5], row[5:10], row[10:]
+        box, (owner, owner_by, stored) = rest[:4], rest[4:]
+        distance, limit = _distance(store, settings, vector, stored)
+        if distance <= limit:
+            face = _Face(face_id, as_key((digest, *box)), owner, owner_by)
+            step = round(distance / max(limit * _TIE, 1e-9))
+            order = (step, -overlap(key[1:], box), distance)
+            pairs.append(_Pair(order, as_key(key), person, named_by, face))
+    return pairs
+
+
+def _distance(store: Store, settings: Settings, first: Any, second: Any) -> tuple[float, float]:
+    """Return the distance of two stored rows, and the distance within which they are one face."""
+    space = settings.space
+    length = space.width * space.dtype.itemsize
+    if not all(isinstance(one, bytes) and len(one) == length for one in (first, second)):
+        raise DamagedLibraryError(f"{store.directory}: the vector of a parked name is damaged")
+    a, b = (np.frombuffer(one, space.dtype)[None] for one in (first, second))
+    index = ExactIndex.build(a, np.zeros(1, np.int64), space)
+    distance = float(index.search(b, 1).distances[0, 0])
+    known = threshold_of(settings.embedder_identity)
+    if known is not None:
+        return distance, known.distance
+    if space.metric == "hamming":
+        return distance, _ROUNDED_BITS * space.dimension
+    scale = 1.0 if space.metric == "cosine" else float(np.linalg.norm(a))
+    return distance, _ROUNDING * scale
+
+
+def _assign(store: Store, pairs: list[_Pair]) -> int:
+    """Give each parked name to at most one face and each face at most one; return the number."""
+    found = 0
+    done: set[FaceKey] = set()
+    taken: set[int] = set()
+    for _, key, person, named_by, face in sorted(pairs):
+        if key in done or face.id in taken:
+            continue
+        # What was said about the face since counts; at another content it keeps the name waiting.
+        if not face.is_free and face.person != person and key[0] != face.key[0]:
+            continue
+        done.add(key)
+        taken.add(face.id)
+        if face.is_free:
+            found += 1
+            store.database.run(
+                "UPDATE faces SET person_id = ?, named_by = ? WHERE id = ?",
+                (person, named_by, face.id),
+            )
+            exists = "SELECT 1 FROM photos WHERE digest = ?"
+            if store.database.value(exists, (key[0],)) is None:
+                move_face(store, key, face.key)
+        store.database.run(_UNPARK, key)
+    return found
