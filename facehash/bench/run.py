@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from facehash.bench.engines import measure_engine
 from facehash.bench.methods import (
     SearchMethod,
     compare_asymmetrically,
@@ -26,8 +27,10 @@ from facehash.bench.scores import K, measure, measure_held_out
 from facehash.codes import CodesError
 from facehash.errors import InputError, did_you_mean
 from facehash.hashing.library import LIBRARY_HASHERS, check_hasher, usual_hashers
+from facehash.index.engines.base import EngineError
 from facehash.library.derived.arrays import spaces
 from facehash.library.query.encoder import make_matching
+from facehash.library.storage.engines import Engine, get_engine
 from facehash.library.storage.settings import Settings
 from facehash.library.storage.store import Store
 from facehash.pipeline import MakePipeline, default_pipeline
@@ -50,6 +53,7 @@ class Plan:
     exclude_people: Collection[str] = ()  # names of people, as if they were not in the library
     seed: int = 0  # of the draws and of the codes
     draws: int = 5  # of held-out queries, one face of each person; 0 for leave-one-out only
+    engines: Sequence[str] = ()  # names of engines of the library
 
     def check(self) -> None:
         """Refuse values that would fail after minutes.
@@ -73,8 +77,8 @@ class Plan:
             raise InputError("--queries must be at least 1, --rerank and --draws at least 0")
 
 
-# They may contain paths and names.
-_PRIVATE = ("embedders", "exclude_people")
+# They may contain paths and names. Engines that answer are in the result.
+_PRIVATE = ("embedders", "exclude_people", "engines")
 
 
 def bench(
@@ -99,15 +103,17 @@ def bench(
         The content of ``bench.json`` (see `facehash.bench.schema`), without names of people and
         paths: ``library``, ``queries``, ``excluded`` pairs, ``plan``, ``methods`` (see
         `facehash.bench.scores.measure`; leave-one-out, with the scores of held-out queries in
-        ``held_out``), ``skipped``: what was not measured, and why, and ``trained_people``: for each
-        of `plan.embedders` that is a network of this project, the number of people among the
-        queries, by name, that it was trained on.
+        ``held_out``), ``engines`` (see `facehash.bench.engines.measure_engine`), ``skipped``: what
+        was not measured, and why, and ``trained_people``: for each of `plan.embedders` that is a
+        network of this project, the number of people among the queries, by name, that it was
+        trained on.
 
     Raises:
-        LibraryError: No face has a name, or no person is on two photos.
+        LibraryError: No face has a name, no person is on two photos, or there is no such engine.
         InputError: A plan that nothing can be measured with.
     """
     plan.check()
+    engines = [get_engine(store, name) for name in dict.fromkeys(plan.engines)]
     settings = store.settings()
     if plan.hashers is None:
         plan = dataclasses.replace(plan, hashers=usual_hashers(settings.embedder_identity))
@@ -124,6 +130,7 @@ def bench(
         for pipeline, embedder in zip(pipelines, embedders, strict=True)
     ]
     skipped: list[str] = []
+    engines_found = list(_measure_engines(store, engines, queries, skipped))
     queries = _with_projections(store, queries, make_pipeline, skipped, progress)
     methods = list(_library_methods(queries, plan, settings, skipped))
     methods += [method for label, other in others for method in _measure_rows(other, plan, label)]
@@ -162,6 +169,7 @@ def bench(
             },
             "plan": {k: v for k, v in dataclasses.asdict(plan).items() if k not in _PRIVATE},
             "methods": methods,
+            "engines": engines_found,
             "skipped": skipped,
             "trained_people": _trained_people(
                 store, queries, [label for label, _ in others], embedders
@@ -185,6 +193,18 @@ def _trained_people(
         for label, embedder in zip(labels, embedders, strict=True)
         if hasattr(embedder, "trained_people")
     }
+
+
+def _measure_engines(
+    store: Store, engines: Sequence[Engine], queries: QuerySet, skipped: list[str]
+) -> Iterator[dict[str, Any]]:
+    """Measure the engines; those that fail are skipped."""
+    for engine in engines:
+        try:
+            yield measure_engine(store, engine, queries)
+        except EngineError as error:
+            log.warning(f"engine {engine.name}: {error}")  # with an address
+            skipped.append(f"engine {engine.name}: it did not answer, or its index is not usable")
 
 
 def _measure_rows(queries: QuerySet, plan: Plan, label: str) -> Iterator[dict[str, Any]]:

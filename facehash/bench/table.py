@@ -19,6 +19,20 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
 )
 """Heading, key in ``methods`` (or in ``held_out`` of a method), format."""
 
+ENGINE_COLUMNS: tuple[tuple[str, str, str], ...] = (
+    ("rows", "by", "s"),
+    ("faces", "faces", ",d"),
+    ("behind", "behind", ",d"),
+    ("MB", "megabytes", ",.1f"),
+    ("recall@10", "recall@10", ".4f"),
+    ("P@1", "P@1", ".4f"),
+    ("exact P@1", "exact_P@1", ".4f"),
+    ("p50 ms", "p50_ms", ".2f"),
+    ("p95 ms", "p95_ms", ".2f"),
+    ("exact p50 ms", "exact_p50_ms", ".2f"),
+)
+"""Heading, key in ``engines``, format."""
+
 # From this share of the library on, re-ranking is nearly exact search.
 _LARGE = 0.2
 _LEGEND = """\
@@ -74,6 +88,7 @@ def format_bench(result: dict[str, Any]) -> str:
         f"(always naming the most frequent person: {queries['majority_accuracy']:.4f})",
         *_table(["k", *map(str, range(1, NEIGHBOURS + 1))], votes),
         *_rerank_warning(result),
+        *_engines(result.get("engines", [])),
         *(f"not measured: {reason}" for reason in result["skipped"]),
         *(
             f"{label} was trained on {count:,} of these {queries['people']:,} people: its results "
@@ -95,6 +110,25 @@ def _near_duplicates(excluded: dict[str, Any]) -> str:
         f"{excluded['cross_person_pairs']:,} such pairs of two people do count); "
         f"{excluded['queries_without_match']:,} faces then had no match left"
     )
+
+
+def _engines(engines: list[dict[str, Any]]) -> list[str]:
+    """Lay out the engines beside the exact index, on the same queries."""
+    if not engines:
+        return []
+    rows = []
+    for engine in engines:
+        values = engine | {"megabytes": engine["bytes"] / 1e6}
+        cells = [format(values[key], form) for _, key, form in ENGINE_COLUMNS]
+        rows.append([f"{engine['name']} ({engine['server']})", *cells])
+    return [
+        "",
+        f"search with candidates of engines, leave-one-out, {engines[0]['queries']:,} queries",
+        *_table(["", *(heading for heading, _, _ in ENGINE_COLUMNS)], rows),
+        "recall@10: share of the ten nearest faces by the exact index that are found; a face at",
+        "the distance of the tenth counts. behind: changes that the server lacks; the library adds",
+        "them. Times include the server and what the library does with its candidates.",
+    ]
 
 
 def _rerank_warning(result: dict[str, Any]) -> list[str]:

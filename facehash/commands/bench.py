@@ -31,6 +31,11 @@ def bench(
         help="Another embedder to measure on the same faces, such as run:runs/NAME; may be "
         "repeated.",
     ),
+    engine: list[str] = typer.Option(
+        [],
+        help="An engine of the library to compare with its exact index (see facehash engine "
+        "status); may be repeated.",
+    ),
     near_duplicate: float = typer.Option(
         0.95,
         help="Two faces of one person are near duplicates, pictures of one moment, and do not "
@@ -74,6 +79,7 @@ def bench(
         queries=queries,
         seed=seed,
         draws=draws,
+        engines=engine,
     )
     library = library.resolve()
     folder = output or library.with_name(f"{library.name}-bench")
