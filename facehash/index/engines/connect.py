@@ -27,7 +27,6 @@ KINDS: dict[str, Kind] = {
     "elasticsearch+https": Kind("elasticsearch_knn", "elasticsearch", "elasticsearch"),
     "opensearch": Kind("elasticsearch_knn", "elasticsearch", "elasticsearch"),
     "opensearch+https": Kind("elasticsearch_knn", "elasticsearch", "elasticsearch"),
-    "milvus": Kind("milvus", "milvus", "pymilvus"),
 }
 """By the scheme of a URL."""
 
