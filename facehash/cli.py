@@ -6,7 +6,7 @@ import typer
 
 import facehash
 from facehash.command_line import make_app, renamed_options, run
-from facehash.commands import bench, encode, indexing, people, searching, upkeep, weights
+from facehash.commands import bench, encode, engines, indexing, people, searching, upkeep, weights
 
 app = make_app("Find, compare and search faces in photos, by codes or by embeddings.")
 app.command()(indexing.index)
@@ -17,6 +17,7 @@ app.command(cls=renamed_options({"--again": "--allow-reindex"}))(upkeep.forget)
 for command in (upkeep.check, upkeep.rebuild, upkeep.export, upkeep.stats, encode.encode):
     app.command()(command)
 app.command(cls=renamed_options({"--shortlist": "--rerank"}))(bench.bench)
+app.add_typer(engines.app, name="engine")
 app.add_typer(weights.app, name="weights")
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from facehash.errors import InputError
 from facehash.printing import printable
 
 if TYPE_CHECKING:
@@ -46,3 +47,18 @@ def counted(number: int, what: str) -> str:
     """Return ``"1 face"``, ``"2 faces"``, ``"2 people"``."""
     plural = {"person": "people"}.get(what, f"{what}s")
     return f"{number:,} {what if number == 1 else plural}"
+
+
+def by_column(by: str | None) -> Literal["embedding", "code"] | None:
+    """Return the value of ``--by``.
+
+    Raises:
+        InputError: Neither embedding nor code.
+    """
+    if by in ("embedding", "embeddings"):
+        return "embedding"
+    if by in ("code", "codes"):
+        return "code"
+    if by is None:
+        return None
+    raise InputError(f"--by {by}: must be embedding or code")

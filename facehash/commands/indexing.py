@@ -17,6 +17,7 @@ from facehash.commands.arguments import (
     describe_unread,
     in_words,
 )
+from facehash.commands.engines import push_after_index
 from facehash.printing import printable, quoted
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def index(
         make_pipeline=pipelines(weights_dir),
     )
     _print_report(report, library)
+    push_after_index(library)
     if report.names.unmatched and not report.names.matched:
         print("facehash: no line of the list names a face of the library", file=sys.stderr)
         return WRONG_USE

@@ -15,9 +15,9 @@ from facehash.commands.arguments import (
     NameArgument,
     counted,
 )
+from facehash.commands.engines import writing
 from facehash.commands.people_history import purge, undo
 from facehash.errors import InputError
-from facehash.library.storage.folder import write_lock
 from facehash.printing import printable
 
 if TYPE_CHECKING:
@@ -111,9 +111,8 @@ def name(
     Example: facehash people name "Aunt May" 17 23 --library lib
     """
     from facehash.library.people.edit import name_faces
-    from facehash.library.storage.store import Store
 
-    with Store.open(library) as store, write_lock(library, "people"):
+    with writing(library, "people") as store:
         owner = name_faces(store, called, faces)
         stored, number = _stored_name(store, faces)
     print(f"{counted(number, 'face')} named {printable(stored)}")
@@ -132,11 +131,10 @@ def unname(
     Example: facehash people unname 17 23 --library lib
     """
     from facehash.library.people.edit import unname_faces, unname_person
-    from facehash.library.storage.store import Store
 
     if (person is None) == (not faces):
         raise InputError("give numbers of faces, or --person")
-    with Store.open(library) as store, write_lock(library, "people"):
+    with writing(library, "people") as store:
         if person is not None:
             number = unname_person(store, person)
         else:
@@ -158,9 +156,8 @@ def split(
     """
     from facehash.library.people.edit import split_person
     from facehash.library.people.people import check_name
-    from facehash.library.storage.store import Store
 
-    with Store.open(library) as store, write_lock(library, "people"):
+    with writing(library, "people") as store:
         owner = split_person(store, person, faces, into)
         stored, number = _stored_name(store, faces)
         left = sum(face.name == check_name(person) for face in store.faces())
@@ -184,9 +181,8 @@ def merge(
     """
     from facehash.library.people.edit import merge_people
     from facehash.library.people.people import current_name, get_person
-    from facehash.library.storage.store import Store
 
-    with Store.open(library) as store, write_lock(library, "people"):
+    with writing(library, "people") as store:
         moved = merge_people(store, names, into)
         stored = current_name(store, get_person(store, into))
     print(f"{counted(moved, 'face')} named {printable(stored)}")
@@ -205,9 +201,8 @@ def rename(
     """
     from facehash.library.people.edit import rename_person
     from facehash.library.people.people import current_name, get_person
-    from facehash.library.storage.store import Store
 
-    with Store.open(library) as store, write_lock(library, "people"):
+    with writing(library, "people") as store:
         before = current_name(store, get_person(store, old))
         owner = rename_person(store, old, new)
         stored = current_name(store, get_person(store, new))

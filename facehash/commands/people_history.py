@@ -10,8 +10,8 @@ import typer
 
 from facehash.command_line import DONE, NOTHING_FOUND
 from facehash.commands.arguments import LibraryOption, counted
+from facehash.commands.engines import writing
 from facehash.files import FileInUseError
-from facehash.library.storage.folder import write_lock
 from facehash.printing import printable
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def undo(
         if not statements:
             print("nothing to undo")
         return DONE if statements else NOTHING_FOUND
-    with Store.open(library) as store, write_lock(library, "people"):
+    with writing(library, "people") as store:
         undone = journal.undo(store, steps)
     for taken_back in undone:
         print(f"undone: {_describe(taken_back.statement)}")
@@ -63,9 +63,8 @@ def purge(
     Example: facehash people purge --library lib
     """
     from facehash.library.people import journal, parked
-    from facehash.library.storage.store import Store
 
-    with Store.open(library) as store, write_lock(library, "people"):
+    with writing(library, "people") as store:
         number = parked.purge(store, person)
         statements = journal.erase_all(store) if history else 0
         with contextlib.suppress(FileInUseError):  # a search is running; the next run does it

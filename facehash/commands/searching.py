@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
 from facehash.command_line import DONE, NOTHING_FOUND, PARTLY_FAILED, WRONG_USE
-from facehash.commands.arguments import ForceOption, LibraryOption, WeightsOption
+from facehash.commands.arguments import ForceOption, LibraryOption, WeightsOption, by_column
 from facehash.errors import InputError
 from facehash.printing import printable
 
@@ -37,6 +37,11 @@ def search(
         None,
         help="Compare codes by asymmetric distance (float projections of the query with stored "
         "codes) or by hamming. Default: asymmetric, except for models and libraries of 0.1.0.",
+    ),
+    engine: str | None = typer.Option(
+        None,
+        help="Ask this server of the library for candidates (see facehash engine); if it fails, "
+        "the local index is searched.",
     ),
     score: bool = typer.Option(
         False, "--score", help="Show 1 / (1 + distance) instead of the distance."
@@ -67,8 +72,10 @@ def search(
     if sum(on_stdout) > 1:
         raise InputError("give one of --json, --csv, --html and --strip with standard output")
     make = pipelines(weights_dir)
-    column, compared = _column(by), _code_distance(distance)
-    with open_library(library, by=column, distance=compared, make_pipeline=make) as opened:
+    column, compared = by_column(by), _code_distance(distance)
+    with open_library(
+        library, by=column, distance=compared, engine=engine, make_pipeline=make
+    ) as opened:
         _check_outputs(opened, csv, html, strip, force)  # before the search, which may take long
         results, failures = _search(opened, queries, k, face, max_distance)
         if as_json:
@@ -147,16 +154,6 @@ def _plain(
         "answers": plain,  # the name until 0.3.0
         "failed": [{"query": str(path), "why": str(why)} for path, why in failures],
     }
-
-
-def _column(by: str | None) -> Literal["embedding", "code"] | None:
-    if by in ("embedding", "embeddings"):
-        return "embedding"
-    if by in ("code", "codes"):
-        return "code"
-    if by is None:
-        return None
-    raise InputError(f"--by {by}: must be embedding or code")
 
 
 def _code_distance(distance: str | None) -> CodeDistance | None:

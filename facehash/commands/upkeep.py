@@ -13,6 +13,7 @@ from facehash.commands.arguments import (
     describe_unread,
     in_words,
 )
+from facehash.commands.engines import settle_engines
 from facehash.errors import InputError
 from facehash.library.storage.folder import write_lock
 from facehash.printing import printable
@@ -32,7 +33,8 @@ def forget(
     """Delete faces, names and pictures from a library so that no byte of them is left in it.
 
     The photos themselves are not changed. Earlier versions of the library may remain in backups
-    and in unused blocks of the disk.
+    and in unused blocks of the disk. Servers with an index of the library erase the faces too; exit
+    code 3 names one that has not done so yet, and later commands try again.
 
     Example: facehash forget --person "Aunt May" --library lib
     """
@@ -57,7 +59,7 @@ def forget(
             else f"the records of {counted(gone.left, 'photo')} remain, for their other faces "
             "(facehash forget --photo deletes them)"
         )
-    return DONE
+    return settle_engines(library)
 
 
 def check(library: LibraryOption) -> int:
@@ -90,7 +92,7 @@ def rebuild(library: LibraryOption) -> int:
     with write_lock(library, "rebuild"):
         checking.rebuild(library)
     print("rebuilt")
-    return DONE
+    return settle_engines(library)
 
 
 def export(
@@ -152,5 +154,7 @@ def stats(
         print(f"excluded    {printable(pattern)}")
     if settings.include_skipped:
         print("included    hidden files, folders of previews and deleted files")
+    for engine in found.engines:
+        print(f"engine      {engine.name}: {printable(engine.url)}, by {engine.by}")
     print(f"on disk     {found.bytes / 1e6:,.1f} MB")
     return DONE

@@ -13,6 +13,11 @@ DEFAULT_TIMEOUT = 10.0
 """Seconds that a search or a connection may take."""
 
 
+def password_variable(name: str) -> str:
+    """Return the environment variable with the password of an engine."""
+    return f"FACEHASH_ENGINE_{re.sub('[^A-Z0-9]', '_', name.upper())}_PASSWORD"
+
+
 @dataclass(frozen=True)
 class Address:
     """A server and a place on it.
@@ -90,10 +95,8 @@ class Address:
         """
         if self.password is not None:
             return self
-        own = f"FACEHASH_ENGINE_{re.sub('[^A-Z0-9]', '_', name.upper())}_PASSWORD"
-        return replace(
-            self, password=environment.get(own) or environment.get("FACEHASH_ENGINE_PASSWORD")
-        )
+        own = environment.get(password_variable(name))
+        return replace(self, password=own or environment.get("FACEHASH_ENGINE_PASSWORD"))
 
     def without_secret(self, text: object) -> str:
         """Return a message of a client library in one line, without the password."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from facehash.hashing import LinearHash
+from facehash.index.engines.address import Address
 from facehash.index.engines.base import (
     NO_GENERATION,
     Added,
@@ -108,19 +109,22 @@ def _digest(hasher: LinearHash) -> str:
 
 
 @contextlib.contextmanager
-def opened(store: Store, engine: Engine, *, replace: bool = False) -> Iterator[RemoteIndex]:
+def opened(
+    store: Store, engine: Engine, address: Address | None = None, *, replace: bool = False
+) -> Iterator[RemoteIndex]:
     """Connect to the index of a library on a server.
 
     Args:
         store: The library.
         engine: The server.
+        address: Its address with the password. Default: with the password in the environment.
         replace: See `facehash.index.engines.connect.connect`.
 
     Raises:
         EngineError: No usable answer, or the index there belongs to something else.
         InputError: The client of this kind of server is not installed.
     """
-    index = connect(engine.address, identity_of(store, engine.by), replace=replace)
+    index = connect(address or engine.address, identity_of(store, engine.by), replace=replace)
     try:
         yield index
     finally:
@@ -153,7 +157,9 @@ def status(store: Store, engine: Engine) -> Status:
     return Status(server, faces, None if generation == NO_GENERATION else generation, behind, size)
 
 
-def push(store: Store, name: str, *, progress: bool = True) -> Pushed:
+def push(
+    store: Store, name: str, address: Address | None = None, *, progress: bool = True
+) -> Pushed:
     """Bring an engine up to date, and erase there what was forgotten.
 
     It needs no lock: the library is read in short snapshots, and an engine takes changes only from
@@ -166,6 +172,7 @@ def push(store: Store, name: str, *, progress: bool = True) -> Pushed:
     Args:
         store: The library.
         name: The engine.
+        address: See `opened`.
         progress: Show a progress bar.
 
     Raises:
@@ -176,7 +183,7 @@ def push(store: Store, name: str, *, progress: bool = True) -> Pushed:
     """
     for last in [False] * (_ATTEMPTS - 1) + [True]:
         engine = registry.get_engine(store, name)  # again, because of requests to erase
-        with opened(store, engine, replace=True) as index:
+        with opened(store, engine, address, replace=True) as index:
             pusher = _Pusher(store, engine, index, progress)
             try:
                 if pusher.run():
@@ -186,6 +193,33 @@ def push(store: Store, name: str, *, progress: bool = True) -> Pushed:
                     raise
                 time.sleep(random.uniform(0, _PAUSE))  # noqa: S311
     raise EngineError(f"{engine.url}: its index cannot be replaced")
+
+
+def delete(store: Store, engine: Engine) -> str:
+    """Delete the index of a library from a server, and erase it from the server's files.
+
+    Returns:
+        What may still hold its rows, in a sentence, or empty.
+
+    Raises:
+        CannotEraseError: The index is deleted, but not erased.
+        EngineError: As `opened`; the index may still be there.
+    """
+    for last in [False] * (_ATTEMPTS - 1) + [True]:
+        with opened(store, engine, replace=True) as index:
+            try:
+                # Empty first: what is erased must no longer be part of the index. Generation 0 of a
+                # library has no faces.
+                index.rebuild(index.generation(), 0, iter(()))
+            except LostRaceError:
+                if last:
+                    raise
+                continue
+            try:
+                return index.erase()
+            finally:
+                index.drop()
+    raise AssertionError("unreachable")
 
 
 class _Pusher:

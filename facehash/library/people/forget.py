@@ -10,6 +10,9 @@ of the journal that mention the person or only these faces. It cannot be undone.
 
 Rows are deleted first, together with an entry in ``pending_erase``. If the process stops before
 the files are erased, the next command that writes to the library completes the work.
+
+Engines, the servers with an index of the library, are not waited for: the same transaction notes
+that something must be erased there, see `facehash.library.derived.engines.push`.
 """
 
 import hashlib
@@ -29,6 +32,7 @@ from facehash.library.people.changes import face_key
 from facehash.library.people.journal import erase_faces, erase_people, erase_photos
 from facehash.library.people.people import get_person
 from facehash.library.storage.database import DamagedLibraryError, LibraryError, Row
+from facehash.library.storage.engines import request_erase
 from facehash.library.storage.records import UNDER, under
 from facehash.library.storage.store import Store
 from facehash.printing import quoted
@@ -215,6 +219,8 @@ def _forget(
         database.run_many("DELETE FROM paths WHERE path = ?", _single(deletion.paths))
         database.run_many("DELETE FROM people WHERE id = ?", _single(deletion.people))
         store.prune()
+        if database.value("SELECT count(*) FROM faces") < before:
+            request_erase(database)
         # Also the journal's part of people of whom nothing is left.
         left = _names(store).keys()
         erase_people(

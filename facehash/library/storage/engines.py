@@ -89,7 +89,7 @@ def list_engines(database: Database) -> list[Engine]:
                 and pending >= 0
                 and (generation is None or isinstance(generation, int))
                 and by in ("embedding", "code")
-                and str(Address.parse(url)) == url  # also: without a password
+                and Address.parse(url).password is None
                 and check_name(name) == name
             )
         except (InputError, TypeError, AttributeError, ValueError):

@@ -13,7 +13,7 @@ from facehash.library.people.journal import list_statements
 from facehash.library.people.parked import list_parked
 from facehash.library.people.people import list_people
 from facehash.library.storage.database import DamagedLibraryError, Database, LibraryError
-from facehash.library.storage.engines import library_id, list_engines
+from facehash.library.storage.engines import library_id, list_engines, request_erase
 from facehash.library.storage.folder import (
     FILE_MODE,
     FOLDER_MODE,
@@ -79,7 +79,7 @@ def rebuild(directory: Path) -> None:
     """Compute again what follows from the stored vectors, and erase deleted content.
 
     This covers the indexes of SQLite, orphaned rows, codes computed from vectors, index files and
-    file modes.
+    file modes. Engines get a request to erase, which the next push to them fulfills.
 
     Raises:
         DamagedLibraryError: The database itself is damaged.
@@ -110,6 +110,7 @@ def rebuild(directory: Path) -> None:
             outbox.check(store)
         except DamagedLibraryError:
             outbox.restart(store)
+        request_erase(store.database)
         erase(store)
 
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from facehash.library.storage.engines import Engine, list_engines
 from facehash.library.storage.records import UnreadFile, path_of
 from facehash.library.storage.settings import Settings
 from facehash.library.storage.store import Store
@@ -24,6 +25,7 @@ class Statistics:
     named: int  # faces with a name
     excluded: int  # forgotten photos that are not indexed again
     bytes: int  # on the disk
+    engines: list[Engine]  # servers with an index of the library
 
 
 def count(store: Store) -> Statistics:
@@ -54,6 +56,7 @@ def count(store: Store) -> Statistics:
         named=value("SELECT count(*) FROM faces WHERE person_id IS NOT NULL"),
         excluded=value("SELECT count(*) FROM excluded"),
         bytes=_bytes_on_disk(store),
+        engines=list_engines(store.database),
     )
 
 
