@@ -25,8 +25,6 @@ KINDS: dict[str, Kind] = {
     "valkey": Kind("redis_lsh", "redis", "redis"),
     "elasticsearch": Kind("elasticsearch_knn", "elasticsearch", "elasticsearch"),
     "elasticsearch+https": Kind("elasticsearch_knn", "elasticsearch", "elasticsearch"),
-    "opensearch": Kind("elasticsearch_knn", "elasticsearch", "elasticsearch"),
-    "opensearch+https": Kind("elasticsearch_knn", "elasticsearch", "elasticsearch"),
 }
 """By the scheme of a URL."""
 
@@ -37,6 +35,11 @@ def check_scheme(address: Address) -> None:
     Raises:
         InputError: The message suggests the nearest one.
     """
+    if address.scheme.partition("+")[0] == "opensearch":
+        raise InputError(
+            f"{address}: OpenSearch is not supported, as the client of Elasticsearch refuses it; "
+            "use Elasticsearch, PostgreSQL or Redis"
+        )
     if address.scheme not in KINDS:
         raise InputError(
             f"{address}: unknown kind of engine {address.scheme!r}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.helpers.servers.elasticsearch import ElasticsearchServer
 from tests.helpers.servers.postgresql import PostgreSQLServer
 
 
@@ -19,3 +20,8 @@ def running(server):
 @pytest.fixture(scope="session")
 def postgresql_server():
     yield from running(PostgreSQLServer())
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_server():
+    yield from running(ElasticsearchServer())
