@@ -6,7 +6,17 @@ import typer
 
 import facehash
 from facehash.command_line import make_app, renamed_options, run
-from facehash.commands import bench, encode, engines, indexing, people, searching, upkeep, weights
+from facehash.commands import (
+    backup,
+    bench,
+    encode,
+    engines,
+    indexing,
+    people,
+    searching,
+    upkeep,
+    weights,
+)
 
 app = make_app("Find, compare and search faces in photos, by codes or by embeddings.")
 app.command()(indexing.index)
@@ -14,6 +24,8 @@ app.command()(searching.search)
 app.command()(searching.verify)
 app.add_typer(people.app, name="people")
 app.command(cls=renamed_options({"--again": "--allow-reindex"}))(upkeep.forget)
+app.command()(backup.backup)
+app.command()(backup.restore)
 for command in (upkeep.check, upkeep.rebuild, upkeep.export, upkeep.stats, encode.encode):
     app.command()(command)
 app.command(cls=renamed_options({"--shortlist": "--rerank"}))(bench.bench)

@@ -4,6 +4,7 @@ A minute in `make test-full`; ten in `make fuzz`.
 """
 
 import io
+import json
 import pickle
 import zipfile
 
@@ -127,12 +128,33 @@ HISTORY = "epoch,loss,cross_entropy\n1,2.5,2.25\n2,1e-3,nan\n"
 
 
 IMAGES = 'image,label,role\n1.png,Ann,train\n1.png,Ann,gallery\n"2.png",Bo Li,query\n'
-CSVS = [("names", LIST), ("history", HISTORY), ("list", IMAGES), ("list", "a b/1.png\tAnn\n")]
+CSVS = [
+    ("names", LIST),
+    ("names", LIST.replace(",", ";").replace("path", "Path")),
+    ("history", HISTORY),
+    ("list", IMAGES),
+    ("list", "a b/1.png\tAnn\n"),
+]
 
 
 @pytest.mark.parametrize("reader, text", CSVS)
 def test_a_mutated_csv_is_read_or_refused(reader, text):
     fuzz(reader, [text.encode(), text.encode("utf-8-sig")], share=1 / SHARES)
+
+
+FACE = {"name": "Zoë 李", "digest": "0f" * 32, "box": [1.5, 2, 30, 4e1]}
+BACKUP = {
+    "schema": 1,
+    "people": [{"name": "Ann", "earlier_names": ["Bo"]}],
+    "names": [FACE | {"given": "user", "path": "/x/1.jpg", "faces": 2}],
+    "rejections": [FACE],
+    "forgotten": ["ab" * 32],
+}
+
+
+def test_a_mutated_backup_is_read_or_refused():
+    texts = [json.dumps(BACKUP, indent=1, ensure_ascii=ascii) for ascii in (True, False)]
+    fuzz("backup", [text.encode() for text in texts], share=1 / SHARES)
 
 
 CONFIGS = [path.read_bytes() for path in sorted((ROOT / "configs").rglob("*.yaml"))]

@@ -18,6 +18,7 @@ from facehash.config import load_config
 from facehash.errors import InputError
 from facehash.images.read import MAX_PIXELS, decode_image
 from facehash.library.people.names import parse_names
+from facehash.library.upkeep.backup import read_backup
 from facehash.methods import options_class
 from facehash.retrieval.codes_file import read_codes
 from facehash.runs.files import read_history
@@ -114,6 +115,11 @@ def _names(content, folder):
     assert parse_names(f"csv:{path}", folder).listed is not None
 
 
+def _backup(content, folder):
+    found = read_backup(_written(content, folder, "names.json"))
+    assert all(len(one.digest) == 64 and len(one.box) == 4 for one in found.names)
+
+
 def _list(content, folder):
     listed = ImageList(_written(content, folder, "list.csv"), side=8)
     for _, pictures in listed.pictures:
@@ -133,6 +139,7 @@ READERS = {
     "codes.npz": _codes,
     "codes.csv": _codes_table,
     "names": _names,
+    "backup": _backup,
     "history": _history,
     "list": _list,
 }

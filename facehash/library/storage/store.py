@@ -197,8 +197,8 @@ class Store:
         """Remove photos without a file, with their faces, and people whom nothing mentions.
 
         Names that a person gave to these faces are parked first, with the vector of the face (see
-        `facehash.library.people.parked`), so that no command loses one. Nothing else keeps a
-        person without a face but a parked name or a rejection.
+        `facehash.library.people.parked`), so that no command loses one. A person without a face
+        stays who has a parked name, an earlier name, or a face that is not this person.
         """
         run = self.database.run
         run(_PARK)
@@ -210,7 +210,8 @@ class Store:
         run(
             "DELETE FROM people WHERE id NOT IN "
             "(SELECT person_id FROM faces WHERE person_id IS NOT NULL "
-            "UNION SELECT person_id FROM parked UNION SELECT person_id FROM rejections)"
+            "UNION SELECT person_id FROM parked UNION SELECT person_id FROM rejections "
+            "UNION SELECT person_id FROM aliases)"
         )
 
     def rows(self, column: Column, space: Space) -> Iterator[tuple[Ids, Rows]]:

@@ -1,0 +1,46 @@
+import json
+import stat
+
+from facehash.library.storage.store import Store
+
+
+def test_names_are_backed_up_and_restored(facehash, library, photos, tmp_path):
+    file, fresh = tmp_path / "names.json", tmp_path / "fresh"
+    with Store.open(library) as store:
+        party = [face.id for face in store.faces() if face.name is None]
+    facehash("people", "name", "Dora", *party, "--library", library)
+    facehash("people", "rename", "Bo", "Bob", "--library", library)
+    code, out, _ = facehash("backup", file, "--library", library)
+    assert (code, out) == (
+        0, f"2 names of 2 people, 0 corrections and 0 forgotten photos in {file}\n"
+    )  # fmt: skip
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    # The names are readable in the file, which a later backup replaces.
+    assert json.loads(file.read_text())["people"] == [{"name": "Bob", "earlier_names": ["Bo"]}]
+    assert facehash("backup", file, "--library", library)[0] == 0
+    code, out, _ = facehash("restore", file, "--library", fresh)
+    assert (code, out) == (0, "0 faces named\n2 names parked until the photo is indexed\n")
+    index = ("index", photos, "--library", fresh, "--workers", 1, "--detector", "halves")
+    code, out, _ = facehash(*index, "--embedder", "cosine:12", "--names", "folders")
+    assert "names given: 0 kept, 2 given back\n5 faces named\n" in out
+    assert "Bob" in facehash("people", "list", "--library", fresh)[1]
+    facehash("people", "name", "Eve", party[0], "--library", library)
+    code, out, err = facehash("restore", file, "--library", library)
+    assert (code, out) == (3, "0 faces named\n1 name unchanged\n")
+    assert err == f"differs: face {party[0]} (party.png) is 'Eve' here, and 'Dora' in the backup\n"
+    assert facehash("restore", file, "--library", library, "--replace")[0] == 0
+
+
+def test_a_file_that_is_not_a_backup_is_neither_overwritten_nor_restored(
+    facehash, library, photos, tmp_path
+):
+    for name, content in (("a.json", '{"precious": 1}'), ("b.txt", ""), ("c.json", "[]")):
+        file = tmp_path / name
+        file.write_text(content)
+        code, _, err = facehash("backup", file, "--library", library)
+        assert (code, err.count("\n"), file.read_text()) == (2, 1, content)
+        code, _, err = facehash("restore", file, "--library", tmp_path / "fresh")
+        assert (code, err.count("\n")) == (2, 1) and not (tmp_path / "fresh").exists()
+    code, _, err = facehash("backup", photos / "names.json", "--library", library)
+    assert code == 2 and "among the indexed photos" in err
+    assert facehash("backup", "-", "--library", library)[1].startswith('{\n "schema": 1,')
