@@ -101,19 +101,30 @@ def test_a_first_build_that_was_interrupted_is_repeated(store, server):
     check_equal(store, server)
 
 
-def test_a_killed_push_that_was_complete_is_recognized(store, server, monkeypatch):
-    send(store)
+@pytest.mark.parametrize("built", [True, False])
+@pytest.mark.parametrize("place", ["before the server", "in the server", "after the server"])
+def test_a_push_that_was_killed_anywhere_is_continued(store, server, monkeypatch, place, built):
+    if built:
+        send(store)
     add(store, 2)
 
     def killed(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(registry, "note_generation", killed)
+        if place == "before the server":
+            patched.setattr(outbox, "next_chunk" if built else "all_faces", killed)
+        elif place == "in the server":
+            patched.setattr(server, "before_write", killed)
+        else:
+            name = "apply" if built else "rebuild"
+            real = getattr(memory_engine.MemoryIndex, name)
+            patched.setattr(memory_engine.MemoryIndex, name, lambda *args: (real(*args), killed()))
         with pytest.raises(KeyboardInterrupt):
             send(store)
     change(store, 1)
-    assert send(store).rebuilt is False
+    remove(store, 6)
+    assert send(store).rebuilt is not (built or place == "after the server")
     check_equal(store, server)
 
 
