@@ -6,6 +6,7 @@ import pytest
 
 from tests.helpers.servers.elasticsearch import ElasticsearchServer
 from tests.helpers.servers.postgresql import PostgreSQLServer
+from tests.helpers.servers.redis import RedisServer
 
 
 def running(server):
@@ -25,3 +26,8 @@ def postgresql_server():
 @pytest.fixture(scope="session")
 def elasticsearch_server():
     yield from running(ElasticsearchServer())
+
+
+@pytest.fixture(scope="session")
+def redis_server():
+    yield from running(RedisServer())

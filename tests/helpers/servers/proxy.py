@@ -28,6 +28,7 @@ class CuttingProxy:
         self._then = None
         self._lock = threading.Lock()
         self._sockets = set()
+        self._threads = []
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
     def cut_after(self, *, sent=None, answered=None, then=None):
@@ -55,6 +56,8 @@ class CuttingProxy:
         self._listener.close()
         self._thread.join(1)
         self._close_all()
+        for thread in self._threads:  # `then` may still be running
+            thread.join(10)
 
     def _accept(self):
         while True:
@@ -73,7 +76,9 @@ class CuttingProxy:
             with self._lock:
                 self._sockets |= {client, server}
             for way in ((client, server, "sent"), (server, client, "answered")):
-                threading.Thread(target=self._pass_on, args=way, daemon=True).start()
+                thread = threading.Thread(target=self._pass_on, args=way, daemon=True)
+                thread.start()
+                self._threads.append(thread)
 
     def _pass_on(self, source, target, direction):
         with contextlib.suppress(OSError):
