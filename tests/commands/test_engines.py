@@ -8,7 +8,7 @@ import pytest
 from facehash.index.engines.base import Identity
 from facehash.vectors import Space
 from tests.helpers import memory_engine
-from tests.library.conftest import draw, save, traces, what_is_stored_of
+from tests.library.conftest import alter, draw, save, traces, what_is_stored_of
 
 
 @pytest.fixture
@@ -298,6 +298,19 @@ def test_wrong_use_is_one_line_and_changes_nothing(facehash, server, added, at, 
     code, _, err = facehash("engine", *words, *at)
     assert code == 2 and message in err and err.count("\n") == 1
     assert facehash("engine", "push", *at)[1] == "memory: up to date\n"
+
+
+def test_a_damaged_record_of_an_engine_is_one_line(facehash, server, added, at, library):
+    alter(library, ("UPDATE engines SET url = 'memory://me:s3cret@one'",))
+    for words, expected in (
+        (("engine", "status"), 2),
+        (("engine", "push"), 2),
+        (("stats",), 2),
+        (("check",), 3),
+    ):
+        code, out, err = facehash(*words, *at)
+        assert code == expected and "the record of its engine 'memory' is invalid" in out + err
+        assert err.count("\n") == (expected == 2) and "s3cret" not in out + err
 
 
 def test_a_server_that_is_down_is_not_added(facehash, server, at):

@@ -32,6 +32,7 @@ class Server:
         self.generation = NO_GENERATION
         self.disk = []  # removed rows that were not yet erased
         self.down = False
+        self.epoch = 0  # connections of an earlier one are cut
         self.dies_after = None  # rows until it is down
         self.before_write = lambda: None  # runs before the generation is compared
         self.cannot_erase = ""
@@ -62,11 +63,14 @@ SERVERS = defaultdict(Server)
 class MemoryIndex:
     def __init__(self, server, identity):
         self.state, self.identity, self.closed = server, identity, False
+        self.epoch = server.epoch
 
     def _check(self):
         assert not self.closed
         if self.state.down:
             raise UnreachableEngineError("memory: connection refused")
+        if self.epoch != self.state.epoch:
+            raise UnreachableEngineError("memory: connection reset")
 
     def server(self):
         self._check()

@@ -15,7 +15,12 @@ import numpy as np
 from facehash.codes import packed_from_signs, sign
 from facehash.index.asymmetric import AsymmetricIndex
 from facehash.index.base import check_k
-from facehash.index.engines.base import NO_GENERATION, EngineError, RemoteIndex
+from facehash.index.engines.base import (
+    NO_GENERATION,
+    EngineError,
+    RemoteIndex,
+    UnreachableEngineError,
+)
 from facehash.index.engines.connect import connect
 from facehash.index.exact import ExactIndex
 from facehash.library.derived import outbox
@@ -32,6 +37,8 @@ MOST_CHANGED = 10_000
 """A server that lacks more changes than this is not asked."""
 _ATTEMPTS = 4
 _RETRY_SECONDS = 30.0
+# A connection that fails sooner was cut, for example by a restart; a hanging server takes longer.
+_CUT_SECONDS = 1.0
 # Servers may round vectors, so that faces at nearly the same distance change places.
 _SPARE = 10
 # Candidates by the Hamming distance for each face wanted by the asymmetric distance. Of the ten
@@ -104,7 +111,7 @@ class EngineSearch:
             queries = packed_from_signs(sign(queries))
         queries = space.check(queries, "queries")
         try:
-            ids = self._candidates(stack, queries, wanted + _SPARE)
+            ids = self._ask(stack, queries, wanted + _SPARE)
         except EngineError as error:
             stack.close()  # ends a snapshot
             self._give_up(error)
@@ -113,6 +120,18 @@ class EngineSearch:
         found_ids, rows = self._read(ids, space)
         make = AsymmetricIndex if asymmetric else ExactIndex
         return make.build(rows, found_ids, space)
+
+    def _ask(self, stack: contextlib.ExitStack, queries: Rows, wanted: int) -> Ids:
+        """Do as `_candidates`, again with a new connection if the old one was cut meanwhile."""
+        old, start = self._index is not None, time.monotonic()
+        try:
+            return self._candidates(stack, queries, wanted)
+        except UnreachableEngineError:
+            if not old or time.monotonic() - start > _CUT_SECONDS:
+                raise
+        stack.close()
+        self.close()
+        return self._candidates(stack, queries, wanted)
 
     def _candidates(self, stack: contextlib.ExitStack, queries: Rows, wanted: int) -> Ids:
         """Return the ids of all candidates, sorted, in a snapshot that the stack gets."""

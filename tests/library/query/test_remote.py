@@ -242,6 +242,16 @@ def test_an_engine_that_is_back_is_asked_again(tmp_path, server, monkeypatch, ca
             assert (len(server.asked), len(caplog.records)) == (asked, warnings)
 
 
+def test_a_connection_that_was_cut_is_made_again(tmp_path, server, caplog):
+    make(tmp_path / "lib", "cosine")
+    queries = queries_of("cosine", 3, np.random.default_rng(0))
+    with open_library(tmp_path / "lib", engine="memory") as opened:
+        found(opened, queries, 2)
+        server.epoch += 1  # restarted
+        found(opened, queries, 2)
+    assert len(server.asked) == 2 and not caplog.records
+
+
 def test_the_arrays_of_the_local_index_are_not_read(tmp_path, server, monkeypatch):
     make(tmp_path / "lib", "asymmetric")
     for name in ("open_index", "open_asymmetric_index"):
