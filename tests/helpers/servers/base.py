@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 _ACCOUNTS = ("nobody", "postgres", "redis")
@@ -217,6 +218,7 @@ class Server(abc.ABC):
             except_in: Folders, relative to the data directory, that are not read.
         """
         passed_over = [self.data_directory / name for name in except_in]
+        contains = _Contains(traces)
         found = []
         for path in sorted(self.data_directory.rglob("*")):
             if any(path.is_relative_to(folder) for folder in passed_over):
@@ -224,8 +226,7 @@ class Server(abc.ABC):
             # A file of a running server may go at any time.
             with contextlib.suppress(FileNotFoundError):
                 if path.is_file():
-                    content = path.read_bytes()
-                    if any(trace in content for trace in traces):
+                    if contains(path.read_bytes()):
                         found.append(str(path.relative_to(self.data_directory)))
         return found
 
@@ -243,3 +244,24 @@ class Server(abc.ABC):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     child.send_signal(number)
             parent.send_signal(number)
+
+
+class _Contains:
+    """Whether bytes contain one of many traces, far faster than one search for each of them."""
+
+    def __init__(self, traces):
+        self._traces = set(traces)
+        self._lengths = {len(trace) for trace in self._traces}
+        assert min(self._lengths, default=8) >= 4, "too short to be recognised"
+        self._heads = np.zeros(1 << 16, bool)
+        for trace in self._traces:
+            self._heads[trace[0] | trace[1] << 8] = True
+
+    def __call__(self, content):
+        data = np.frombuffer(content, np.uint8).astype(np.uint16)
+        starts = np.flatnonzero(self._heads[data[:-1] | data[1:] << 8])
+        return any(
+            content[start : start + length] in self._traces
+            for start in starts.tolist()
+            for length in self._lengths
+        )

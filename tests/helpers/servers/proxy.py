@@ -46,6 +46,10 @@ class CuttingProxy:
             }
             self._then = then
 
+    def greet(self, client):
+        """Return the socket to read a new client from, for a proxy that speaks first."""
+        return client
+
     def __enter__(self):
         self._thread.start()
         return self
@@ -71,6 +75,12 @@ class CuttingProxy:
                 client.close()
                 continue
             server.settimeout(None)
+            try:
+                client = self.greet(client)
+            except OSError:  # among them ssl.SSLError: the client does not like the certificate
+                for one in (client, server):
+                    one.close()
+                continue
             for one in (client, server):
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:

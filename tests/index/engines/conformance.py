@@ -1,12 +1,12 @@
 """The suite that every engine passes against a real server.
 
-A file `test_<engine>.py` derives a class from `Conformance` and gives it a fixture `engine`, of
-class or module scope, that returns an `engine.Engine`:
+A file `test_<engine>.py` derives a class from `Conformance` and gives it a fixture `engine` that
+returns an `engine.Engine`:
 
     pytestmark = pytest.mark.engines
 
     class TestRedis(Conformance):
-        @pytest.fixture(scope="class")
+        @pytest.fixture
         def engine(self, redis_server):
             return RedisEngine(redis_server)
 

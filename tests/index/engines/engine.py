@@ -199,6 +199,29 @@ class Library:
         return found / (k * len(queries))
 
 
+def codes_of_people(random, photos, people=2_000, latent=40):
+    """Return packed codes of 128 bits as a learned hash makes them, and of as many new photos.
+
+    Photos of a person lie around a point of a space of few dimensions; a code is the signs of
+    projections. A third of the first are copies of others.
+
+    Returns:
+        uint8 (photos, 16), uint8 (200, 16).
+    """
+    planes = random.standard_normal((latent, 128)).astype(np.float32)
+    centers = random.standard_normal((people, latent)).astype(np.float32)
+
+    def codes(count):
+        points = centers[random.integers(people, size=count)]
+        points = points + 0.3 * random.standard_normal(points.shape).astype(np.float32)
+        return np.packbits(points @ planes > 0, axis=1, bitorder="little")
+
+    stored = codes(photos)
+    copies = random.permutation(photos)[: photos // 3]
+    stored[copies] = stored[random.integers(photos, size=len(copies))]
+    return stored, codes(200)
+
+
 def distances(space, query, rows):
     if space.metric == "hamming":
         return np.bitwise_count(query ^ rows).sum(axis=1, dtype=np.int64)
