@@ -1,0 +1,1 @@
+from tests.helpers.servers.fixtures import *  # noqa: F403
