@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -62,3 +63,8 @@ def by_column(by: str | None) -> Literal["embedding", "code"] | None:
     if by is None:
         return None
     raise InputError(f"--by {by}: must be embedding or code")
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print the result of a command as JSON, schema 1, on standard output."""
+    print(json.dumps({"schema": 1, **value}, indent=1, allow_nan=False))

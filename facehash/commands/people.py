@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import typer
@@ -14,6 +13,7 @@ from facehash.commands.arguments import (
     LibraryOption,
     NameArgument,
     counted,
+    print_json,
 )
 from facehash.commands.engines import writing
 from facehash.commands.people_history import purge, undo
@@ -47,7 +47,6 @@ def list_all(
         unnamed = store.database.value("SELECT count(*) FROM faces WHERE person_id IS NULL")
     if as_json:
         value = {
-            "schema": 1,
             "library": str(library),
             "people": [
                 {
@@ -72,7 +71,7 @@ def list_all(
                 for one in waiting
             ],
         }
-        print(json.dumps(value, indent=1, allow_nan=False))
+        print_json(value)
         return DONE if people or waiting else NOTHING_FOUND
     if parked:
         width = max((len(one.name) for one in waiting), default=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -10,7 +11,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from facehash.command_line import DONE, NOTHING_FOUND, PARTLY_FAILED, WRONG_USE
-from facehash.commands.arguments import ForceOption, LibraryOption, WeightsOption, by_column
+from facehash.commands.arguments import (
+    ForceOption,
+    JsonOption,
+    LibraryOption,
+    WeightsOption,
+    by_column,
+    print_json,
+)
 from facehash.errors import InputError
 from facehash.printing import printable
 
@@ -176,6 +184,7 @@ def verify(
         help="Distance beyond which two faces are of different people. Default: the embedder's "
         "measured threshold.",
     ),
+    as_json: JsonOption = False,
     weights_dir: WeightsOption = None,
 ) -> int:
     """Compare the largest faces of two photos. Exit code 0: the same person, 1: two people.
@@ -197,6 +206,10 @@ def verify(
         if faces > 1:
             message = f"{printable(path)}: has {faces} faces, the largest is compared"
             print(f"facehash: {message}", file=sys.stderr)
+    if as_json:
+        value = {"photos": [str(first), str(second)], "same": verdict.same}
+        print_json({**value, **dataclasses.asdict(verdict)})
+        return {True: DONE, False: NOTHING_FOUND, None: WRONG_USE}[verdict.same]
     answers = {True: "the same person", False: "two people", None: "no threshold known"}
     digits = 0 if verdict.metric == "hamming" else 3
     distance = f"{verdict.metric} distance {verdict.distance:.{digits}f}"

@@ -1,5 +1,6 @@
 """Commands that maintain a library: forget, check, rebuild, export, stats."""
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -8,10 +9,12 @@ import typer
 from facehash.command_line import DONE, PARTLY_FAILED
 from facehash.commands.arguments import (
     ForceOption,
+    JsonOption,
     LibraryOption,
     counted,
     describe_unread,
     in_words,
+    print_json,
 )
 from facehash.commands.engines import settle_engines
 from facehash.errors import InputError
@@ -62,7 +65,7 @@ def forget(
     return settle_engines(library)
 
 
-def check(library: LibraryOption) -> int:
+def check(library: LibraryOption, as_json: JsonOption = False) -> int:
     """Look for damage and print what repairs it. Exit code 0 if there is none, else 3.
 
     Example: facehash check --library lib
@@ -70,6 +73,10 @@ def check(library: LibraryOption) -> int:
     from facehash.library.upkeep import check as checking
 
     problems = checking.check(library)
+    if as_json:
+        found = [{"what": one.what, "fix": one.fix} for one in problems]
+        print_json({"library": str(library), "problems": found})
+        return PARTLY_FAILED if problems else DONE
     for problem in problems:
         print(f"{printable(problem.what)}: {checking.FIXES[problem.fix]}")
     if problems:
@@ -124,6 +131,7 @@ def stats(
     without_faces: bool = typer.Option(
         False, "--without-faces", help="List the files without a searchable face, and the reason."
     ),
+    as_json: JsonOption = False,
 ) -> int:
     """Print how many photos, faces and people a library has, and its settings.
 
@@ -133,15 +141,27 @@ def stats(
     from facehash.library.upkeep.stats import count, list_without_faces
 
     with Store.open(library) as store:
+        if without_faces and as_json:
+            files = [
+                {"path": str(file.path), "reason": file.reason, "why": file.why}
+                for file in list_without_faces(store)
+            ]
+            print_json({"library": str(library), "without_faces": files})
+            return DONE
         if without_faces:
             for file in list_without_faces(store):
                 print(describe_unread(file))
             return DONE
         found = count(store)
+    if as_json:
+        print_json({"library": str(library), **dataclasses.asdict(found)})
+        return DONE
     settings = found.settings
     print(f"photos      {found.photos:,} in {counted(found.files, 'file')}")
     print(f"faces       {found.faces:,}; {counted(found.without_faces, 'photo')} without any")
     print(f"people      {found.people:,}, with {counted(found.named, 'face')}")
+    if found.parked:
+        print(f"parked      {counted(found.parked, 'name')} until the photo is back")
     for reason, number in found.unreadable.items():
         print(f"not read    {number:,}, {printable(in_words(reason))}")
     if found.excluded:

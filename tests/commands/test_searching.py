@@ -59,7 +59,7 @@ def test_json_holds_everything(facehash, library, photos):
     hit = value["results"][0]["hits"][0]
     assert set(hit) == {
         "rank", "distance", "score", "name", "within_threshold", "known", "path", "face", "box",
-        "face_id",
+        "face_id", "named_by",
     }  # fmt: skip
     # The names until 0.3.0.
     assert value["answers"] == value["results"] and hit["known"] is hit["within_threshold"]

@@ -253,6 +253,7 @@ class Library:
                         faces[i].box,
                         i,
                         None if threshold is None else distance <= threshold,
+                        named_by=faces[i].named_by,
                     )
                     for rank, (distance, i) in enumerate(near, start=1)
                 )

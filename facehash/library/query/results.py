@@ -34,6 +34,7 @@ class Hit:
         face: Number of the face in the photo, 1 for the largest.
         box: x, y, width and height in pixels of the upright photo.
         face_id: Id of the face in this library.
+        named_by: Who gave the name: ``"user"`` (by hand), ``"csv"`` (a list) or ``"folders"``.
         within_threshold: Whether the distance is at most the threshold of the embedder or of the
             codes; None if there is none.
 
@@ -51,6 +52,7 @@ class Hit:
     box: Box
     face_id: int
     within_threshold: bool | None
+    named_by: str | None = None
 
     @property
     def score(self) -> float:
@@ -59,8 +61,18 @@ class Hit:
 
     @property
     def shown_name(self) -> str:
-        """The name; ``unknown`` beyond the threshold, and empty for a face without a name."""
-        return "unknown" if self.within_threshold is False else self.name or ""
+        """The name, or ``unknown`` beyond the threshold, or empty for a face without a name.
+
+        A name given by hand is certain, whatever the distance: it is shown, marked, beyond it too.
+        """
+        if self.within_threshold is not False:
+            return self.name or ""
+        return f"{self.name} (beyond threshold)" if self.is_named_by_hand else "unknown"
+
+    @property
+    def is_named_by_hand(self) -> bool:
+        """Whether a person has named this very face."""
+        return self.name is not None and self.named_by == "user"
 
     @property
     def known(self) -> bool | None:

@@ -23,6 +23,7 @@ class Statistics:
     without_faces: int  # readable photos without a face
     people: int  # with a name
     named: int  # faces with a name
+    parked: int  # names that wait for their photo
     excluded: int  # forgotten photos that are not indexed again
     bytes: int  # on the disk
     engines: list[Engine]  # servers with an index of the library
@@ -52,8 +53,9 @@ def count(store: Store) -> Statistics:
             "SELECT count(*) FROM photos WHERE reason IS NULL "
             "AND id NOT IN (SELECT photo_id FROM faces)"
         ),
-        people=value("SELECT count(*) FROM people"),
+        people=value("SELECT count(DISTINCT person_id) FROM faces"),
         named=value("SELECT count(*) FROM faces WHERE person_id IS NOT NULL"),
+        parked=value("SELECT count(*) FROM parked"),
         excluded=value("SELECT count(*) FROM excluded"),
         bytes=_bytes_on_disk(store),
         engines=list_engines(store.database),

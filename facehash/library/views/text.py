@@ -31,6 +31,7 @@ def as_plain(result: QueryResult) -> dict[str, Any]:
                 "distance": hit.distance,
                 "score": hit.score,
                 "name": hit.name,
+                "named_by": hit.named_by,
                 "within_threshold": hit.within_threshold,
                 "known": hit.within_threshold,  # the name until 0.3.0
                 "path": str(hit.path),
