@@ -7,6 +7,7 @@ import typer
 
 from facehash.command_line import DONE, PARTLY_FAILED
 from facehash.commands.arguments import ForceOption, LibraryOption, counted
+from facehash.commands.engines import settle_engines
 from facehash.library.storage.folder import write_lock
 from facehash.output import writes_to_stdout
 from facehash.printing import printable
@@ -64,6 +65,7 @@ def restore(
     content = backups.read_backup(file)
     with Store.create(library) as store, write_lock(library, "restore"):
         done = backups.restore(store, content, replace)
+    settle_engines(library, quiet=True)
     print(f"{counted(done.named, 'face')} named")
     for number, what in (
         (done.parked, "parked until the photo is indexed"),
