@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from facehash.command_line import DONE, NOTHING_FOUND, PARTLY_FAILED, make_app
-from facehash.commands.arguments import LibraryOption, by_column, counted
+from facehash.commands.arguments import JsonOption, LibraryOption, by_column, counted, print_json
 from facehash.errors import InputError
 from facehash.library.storage.folder import write_lock
 from facehash.printing import printable, quoted
@@ -123,7 +122,7 @@ def push_changes(
 @app.command("status")
 def status(
     library: LibraryOption,
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    as_json: JsonOption = False,
 ) -> int:
     """Print the servers of a library and how far behind they are. Exit code 3 if one fails.
 
@@ -155,7 +154,7 @@ def status(
             else:
                 print(_line(engine, found, why))
     if as_json:
-        print(json.dumps({"schema": 1, "engines": plain}, indent=1))
+        print_json({"library": str(library), "engines": plain})
     return code
 
 
