@@ -45,7 +45,7 @@ def undo(
     for taken_back in undone:
         print(f"undone: {_describe(taken_back.statement)}")
         if taken_back.kept:
-            print(f"{counted(taken_back.kept, 'face')} changed since, left as it is")
+            print(f"not undone for {counted(taken_back.kept, 'face')}, gone or changed since")
     if not undone:
         print("nothing to undo")
     return DONE if undone else NOTHING_FOUND

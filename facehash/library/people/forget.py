@@ -195,7 +195,7 @@ def _forget(
             for face in deletion.faces
             for (photo,) in database.rows("SELECT photo_id FROM faces WHERE id = ?", (face,))
         }
-        names = _names(store)
+        names, shown = _names(store), _people_with_faces(store)
         keys = [face_key(store, face) for face in deletion.faces]
         erase_faces(store, [key for key in keys if key is not None])
         database.run_many("DELETE FROM faces WHERE id = ?", _single(deletion.faces))
@@ -218,6 +218,9 @@ def _forget(
         database.run_many("DELETE FROM photos WHERE id = ?", photos)
         database.run_many("DELETE FROM paths WHERE path = ?", _single(deletion.paths))
         database.run_many("DELETE FROM people WHERE id = ?", _single(deletion.people))
+        # Of people who lose their last face, the earlier names go too.
+        lost = shown - _people_with_faces(store)
+        database.run_many("DELETE FROM people WHERE id = ?", _single(sorted(lost)))
         store.prune()
         if database.value("SELECT count(*) FROM faces") < before:
             request_erase(database)
@@ -243,6 +246,14 @@ def _unpark(store: Store, parked: Sequence[Row]) -> list[bytes]:
     )
     named = Counter(digest for digest, *_ in parked)
     return sorted({digest for digest, *_, faces in parked if 0 < faces <= named[digest]})
+
+
+def _people_with_faces(store: Store) -> set[int]:
+    """Return the people with a face or a parked name."""
+    rows = store.database.rows(
+        "SELECT person_id FROM faces WHERE person_id IS NOT NULL UNION SELECT person_id FROM parked"
+    )
+    return {person for (person,) in rows}
 
 
 def _names(store: Store) -> dict[str, int]:

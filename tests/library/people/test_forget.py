@@ -63,6 +63,18 @@ def test_earlier_names_are_erased_and_ids_are_never_used_again(
     assert ask("SELECT max(id) FROM faces") == [(last + 1,)]
 
 
+def test_with_the_last_face_of_a_person_all_names_go(store, directory, photos, index):
+    rename_person(store, "Bo", "Bob")
+    (photos / "Cy" / "0.png").unlink()
+    rename_person(store, "Cy", "Cyd")
+    merge_people(store, ["Ann"], "Bob")
+    forget_photo(store, photos / "Ann")
+    assert traces(directory, b"Bob", b"Cyd") == [b"Bob", b"Cyd"]
+    forget_faces(store, [face.id for face in store.faces() if face.name in ("Bob", "Cyd")])
+    assert traces(directory, b"Ann", b"Bob", b"Cyd") == []
+    assert store.database.value("SELECT count(*) FROM statement_changes") == 0
+
+
 def test_unknown_people_faces_and_photos_are_errors(store, photos):
     with pytest.raises(LibraryError, match="nobody is called 'An' .did you mean 'Ann'"):
         forget_person(store, "An")
