@@ -46,6 +46,8 @@ _BULK_BYTES = 4_000_000
 _QUERIES_PER_REQUEST = 64
 _ROWS_PER_READ = 2_000
 _ERASE_TRIES = 3
+_SEARCH_TRIES = 5
+_SNAPSHOTS = "earlier snapshots of the cluster may have removed faces until they are deleted"
 
 
 def connect(address: Address, identity: Identity, *, replace: bool = False) -> "ElasticsearchIndex":
@@ -194,14 +196,16 @@ class ElasticsearchIndex:
     def search(self, queries: Rows, k: int) -> Candidates:
         """Find candidates for the k nearest faces, at most `MOST_CANDIDATES`."""
         k = min(k, documents.MOST_CANDIDATES)
-        while True:
+        for attempt in range(_SEARCH_TRIES):
             state = self._state()
             if state is None:
-                return Candidates(np.full((len(queries), 1), -1, np.int64), NO_GENERATION)
+                break
             try:
                 return Candidates(self._nearest(state.index, queries, k), state.generation)
-            except Missing:
-                continue  # a rebuild has just replaced it
+            except Missing:  # a rebuild has just replaced it
+                if attempt == _SEARCH_TRIES - 1:
+                    raise
+        return Candidates(np.full((len(queries), 1), -1, np.int64), NO_GENERATION)
 
     def __len__(self) -> int:
         state = self._state()
@@ -229,12 +233,18 @@ class ElasticsearchIndex:
                     raise
                 continue
             break
-        return self._server.what_remains()
+        return self._what_remains()
 
     def drop(self) -> None:
         """Delete the index and what broken-off rebuilds have left."""
         found = self._server.indices(self._name)
         self._server.delete([*found, *self._all_indices()])
+
+    def _what_remains(self) -> str:
+        repositories = self._server.repositories()
+        if repositories is None:  # this account may not see them
+            return _SNAPSHOTS
+        return f"{_SNAPSHOTS} (repositories: {', '.join(repositories)})" if repositories else ""
 
     def _other_name(self) -> str:
         library = self._identity.library[:8]

@@ -278,9 +278,14 @@ class Server:
             for segment in copy["segments"].values()
         )
 
-    def what_remains(self) -> str:
-        """Return where rows of deleted indices may still lie, or an empty text."""
-        return ""
+    def repositories(self) -> list[str] | None:
+        """Return the names of the cluster's snapshot repositories, None if they are not shown."""
+        try:
+            return sorted(self._ask(self._slow.snapshot.get_repository))
+        except UnreachableEngineError:
+            raise
+        except EngineError:
+            return None
 
     def _ask(self, request: Callable[..., Any], **arguments: Any) -> Any:
         try:

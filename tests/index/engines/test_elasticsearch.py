@@ -242,3 +242,13 @@ def test_a_server_that_is_too_old(engine, place, monkeypatch):
     monkeypatch.setattr(Server, "version", lambda _: "8.14.3")
     with pytest.raises(EngineError, match="8.14.3 is too old, 8.15"):
         place.connect(CODES)
+
+
+def test_an_erasure_names_the_places_of_snapshots(engine, place, monkeypatch):
+    index, library = filled(place, CODES, faces=10)
+    assert index.erase() == ""
+    monkeypatch.setattr(Server, "repositories", lambda _: ["nightly"])
+    assert index.erase().endswith("until they are deleted (repositories: nightly)")
+    monkeypatch.setattr(Server, "repositories", lambda _: None)
+    assert "snapshots" in index.erase()
+    assert_content(engine, index, library)
