@@ -239,11 +239,16 @@ class Server(abc.ABC):
         with contextlib.suppress(psutil.NoSuchProcess):
             parent = psutil.Process(self._process.pid)
             if number != signal.SIGCONT:
-                parent.send_signal(signal.SIGSTOP)  # starts no more children
-            for child in parent.children(recursive=True):
+                parent.send_signal(signal.SIGSTOP)
+                while parent.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):
+                    time.sleep(0.001)  # it might still start children
+            children = parent.children(recursive=True)
+            for process in (*children, parent):
                 with contextlib.suppress(psutil.NoSuchProcess):
-                    child.send_signal(number)
-            parent.send_signal(number)
+                    process.send_signal(number)
+            if number == signal.SIGKILL:
+                # A server that starts again refuses to do so beside what is left of the old one.
+                psutil.wait_procs(children, timeout=30)
 
 
 class _Contains:
