@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from facehash.bench.queries import QuerySet
 from facehash.embedders.base import Embedder, projects
 from facehash.images.face import Face
-from facehash.images.read import UnreadableImageError, read_image
+from facehash.images.read import Photo, UnreadableImageError, read_photo
 from facehash.library.storage.database import LibraryError
 from facehash.library.storage.records import path_of
 from facehash.library.storage.store import Store
@@ -65,7 +65,9 @@ def reembed(
     for photo in progress_bar(wanted, desc="re-embedding", unit=" photos", shown=progress):
         found = dict(_faces_of(store, photo, set(wanted[photo].tolist())))
         ids.extend(found)
-        crops.extend(cropper.crop_faces(_read(store, photo), list(found.values())))
+        read = _read(store, photo)
+        decoded = [face.scaled(1 / read.scale) for face in found.values()]
+        crops.extend(cropper.crop_faces(read.pixels, decoded))
         if len(crops) >= _BATCH:
             embed()
     if crops:
@@ -92,7 +94,7 @@ def _faces_of(store: Store, photo: int, wanted: set[int]) -> Iterator[tuple[int,
             yield face_id, Face((x, y, width, height), points, score)
 
 
-def _read(store: Store, photo: int) -> NDArray[np.uint8]:
+def _read(store: Store, photo: int) -> Photo:
     """Read a photo from one of its files, and check that its content is unchanged."""
     digest = store.database.value("SELECT digest FROM photos WHERE id = ?", (photo,))
     query = "SELECT path FROM paths WHERE photo_id = ? ORDER BY path"
@@ -100,7 +102,7 @@ def _read(store: Store, photo: int) -> NDArray[np.uint8]:
     for (stored,) in store.database.rows(query, (photo,)):
         path = path_of(stored)
         with contextlib.suppress(UnreadableImageError):
-            return read_image(path, digest)
+            return read_photo(path, digest)
     raise LibraryError(
         f"{path}: gone or changed since it was indexed, so it cannot be embedded again; "
         "facehash index updates the library"

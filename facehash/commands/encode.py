@@ -87,11 +87,14 @@ def _pipeline(model: str, detector: str | None, weights_dir: Path | None) -> Fac
 def _codes(photo: Path, pipeline: FacePipeline) -> list[tuple[str, str]]:
     """Return the code of each face of a photo, in hexadecimal and in bits."""
     from facehash.codes import bits_from_packed
-    from facehash.images.read import read_image
+    from facehash.images.read import read_photo
     from facehash.pipeline import NoFaceError
 
     try:
-        packed = pipeline.embed(read_image(photo), photo).rows
+        read = read_photo(photo)
+        if read.damage:
+            log.warning(f"{photo}: {read.damage}; the rest is encoded")
+        packed = pipeline.embed(read.pixels, photo).rows
     except NoFaceError as error:
         log.warning(error)
         return []

@@ -162,6 +162,7 @@ def _print_report(report: IndexReport, library: Path) -> None:
         ],
         "folders",
     )
+    _list([f"read in part: {describe_unread(file)}" for file in report.damaged], "damaged files")
     _list([f"not read: {describe_unread(file)}" for file in report.unread], "files", _UNREAD_SHOWN)
     if report.unread:
         kinds = (f"{number:,} {in_words(reason)}" for reason, number in report.failed.items())

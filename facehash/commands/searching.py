@@ -54,6 +54,11 @@ def search(
     score: bool = typer.Option(
         False, "--score", help="Show 1 / (1 + distance) instead of the distance."
     ),
+    collapse_copies: bool = typer.Option(
+        False,
+        "--collapse-copies",
+        help="Show the copies of a photo in other sizes as one hit; compares the photo files.",
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
     csv: Path | None = typer.Option(
         None, help="Write the results to this CSV file; - is standard output."
@@ -85,7 +90,7 @@ def search(
         library, by=column, distance=compared, engine=engine, make_pipeline=make
     ) as opened:
         _check_outputs(opened, csv, html, strip, force)  # before the search, which may take long
-        results, failures = _search(opened, queries, k, face, max_distance)
+        results, failures = _search(opened, queries, k, face, max_distance, collapse_copies)
         if as_json:
             print(json.dumps(_plain(opened, results, failures), indent=1, allow_nan=False))
         elif not any(on_stdout):
@@ -130,6 +135,7 @@ def _search(
     k: int,
     face: int | None,
     max_distance: float | None,
+    collapse_copies: bool,
 ) -> tuple[list[QueryResult], list[Failure]]:
     """Search for every photo; one that cannot be read does not prevent the results of others."""
     from facehash.images.read import UnreadableImageError
@@ -139,7 +145,9 @@ def _search(
     failures: list[Failure] = []
     for query in queries:
         try:
-            results += library.search(query, k, face=face, max_distance=max_distance)
+            results += library.search(
+                query, k, face=face, max_distance=max_distance, collapse_copies=collapse_copies
+            )
         except (NoFaceError, UnreadableImageError) as error:
             if len(queries) == 1 and not isinstance(error, NoFaceError):
                 raise

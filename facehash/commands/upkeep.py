@@ -1,8 +1,12 @@
 """Commands that maintain a library: forget, check, rebuild, export, stats."""
 
+from __future__ import annotations
+
 import dataclasses
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -20,6 +24,9 @@ from facehash.commands.engines import settle_engines
 from facehash.errors import InputError
 from facehash.library.storage.folder import write_lock
 from facehash.printing import printable
+
+if TYPE_CHECKING:
+    from facehash.library.storage.records import UnreadFile
 
 
 def forget(
@@ -131,6 +138,9 @@ def stats(
     without_faces: bool = typer.Option(
         False, "--without-faces", help="List the files without a searchable face, and the reason."
     ),
+    damaged: bool = typer.Option(
+        False, "--damaged", help="List the photos that lack their end, and what is missing."
+    ),
     as_json: JsonOption = False,
 ) -> int:
     """Print how many photos, faces and people a library has, and its settings.
@@ -138,19 +148,19 @@ def stats(
     Example: facehash stats --library lib
     """
     from facehash.library.storage.store import Store
-    from facehash.library.upkeep.stats import count, list_without_faces
+    from facehash.library.upkeep.stats import count, list_damaged, list_without_faces
 
     with Store.open(library) as store:
-        if without_faces and as_json:
-            files = [
-                {"path": str(file.path), "reason": file.reason, "why": file.why}
-                for file in list_without_faces(store)
-            ]
-            print_json({"library": str(library), "without_faces": files})
-            return DONE
-        if without_faces:
-            for file in list_without_faces(store):
-                print(describe_unread(file))
+        if without_faces or damaged:
+            listed = {
+                key: list(files(store))
+                for key, files, wanted in (
+                    ("without_faces", list_without_faces, without_faces),
+                    ("damaged", list_damaged, damaged),
+                )
+                if wanted
+            }
+            _print_files(library, listed, as_json)
             return DONE
         found = count(store)
     if as_json:
@@ -162,6 +172,8 @@ def stats(
     print(f"people      {found.people:,}, with {counted(found.named, 'face')}")
     if found.parked:
         print(f"parked      {counted(found.parked, 'name')} until the photo is back")
+    if found.damaged:
+        print(f"damaged     {counted(found.damaged, 'photo')}, read as far as possible (--damaged)")
     for reason, number in found.unreadable.items():
         print(f"not read    {number:,}, {printable(in_words(reason))}")
     if found.excluded:
@@ -178,3 +190,17 @@ def stats(
         print(f"engine      {engine.name}: {printable(engine.url)}, by {engine.by}")
     print(f"on disk     {found.bytes / 1e6:,.1f} MB")
     return DONE
+
+
+def _print_files(library: Path, listed: Mapping[str, Sequence[UnreadFile]], as_json: bool) -> None:
+    """Print lists of files, as lines or as JSON."""
+    if not as_json:
+        for files in listed.values():
+            for file in files:
+                print(describe_unread(file))
+        return
+    plain = {
+        key: [{"path": str(one.path), "reason": one.reason, "why": one.why} for one in files]
+        for key, files in listed.items()
+    }
+    print_json({"library": str(library), **plain})

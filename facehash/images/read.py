@@ -9,13 +9,16 @@ import stat
 import warnings
 from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from facehash.errors import InputError
+from facehash.images import jpeg
+from facehash.images.depth import UnsupportedPixelsError, has_sixteen_bit_colors, reread_if_dark
+from facehash.images.rgb import SIDEWAYS, orientation_of, to_rgb, turned, upright
 
 _SUFFIXES = ".avif .bmp .gif .heic .heif .jfif .jpe .jpeg .jpg .pgm .png .pnm .ppm .tif .tiff .webp"
 IMAGE_SUFFIXES = frozenset(_SUFFIXES.split())
@@ -23,6 +26,9 @@ IMAGE_SUFFIXES = frozenset(_SUFFIXES.split())
 
 MAX_PIXELS = 50_000_000
 """Larger pictures are refused before they are decoded: they would fill the memory."""
+
+MAX_JPEG_PIXELS = 200_000_000
+"""A JPEG of more than `MAX_PIXELS` is decoded at half its width and height, up to this size."""
 
 MAX_FILE_BYTES = 200_000_000
 """Larger files are refused before they are read; `MAX_PIXELS` uncompressed take 150 MB."""
@@ -34,17 +40,6 @@ RESIZE_FILTER = Image.Resampling.BICUBIC
 # for malicious files, and cameras and browsers write none of them.
 _DECODERS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "HEIF")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-
-# How to undo each EXIF orientation; 1 is upright.
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 Reason = Literal[
     "missing",
@@ -69,12 +64,23 @@ class UnreadableImageError(InputError):
         self.reason: Reason = reason
 
 
-class UnsupportedPixelsError(ValueError):
-    """Pixel values that do not represent colors."""
+class Photo(NamedTuple):
+    """A decoded picture file."""
+
+    pixels: NDArray[np.uint8]  # (height, width, 3), upright RGB; reduced for a large JPEG
+    size: tuple[int, int]  # width and height of the whole picture, upright, in pixels
+    damage: str | None = None  # what is missing, in words, if the file lacks its end
+
+    @property
+    def scale(self) -> float:
+        """Pixels of the whole picture per decoded pixel: 1, or about 2 for a large JPEG."""
+        return self.size[0] / int(self.pixels.shape[1])
 
 
 def read_image(path: Path, sha256: bytes | None = None) -> NDArray[np.uint8]:
     """Read a picture file as upright RGB.
+
+    Unlike `read_photo`, this refuses a JPEG that lacks its last bytes.
 
     Args:
         path: A JPEG, PNG, WebP, TIFF, GIF, BMP, PPM or AVIF file, or with pillow-heif a HEIC file.
@@ -92,13 +98,33 @@ def read_image(path: Path, sha256: bytes | None = None) -> NDArray[np.uint8]:
         >>> read_image(Path("family.jpg")).shape  # doctest: +SKIP
         (3000, 4000, 3)
     """
+    return _undamaged(read_photo(path, sha256), str(path))
+
+
+def read_photo(path: Path, sha256: bytes | None = None) -> Photo:
+    """Read a picture file as `read_image` does, also a JPEG that lacks its last bytes.
+
+    Args:
+        path: The file.
+        sha256: Expected digest of the content.
+
+    Returns:
+        The pixels, and what is missing of them.
+
+    Raises:
+        UnreadableImageError: As `read_image`.
+
+    Example:
+        >>> read_photo(Path("half.jpg")).damage  # doctest: +SKIP
+        'cut off: the last 48 % of its rows are missing'
+    """
     with open_picture(path) as file:
         if sha256 is not None:
             _check_size(file, str(path))
             if hashlib.file_digest(file, "sha256").digest() != sha256:
                 raise UnreadableImageError(f"{path}: the photo has changed", "changed")
             file.seek(0)
-        return decode_image(file, str(path))
+        return decode_photo(file, str(path))
 
 
 def is_picture(path: Path) -> bool:
@@ -135,9 +161,10 @@ def open_picture(path: Path) -> BufferedReader:
 def decode_image(file: BinaryIO, name: str) -> NDArray[np.uint8]:
     """Decode a picture to RGB and apply its EXIF orientation.
 
-    Gray is repeated in the three channels, 16-bit gray is divided by 257 (65535 becomes 255),
+    Gray is repeated in the three channels, 16 bits are scaled to 8 (see `facehash.images.depth`),
     transparent pixels are drawn over white, CMYK is converted without color management, and an
-    animation yields its first frame.
+    animation yields its first frame. A JPEG of more than 50 million pixels is decoded at half its
+    width and height.
 
     Args:
         file: The encoded picture: a binary file at its beginning.
@@ -149,21 +176,47 @@ def decode_image(file: BinaryIO, name: str) -> NDArray[np.uint8]:
     Raises:
         UnreadableImageError: Damaged, not a picture, or over a limit; see its `reason`.
     """
+    return _undamaged(decode_photo(file, name), name)
+
+
+def _undamaged(photo: Photo, name: str) -> NDArray[np.uint8]:
+    if photo.damage:
+        raise UnreadableImageError(f"{name}: damaged picture: {photo.damage}", "damaged")
+    return photo.pixels
+
+
+def decode_photo(file: BinaryIO, name: str) -> Photo:
+    """Decode a picture as `decode_image` does, also a JPEG that lacks its last bytes.
+
+    Its missing part is gray, and `Photo.damage` says so. A JPEG of which no pixel is left is
+    refused.
+
+    Args:
+        file: The encoded picture: a binary file at its beginning.
+        name: Name of the picture in error messages.
+
+    Raises:
+        UnreadableImageError: As `decode_image`.
+    """
     try:
         _check_size(file, name)
-        with Image.open(file, formats=_formats()) as image:
-            _check_pixels(image, name)
-            image.load()
-            return np.asarray(to_rgb(upright(image)))
+        with _open(file, name) as image:
+            deep = has_sixteen_bit_colors(image)
+            whole = _reduce(image, file, name)
+            try:
+                image.load()
+            except OSError as error:
+                if not jpeg.is_cut(image, error):
+                    raise
+                return _decode_cut(file, name)
+            bright = reread_if_dark(image, file) if deep else None
+            if bright is not None:
+                image = turned(bright, orientation_of(image))
+            return _photo(image, whole)
     except InputError:
         raise
     except UnidentifiedImageError as error:
         raise _unidentified(file, name) from error
-    except Image.DecompressionBombError as error:
-        raise UnreadableImageError(
-            f"{name}: far more pixels than the limit of {MAX_PIXELS // 10**6} million",
-            "too_many_pixels",
-        ) from error
     except UnsupportedPixelsError as error:
         raise UnreadableImageError(f"{name}: {error}", "unsupported") from error
     # Pillow's decoders raise almost any exception for damaged files.
@@ -185,55 +238,69 @@ def _check_size(file: BinaryIO, name: str) -> None:
         )
 
 
-def _check_pixels(image: Image.Image, name: str) -> None:
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise UnreadableImageError(
-            f"{name}: {width} x {height} pixels exceed the limit of {MAX_PIXELS // 10**6} "
-            "million; make the picture smaller",
-            "too_many_pixels",
-        )
-
-
-def upright(image: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation, 1 to 8; without one the picture is returned unchanged."""
+def _open(file: BinaryIO, name: str) -> Image.Image:
+    """Open a picture; it is not decoded yet."""
     try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation)
-    # A damaged EXIF block does not affect the pixels.
-    except Exception:
-        return image
-    if orientation not in _UPRIGHT:
-        return image
-    return image.transpose(_UPRIGHT[orientation])
+        return Image.open(file, formats=_formats())
+    except Image.DecompressionBombError as error:
+        if jpeg.is_jpeg(file):
+            return jpeg.open_jpeg(file)
+        raise UnreadableImageError(
+            f"{name}: far more pixels than the limit of {MAX_PIXELS // 10**6} million",
+            "too_many_pixels",
+        ) from error
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert a picture of any mode to RGB, see `decode_image`.
+def _reduce(image: Image.Image, file: BinaryIO, name: str) -> tuple[int, int] | None:
+    """Let a large JPEG be decoded at half its width and height; refuse other large pictures.
 
-    Raises:
-        UnsupportedPixelsError: Floating point, or integers beyond 16 bits.
+    Returns:
+        Width and height of a large JPEG, as stored; None for other pictures.
     """
-    if image.mode.startswith("I"):
-        return Image.fromarray(_sixteen_to_eight_bits(np.asarray(image))).convert("RGB")
-    if image.mode == "F":
-        raise UnsupportedPixelsError(
-            "its pixels are floating-point numbers, and the value of white is unknown"
+    width, height = image.size
+    if width * height <= MAX_PIXELS:
+        return None
+    why = f"{width} x {height} pixels exceed the limit of"
+    remedy = "make the picture smaller"
+    if not isinstance(image, JpegImagePlugin.JpegImageFile):
+        limit, reducible = MAX_PIXELS, False
+    else:
+        place = file.tell()
+        reducible = jpeg.decodes_in_rows(file)
+        file.seek(place)
+        limit = MAX_JPEG_PIXELS if reducible else MAX_PIXELS
+        if not reducible:
+            remedy = "progressive JPEGs need much memory; save it as a baseline JPEG"
+    if not reducible or width * height > limit:
+        raise UnreadableImageError(
+            f"{name}: {why} {limit // 10**6} million; {remedy}", "too_many_pixels"
         )
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
+    image.draft(None, (max(1, width // 2), max(1, height // 2)))
+    return width, height
 
 
-def _sixteen_to_eight_bits(grey: NDArray[np.generic]) -> NDArray[np.uint8]:
-    # Pillow stores some 16-bit pictures as int32, and its own conversion clips at 255.
-    values = grey.astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
-        raise UnsupportedPixelsError(
-            f"its gray values {values.min()}..{values.max()} are outside the 16-bit range 0..65535"
-        )
-    return ((values + 128) // 257).astype(np.uint8)
+def _decode_cut(file: BinaryIO, name: str) -> Photo:
+    """Decode a JPEG that lacks its last bytes."""
+    file = jpeg.completed(file)
+    with _open(file, name) as image:
+        whole = _reduce(image, file, name)
+        image.load()
+        missing = jpeg.missing_share(image)
+        if missing == 1:
+            raise UnreadableImageError(f"{name}: damaged picture: no pixel is left", "damaged")
+        damage = "cut off near its end"
+        if missing:
+            damage = f"cut off: the last {max(1, round(100 * missing))} % of its rows are missing"
+        return _photo(image, whole, damage)
+
+
+def _photo(image: Image.Image, whole: tuple[int, int] | None, damage: str | None = None) -> Photo:
+    """Return a decoded picture as upright RGB; `whole` is its size as stored if it is reduced."""
+    sideways = orientation_of(image) in SIDEWAYS
+    rgb = to_rgb(upright(image))
+    if whole is None:
+        return Photo(np.asarray(rgb), rgb.size, damage)
+    return Photo(jpeg.pixels_of(rgb), whole[::-1] if sideways else whole, damage)
 
 
 @functools.cache

@@ -42,6 +42,7 @@ def check_output(
             not an earlier output.
 
     Example:
+        >>> from facehash.output import csv_format
         >>> check_output(Path("photo.jpg"), csv_format("path,name"), "--csv")
         Traceback (most recent call last):
             ...

@@ -1,3 +1,4 @@
+from tests.helpers.large_jpeg import large_jpeg
 from tests.helpers.privileges import ordinary_rights
 from tests.library.conftest import draw, rows, save
 
@@ -116,3 +117,38 @@ def test_previews_are_skipped_until_they_are_asked_for(facehash, photos, directo
         code, out, err = facehash("index", photos, "--library", directory, *words)
         assert out.startswith(line)
     assert "1 file removed, because they are skipped or excluded" in out
+
+
+def test_a_photo_that_lacks_its_end_is_read_and_marked(facehash, photos, directory, tmp_path):
+    whole = save(tmp_path / "cut.jpg", draw(90)).read_bytes()
+    cut = photos / "cut.jpg"
+    cut.write_bytes(whole[:-2])
+    code, out, err = facehash("index", photos, "--library", directory, *CHOICE)
+    assert code == 0 and out.startswith("8 new photos with 8 faces in ")
+    assert err == f"read in part: {cut}: cut off near its end\n"
+    assert facehash("index", photos, "--library", directory)[1].endswith("8 files unchanged\n")
+    code, out, _ = facehash("stats", "--library", directory, "--damaged")
+    assert (code, out) == (0, f"{cut}: cut off near its end\n")
+    code, out, err = facehash("search", cut, "--library", directory, "-k", 1)
+    assert code == 0 and err == f"facehash: {cut}: cut off near its end; the rest is searched for\n"
+    assert out.splitlines()[1].endswith(f"{cut}  (face 1, #6, cut off near its end)")
+    cut.write_bytes(whole)  # the rest has arrived
+    code, out, err = facehash("index", photos, "--library", directory)
+    assert code == 0 and out.startswith("1 new photo with 1 face in ") and err == ""
+    assert facehash("stats", "--library", directory, "--damaged")[1] == ""
+
+
+def test_boxes_in_large_photos_are_in_pixels_of_the_whole_photo(
+    facehash, photos, directory, monkeypatch, ask, tmp_path
+):
+    monkeypatch.setattr("facehash.images.read.MAX_PIXELS", 20_000)
+    (photos / "large.jpg").write_bytes(large_jpeg(320, 12))
+    facehash("index", photos, "--library", directory, *CHOICE, "--exclude", "*.png")
+    assert ask("SELECT width, height FROM photos") == [(320, 192)]
+    # The fake detector finds one face in all of the photo.
+    assert ask("SELECT x, y, width, height FROM faces") == [(0, 0, 320, 192)]
+    page, strip = tmp_path / "page.html", tmp_path / "strip.png"
+    words = ("search", photos / "large.jpg", "--library", directory, "--html", page)
+    code, out, _ = facehash(*words, "--strip", strip)
+    assert code == 0 and out.splitlines()[0].endswith("face 1 at 0,0 (320 x 192)")
+    assert 'viewBox="0 0 320 192"' in page.read_text()

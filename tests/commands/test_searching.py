@@ -2,7 +2,10 @@ import csv
 import json
 import re
 
+import h5py
+import numpy as np
 import pytest
+from PIL import Image
 
 from facehash.calibration.thresholds import THRESHOLDS, Threshold
 from tests.library.conftest import draw, save
@@ -59,7 +62,7 @@ def test_json_holds_everything(facehash, library, photos):
     hit = value["results"][0]["hits"][0]
     assert set(hit) == {
         "rank", "distance", "score", "name", "within_threshold", "known", "path", "face", "box",
-        "face_id", "named_by",
+        "face_id", "named_by", "copies", "resized_copies", "damage",
     }  # fmt: skip
     # The names until 0.3.0.
     assert value["answers"] == value["results"] and hit["known"] is hit["within_threshold"]
@@ -129,3 +132,87 @@ def test_codes_are_compared_by_the_chosen_distance(index, facehash, photos, word
     assert code == 0 and re.match(rf" +1 +{number} +Bo", out.splitlines()[1])
     value = json.loads(facehash(*question, "--json")[1])
     assert value["results"][0]["metric"] == metric
+
+
+def test_every_output_tells_all_files_of_a_photo(facehash, index, directory, photos, tmp_path):
+    first = photos / "Bo" / "0.png"
+    copies = [photos / "copy 1.png", photos / "x" / "copy.png"]
+    for path in copies:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(first.read_bytes())
+    index()
+    table, page, faces = (tmp_path / name for name in ("a.csv", "a.html", "faces.csv"))
+    words = ("search", first, "--library", directory, "-k", 1, "--csv", table, "--html", page)
+    code, out, _ = facehash(*words)
+    lines = out.splitlines()
+    assert code == 0 and str(first) in lines[1] and len(lines) == 4
+    assert [line.strip() for line in lines[2:]] == [f"{path}  (copy)" for path in copies]
+    (hit,) = json.loads(facehash(*words[:6], "--json")[1])["results"][0]["hits"]
+    assert (hit["path"], hit["copies"]) == (str(first), list(map(str, copies)))
+    (row,) = csv.DictReader(table.open(newline=""))
+    assert row["copies"].split("|") == list(map(str, copies)) and row["damage"] == ""
+    assert all(path.name.replace("_", "_<wbr>") in page.read_text() for path in copies)
+    facehash("export", faces, "--library", directory)
+    rows = {row["path"]: row for row in csv.DictReader(faces.open(newline=""))}
+    assert rows[str(first)]["copies"].split("|") == list(map(str, copies))
+    assert rows[str(photos / "party.png")]["copies"] == ""
+    facehash("export", tmp_path / "faces.json", "--library", directory)
+    listed = json.loads((tmp_path / "faces.json").read_text())["faces"]
+    assert [one["copies"] for one in listed if one["path"] == str(first)] == [
+        list(map(str, copies))
+    ]
+    with h5py.File(tmp_path / "faces.h5", "w"):
+        pass
+    facehash("export", tmp_path / "faces.h5", "--library", directory, "--force")
+    with h5py.File(tmp_path / "faces.h5") as file:
+        row = file["path"].asstr()[:].tolist().index(str(first))
+        assert file["copies"].asstr()[row].split("|") == list(map(str, copies))
+
+
+@pytest.fixture
+def moments(photos):
+    """A photo of 200 x 200 pixels, its copies in other sizes, and another one of the moment."""
+    small = np.random.default_rng(5).integers(0, 256, (5, 5, 3), np.uint8)
+    photo = Image.fromarray(small).resize((200, 200), Image.Resampling.BICUBIC)
+    folder = photos / "moment"
+    folder.mkdir()
+    photo.save(folder / "a.png")
+    photo.resize((140, 140), Image.Resampling.LANCZOS).save(folder / "b.jpg", quality=85)
+    photo.resize((100, 100), Image.Resampling.LANCZOS).save(folder / "c.jpg", quality=60)
+    (folder / "d.jpg").write_bytes((folder / "c.jpg").read_bytes())
+    # Another photo: the camera moved by 5 of 200 pixels.
+    moved = photo.transform(photo.size, Image.Transform.AFFINE, (1, 0, 5, 0, 1, 5))
+    moved.crop((0, 0, 195, 195)).save(folder / "e.png")
+    photo.crop((0, 0, 200, 150)).save(folder / "f.png")
+    return folder
+
+
+def test_copies_in_other_sizes_are_one_hit_on_request(facehash, index, directory, moments):
+    index()
+
+    def search(*more):
+        words = ("search", moments / "a.png", "--library", directory, *more)
+        return json.loads(facehash(*words, "--json")[1])["results"][0]["hits"]
+
+    def names(hits):
+        return [hit["path"].rpartition("/")[2] for hit in hits if "moment/" in hit["path"]]
+
+    everything = search("-k", 100)
+    assert sorted(names(everything)) == ["a.png", "b.jpg", "c.jpg", "e.png", "f.png"]
+    collapsed = search("-k", 100, "--collapse-copies")
+    assert sorted(names(collapsed)) == ["a.png", "e.png", "f.png"]
+    first = collapsed[0]
+    assert first["path"] == str(moments / "a.png") and first["copies"] == []
+    assert sorted(first["resized_copies"]) == [str(moments / name) for name in
+                                               ("b.jpg", "c.jpg", "d.jpg")]  # fmt: skip
+    assert [hit["rank"] for hit in collapsed] == list(range(1, len(everything) - 1))
+    # There are as many hits as asked for, as long as there are others.
+    few = search("-k", 3, "--collapse-copies")
+    assert [hit["path"] for hit in few] == [hit["path"] for hit in collapsed[:3]]
+    out = facehash("search", moments / "a.png", "--library", directory, "--collapse-copies")[1]
+    assert f"{moments}/c.jpg  (resized copy)\n" in out
+    # Without the files nothing is known to be a copy.
+    for path in moments.iterdir():
+        if path.name != "a.png":
+            path.unlink()
+    assert len(search("-k", 100, "--collapse-copies")) == len(everything)

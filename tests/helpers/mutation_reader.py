@@ -16,7 +16,7 @@ from data.pickles import load_pickle
 from facehash.codes import check_packed
 from facehash.config import load_config
 from facehash.errors import InputError
-from facehash.images.read import MAX_PIXELS, decode_image
+from facehash.images.read import MAX_PIXELS, decode_photo
 from facehash.library.people.names import parse_names
 from facehash.library.upkeep.backup import read_backup
 from facehash.methods import options_class
@@ -66,7 +66,7 @@ def _answer(name, content, folder):
 
 
 def _image(content, folder):
-    pixels = decode_image(io.BytesIO(content), "picture")
+    pixels = decode_photo(io.BytesIO(content), "picture").pixels
     assert pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3
     assert 0 < pixels.shape[0] * pixels.shape[1] <= MAX_PIXELS
 

@@ -5,6 +5,7 @@ import pickle
 import struct
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -75,6 +76,47 @@ def test_sixteen_bit_gray_keeps_its_range(kind):
     values = np.array([[0, 257, 128 * 257, 65535, 128, 129]], np.uint16)
     pixels = decoded(Image.fromarray(values), kind)
     assert pixels[0, :, 0].tolist() == [0, 1, 128, 255, 0, 1]
+
+
+@pytest.mark.parametrize(("bits", "most"), [(8, 255), (10, 1023), (12, 4095), (16, 4096)])
+def test_fewer_bits_in_sixteen_are_scaled_by_their_range(bits, most):
+    values = np.array([[0, most // 2, most]], np.uint16)
+    seen = decoded(Image.fromarray(values), "PNG")[0, :, 0].tolist()
+    assert seen == [0, round(255 * (most // 2) / (2**bits - 1)), round(255 * most / (2**bits - 1))]
+    color = cv2.imencode(".png", np.stack([values, values, 0 * values], 2))[1].tobytes()
+    pixels = decode_image(io.BytesIO(color), "picture")
+    tolerance = 1 if bits == 16 else 0  # Pillow keeps the upper byte of what is not dark
+    assert (np.abs(pixels[0, :, 2].astype(int) - seen) <= tolerance).all()
+    assert not pixels[0, :, 0].any()  # OpenCV has blue first
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("kind", [".tiff", ".png"])
+def test_dark_pictures_of_sixteen_bits_are_upright(kind, orientation):
+    small = np.random.default_rng(0).integers(0, 4096, (4, 6, 3)).astype(np.uint16)
+    small[0, 0] = 4095
+    content = cv2.imencode(kind, small, [cv2.IMWRITE_TIFF_COMPRESSION, 1])[1].tobytes()
+    pixels = decode_image(io.BytesIO(turned_by_header(content, kind, orientation)), "picture")
+    expected = np.rot90(small[:, :, ::-1] * (255 / 4095), {1: 0, 3: 2, 6: -1, 8: 1}[orientation])
+    assert pixels.shape == expected.shape and np.abs(pixels - expected).max() <= 0.5
+
+
+def turned_by_header(content, kind, orientation):
+    """Return a file with an EXIF orientation, which OpenCV does not write."""
+    entry = struct.pack("<HHIHH", 274, 3, 1, orientation, 0)
+    if kind == ".png":
+        exif = b"eXIfII*\0\x08\0\0\0" + struct.pack("<H", 1) + entry + bytes(4)
+        chunk = struct.pack(">I", len(exif) - 4) + exif + struct.pack(">I", zlib.crc32(exif))
+        return content[:33] + chunk + content[33:]
+    assert content[:2] == b"II"
+    (start,) = struct.unpack("<I", content[4:8])
+    (count,) = struct.unpack("<H", content[start : start + 2])
+    entries = [content[start + 2 + 12 * i : start + 14 + 12 * i] for i in range(count)]
+    kept = [one for one in entries if one[:2] != entry[:2]] + [entry]
+    kept.sort(key=lambda one: struct.unpack("<H", one[:2]))
+    place = struct.pack("<I", len(content))
+    table = struct.pack("<H", len(kept)) + b"".join(kept) + bytes(4)
+    return content[:4] + place + content[8:] + table
 
 
 @pytest.mark.parametrize(

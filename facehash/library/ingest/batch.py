@@ -29,6 +29,7 @@ class Batch:
         self._pending: list[ReadPhoto] = []
         # New contents so far, faces in them, contents without a face, and contents stored.
         self.photos = self.faces = self.without_faces = self.stored = 0
+        self.damaged: list[UnreadFile] = []  # photos that lack their end and were read nevertheless
         self.failed: list[UnreadFile] = []  # photos that could not be embedded
 
     def add(self, photo: ReadPhoto) -> None:
@@ -36,6 +37,8 @@ class Batch:
         self._pending.append(photo)
         if photo.reason is None and not photo.known:
             self.photos += 1
+            if photo.damage:
+                self.damaged.append(UnreadFile(photo.path, "damaged", photo.damage))
             self.faces += len(photo.faces)
             self.without_faces += not photo.faces
         faces = sum(len(pending.faces) for pending in self._pending)
@@ -80,7 +83,7 @@ class Batch:
         return self._embedder.embed(np.concatenate(crops))
 
     def _new_photo(self, photo: ReadPhoto, vectors: Any, codes: Any) -> NewPhoto:
-        reason, detail = photo.reason, photo.detail
+        reason, detail = photo.reason, photo.detail or photo.damage
         faces: tuple[NewFace, ...] = ()
         if vectors is not None and not np.isfinite(vectors).all():
             reason, detail = "embedder", "the embedder's vector is not finite"
@@ -93,7 +96,7 @@ class Batch:
                     face.box,
                     face.landmarks,
                     face.score,
-                    quality(face, self._settings.side),
+                    quality(face.scaled(1 / photo.scale), self._settings.side),
                     encode_jpeg(photo.crops[i]),
                     None if vectors is None else vectors[i],
                     None if codes is None else codes[i],

@@ -13,7 +13,7 @@ from PIL import Image
 
 from facehash.files import FileState
 from facehash.images.face import Face
-from facehash.images.read import MAX_FILE_BYTES, UnreadableImageError, decode_image, open_picture
+from facehash.images.read import MAX_FILE_BYTES, UnreadableImageError, decode_photo, open_picture
 from facehash.pipeline import FaceCropper, PipelineSpec
 
 _SHOWN_SIDE = 112
@@ -46,6 +46,8 @@ class ReadPhoto:
     rows: NDArray[Any] | None = None  # (faces, width); None if they are not embedded yet
     reason: str | None = None
     detail: str | None = None  # the reason as a message, without the path, which may change
+    damage: str | None = None  # what is missing, in words, of a photo that was read nevertheless
+    scale: float = 1.0  # pixels of the photo per pixel that was decoded, see `Photo.scale`
     known: bool = False  # the content was known and therefore not decoded
 
 
@@ -72,9 +74,9 @@ class PhotoReader:
         # Further copies of the same content are not decoded.
         self._known.add(digest)
         try:
-            image = decode_image(io.BytesIO(content), str(path))
-            faces = tuple(self._cropper.find(image))
-            crops = self._cropper.crop_faces(image, faces)
+            photo = decode_photo(io.BytesIO(content), str(path))
+            faces = tuple(self._cropper.find(photo.pixels))
+            crops = self._cropper.crop_faces(photo.pixels, faces)
         except UnreadableImageError as error:
             return _unread(path, state, digest, error.reason, error)
         # Detectors may raise anything; a photo that one fails on must not stop the run.
@@ -86,8 +88,11 @@ class PhotoReader:
                 rows = self._embedder.embed(crops)
             except Exception as error:
                 return _unread(path, state, digest, "embedder", error)
-        height, width = image.shape[:2]
-        return ReadPhoto(path, state, digest, (width, height), faces, crops, rows)
+        faces = tuple(face.scaled(photo.scale) for face in faces)
+        return ReadPhoto(
+            path, state, digest, photo.size, faces, crops, rows,
+            damage=photo.damage, scale=photo.scale,
+        )  # fmt: skip
 
 
 def quality(face: Face, side: int) -> float:

@@ -27,6 +27,7 @@ class IndexReport:
     names: NamedFaces  # what the source of names did
     kept_names: KeptNames  # what became of names that a person gave
     unread: tuple[UnreadFile, ...]  # files that could not be read
+    damaged: tuple[UnreadFile, ...]  # new photos that lack their end and were read nevertheless
     still_unread: int  # other files of the folder that could not be read in earlier runs
     codes_made: str | None  # codes that this run has added to the library, such as "lsh:64"
     links: tuple[Path, ...]  # symbolic links that were not followed

@@ -181,6 +181,7 @@ class _Update:
         self.skipped = frozenset(found.skipped)
         self.counts: Counter[str] = Counter()
         self.unread: list[UnreadFile] = []
+        self.damaged: list[UnreadFile] = []
         self.kept: set[Path] = set()  # files whose stored content stays, as they cannot be read
         self.missing: set[Path] = set()
         self.indexed: set[Path] = set()  # files of the folder that the library knows
@@ -226,6 +227,7 @@ class _Update:
         self.counts["photos"], self.counts["faces"] = batch.photos, batch.faces
         self.counts["without_faces"] = batch.without_faces
         self.unread += batch.failed
+        self.damaged = batch.damaged
 
     def _jobs(self) -> list[tuple[Path, FileState]]:
         """List files that are new or look changed, and note those that are gone."""
@@ -330,6 +332,7 @@ class _Update:
             names=named,
             kept_names=kept_names,
             unread=tuple(sorted(self.unread, key=lambda file: file.path)),
+            damaged=tuple(sorted(self.damaged, key=lambda file: file.path)),
             still_unread=self._count_unread() - len(self.unread) + len(self.kept),
             codes_made=None if had_codes or self.hasher is None else self.settings.codes,
             links=tuple(self.found.links),

@@ -1,6 +1,7 @@
 """Searching a library for the faces of a photo."""
 
 import contextlib
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from facehash.calibration.thresholds import threshold_of
 from facehash.errors import InputError
-from facehash.images.read import read_image
+from facehash.images.face import Box
+from facehash.images.read import read_photo
 from facehash.index.asymmetric import AsymmetricIndex
 from facehash.index.base import Found, check_k
 from facehash.index.exact import ExactIndex
 from facehash.library.derived.arrays import open_asymmetric_index, open_index, spaces
 from facehash.library.derived.codes import encode, project, read_hasher, read_thresholds
+from facehash.library.query.copies import Sketches, collapse
 from facehash.library.query.encoder import make_matching
 from facehash.library.query.remote import EngineSearch
 from facehash.library.query.results import Hit, QueryResult
@@ -26,6 +29,8 @@ from facehash.library.storage.store import Column, Store
 from facehash.pipeline import FacePipeline, MakePipeline, default_pipeline
 from facehash.printing import quoted
 from facehash.vectors import CodeDistance, Metric
+
+log = logging.getLogger(__name__)
 
 
 class Library:
@@ -145,6 +150,7 @@ class Library:
         *,
         face: int | None = None,
         max_distance: float | None = None,
+        collapse_copies: bool = False,
     ) -> tuple[QueryResult, ...]:
         """Find the k nearest faces of the library for each face of a photo.
 
@@ -153,6 +159,8 @@ class Library:
             k: Number of faces to find, at least 1; at most all faces are returned.
             face: Search for this face of the photo only; 1 is the largest.
             max_distance: Exclude faces that are farther.
+            collapse_copies: Show the copies of a photo in other sizes as one hit, see
+                `facehash.library.query.copies`. The photos must be readable.
 
         Returns:
             One result per face of the photo, largest first.
@@ -171,17 +179,18 @@ class Library:
         """
         check_k(k)
         path = None if isinstance(query, np.ndarray) else Path(query)
-        image = query if isinstance(query, np.ndarray) else read_image(Path(query))
+        image, scale = (query, 1.0) if isinstance(query, np.ndarray) else _read(Path(query))
         name = path or "the query"
         if self._pipeline is None:
             self._pipeline = make_matching(self.settings, self._make_pipeline, self.store.directory)
         by_projections = self._hasher is None and self.metric == "asymmetric"
         make = self._pipeline.project if by_projections else self._pipeline.embed
-        photo = make(image, name)
-        chosen = _choose(len(photo.boxes), face, name)
-        metric, found = self._find(photo.rows[chosen], k, max_distance)
+        faces = make(image, name)
+        chosen = _choose(len(faces.boxes), face, name)
+        find = self._find_collapsed if collapse_copies else self._find
+        metric, found = find(faces.rows[chosen], k, max_distance)
         return tuple(
-            QueryResult(path, i + 1, photo.boxes[i], hits, metric, photo.crops[i])
+            QueryResult(path, i + 1, _scaled(faces.boxes[i], scale), hits, metric, faces.crops[i])
             for i, hits in zip(chosen, found, strict=True)
         )
 
@@ -254,6 +263,8 @@ class Library:
                         i,
                         None if threshold is None else distance <= threshold,
                         named_by=faces[i].named_by,
+                        copies=faces[i].copies,
+                        damage=faces[i].damage,
                     )
                     for rank, (distance, i) in enumerate(near, start=1)
                 )
@@ -274,6 +285,23 @@ class Library:
                 return index
         stack.enter_context(self.store.database.snapshot())
         return self._current_index(asymmetric=metric == "asymmetric")
+
+    def _find_collapsed(
+        self, rows: NDArray[Any], k: int, max_distance: float | None
+    ) -> tuple[Metric | CodeDistance, list[tuple[Hit, ...]]]:
+        """Do as `_find` with the copies of a photo as one hit; search on until there are k."""
+        sketches: Sketches = {}
+        wanted, total = 2 * k, self.store.database.value("SELECT count(*) FROM faces")
+        while True:
+            metric, found = self._find(rows, wanted, max_distance)
+            collapsed = [collapse(self.store, hits, sketches) for hits in found]
+            enough = all(
+                len(few) >= k or len(hits) < wanted
+                for few, hits in zip(collapsed, found, strict=True)
+            )
+            if enough or wanted >= total:
+                return metric, [hits[:k] for hits in collapsed]
+            wanted *= 4
 
     def _current_index(self, asymmetric: bool) -> ExactIndex | AsymmetricIndex:
         generation, space = self.store.generation(), self._spaces[self.by]
@@ -320,6 +348,19 @@ def open_library(
     except BaseException:
         store.close()
         raise
+
+
+def _read(path: Path) -> tuple[NDArray[np.uint8], float]:
+    """Return the pixels of a query, and the pixels of the photo per decoded one."""
+    photo = read_photo(path)
+    if photo.damage:
+        log.warning(f"{path}: {photo.damage}; the rest is searched for")
+    return photo.pixels, photo.scale
+
+
+def _scaled(box: Box, scale: float) -> Box:
+    x, y, width, height = (value * scale for value in box)
+    return x, y, width, height
 
 
 def _choose(count: int, number: int | None, name: object) -> Sequence[int]:

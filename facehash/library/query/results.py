@@ -37,6 +37,9 @@ class Hit:
         named_by: Who gave the name: ``"user"`` (by hand), ``"csv"`` (a list) or ``"folders"``.
         within_threshold: Whether the distance is at most the threshold of the embedder or of the
             codes; None if there is none.
+        copies: The other files with exactly this photo.
+        resized: Files with the same photo in another size or compression, if copies are collapsed.
+        damage: What is missing of the photo, in words, if its file lacks its end.
 
     Example:
         >>> hit = library.search("aunt.png", k=1)[0].hits[0]
@@ -53,6 +56,9 @@ class Hit:
     face_id: int
     within_threshold: bool | None
     named_by: str | None = None
+    copies: tuple[Path, ...] = ()
+    resized: tuple[Path, ...] = ()
+    damage: str | None = None
 
     @property
     def score(self) -> float:

@@ -1,16 +1,19 @@
 """Deciding whether two photos show the same person."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from facehash.calibration.thresholds import MEASURED_WITH, Threshold, threshold_of
-from facehash.images.read import read_image
+from facehash.images.read import read_photo
 from facehash.index.exact import ExactIndex
 from facehash.pipeline import FacePipeline, PipelineSpec
 from facehash.specification import split_specification
 from facehash.vectors import Space
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,12 @@ def verify(
         True
     """
     pipeline = FacePipeline.create(spec)
-    photos = [pipeline.embed(read_image(path), path) for path in (first, second)]
+    photos = []
+    for path in (first, second):
+        photo = read_photo(path)
+        if photo.damage:
+            log.warning(f"{path}: {photo.damage}; the rest is compared")
+        photos.append(pipeline.embed(photo.pixels, path))
     space = Space(pipeline.embedder.metric, pipeline.embedder.dimension)
     index = ExactIndex.build(photos[0].rows[:1], np.zeros(1, np.int64), space)
     distance = float(index.search(photos[1].rows[:1], 1).distances[0, 0])

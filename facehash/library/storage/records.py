@@ -39,7 +39,8 @@ class NewPhoto:
     digest: bytes | None  # SHA-256 of the content, None if the file could not be opened
     size: tuple[int, int] | None = None  # width and height in pixels of the upright photo
     reason: str | None = None  # a short code if the photo could not be read
-    detail: str | None = None  # the reason in words, without the path
+    # The reason in words, without the path; without a reason, what is missing of a damaged photo.
+    detail: str | None = None
     faces: tuple[NewFace, ...] = ()  # largest first
 
 
@@ -64,6 +65,8 @@ class StoredFace:
     score: float  # the detector's confidence, 0 to 1
     quality: float  # 0 to 1
     named_by: str | None = None  # "folders", "csv" or "user" (by hand)
+    damage: str | None = None  # what is missing of the photo, in words
+    copies: tuple[Path, ...] = ()  # the other files with its photo, by name
 
 
 def bytes_of(path: Path) -> bytes:
@@ -83,19 +86,19 @@ def path_of(stored: object) -> Path:
 
 
 def stored_face(row: Row, directory: Path) -> StoredFace:
-    """Return the face in a row of id, path, number, box, name, score, quality and named_by.
+    """Return the face in a row of id, path, number, box, name, score, quality, named_by and damage.
 
     Raises:
         DamagedLibraryError: A value has the wrong type.
     """
-    face_id, path, number, *box, name, score, quality, named_by = row
+    face_id, path, number, *box, name, score, quality, named_by, damage = row
     path = b"" if path is None else path
     numbers = (*box, score, quality)
     if not (
         isinstance(path, bytes)
         and b"\0" not in path
         and isinstance(number, int)
-        and all(one is None or isinstance(one, str) for one in (name, named_by))
+        and all(one is None or isinstance(one, str) for one in (name, named_by, damage))
         and all(isinstance(one, float) and math.isfinite(one) for one in numbers)
     ):
         raise DamagedLibraryError(
@@ -104,7 +107,15 @@ def stored_face(row: Row, directory: Path) -> StoredFace:
         )
     x, y, width, height = box
     return StoredFace(
-        face_id, path_of(path), number, (x, y, width, height), name, score, quality, named_by
+        face_id,
+        path_of(path),
+        number,
+        (x, y, width, height),
+        name,
+        score,
+        quality,
+        named_by,
+        damage,
     )
 
 

@@ -10,12 +10,13 @@ A library may come from somebody else, so its content is checked before use: no 
 folder is followed, and every value read has the expected type.
 """
 
+import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
 from facehash.files import FileState
-from facehash.library.storage.database import DamagedLibraryError, Database, LibraryError
+from facehash.library.storage.database import DamagedLibraryError, Database, LibraryError, Row
 from facehash.library.storage.folder import (
     DATABASE,
     check_no_symlinks,
@@ -235,14 +236,27 @@ class Store:
         """
         if ids is None:
             rows = self.database.rows(f"{_FACES} ORDER BY faces.id")
-            return [stored_face(row, self.directory) for row in rows]
+            return [self._stored_face(row) for row in rows]
         found = []
         for face_id in ids:
             rows = self.database.rows(f"{_FACES} WHERE faces.id = ?", (int(face_id),))
             if not rows:
                 raise LibraryError(f"{self.directory}: there is no face {face_id}")
-            found.append(stored_face(rows[0], self.directory))
+            found.append(self._stored_face(rows[0]))
         return found
+
+    def _stored_face(self, row: Row) -> StoredFace:
+        """Return the face in a row of `_FACES`, with the other files of its photo."""
+        *values, files = row
+        face = stored_face(tuple(values), self.directory)
+        if not isinstance(files, int) or files < 2:
+            return face
+        query = (
+            "SELECT path FROM paths WHERE photo_id = (SELECT photo_id FROM faces WHERE id = ?) "
+            "ORDER BY path"
+        )
+        paths = [path_of(path) for (path,) in self.database.rows(query, (face.id,))]
+        return dataclasses.replace(face, copies=tuple(paths[1:]))
 
     def crop(self, face_id: int) -> bytes | None:
         """Return the JPEG crop of a face, or None."""
@@ -252,8 +266,10 @@ class Store:
 
 _FACES = """
     SELECT faces.id, (SELECT min(path) FROM paths WHERE paths.photo_id = faces.photo_id),
-        number, x, y, width, height, people.name, score, quality, named_by
-    FROM faces LEFT JOIN people ON people.id = faces.person_id"""
+        number, x, y, faces.width, faces.height, people.name, score, quality, named_by,
+        photos.detail, (SELECT count(*) FROM paths WHERE paths.photo_id = faces.photo_id)
+    FROM faces LEFT JOIN people ON people.id = faces.person_id
+        LEFT JOIN photos ON photos.id = faces.photo_id"""
 
 # Of photos without a file, and of photos in whose place a file now has another content.
 _PARK = """

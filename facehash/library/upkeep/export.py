@@ -18,7 +18,10 @@ from facehash.library.storage.spreadsheet import plain
 from facehash.library.storage.store import Store
 from facehash.output import check_output, csv_format, hdf5_format, json_format, replace_output
 
-COLUMNS = ("face_id", "name", "path", "face", "x", "y", "width", "height", "score", "quality")
+COLUMNS = (
+    "face_id", "name", "path", "face", "x", "y", "width", "height", "score", "quality", "copies",
+    "damage",
+)  # fmt: skip
 
 FORMATS = (
     csv_format(",".join(COLUMNS[:4])),
@@ -33,8 +36,10 @@ _SUFFIXES = [suffix for one in FORMATS for suffix in one.suffixes]
 def export(store: Store, path: Path) -> int:
     """Write all faces to a file that only its owner can read.
 
-    CSV has one line per face, without vectors. JSON adds vectors and codes (in hex). HDF5 has
-    arrays of n rows: ``face_id``, ``name`` and ``path`` (text), ``face``, ``box`` (float64
+    CSV has one line per face, without vectors; ``copies`` are the other files of the photo,
+    separated by ``|``, and ``damage`` says what is missing of it. JSON adds vectors and codes (in
+    hex), and has ``copies`` as a list. HDF5 has arrays of n rows: ``face_id``, ``name``, ``path``,
+    ``copies`` and ``damage`` (text), ``face``, ``box`` (float64
     (n, 4)), ``score``, ``quality`` and, if the library has them, ``embedding`` (float32) and
     ``code`` (packed uint8); its attributes are the settings of the library.
 
@@ -75,8 +80,16 @@ def write_csv(file: TextIO, columns: Iterable[str], rows: Iterable[Iterable[obje
         writer.writerow([plain(value) if isinstance(value, str) else value for value in row])
 
 
+def joined(paths: Iterable[Path]) -> str:
+    """Return several paths as one text, for a cell of a table."""
+    return "|".join(map(str, paths))
+
+
 def _values(face: StoredFace) -> tuple[object, ...]:
-    return (face.id, face.name, str(face.path), face.number, *face.box, face.score, face.quality)
+    return (
+        face.id, face.name, str(face.path), face.number, *face.box, face.score, face.quality,
+        joined(face.copies), face.damage,
+    )  # fmt: skip
 
 
 def _rows(store: Store, settings: Settings) -> dict[str, dict[int, NDArray[Any]]]:
@@ -100,7 +113,8 @@ def _write_json(
 ) -> None:
     listed = []
     for face in faces:
-        entry = dict(zip(COLUMNS, _values(face), strict=True))
+        entry: dict[str, Any] = dict(zip(COLUMNS, _values(face), strict=True))
+        entry["copies"] = [str(path) for path in face.copies]
         for column, values in rows.items():
             row = values.get(face.id)
             if row is not None:
@@ -136,6 +150,8 @@ def _write_hdf5(
         for key, values in (
             ("name", [_whole(face.name or "") for face in faces]),
             ("path", [str(face.path).encode("utf-8", "replace") for face in faces]),
+            ("copies", [joined(face.copies).encode("utf-8", "replace") for face in faces]),
+            ("damage", [_whole(face.damage or "") for face in faces]),
         ):
             file.create_dataset(key, data=np.array(values, object), dtype=text)
         for column, found in rows.items():

@@ -10,6 +10,8 @@ from facehash.library.storage.records import UnreadFile, path_of
 from facehash.library.storage.settings import Settings
 from facehash.library.storage.store import Store
 
+_DAMAGED = "photos.reason IS NULL AND photos.detail IS NOT NULL"
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -18,6 +20,7 @@ class Statistics:
     settings: Settings
     photos: int  # readable ones; copies count once
     files: int  # of these photos; every copy counts
+    damaged: int  # of these photos; they lack their end and were read nevertheless
     unreadable: dict[str, int]  # reason -> number of files that could not be read
     faces: int
     without_faces: int  # readable photos without a face
@@ -47,6 +50,7 @@ def count(store: Store) -> Statistics:
             "SELECT count(*) FROM paths JOIN photos ON photos.id = photo_id "
             "WHERE photos.reason IS NULL"
         ),
+        damaged=value(f"SELECT count(*) FROM photos WHERE {_DAMAGED}"),  # noqa: S608
         unreadable={str(reason): number for reason, number in reasons},
         faces=value("SELECT count(*) FROM faces"),
         without_faces=value(
@@ -81,4 +85,16 @@ def list_without_faces(store: Store) -> Iterator[UnreadFile]:
     )
     for batch in store.database.batches(query):
         for path, reason, detail in batch:
+            if reason is None and detail is not None:
+                detail = f"no face; {detail}"
             yield UnreadFile(path_of(path), reason or "no_face", detail or "")
+
+
+def list_damaged(store: Store) -> Iterator[UnreadFile]:
+    """Yield, by path, the files that lack their end and were read nevertheless."""
+    query = (
+        "SELECT path, photos.detail FROM paths JOIN photos ON photos.id = photo_id "  # noqa: S608
+        f"WHERE {_DAMAGED} ORDER BY path"
+    )
+    for path, detail in store.database.rows(query):
+        yield UnreadFile(path_of(path), "damaged", detail)

@@ -14,6 +14,7 @@ from typing import Any
 import jinja2
 
 from facehash.images.face import Box
+from facehash.images.read import Photo
 from facehash.library.ingest.read import encode_jpeg
 from facehash.library.query.library import Library
 from facehash.library.query.results import UNITS, Hit, QueryResult
@@ -85,13 +86,13 @@ def _card(library: Library, hit: Hit, number: str) -> dict[str, Any]:
     }
 
 
-def _photo(image: Picture | None, path: Path, box: Box | None) -> dict[str, Any]:
+def _photo(photo: Photo | None, path: Path, box: Box | None) -> dict[str, Any]:
     """Return a whole photo, and the frame around the face."""
-    if image is None:
+    if photo is None:
         return {"source": None}
-    height, width = image.shape[:2]
+    width, height = photo.size
     return {
-        "source": _source(image, _PHOTO_SIDE),
+        "source": _source(photo.pixels, _PHOTO_SIDE),
         "name": path.name,
         "width": width,
         "height": height,

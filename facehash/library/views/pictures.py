@@ -5,13 +5,14 @@ it; a page with that picture could then be passed on. So a photo is shown only i
 what was indexed, and the stored picture of a face is decoded like any untrusted file.
 """
 
+import contextlib
 import io
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facehash.errors import InputError
-from facehash.images.read import decode_image, read_image
+from facehash.images.read import Photo, decode_image, read_photo
 from facehash.library.query.results import Hit, QueryResult
 from facehash.library.storage.store import Store
 
@@ -20,13 +21,13 @@ Picture = NDArray[np.uint8]
 _DIGEST = "SELECT digest FROM photos JOIN faces ON photos.id = photo_id WHERE faces.id = ?"
 
 
-def photo_of(store: Store, hit: Hit) -> Picture | None:
-    """Return the photo of a hit, uint8 (height, width, 3), or None if it is missing or changed."""
+def photo_of(store: Store, hit: Hit) -> Photo | None:
+    """Return the photo of a hit, or None if it is missing or changed in all its files."""
     digest = store.database.value(_DIGEST, (hit.face_id,))
-    try:
-        return read_image(hit.path, digest) if isinstance(digest, bytes) else None
-    except InputError:
-        return None
+    for path in (hit.path, *hit.copies):
+        with contextlib.suppress(InputError):
+            return read_photo(path, digest) if isinstance(digest, bytes) else None
+    return None
 
 
 def crop_of(store: Store, hit: Hit) -> Picture | None:
@@ -38,9 +39,9 @@ def crop_of(store: Store, hit: Hit) -> Picture | None:
         return None
 
 
-def query_photo(result: QueryResult) -> Picture | None:
+def query_photo(result: QueryResult) -> Photo | None:
     """Return the photo of a query, or None if it is missing or came from memory."""
     try:
-        return None if result.query is None else read_image(result.query)
+        return None if result.query is None else read_photo(result.query)
     except InputError:  # deleted since the search
         return None

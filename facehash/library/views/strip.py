@@ -12,6 +12,7 @@ from PIL import Image
 from facehash.figures.grid import Layout, Tile, draw_grid
 from facehash.figures.style import BLUE, DARK_RED, GREEN, QUIET, STYLE, YELLOW
 from facehash.images.face import Box
+from facehash.images.read import Photo
 from facehash.library.query.library import Library
 from facehash.library.query.results import UNITS, Hit, QueryResult
 from facehash.library.views.pictures import Picture, crop_of, photo_of, query_photo
@@ -78,17 +79,17 @@ def _hit_tile(library: Library, result: QueryResult, hit: Hit, score: bool) -> T
 
 
 def _tile(
-    photo: Picture | None, box: Box | None, crop: Picture | None, color: str, title: str, note: str
+    photo: Photo | None, box: Box | None, crop: Picture | None, color: str, title: str, note: str
 ) -> Tile:
     """Show a reduced photo with its box, or the crop if there is no photo any more."""
     if photo is None:
         picture, box = (np.full((1, 1, 3), 238, np.uint8) if crop is None else crop), None
     else:
-        image = Image.fromarray(photo)
+        image = Image.fromarray(photo.pixels)
         image.thumbnail((_PHOTO_SIDE, _PHOTO_SIDE))
         picture = np.asarray(image)
         if box:
-            x, y, w, h = (value * image.width / photo.shape[1] for value in box)
+            x, y, w, h = (value * image.width / photo.size[0] for value in box)
             box = (x, y, w, h)
     return Tile(picture, color, _shortened(title), note, box=box)
 

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from facehash.library.query.results import Hit, QueryResult
-from facehash.library.upkeep.export import write_csv
+from facehash.library.upkeep.export import joined, write_csv
 from facehash.output import check_output, csv_format, replace_output
 from facehash.printing import printable
 
 COLUMNS = (
     "query", "query_face", "rank", "distance", "score", "name", "known", "path", "face",
-    "x", "y", "width", "height", "face_id",
+    "x", "y", "width", "height", "face_id", "copies", "resized_copies", "damage",
 )  # fmt: skip
 
 TABLE = csv_format(",".join(COLUMNS[:6]))
@@ -38,6 +38,9 @@ def as_plain(result: QueryResult) -> dict[str, Any]:
                 "face": hit.face,
                 "box": list(hit.box),
                 "face_id": hit.face_id,
+                "copies": [str(path) for path in hit.copies],
+                "resized_copies": [str(path) for path in hit.resized],
+                "damage": hit.damage,
             }
             for hit in result.hits
         ],
@@ -47,12 +50,14 @@ def as_plain(result: QueryResult) -> dict[str, Any]:
 def write_table(path: Path, results: Iterable[QueryResult]) -> None:
     """Write one line per hit to a CSV file that only its owner can read.
 
-    Text that a spreadsheet would read as a formula gets an apostrophe in front.
+    Several paths in a cell are separated by ``|``. Text that a spreadsheet would read as a formula
+    gets an apostrophe in front.
     """
     check_output(path, TABLE, "write_table", force=True)
     rows = (
         (str(result.query), result.face, hit.rank, hit.distance, hit.score, hit.name,
-         hit.within_threshold, str(hit.path), hit.face, *hit.box, hit.face_id)
+         hit.within_threshold, str(hit.path), hit.face, *hit.box, hit.face_id,
+         joined(hit.copies), joined(hit.resized), hit.damage)
         for result in results
         for hit in result.hits
     )  # fmt: skip
@@ -80,10 +85,14 @@ def as_lines(result: QueryResult, *, score: bool = False) -> Iterator[str]:
         return
     rows = [_cells(hit, result.format_distance(hit, score)) for hit in result.hits]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for rank, number, name, path, face in rows:
+    indent = " " * (widths[0] + widths[1] + widths[2] + 8)
+    for hit, (rank, number, name, path, face) in zip(result.hits, rows, strict=True):
         yield f"  {rank:>{widths[0]}}  {number:>{widths[1]}}  {name:<{widths[2]}}  {path}  {face}"
+        yield from (f"{indent}{printable(path)}  (copy)" for path in hit.copies)
+        yield from (f"{indent}{printable(path)}  (resized copy)" for path in hit.resized)
 
 
 def _cells(hit: Hit, number: str) -> tuple[str, str, str, str, str]:
-    face = f"(face {hit.face}, #{hit.face_id})"
+    damage = f", {printable(hit.damage)}" if hit.damage else ""
+    face = f"(face {hit.face}, #{hit.face_id}{damage})"
     return str(hit.rank), number, printable(hit.shown_name) or "-", printable(hit.path), face

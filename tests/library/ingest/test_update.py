@@ -78,7 +78,7 @@ def test_a_second_folder_leaves_the_first_unchanged_and_an_empty_one_may_be_a_mi
     assert ask("SELECT count(*) FROM paths") == [(8,)]
     shutil.rmtree(photos)
     photos.mkdir()
-    with pytest.raises(LibraryError, match=r"is a drive missing\? .* forget --photo "):
+    with pytest.raises(LibraryError, match=r"is a drive missing\? .* --allow-missing "):
         index()
 
 

@@ -20,6 +20,7 @@ from tests.helpers.library_0_1_0 import ALBUM, make_album, unpack
 from tests.library import fakes
 
 # expected.json has these columns, with bytes in hex and paths as text.
+NEW = ("copies", "damage")  # of a face; not in 0.1.0
 PHOTOS = ("id", "digest", "width", "height", "reason", "detail")
 PATHS = ("path", "photo_id", "size", "mtime_ns", "reason")
 
@@ -42,7 +43,9 @@ def content(library):
             "photos": [row | {"digest": row["digest"].hex()} for row in table("photos", PHOTOS)],
             "paths": [row | {"path": row["path"].decode()} for row in table("paths", PATHS)],
             "faces": [
-                vars(face) | more[face.id] | {"path": str(face.path), "box": list(face.box)}
+                {key: value for key, value in vars(face).items() if key not in NEW}
+                | more[face.id]
+                | {"path": str(face.path), "box": list(face.box)}
                 for face in store.faces()
             ],
             "people": [vars(person) for person in list_people(store)],

@@ -20,12 +20,11 @@ from tests.library.conftest import draw, save
 
 LONG = "n" * 251 + ".png"
 NOT_TEXT = os.fsdecode(b"caf\xe9.jpg")
-GOOD = {"crowd.png": 300, "nobody.png": 0, "one.png": 1, LONG: 2, NOT_TEXT: 3}
+GOOD = {"crowd.png": 300, "nobody.png": 0, "one.png": 1, LONG: 2, NOT_TEXT: 3, "cut.jpg": 2}
 """Name -> number of faces."""
 BROKEN = {
     "empty.jpg": "not a picture: the file is empty",
     "text.jpg": "not a picture in a known format",
-    "cut.jpg": "damaged picture: ",
     "pipe.jpg": "not a regular file",
     "secret.jpg": "Permission denied",
     "bomb.png": "12000 x 12000 pixels exceed the limit of 50 million",
@@ -72,16 +71,18 @@ def test_every_broken_file_is_listed_with_its_reason_and_the_others_are_indexed(
     monkeypatch.setenv("FACEHASH_WEIGHTS", str(weights_dir()))
     with ordinary_rights():
         code, out, err = facehash("index", folder, "--workers", 1, "--library", directory)
-    assert code == 3 and out.startswith("5 new photos with 306 faces in ")
+    assert code == 3 and out.startswith("6 new photos with 308 faces in ")
     assert "\n1 new photo without a face\n" in out
     lines = err.splitlines()
     for name, reason in BROKEN.items():
         starts = [line.startswith(f"not read: {folder}/{name}: {reason}") for line in lines]
         assert sum(starts) == 1, (name, err)
+    damaged = [line for line in lines if line.startswith("read in part: ")]
+    assert len(damaged) == 1 and damaged[0].startswith(f"read in part: {folder}/cut.jpg: cut off")
     links = [line.rpartition("/")[2] for line in lines if line.startswith("symbolic link")]
-    assert links == ["circle", "itself.jpg"] and len(lines) == len(BROKEN) + 2 + 1
+    assert links == ["circle", "itself.jpg"] and len(lines) == len(BROKEN) + 2 + 1 + 1
     assert lines[-1].startswith(
-        "not read: 7 files (1 damaged, 1 not a file, 1 too many pixels, 1 unreadable, "
+        "not read: 6 files (1 not a file, 1 too many pixels, 1 unreadable, "
         "3 not a picture); facehash stats --without-faces --library "
     )
     query = "SELECT path, count(embedding) FROM paths LEFT JOIN faces USING (photo_id) GROUP BY 1"
@@ -89,6 +90,9 @@ def test_every_broken_file_is_listed_with_its_reason_and_the_others_are_indexed(
     assert {name: found[name] for name in GOOD} == GOOD
     # Every file is in the library with faces, or listed with a reason.
     assert len(found) == len(GOOD) + len(BROKEN)
+    code, out, _ = facehash("stats", "--damaged", "--library", directory)
+    assert code == 0 and out.startswith(f"{folder}/cut.jpg: cut off") and out.count("\n") == 1
+    assert "\ndamaged     1 photo, " in facehash("stats", "--library", directory)[1]
     code, out, _ = facehash("stats", "--without-faces", "--library", directory)
     listed = dict(line.removeprefix(f"{folder}/").split(": ", 1) for line in out.splitlines())
     assert code == 0 and listed.pop("nobody.png") == "no face"
