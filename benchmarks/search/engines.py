@@ -16,6 +16,7 @@ benchmarks/results/engines.json.
 """
 
 import argparse
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -109,9 +110,7 @@ def judge(
     return {
         "candidates": round(float((candidates > 0).sum(axis=1).mean()), 1),
         "recall@10": round(float((found <= exact[:, -1:] + _ROUNDING).mean()), 4),
-        "same_distances": round(
-            float((np.abs(found - exact) <= _ROUNDING).all(axis=1).mean()), 4
-        ),
+        "same_distances": round(float((np.abs(found - exact) <= _ROUNDING).all(axis=1).mean()), 4),
     }
 
 
@@ -159,6 +158,9 @@ def main() -> None:
     parser.add_argument("--vectors", type=Path, required=True, help=".npz with vectors and labels")
     parser.add_argument("--rows", type=int, default=10**5)
     parser.add_argument("--output", type=Path, default=RESULT)
+    parser.add_argument(
+        "--add", action="store_true", help="keep what the output has of other kinds of servers"
+    )
     options = parser.parse_args()
     vectors, query_vectors = make_vectors(options.vectors, options.rows)
     hasher = IterativeQuantization.fit(vectors[: options.rows // 2], CODES.dimension, seed=0)
@@ -170,11 +172,14 @@ def main() -> None:
         "what": f"{options.rows:,} faces, {CODES.dimension} bits and {VECTORS.dimension} floats",
         "queries": len(query_vectors),
         "machine": describe_machine("numpy", "faiss-cpu"),
-        "load_of_the_machine": round(os.getloadavg()[0], 1),
         "different_codes": len(np.unique(sides["codes"][1], axis=0)),
         "exact": {},
         "engines": [],
     }
+    if options.add and options.output.exists():
+        earlier = json.loads(options.output.read_text(encoding="utf-8"))
+        now = {Address.parse(url).scheme for url in options.urls}
+        result["engines"] = [one for one in earlier["engines"] if one["kind"] not in now]
     nearest = {}
     for name, (space, rows, queries) in sides.items():
         index = ExactIndex.build(rows, np.arange(len(rows)) + 1, space)
@@ -188,6 +193,7 @@ def main() -> None:
         address = Address.parse(url).with_password("benchmark")
         engine: dict[str, Any] = {
             "kind": address.scheme,
+            "load_of_the_machine": round(os.getloadavg()[0], 1),
             "options": {k: v for k, v in address.options.items() if k != "timeout"},
         }
         result["engines"].append(engine)
@@ -204,6 +210,7 @@ def main() -> None:
                 index.drop()
                 index.close()
             print(f"{engine['server']}, {name}: {engine[name]}", flush=True)
+    result["engines"].sort(key=lambda engine: str(engine["kind"]))
     write_json(options.output, result)
 
 
