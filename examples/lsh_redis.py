@@ -1,7 +1,7 @@
 """Keep face vectors in LSH buckets on Redis, tables x bits, and find the nearest to one of them.
 
 Run it with a file of "vectors" (n, d) and "labels" (n,), the number of a row, and a server:
-python examples/lsh_redis.py VECTORS.npz ROW "redis://127.0.0.1:6379/0?tables=20&bits=14"
+python examples/lsh_redis.py VECTORS.npz ROW "redis://127.0.0.1:6379/0?tables=32&bits=14"
 A password may be in the environment variable FACEHASH_ENGINE_PASSWORD.
 """
 

@@ -31,7 +31,7 @@ from tests.index.engines.engine import CODES, Engine, Library, assert_content, n
 
 pytestmark = pytest.mark.engines
 
-TABLES, BITS = 20, 14
+TABLES, BITS = 32, 14
 
 
 class Redis(Engine):
