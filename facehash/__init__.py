@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import os
 
+    from facehash.detectors.registry import Switch
     from facehash.learning.hash_model import HashModel
     from facehash.library.query.library import Library
     from facehash.library.storage.store import Column
@@ -26,6 +27,7 @@ def open(
     by: Column | None = None,
     distance: CodeDistance | None = None,
     engine: str | None = None,
+    small_faces: Switch | None = None,
 ) -> Library:
     """Open a photo library that ``facehash index`` made.
 
@@ -37,6 +39,8 @@ def open(
             except for models and libraries of version 0.1.0.
         engine: Name of a server with an index of the library (see ``facehash engine``), which is
             asked for candidates. If it fails, the local index is searched, with a warning.
+        small_faces: Whether large queries are searched for small faces, ``"auto"`` or ``"off"``.
+            Default: as in the library.
 
     Returns:
         The library, to be closed after use or used in a ``with`` statement.
@@ -59,8 +63,14 @@ def open(
     from facehash.pipeline import pipelines
 
     folder = None if weights_dir is None else Path(weights_dir)
-    make = pipelines(folder)
-    return open_library(directory, by=by, distance=distance, engine=engine, make_pipeline=make)
+    return open_library(
+        directory,
+        by=by,
+        distance=distance,
+        engine=engine,
+        small_faces=small_faces,
+        make_pipeline=pipelines(folder),
+    )
 
 
 def load_model(path: str | os.PathLike[str]) -> HashModel:

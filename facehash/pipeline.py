@@ -22,6 +22,7 @@ from facehash.embedders.registry import absolute, make_embedder
 from facehash.errors import InputError
 from facehash.images.alignment import crop_face
 from facehash.images.face import Box, Face
+from facehash.images.quality import effective_width
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +110,7 @@ class EmbeddedFaces(NamedTuple):
     boxes: list[Box]
     crops: NDArray[np.uint8]  # (n, side, side, 3), RGB
     rows: NDArray[Any]  # float32 (n, dimension), or packed codes uint8 (n, ceil(bits / 8))
+    widths: list[float]  # effective widths, see `facehash.images.quality.effective_width`
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,8 @@ class FacePipeline:
         if not faces:
             raise NoFaceError(f"{name}: no face found")
         crops = self.cropper.crop_faces(image, faces)
-        return EmbeddedFaces([face.box for face in faces], crops, embed(crops))
+        widths = [effective_width(*one) for one in zip(faces, crops, strict=True)]
+        return EmbeddedFaces([face.box for face in faces], crops, embed(crops), widths)
 
 
 def crop_warning(detector: Detector, embedder: Embedder) -> str | None:

@@ -2,6 +2,11 @@
 
 from typing import NamedTuple
 
+SMALLEST = 18
+"""Effective width in pixels of the faces for which the thresholds hold, see
+`facehash.images.quality.effective_width`. The pairs of two people within the threshold of SFace are
+at most 2 in 1,000 from there on, and increase below (`python -m benchmarks.search.conditions`)."""
+
 
 class Threshold(NamedTuple):
     """A distance beyond which two faces count as two people."""
@@ -51,3 +56,26 @@ def threshold_of(identity: str) -> Threshold | None:
         if end != plain and not end[:1].isalnum():
             return threshold
     return None
+
+
+def no_verdict(whose: str, size: float, effective: float) -> str | None:
+    """Return why no threshold holds for a face, or None if one does.
+
+    Args:
+        whose: The face in words, for example ``"the face in a.jpg"``.
+        size: The shorter side of its box, in pixels.
+        effective: Its effective width in pixels, see `facehash.images.quality.effective_width`.
+
+    Example:
+        >>> print(no_verdict("the face in a.jpg", 14.2, 14.2))
+        the face in a.jpg is 14 pixels wide, and the threshold was measured on faces of 18 or more
+        >>> no_verdict("the face in a.jpg", 90.0, 40.0)
+    """
+    if effective >= SMALLEST:
+        return None
+    # Rounded down: a face of 17.6 pixels is not one of 18.
+    if size < SMALLEST:
+        found = f"is {int(size)} pixels wide"
+    else:
+        found = f"is blurred and has no more detail than a face {int(effective)} pixels wide"
+    return f"{whose} {found}, and the threshold was measured on faces of {SMALLEST} or more"

@@ -12,6 +12,7 @@ from facehash.errors import InputError
 from facehash.printing import printable
 
 if TYPE_CHECKING:
+    from facehash.detectors.registry import Switch
     from facehash.library.storage.records import UnreadFile
 
 LibraryOption = Annotated[Path, typer.Option("--library", help="Folder of the library.")]
@@ -32,6 +33,29 @@ ForceOption = Annotated[
     bool,
     typer.Option("--force", help="Also replace a file that facehash did not write."),
 ]
+SmallFacesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--small-faces",
+        help="Search large photos in tiles for small faces: auto or off. Default: as in the "
+        "library (auto for a new library).",
+    ),
+]
+
+
+def switch(option: str, value: str | None) -> Switch | None:
+    """Return the value of an option that is auto or off, or None if it is not given.
+
+    Raises:
+        InputError: Another value.
+    """
+    if value == "auto":
+        return "auto"
+    if value == "off":
+        return "off"
+    if value is None:
+        return None
+    raise InputError(f"{option} {value}: must be auto or off")
 
 
 def describe_unread(file: UnreadFile) -> str:

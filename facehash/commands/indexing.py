@@ -12,10 +12,12 @@ import typer
 from facehash.command_line import DONE, NOTHING_FOUND, PARTLY_FAILED, WRONG_USE
 from facehash.commands.arguments import (
     LibraryOption,
+    SmallFacesOption,
     WeightsOption,
     counted,
     describe_unread,
     in_words,
+    switch,
 )
 from facehash.commands.engines import push_after_index
 from facehash.printing import printable, quoted
@@ -44,6 +46,7 @@ def index(
         None,
         help="How faces are embedded. Default: the library's embedder (sface for a new library).",
     ),
+    small_faces: SmallFacesOption = None,
     codes: str | None = typer.Option(
         None,
         help="Make binary codes of the vectors: lsh:BITS or itq:BITS; learned:BITS or adapted:BITS "
@@ -91,6 +94,7 @@ def index(
         library,
         detector=detector,
         embedder=embedder,
+        small_faces=switch("--small-faces", small_faces),
         names=names,
         replace_names=replace_names,
         codes=codes,

@@ -15,9 +15,11 @@ from facehash.commands.arguments import (
     ForceOption,
     JsonOption,
     LibraryOption,
+    SmallFacesOption,
     WeightsOption,
     by_column,
     print_json,
+    switch,
 )
 from facehash.errors import InputError
 from facehash.printing import printable
@@ -51,6 +53,7 @@ def search(
         help="Ask this server of the library for candidates (see facehash engine); if it fails, "
         "the local index is searched.",
     ),
+    small_faces: SmallFacesOption = None,
     score: bool = typer.Option(
         False, "--score", help="Show 1 / (1 + distance) instead of the distance."
     ),
@@ -87,7 +90,12 @@ def search(
     make = pipelines(weights_dir)
     column, compared = by_column(by), _code_distance(distance)
     with open_library(
-        library, by=column, distance=compared, engine=engine, make_pipeline=make
+        library,
+        by=column,
+        distance=compared,
+        engine=engine,
+        small_faces=switch("--small-faces", small_faces),
+        make_pipeline=make,
     ) as opened:
         _check_outputs(opened, csv, html, strip, force)  # before the search, which may take long
         results, failures = _search(opened, queries, k, face, max_distance, collapse_copies)
@@ -197,7 +205,8 @@ def verify(
 ) -> int:
     """Compare the largest faces of two photos. Exit code 0: the same person, 1: two people.
 
-    For an embedder without a known threshold, only the distance is printed, and the exit code is 2.
+    Exit code 2: no verdict, because the threshold of the embedder is unknown, or because a face is
+    too small or too blurred for it. With --threshold there is always a verdict.
 
     Example: facehash verify aunt.jpg wedding.jpg
     """
@@ -221,6 +230,9 @@ def verify(
     answers = {True: "the same person", False: "two people", None: "no threshold known"}
     digits = 0 if verdict.metric == "hamming" else 3
     distance = f"{verdict.metric} distance {verdict.distance:.{digits}f}"
+    if verdict.no_verdict:
+        print(f"no verdict: {printable(verdict.no_verdict)}; {distance}")
+        return WRONG_USE
     print(f"{answers[verdict.same]}: {distance}", end="")
     if verdict.threshold is None:
         print(f" (set --threshold, or measure one for {embedder})")

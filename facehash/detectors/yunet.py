@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facehash.detectors.nms import largest_first, non_max_suppression
+from facehash.detectors.registry import Switch
+from facehash.detectors.tiles import HINT, LONGER_SIDE, search_tiles
+from facehash.detectors.turned import find_upright
 from facehash.errors import InputError
 from facehash.images.face import Face
 from facehash.weights.files import find_weights
@@ -17,6 +20,8 @@ _SMALLEST_FACE = 8
 _LARGEST_FACE = 400
 _COARSE = 320
 _FINE = 1280
+_NARROW = 640  # smallest shorter side of a photo more than twice as long, as long as
+_LONGEST = 3840  # its longer side is not longer
 
 
 class YuNet:
@@ -25,7 +30,9 @@ class YuNet:
     The network finds faces of about 10 to 400 pixels. A photo with a longer side over 400 pixels is
     therefore searched twice: reduced to a longer side of 320, where no face is too large, and of
     1280, where a face may be as small as 1/128 of the photo. `non_max_suppression` merges the
-    results. Photos are never enlarged.
+    results. Photos are never enlarged. A photo that is larger is also searched for small faces at a
+    longer side of 3200, see `facehash.detectors.tiles`, and faces that may not stand upright are
+    searched for again, see `facehash.detectors.turned`.
 
     Objects can be pickled; the network is loaded with the first photo.
 
@@ -33,6 +40,8 @@ class YuNet:
         score: Minimum confidence of a face, above 0 and at most 1. The default finds a face in
             every photo of our part of LFW; OpenCV's default of 0.9 misses one in a hundred.
         weights_dir: Folder searched first for weights.
+        tiles: ``off`` does not search for small faces, as until version 0.2.0.
+        turns: ``off`` does not search for turned faces, as until version 0.2.0.
 
     Raises:
         InputError: The score is out of range, or the weights are missing or damaged.
@@ -40,30 +49,58 @@ class YuNet:
     Reference: Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", MIR 2023.
     """
 
-    def __init__(self, score: float = 0.7, weights_dir: Path | None = None) -> None:
+    def __init__(
+        self,
+        score: float = 0.7,
+        weights_dir: Path | None = None,
+        tiles: Switch = "auto",
+        turns: Switch = "auto",
+    ) -> None:
         if not 0 < score <= 1:
             raise InputError(f"the minimum score must be above 0 and at most 1, got {score}")
-        self.score = score
+        self.score, self.tiles, self.turns = score, tiles, turns
         self._weights = find_weights("yunet", weights_dir)
         self._network: Any = None
 
     @property
     def identity(self) -> str:
         """Name, minimum score, scales, and the SHA-256 of the weights."""
-        return f"yunet:score={self.score:g},scales={_COARSE}+{_FINE},sha256={self._weights.sha256}"
+        scales = f"scales={_COARSE}+{_FINE}"
+        # With both off this is the identity of earlier versions, whose libraries still open.
+        if self.tiles == "auto":
+            scales += f",tiles={LONGER_SIDE}"
+        if self.turns == "auto":
+            scales += ",turns=4"
+        return f"yunet:score={self.score:g},{scales},sha256={self._weights.sha256}"
 
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
         """Find faces in a uint8 (height, width, 3) RGB photo, largest first."""
-        longer = max(image.shape[:2])
+        faces = self._search(image)
+        if self.turns == "off":
+            return faces
+        return find_upright(image, faces, self._search, self._detect)
+
+    def _search(self, image: NDArray[np.uint8]) -> list[Face]:
+        """Find the faces of a photo that stand upright."""
+        longer, shorter = max(image.shape[:2]), min(image.shape[:2])
         if longer <= _LARGEST_FACE:
-            return largest_first(self._detect_at(image, 1.0))
-        sizes = (_COARSE, min(_FINE, longer))
-        return non_max_suppression(
-            [face for size in sizes for face in self._detect_at(image, size / longer)]
-        )
+            return largest_first(self._detect(image))
+        fine = min(1.0, _FINE / longer)
+        if self.tiles == "auto":  # a panorama would become too narrow
+            fine = min(1.0, max(fine, min(_NARROW / shorter, _LONGEST / longer)))
+        candidates = self._detect_at(image, fine)
+        sure = [face for face in candidates if face.score >= self.score]
+        faces = non_max_suppression([*self._detect(image, _COARSE / longer), *sure])
+        if self.tiles == "off" or fine == 1 or not candidates:
+            return faces
+        return search_tiles(image, faces, candidates, fine, self._detect)
+
+    def _detect(self, image: NDArray[np.uint8], scale: float = 1.0) -> list[Face]:
+        """Find faces with at least the minimum score in a photo reduced by `scale`."""
+        return [face for face in self._detect_at(image, scale) if face.score >= self.score]
 
     def _detect_at(self, image: NDArray[np.uint8], scale: float) -> list[Face]:
-        """Find faces in a photo reduced by `scale`; boxes are in pixels of the original photo."""
+        """Find faces and hints of faces; boxes are in pixels of the original photo."""
         height, width = image.shape[:2]
         small = (max(1, round(width * scale)), max(1, round(height * scale)))
         if min(small) < _SMALLEST_FACE:
@@ -83,7 +120,7 @@ class YuNet:
             self._network = cv2.FaceDetectorYN.create(
                 *("onnx", np.fromfile(self._weights.path, np.uint8), np.empty(0, np.uint8)),
                 input_size=(_COARSE, _COARSE),
-                score_threshold=self.score,
+                score_threshold=min(self.score, HINT) if self.tiles == "auto" else self.score,
                 nms_threshold=0.3,
                 top_k=5000,
             )

@@ -48,7 +48,8 @@ def crop_face(image: NDArray[np.uint8], face: Face, crop: str, side: int) -> NDA
     * ``none``: a square around the box without a margin, for models trained on uncropped pictures.
 
     A square is shifted, and if needed reduced, to fit into the photo. A full picture taken as one
-    face is therefore returned uncropped.
+    face is therefore returned uncropped. If the landmarks show that the face lies on its side or
+    stands upside down, the square is turned upright.
 
     Args:
         image: uint8 (height, width, 3), RGB, upright.
@@ -67,7 +68,24 @@ def crop_face(image: NDArray[np.uint8], face: Face, crop: str, side: int) -> NDA
     if crop in TEMPLATES and face.landmarks is not None:
         return align(image, face.landmarks, side, crop)
     left, top, extent = _square(image.shape, face.box, 1.0 if crop == "none" else BOX_MARGIN)
-    return resize(image[top : top + extent, left : left + extent], side)
+    square = image[top : top + extent, left : left + extent]
+    turns = round(tilt(face.landmarks) / 90) if face.landmarks is not None else 0
+    return resize(np.rot90(square, turns) if turns else square, side)
+
+
+def tilt(landmarks: NDArray[np.floating]) -> float:
+    """Return the rotation of a face in degrees, clockwise, -180 to 180.
+
+    Args:
+        landmarks: (5, 2), x and y in pixels, in the order of `Face`.
+
+    Example:
+        >>> tilt(ARCFACE_TEMPLATE @ [[0, 1], [-1, 0]])  # right becomes down, down becomes left
+        89.9
+    """
+    right_eye, left_eye, _, right_mouth, left_mouth = landmarks.astype(np.float64)
+    x, y = (left_eye - right_eye) + (left_mouth - right_mouth)
+    return round(float(np.degrees(np.arctan2(y, x))), 1)
 
 
 def align(

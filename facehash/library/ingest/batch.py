@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from facehash.embedders.base import Embedder
 from facehash.hashing import LinearHash
+from facehash.images.quality import quality
 from facehash.library.derived.codes import encode
-from facehash.library.ingest.read import ReadPhoto, encode_jpeg, quality
+from facehash.library.ingest.read import ReadPhoto, encode_jpeg
 from facehash.library.storage.records import NewFace, NewPhoto, UnreadFile
 from facehash.library.storage.settings import Settings
 from facehash.library.storage.store import Store
@@ -96,7 +97,7 @@ class Batch:
                     face.box,
                     face.landmarks,
                     face.score,
-                    quality(face.scaled(1 / photo.scale), self._settings.side),
+                    quality(face.scaled(1 / photo.scale), photo.crops[i]),
                     encode_jpeg(photo.crops[i]),
                     None if vectors is None else vectors[i],
                     None if codes is None else codes[i],

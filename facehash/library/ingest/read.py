@@ -95,19 +95,6 @@ class PhotoReader:
         )  # fmt: skip
 
 
-def quality(face: Face, side: int) -> float:
-    """Return the quality of a face, 0 to 1: its score, reduced if the face is small.
-
-    The quality is score * min(1, shorter side of the box / side of the crop): the crop of a smaller
-    face is enlarged and has less detail than the embedder expects.
-
-    Args:
-        face: A detected face.
-        side: Height and width of its crop, in pixels.
-    """
-    return float(np.clip(face.score * min(1.0, min(face.box[2:]) / side), 0, 1))
-
-
 def encode_jpeg(image: NDArray[np.uint8], side: int = _SHOWN_SIDE) -> bytes:
     """Encode a picture uint8 (height, width, 3) as a JPEG of at most `side` x `side` pixels."""
     picture = Image.fromarray(np.ascontiguousarray(image))

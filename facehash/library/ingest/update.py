@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from facehash.detectors.registry import Switch, choose_detector
 from facehash.embedders.base import Embedder
 from facehash.errors import InputError, Interrupted
 from facehash.files import FileInUseError, FileState
@@ -53,6 +54,7 @@ def index_folder(
     *,
     detector: str | None = None,
     embedder: str | None = None,
+    small_faces: Switch | None = None,
     names: str = "none",
     replace_names: bool = False,
     codes: str | None = None,
@@ -75,6 +77,8 @@ def index_folder(
         directory: The library; created if it does not exist.
         detector: Name of the detector. Default: the library's (``yunet`` for a new library).
         embedder: Name of the embedder. Default: the library's (``sface`` for a new library).
+        small_faces: Whether large photos are searched for small faces, ``"auto"`` or ``"off"``.
+            Default: the library's (``auto`` for a new library).
         names: ``folders``, ``folders:LEVEL``, ``csv:FILE``, or ``none``, which leaves names
             unchanged; see `facehash.library.people.names`.
         replace_names: Let the list of names replace what earlier lists said.
@@ -119,7 +123,7 @@ def index_folder(
     folder = Path(os.path.realpath(folder))
     names_source = parse_names(names, folder, replace_names)
     spec = make_pipeline(
-        detector or (stored.detector if stored else "yunet"),
+        choose_detector(detector, stored.detector if stored else None, small_faces),
         embedder or (stored.embedder if stored else "sface"),
     )
     pipeline = FacePipeline.create(spec)

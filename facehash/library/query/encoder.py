@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facehash.codes import Packed
+from facehash.detectors.registry import Switch, has_option, with_options
 from facehash.embedders.base import Embedder
 from facehash.hashing import LinearHash
 from facehash.library.derived.codes import encode, read_hasher
@@ -90,3 +91,38 @@ def make_matching(settings: Settings, make_pipeline: MakePipeline, directory: Pa
                 "index the photos into a new library"
             )
     return pipeline
+
+
+def make_query_pipeline(
+    settings: Settings,
+    make_pipeline: MakePipeline,
+    directory: Path,
+    small_faces: Switch | None = None,
+) -> FacePipeline:
+    """Make the detector and the embedder that search a library.
+
+    The faces of a query are not stored, so their detector may find more than the library's: turned
+    faces always, and small ones as asked for.
+
+    Args:
+        settings: Settings of the library.
+        make_pipeline: Turns the names of a detector and an embedder into a `PipelineSpec`.
+        directory: The library, for messages.
+        small_faces: Whether to search large photos for small faces. Default: as in the library.
+
+    Raises:
+        LibraryError: The weights or settings behind a name have changed.
+        InputError: A detector that cannot be asked for small faces.
+    """
+    pipeline = make_matching(settings, make_pipeline, directory)
+    wanted = settings.detector
+    if has_option(wanted, "turns"):
+        wanted = with_options(wanted, turns="auto")
+    if small_faces:
+        wanted = with_options(wanted, tiles=small_faces)
+    if wanted == settings.detector:
+        return pipeline
+    detector = make_pipeline(wanted, settings.embedder).make_detector(wanted)
+    return dataclasses.replace(
+        pipeline, cropper=dataclasses.replace(pipeline.cropper, detector=detector)
+    )

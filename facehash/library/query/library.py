@@ -10,7 +10,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facehash.calibration.thresholds import threshold_of
+from facehash.calibration.thresholds import no_verdict, threshold_of
+from facehash.detectors.registry import Switch
 from facehash.errors import InputError
 from facehash.images.face import Box
 from facehash.images.read import read_photo
@@ -20,7 +21,8 @@ from facehash.index.exact import ExactIndex
 from facehash.library.derived.arrays import open_asymmetric_index, open_index, spaces
 from facehash.library.derived.codes import encode, project, read_hasher, read_thresholds
 from facehash.library.query.copies import Sketches, collapse
-from facehash.library.query.encoder import make_matching
+from facehash.library.query.encoder import make_query_pipeline
+from facehash.library.query.hits import make_hit
 from facehash.library.query.remote import EngineSearch
 from facehash.library.query.results import Hit, QueryResult
 from facehash.library.storage.database import LibraryError
@@ -60,8 +62,9 @@ class Library:
         make_pipeline: MakePipeline = default_pipeline,
         distance: CodeDistance | None = None,
         engine: str | None = None,
+        small_faces: Switch | None = None,
     ) -> None:
-        self.store = store
+        self.store, self._small_faces = store, small_faces
         self._remote = None if engine is None else EngineSearch(store, engine)
         self.settings: Settings = store.settings()
         self._make_pipeline = make_pipeline
@@ -182,13 +185,18 @@ class Library:
         image, scale = (query, 1.0) if isinstance(query, np.ndarray) else _read(Path(query))
         name = path or "the query"
         if self._pipeline is None:
-            self._pipeline = make_matching(self.settings, self._make_pipeline, self.store.directory)
+            self._pipeline = make_query_pipeline(
+                self.settings, self._make_pipeline, self.store.directory, self._small_faces
+            )
         by_projections = self._hasher is None and self.metric == "asymmetric"
         make = self._pipeline.project if by_projections else self._pipeline.embed
         faces = make(image, name)
         chosen = _choose(len(faces.boxes), face, name)
+        reasons = [
+            no_verdict("the query's face", min(faces.boxes[i][2:]), faces.widths[i]) for i in chosen
+        ]
         find = self._find_collapsed if collapse_copies else self._find
-        metric, found = find(faces.rows[chosen], k, max_distance)
+        metric, found = find(faces.rows[chosen], k, max_distance, reasons)
         return tuple(
             QueryResult(path, i + 1, _scaled(faces.boxes[i], scale), hits, metric, faces.crops[i])
             for i, hits in zip(chosen, found, strict=True)
@@ -220,7 +228,8 @@ class Library:
             [3, 3]
         """
         check_k(k)
-        metric, found = self._find(np.asarray(vectors), k, max_distance)
+        rows = np.asarray(vectors)
+        metric, found = self._find(rows, k, max_distance, [None] * len(rows))
         return tuple(
             QueryResult(None, i, None, hits, metric) for i, hits in enumerate(found, start=1)
         )
@@ -236,9 +245,16 @@ class Library:
         return self.metric, make(self._hasher, rows, self.settings)
 
     def _find(
-        self, rows: NDArray[Any], k: int, max_distance: float | None
+        self,
+        rows: NDArray[Any],
+        k: int,
+        max_distance: float | None,
+        reasons: Sequence[str | None],
     ) -> tuple[Metric | CodeDistance, list[tuple[Hit, ...]]]:
-        """Search for vectors or codes; return the metric of the distances, and the hits."""
+        """Search for vectors or codes; return the metric of the distances, and the hits.
+
+        A reason says why there is no verdict on a row, whatever it is compared with.
+        """
         metric, rows = self._searchable(rows)
         limit = np.inf if max_distance is None else max_distance
         # In one snapshot, or a face could be forgotten between the search and the look-up.
@@ -249,23 +265,13 @@ class Library:
             faces = {face.id: face for face in self.store.faces(wanted.tolist())}
         threshold = self._threshold(metric)
         results = []
-        for distances, ids in zip(found.distances.tolist(), found.ids.tolist(), strict=True):
+        for distances, ids, reason in zip(
+            found.distances.tolist(), found.ids.tolist(), reasons, strict=True
+        ):
             near = [pair for pair in zip(distances, ids, strict=True) if pair[0] <= limit]
             results.append(
                 tuple(
-                    Hit(
-                        rank,
-                        distance,
-                        faces[i].name,
-                        faces[i].path,
-                        faces[i].number,
-                        faces[i].box,
-                        i,
-                        None if threshold is None else distance <= threshold,
-                        named_by=faces[i].named_by,
-                        copies=faces[i].copies,
-                        damage=faces[i].damage,
-                    )
+                    make_hit(rank, distance, faces[i], threshold, self.settings.side, reason)
                     for rank, (distance, i) in enumerate(near, start=1)
                 )
             )
@@ -287,13 +293,17 @@ class Library:
         return self._current_index(asymmetric=metric == "asymmetric")
 
     def _find_collapsed(
-        self, rows: NDArray[Any], k: int, max_distance: float | None
+        self,
+        rows: NDArray[Any],
+        k: int,
+        max_distance: float | None,
+        reasons: Sequence[str | None],
     ) -> tuple[Metric | CodeDistance, list[tuple[Hit, ...]]]:
         """Do as `_find` with the copies of a photo as one hit; search on until there are k."""
         sketches: Sketches = {}
         wanted, total = 2 * k, self.store.database.value("SELECT count(*) FROM faces")
         while True:
-            metric, found = self._find(rows, wanted, max_distance)
+            metric, found = self._find(rows, wanted, max_distance, reasons)
             collapsed = [collapse(self.store, hits, sketches) for hits in found]
             enough = all(
                 len(few) >= k or len(hits) < wanted
@@ -323,6 +333,7 @@ def open_library(
     by: Column | None = None,
     distance: CodeDistance | None = None,
     engine: str | None = None,
+    small_faces: Switch | None = None,
     make_pipeline: MakePipeline = default_pipeline,
 ) -> Library:
     """Open a library that `facehash index` made.
@@ -336,6 +347,8 @@ def open_library(
         engine: Name of an engine of the library (see ``facehash engine``), which is asked for
             candidates. If it fails, the local index is searched, with a warning. An asymmetric
             search takes its candidates by the Hamming distance.
+        small_faces: Whether large queries are searched for small faces, ``"auto"`` or ``"off"``.
+            Default: as in the library.
         make_pipeline: Turns the names of a detector and an embedder into a `PipelineSpec`.
 
     Raises:
@@ -344,7 +357,7 @@ def open_library(
     """
     store = Store.open(Path(directory))
     try:
-        return Library(store, by, make_pipeline, distance, engine)
+        return Library(store, by, make_pipeline, distance, engine, small_faces)
     except BaseException:
         store.close()
         raise

@@ -36,10 +36,12 @@ class Hit:
         face_id: Id of the face in this library.
         named_by: Who gave the name: ``"user"`` (by hand), ``"csv"`` (a list) or ``"folders"``.
         within_threshold: Whether the distance is at most the threshold of the embedder or of the
-            codes; None if there is none.
+            codes; None if there is none, or if it does not hold for this pair.
         copies: The other files with exactly this photo.
         resized: Files with the same photo in another size or compression, if copies are collapsed.
         damage: What is missing of the photo, in words, if its file lacks its end.
+        no_verdict: Why the threshold does not hold for this pair: one of the faces is too small or
+            too blurred; None otherwise.
 
     Example:
         >>> hit = library.search("aunt.png", k=1)[0].hits[0]
@@ -59,6 +61,7 @@ class Hit:
     copies: tuple[Path, ...] = ()
     resized: tuple[Path, ...] = ()
     damage: str | None = None
+    no_verdict: str | None = None
 
     @property
     def score(self) -> float:
@@ -69,11 +72,14 @@ class Hit:
     def shown_name(self) -> str:
         """The name, or ``unknown`` beyond the threshold, or empty for a face without a name.
 
-        A name given by hand is certain, whatever the distance: it is shown, marked, beyond it too.
+        Without a verdict it is ``no verdict``, as the face need not be that person's. A name given
+        by hand is certain, whatever the distance: it is shown in both cases too, marked.
         """
-        if self.within_threshold is not False:
+        if self.within_threshold is not False and self.no_verdict is None:
             return self.name or ""
-        return f"{self.name} (beyond threshold)" if self.is_named_by_hand else "unknown"
+        if self.is_named_by_hand:
+            return f"{self.name} ({'no verdict' if self.no_verdict else 'beyond threshold'})"
+        return "no verdict" if self.no_verdict else "unknown"
 
     @property
     def is_named_by_hand(self) -> bool:

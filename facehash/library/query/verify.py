@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facehash.calibration.thresholds import MEASURED_WITH, Threshold, threshold_of
+from facehash.calibration.thresholds import MEASURED_WITH, Threshold, no_verdict, threshold_of
 from facehash.images.read import read_photo
 from facehash.index.exact import ExactIndex
 from facehash.pipeline import FacePipeline, PipelineSpec
@@ -25,11 +25,14 @@ class Verdict:
     threshold: float | None  # distance beyond which faces count as different people
     source: str | None  # where the threshold comes from
     faces: tuple[int, int]  # number of faces in each photo; the largest of each was compared
+    no_verdict: str | None = None  # why the threshold does not hold for these faces
 
     @property
     def same(self) -> bool | None:
-        """Whether both show the same person, or None without a threshold."""
-        return None if self.threshold is None else self.distance <= self.threshold
+        """Whether both show the same person, or None without a threshold that holds for them."""
+        if self.threshold is None or self.no_verdict:
+            return None
+        return self.distance <= self.threshold
 
 
 def verify(
@@ -41,7 +44,8 @@ def verify(
         first: A picture file.
         second: Another picture file.
         spec: The detector and the embedder.
-        threshold: Distance beyond which faces count as different people. Default: the embedder's.
+        threshold: Distance beyond which faces count as different people. Default: the embedder's,
+            which does not hold for small and blurred faces; yours holds for all.
 
     Raises:
         NoFaceError: A photo has no face.
@@ -68,7 +72,14 @@ def verify(
     if threshold is not None:
         source = "given"
     faces = (len(photos[0].boxes), len(photos[1].boxes))
-    return Verdict(distance, space.metric, limit, source, faces)
+    reason = None
+    if known is not None and threshold is None:
+        reasons = [
+            no_verdict(f"the face in {path}", min(photo.boxes[0][2:]), photo.widths[0])
+            for path, photo in zip((first, second), photos, strict=True)
+        ]
+        reason = reasons[0] or reasons[1]
+    return Verdict(distance, space.metric, limit, source, faces, reason)
 
 
 def _source(known: Threshold, detector: str) -> str:

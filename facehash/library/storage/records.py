@@ -24,7 +24,7 @@ class NewFace:
     box: Box  # x, y, width, height in pixels of the upright photo
     landmarks: NDArray[np.float32] | None  # (5, 2)
     score: float  # the detector's confidence, 0 to 1
-    quality: float  # 0 to 1, see `facehash.library.ingest.read.quality`
+    quality: float  # 0 to 1, see `facehash.images.quality.quality`
     jpeg: bytes  # the encoded crop
     embedding: NDArray[np.float32] | None  # (dimension,), None if the embedder produces codes
     code: NDArray[np.uint8] | None  # (bytes per code,)

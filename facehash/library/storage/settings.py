@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from facehash.detectors.registry import earlier_name
 from facehash.library.storage.database import DamagedLibraryError, Database, LibraryError
 from facehash.vectors import Metric, Space
 
@@ -70,7 +71,7 @@ def read_settings(database: Database) -> Settings | None:
         if not all(isinstance(value, str) for value in found.values()):
             raise ValueError("a value is not text")
         settings = Settings(
-            found["detector"],
+            earlier_name(found["detector"], found["detector_identity"]),
             found["detector_identity"],
             found["embedder"],
             found["embedder_identity"],

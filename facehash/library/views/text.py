@@ -11,7 +11,7 @@ from facehash.printing import printable
 
 COLUMNS = (
     "query", "query_face", "rank", "distance", "score", "name", "known", "path", "face",
-    "x", "y", "width", "height", "face_id", "copies", "resized_copies", "damage",
+    "x", "y", "width", "height", "face_id", "copies", "resized_copies", "damage", "no_verdict",
 )  # fmt: skip
 
 TABLE = csv_format(",".join(COLUMNS[:6]))
@@ -34,6 +34,7 @@ def as_plain(result: QueryResult) -> dict[str, Any]:
                 "named_by": hit.named_by,
                 "within_threshold": hit.within_threshold,
                 "known": hit.within_threshold,  # the name until 0.3.0
+                "no_verdict": hit.no_verdict,
                 "path": str(hit.path),
                 "face": hit.face,
                 "box": list(hit.box),
@@ -57,7 +58,7 @@ def write_table(path: Path, results: Iterable[QueryResult]) -> None:
     rows = (
         (str(result.query), result.face, hit.rank, hit.distance, hit.score, hit.name,
          hit.within_threshold, str(hit.path), hit.face, *hit.box, hit.face_id,
-         joined(hit.copies), joined(hit.resized), hit.damage)
+         joined(hit.copies), joined(hit.resized), hit.damage, hit.no_verdict)
         for result in results
         for hit in result.hits
     )  # fmt: skip
@@ -90,6 +91,8 @@ def as_lines(result: QueryResult, *, score: bool = False) -> Iterator[str]:
         yield f"  {rank:>{widths[0]}}  {number:>{widths[1]}}  {name:<{widths[2]}}  {path}  {face}"
         yield from (f"{indent}{printable(path)}  (copy)" for path in hit.copies)
         yield from (f"{indent}{printable(path)}  (resized copy)" for path in hit.resized)
+    for reason in dict.fromkeys(hit.no_verdict for hit in result.hits if hit.no_verdict):
+        yield f"  no verdict: {printable(reason)}"
 
 
 def _cells(hit: Hit, number: str) -> tuple[str, str, str, str, str]:

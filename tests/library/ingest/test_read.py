@@ -2,12 +2,10 @@ import dataclasses
 import os
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from facehash.files import FileState
-from facehash.images.face import Face
-from facehash.library.ingest.read import PhotoReader, ReadOptions, encode_jpeg, quality
+from facehash.library.ingest.read import PhotoReader, ReadOptions, encode_jpeg
 from tests.library import fakes
 from tests.library.conftest import draw, save
 
@@ -52,14 +50,6 @@ def test_faces_are_embedded_where_they_are_read_on_request(tmp_path):
     assert np.array_equal(photo.rows, expected) and read(path).rows is None
     black = save(tmp_path / "black.png", np.zeros((20, 20, 3), np.uint8))
     assert reader.read(black, FileState(100, 0)).rows is None
-
-
-@pytest.mark.parametrize(
-    ("box", "score", "expected"),
-    [((0, 0, 112, 200), 0.9, 0.9), ((0, 0, 56, 200), 0.8, 0.4), ((0, 0, 500, 500), 1, 1)],
-)
-def test_quality_is_the_score_reduced_for_small_faces(box, score, expected):
-    assert quality(Face(box, None, score), 112) == pytest.approx(expected)
 
 
 def test_stored_pictures_are_small_and_not_stretched(tmp_path):
