@@ -81,7 +81,7 @@ def tilt(landmarks: NDArray[np.floating]) -> float:
 
     Example:
         >>> tilt(ARCFACE_TEMPLATE @ [[0, 1], [-1, 0]])  # right becomes down, down becomes left
-        89.9
+        89.7
     """
     right_eye, left_eye, _, right_mouth, left_mouth = landmarks.astype(np.float64)
     x, y = (left_eye - right_eye) + (left_mouth - right_mouth)
