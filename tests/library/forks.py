@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 import traceback
+import types
 
 from facehash import pipeline
 from facehash.cli import app
@@ -21,7 +22,7 @@ from facehash.command_line import run
 
 # Imported by the commands when they run.
 from facehash.library.ingest import batch, update  # noqa: F401
-from facehash.library.people import forget, names  # noqa: F401
+from facehash.library.people import edit, forget, journal, names, parked  # noqa: F401
 from facehash.library.people import people as library_people  # noqa: F401
 from facehash.library.query.library import open_library
 from facehash.library.storage.database import Database
@@ -99,6 +100,8 @@ def _run(output, words, largest_file, states, dies_at):
     batch.PHOTOS = 4
     for name in ("make_detector", "make_embedder", "crop_face"):
         setattr(pipeline, name, getattr(fakes, name))
+    # The same commands make the same library, whenever they run.
+    journal.time = types.SimpleNamespace(time=lambda: 1_600_000_000)
     if largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     if states is not None:
