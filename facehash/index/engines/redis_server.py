@@ -201,4 +201,4 @@ class RedisServer:
         if "handshake" in str(cause):
             return f"no TLS connection: {self._address.without_secret(cause)}"
         # Client 8 ends its messages with a kind of error, such as "network:TimeoutError".
-        return re.sub(r"\.? network:\w+$", "", self._address.without_secret(error))
+        return re.sub(r"( network:\w+|\.)+$", "", self._address.without_secret(error))

@@ -112,6 +112,14 @@ def test_its_name_and_no_trace_after_drop(engine, place):
         index.apply(1, 2, nothing(CODES), removed([1], 2))
 
 
+def test_messages_end_without_the_words_of_the_client(engine):
+    address = Address.parse("redis://127.0.0.1:1/0?timeout=2")
+    with pytest.raises(UnreachableEngineError) as caught:
+        connect(address, Identity("ab" * 16, CODES, "sface"))
+    text = str(caught.value)
+    assert text.startswith(f"{address}: ") and text.endswith("Connection refused")
+
+
 def test_tls(engine, place):
     certificates = engine.server.certificates
     if certificates is None:
