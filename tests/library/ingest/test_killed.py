@@ -150,13 +150,13 @@ def test_names_given_by_hand_survive_a_killed_run_over_changed_photos(
     names = [row[3] for rows in expected[:2] for row in rows]
     assert names == ["Zoe"] * len(before) and len(expected[1]) > 3 and not expected[2]
     count = 0
-    for _ in deaths(tmp_path / "lib", words, start, stride=20 if many else 150, last=3):
+    for _ in deaths(tmp_path / "lib", words, start, stride=20 if many else 100, last=3):
         count += 1
         assert len(said(tmp_path / "lib")[0]) + len(said(tmp_path / "lib")[1]) >= len(before)
         assert Command(tmp_path / "lib", *words).end()[0] in (0, 3)
         assert said(tmp_path / "lib") == expected
         assert check(tmp_path / "lib") == []
-    assert count >= (20 if many else 2)
+    assert count >= (20 if many else 3)
 
 
 def rows_of(directory, query):
