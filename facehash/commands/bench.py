@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from facehash.command_line import DONE
+from facehash.command_line import DONE, PARTLY_FAILED
 from facehash.commands.arguments import ForceOption, WeightsOption
 from facehash.printing import printable
 
@@ -34,7 +34,7 @@ def bench(
     engine: list[str] = typer.Option(
         [],
         help="An engine of the library to compare with its exact index (see facehash engine "
-        "status); may be repeated.",
+        "status); may be repeated. Exit code 3 if one fails.",
     ),
     near_duplicate: float = typer.Option(
         0.95,
@@ -97,7 +97,7 @@ def bench(
     write_tradeoff(drawn, chart, f"{faces:,} faces, {queried:,} queries")
     print(format_bench(result))
     print(f"\nwritten: {printable(report)}, {printable(chart)}")
-    return DONE
+    return DONE if len(result["engines"]) == len(set(engine)) else PARTLY_FAILED
 
 
 def _numbers(text: str) -> list[int]:

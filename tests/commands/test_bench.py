@@ -1,5 +1,7 @@
 import json
 
+from tests.helpers import memory_engine
+
 
 def test_a_library_is_measured_and_the_results_are_written_beside_it(
     facehash, library, monkeypatch
@@ -13,6 +15,22 @@ def test_a_library_is_measured_and_the_results_are_written_beside_it(
     assert result["schema"] == 2 and result["plan"]["bits"] == [8, 16]
     assert (folder / "tradeoff.png").stat().st_size > 10_000
     assert facehash("check", "--library", library)[0] == 0
+
+
+def test_an_engine_is_compared_with_the_exact_index(facehash, library, monkeypatch, tmp_path):
+    server = memory_engine.install(monkeypatch)["one"]
+    assert facehash("engine", "add", "memory://one", "--library", library)[0] == 0
+    words = ["--codes", "lsh", "--bits", "24", "--near-duplicate", 2, "--output", tmp_path / "out"]
+    code, out, err = facehash("bench", library, *words, "--engine", "memory", "--engine", "memory")
+    assert (code, err) == (0, "")
+    [engine] = json.loads((tmp_path / "out" / "bench.json").read_text())["engines"]
+    assert (engine["name"], engine["recall@10"]) == ("memory", 1)
+    assert "\nmemory (Memory 1.0)  embedding" in out
+    server.down = True
+    code, out, err = facehash("bench", library, *words, "--engine", "memory")
+    assert code == 3 and "not measured: engine memory" in out
+    assert err == "facehash: engine memory: memory://one: connection refused\n"
+    assert json.loads((tmp_path / "out" / "bench.json").read_text())["engines"] == []
 
 
 def test_the_old_name_of_an_option_works_with_a_warning(facehash, library, tmp_path):
@@ -31,6 +49,7 @@ def test_wrong_use_is_one_line(facehash, library):
         (("--codes", "lhs"), "no such codes"),
         (("--output", library / "out"), "is in the library"),
         (("--also", "sphere:3"), "no such embedder"),
+        (("--engine", "office"), "has no engine 'office'"),
     ):
         code, _, err = facehash("bench", library, *words, "--near-duplicate", 2)
         assert (code, err.count("\n")) == (2, 1) and message in err
