@@ -210,8 +210,8 @@ def main() -> None:
                 index.drop()
                 index.close()
             print(f"{engine['server']}, {name}: {engine[name]}", flush=True)
-    result["engines"].sort(key=lambda engine: str(engine["kind"]))
-    write_json(options.output, result)
+            result["engines"].sort(key=lambda engine: str(engine["kind"]))
+            write_json(options.output, result)
 
 
 if __name__ == "__main__":

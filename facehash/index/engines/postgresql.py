@@ -55,8 +55,7 @@ OPTIONS = {"timeout": "seconds", "sslmode": "TLS", "sslrootcert": "a file", "ind
 _Read = TypeVar("_Read")
 
 _QUERIES_PER_STATEMENT = 64
-# Of a graph; the server allows no more than 1,000.
-_LEAST_EFFORT, _MOST_EFFORT = 200, 1_000
+_MOST_EFFORT = 1_000  # what the server allows
 
 
 def connect(address: Address, identity: Identity, *, replace: bool = False) -> "PostgreSQLIndex":
@@ -357,7 +356,7 @@ class PostgreSQLIndex:
         limits = {"statement_timeout": round(self._address.timeout * 1000), "jit": "off"}
         extension = self._tables.extension
         if extension is not None and self._tables.graph:
-            limits["hnsw.ef_search"] = min(max(2 * k, _LEAST_EFFORT), _MOST_EFFORT)
+            limits["hnsw.ef_search"] = min(max(2 * k, self._tables.effort), _MOST_EFFORT)
             if extension.scans_on:
                 limits["hnsw.iterative_scan"] = "relaxed_order"
         settings = "".join(

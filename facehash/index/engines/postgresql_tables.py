@@ -73,9 +73,11 @@ class Tables(ABC):
 
     Attributes:
         row: SQL type of a row.
+        effort: Nodes of a graph that a search keeps in view, at least.
     """
 
     row: str
+    effort: int
 
     def __init__(self, schema: str, space: Space, extension: Extension | None) -> None:
         """Use the tables of a schema, whose name is quoted."""
@@ -156,6 +158,9 @@ class CodeTables(Tables):
     A graph of codes of which many are equal is a bad graph: whoever reaches one of them finds
     nothing but its copies.
     """
+
+    # Among 10^5 ITQ codes of faces, 200 find .982 of the ten nearest, 400 find .996.
+    effort = 500
 
     def __init__(self, schema: str, space: Space, extension: Extension | None) -> None:
         """Use a graph if there is pgvector."""
@@ -261,6 +266,8 @@ class VectorTables(Tables):
     """
 
     extension: Extension
+    # Among 10^5 vectors of faces, 200 find .92 of the ten nearest.
+    effort = 1_000
 
     def __init__(self, schema: str, space: Space, extension: Extension) -> None:
         """Use a graph if pgvector has one for so many dimensions.
