@@ -54,7 +54,7 @@ OPTIONS = {"timeout": "seconds", "sslmode": "TLS", "sslrootcert": "a file", "ind
 
 _Read = TypeVar("_Read")
 
-_QUERIES_PER_STATEMENT = 64
+_QUERIES_PER_STATEMENT = 16  # so that one keeps to the timeout
 _MOST_EFFORT = 1_000  # what the server allows
 
 
