@@ -7,7 +7,8 @@ At the end of every index run `give_back` looks for their faces:
 * At the same path with another content, a caption written into the file for example, a name goes
   to the face whose vector is within the threshold of the embedder; of several the nearest gets it,
   and the box decides between distances that are about equal. For an embedder without a known
-  threshold, the vectors must be the same up to rounding.
+  threshold, and for faces with too little detail for it, the vectors must be the same up to
+  rounding.
 
 All other names stay parked until their photo comes back, or until they are purged. A parked name
 consists of the digest of the photo, the box and the name. The vector is kept only while the library
@@ -22,8 +23,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from facehash.calibration.thresholds import threshold_of
+from facehash.calibration.thresholds import SMALLEST, threshold_of
 from facehash.images.face import Box
+from facehash.images.quality import stored_width
 from facehash.index.exact import ExactIndex
 from facehash.library.people.changes import FaceKey, as_key
 from facehash.library.people.journal import erase_faces, move_face
@@ -32,6 +34,7 @@ from facehash.library.storage.database import DamagedLibraryError, Row
 from facehash.library.storage.records import path_of
 from facehash.library.storage.settings import Settings
 from facehash.library.storage.store import Store
+from facehash.vectors import Space
 
 SAME_FACE = 0.5
 """Overlap (intersection over union) of two boxes from which they frame the same face."""
@@ -216,7 +219,8 @@ def _carry_over(store: Store, settings: Settings) -> int:
     rows = store.database.rows(
         "SELECT path, parked.digest, parked.x, parked.y, parked.width, parked.height, "  # noqa: S608
         "parked.person_id, parked.named_by, parked.vector, photos.digest, faces.id, faces.x, "
-        f"faces.y, faces.width, faces.height, faces.person_id, faces.named_by, faces.{column} "
+        f"faces.y, faces.width, faces.height, faces.person_id, faces.named_by, faces.{column}, "
+        "parked.quality, parked.score, faces.quality, faces.score "
         "FROM parked JOIN paths USING (path) JOIN photos ON photos.id = paths.photo_id "
         "JOIN faces ON faces.photo_id = photos.id "
         f"WHERE photos.digest <> parked.digest AND vector IS NOT NULL AND {column} IS NOT NULL"
@@ -232,8 +236,11 @@ def _near(store: Store, settings: Settings, rows: list[Row]) -> list[_Pair]:
     pairs = []
     for row in rows:
         key, (person, named_by, vector, digest, face_id), rest = row[:5], row[5:10], row[10:]
-        box, (owner, owner_by, stored) = rest[:4], rest[4:]
+        box, (owner, owner_by, stored, *details) = rest[:4], rest[4:]
         distance, limit = _distance(store, settings, vector, stored)
+        old, new = details[:2], details[2:]
+        if not (_has_detail(old, settings) and _has_detail(new, settings)):
+            limit = _rounding(settings.space, vector)
         if distance <= limit:
             face = _Face(face_id, as_key((digest, *box)), owner, owner_by)
             step = round(distance / max(limit * _TIE, 1e-9))
@@ -252,12 +259,23 @@ def _distance(store: Store, settings: Settings, first: Any, second: Any) -> tupl
     index = ExactIndex.build(a, np.zeros(1, np.int64), space)
     distance = float(index.search(b, 1).distances[0, 0])
     known = threshold_of(settings.embedder_identity)
-    if known is not None:
-        return distance, known.distance
+    return distance, _rounding(space, first) if known is None else known.distance
+
+
+def _rounding(space: Space, stored: bytes) -> float:
+    """Return the largest distance of two rows of the same face."""
     if space.metric == "hamming":
-        return distance, _ROUNDED_BITS * space.dimension
-    scale = 1.0 if space.metric == "cosine" else float(np.linalg.norm(a))
-    return distance, _ROUNDING * scale
+        return _ROUNDED_BITS * space.dimension
+    length = float(np.linalg.norm(np.frombuffer(stored, space.dtype)))
+    return _ROUNDING * (1.0 if space.metric == "cosine" else length)
+
+
+def _has_detail(stored: Sequence[Any], settings: Settings) -> bool:
+    """Return whether the threshold holds for a face with this quality and score."""
+    quality, score = stored
+    if not all(isinstance(one, float) for one in stored):
+        return False
+    return stored_width(quality, score, settings.side) >= SMALLEST
 
 
 def _assign(store: Store, pairs: list[_Pair]) -> int:

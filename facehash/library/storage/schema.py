@@ -184,6 +184,8 @@ _VERSION_6 = (
         faces INTEGER NOT NULL,
         path BLOB,
         vector BLOB,
+        score REAL,
+        quality REAL,
         reason TEXT NOT NULL CHECK (reason IN ('gone', 'changed', 'restored')),
         since INTEGER NOT NULL,
         PRIMARY KEY (digest, x, y, width, height)

@@ -289,6 +289,8 @@ _PARK = """
             (SELECT min(path) FROM former_paths WHERE former_paths.photo_id = photos.id)
         ),
         coalesce(embedding, code),
+        score,
+        quality,
         CASE WHEN replaced.path IS NULL THEN 'gone' ELSE 'changed' END,
         CAST(strftime('%s', 'now') AS INTEGER)
     FROM left_behind CROSS JOIN photos USING (id)

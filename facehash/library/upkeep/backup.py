@@ -303,8 +303,8 @@ class _Faces:
             self._done.parked += 1
             path = None if one.path is None else bytes_of(Path(one.path))
             self._store.database.run(
-                "INSERT OR REPLACE INTO parked VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, "
-                "'restored', CAST(strftime('%s', 'now') AS INTEGER))",
+                "INSERT OR REPLACE INTO parked VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, "
+                "NULL, 'restored', CAST(strftime('%s', 'now') AS INTEGER))",
                 (*key, person, one.given, one.faces, path),
             )
 

@@ -133,6 +133,25 @@ def test_without_a_threshold_only_the_same_face_keeps_its_name(store, index, pho
     assert (kept.carried, kept.waiting) == (0, 1) and names() == []
 
 
+def test_the_threshold_counts_only_for_faces_with_enough_detail(
+    threshold, store, index, photos, names
+):
+    small, ann = photos / "small.png", photos / "Ann" / "0.png"
+    save(small, draw(30, 10, 10))
+    index()
+    name_faces(store, "Tiny", ids_of(store, small))
+    add_caption(small)
+    assert index().kept_names.carried == 1
+    save(small, with_noise(draw(30, 10, 10)))
+    kept = index().kept_names
+    assert (kept.carried, kept.waiting) == (0, 1) and names() == []
+    # Either face may be the one without detail.
+    name_faces(store, "Ann", ids_of(store, ann))
+    save(ann, with_noise(draw(1, 10, 10), strength=8))
+    kept = index().kept_names
+    assert (kept.carried, kept.waiting) == (0, 2) and names() == []
+
+
 def test_a_half_synchronized_file_has_its_names_again_when_it_is_whole(
     threshold, store, index, photos, names, ask
 ):
