@@ -17,6 +17,8 @@ from tests.helpers.servers.base import Server, free_port, require
 VERSION = "8.19.0"
 COORDINATE = f"org.elasticsearch.distribution.integ-test-zip:elasticsearch:{VERSION}"
 ACCOUNT = "facehash"
+LIMITED_ACCOUNT = "limited"
+"""May only look at the cluster and do everything with indices whose names begin with faces-."""
 
 _JVM_OPTIONS = """\
 -Xms512m
@@ -28,14 +30,11 @@ _JVM_OPTIONS = """\
 """
 
 
-def _repository():
-    return Path(os.environ.get("MAVEN_REPOSITORY", Path.home() / ".m2" / "repository"))
-
-
 def _zip():
     """Return the path of the zip, downloaded by Maven if it is not there, or None."""
     group, name, version = COORDINATE.split(":")
-    path = _repository() / group.replace(".", "/") / name / version / f"{name}-{version}.zip"
+    folder = Path.home() / ".m2" / "repository" / group.replace(".", "/") / name / version
+    path = folder / f"{name}-{version}.zip"
     if not path.exists() and shutil.which("mvn"):
         subprocess.run(
             ["mvn", "-q", "-B", "dependency:get", f"-Dartifact={COORDINATE}:zip",
@@ -125,9 +124,13 @@ class ElasticsearchServer(Server):
             "appender.console.layout.pattern = [%d] %p %c{1.}: %m%n\n"
             "rootLogger.level = warn\nrootLogger.appenderRef.console.ref = console\n"
         )
-        (config / "users").write_text(f"{ACCOUNT}:{_hashed(self.password)}\n")
-        (config / "users_roles").write_text(f"superuser:{ACCOUNT}\n")
-        (config / "roles.yml").touch()
+        (config / "users").write_text(
+            "".join(f"{name}:{_hashed(self.password)}\n" for name in (ACCOUNT, LIMITED_ACCOUNT))
+        )
+        (config / "users_roles").write_text(f"superuser:{ACCOUNT}\nfaces:{LIMITED_ACCOUNT}\n")
+        (config / "roles.yml").write_text(
+            'faces: {cluster: [monitor], indices: [{names: ["faces-*"], privileges: [all]}]}\n'
+        )
         self._configure()
         self.give_to_account(self.folder)
 

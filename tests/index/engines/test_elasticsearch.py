@@ -14,8 +14,10 @@ from facehash.index.engines.base import (
     LostRaceError,
     UnreachableEngineError,
 )
+from facehash.index.engines.connect import connect
 from facehash.index.engines.elasticsearch_server import Server
 from facehash.vectors import unit_rows
+from tests.helpers.servers.elasticsearch import LIMITED_ACCOUNT
 from tests.index.engines.conformance import Conformance
 from tests.index.engines.content import filled
 from tests.index.engines.engine import (
@@ -252,3 +254,19 @@ def test_an_erasure_names_the_places_of_snapshots(engine, place, monkeypatch):
     monkeypatch.setattr(Server, "repositories", lambda _: None)
     assert "snapshots" in index.erase()
     assert_content(engine, index, library)
+
+
+def test_an_account_with_few_privileges(engine, place):
+    address = replace(engine.address(place.library), user=LIMITED_ACCOUNT)
+    library = Library(CODES)
+    library.change(add=20)
+    index = connect(address, place.identity(CODES))
+    index.rebuild(NO_GENERATION, 1, library.everything())
+    index.apply(*library.change(add=2, remove=2))
+    assert "snapshots" in index.erase()  # which it may not see
+    assert_content(engine, index, library)
+    index.drop()
+    index.close()
+    with pytest.raises(EngineError) as caught:
+        connect(replace(address, path="others"), place.identity(CODES))
+    assert "may not do this" in str(caught.value) and "\n" not in str(caught.value)
