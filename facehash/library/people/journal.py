@@ -77,19 +77,29 @@ def statement(store: Store, kind: str) -> Iterator[None]:
         )
 
 
-def list_statements(store: Store) -> list[Statement]:
+def list_statements(store: Store, most: int = MOST) -> list[Statement]:
     """Return the statements that can be undone, the newest first.
+
+    Args:
+        store: The library.
+        most: The largest number of statements.
 
     Raises:
         DamagedLibraryError: A value has the wrong type.
     """
-    rows = store.database.rows("SELECT id, kind, made FROM statements ORDER BY id DESC")
+    query = "SELECT id, kind, made FROM statements ORDER BY id DESC LIMIT ?"
+    rows = store.database.rows(query, (most,))
     names: dict[int | None, str] = dict(store.database.rows("SELECT id, name FROM people"))
     found = []
     for number, kind, made in rows:
         changes = _changes_of(store, number)
         texts = [kind, *(one.name for one in changes if one.name is not None)]
-        if not (all(isinstance(one, str) for one in texts) and _is_time(made)):
+        people = [who for one in changes for who in (one.before, one.after) if who is not None]
+        if not (
+            all(isinstance(one, str) for one in texts)
+            and all(isinstance(one, int) for one in people)
+            and _is_time(made)
+        ):
             raise DamagedLibraryError(f"{store.directory}: statement {number} is damaged")
         # As they are now, or as they were when the person was removed.
         known = {
@@ -119,8 +129,8 @@ def list_statements(store: Store) -> list[Statement]:
             and (change.before_as, change.after_as) == ("name", "alias")
             and change.before in new_names
         )
-        people = tuple((*pair, number) for pair, number in counts.items())
-        found.append(Statement(number, kind, made, sum(counts.values()), people, renamed))
+        named = tuple((*pair, number) for pair, number in counts.items())
+        found.append(Statement(number, kind, made, sum(counts.values()), named, renamed))
     return found
 
 
@@ -142,7 +152,7 @@ def undo(store: Store, steps: int = 1) -> list[Undone]:
         ('merge', 12)
     """
     undone = []
-    for newest in list_statements(store)[:steps]:
+    for newest in list_statements(store, steps):
         with store.database.transaction():
             changes = _changes_of(store, newest.id)
             _restore_names(store, [one for one in changes if one.name is not None])

@@ -112,7 +112,7 @@ def _parked(store: Store, row: Row) -> ParkedName:
         isinstance(name, str)
         and isinstance(digest, bytes)
         and all(isinstance(one, float) and np.isfinite(one) for one in box)
-        and isinstance(reason, str)
+        and reason in ("gone", "changed", "restored")
         and isinstance(since, int)
     ):
         raise DamagedLibraryError(f"{store.directory}: a parked name is damaged: {name!r:.60}")

@@ -39,9 +39,11 @@ from facehash.library.people.people import (
     find_person,
     get_or_import_person,
 )
+from facehash.library.storage.database import DamagedLibraryError
 from facehash.library.storage.records import bytes_of, path_of
 from facehash.library.storage.store import Store
 from facehash.output import json_format, replace_output
+from facehash.printing import quoted
 
 SCHEMA = 1
 FORMAT = json_format("schema", "people", "names", "rejections", "forgotten")
@@ -104,9 +106,19 @@ def backup(store: Store, path: Path) -> Backup:
 
     Returns:
         The content of the file.
+
+    Raises:
+        DamagedLibraryError: A name, digest or box has the wrong type.
     """
-    with store.database.snapshot():
-        content = _read(store)
+    try:
+        with store.database.snapshot():
+            content = _read(store)
+    # Damage can make any of the values have another type.
+    except (ValidationError, AttributeError, TypeError) as error:
+        raise DamagedLibraryError(
+            f"{store.directory}: its names are damaged; for details run: "
+            f"facehash check --library {quoted(store.directory)}"
+        ) from error
     value = {"schema": SCHEMA, **content.model_dump(mode="json")}
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
     try:

@@ -157,7 +157,11 @@ def test_a_statement_about_several_people_is_erased_with_each_of_them(store, dir
 
 @pytest.mark.parametrize(
     "damage",
-    ["UPDATE statements SET made = 'now'", "UPDATE statement_changes SET name = x'ff'"],
+    [
+        "UPDATE statements SET made = 'now'",
+        "UPDATE statement_changes SET name = x'ff'",
+        "UPDATE statement_changes SET before = 'text' WHERE before IS NOT NULL",
+    ],
 )
 def test_a_damaged_journal_is_named(store, directory, damage):
     rename_person(store, "Bo", "Bob")

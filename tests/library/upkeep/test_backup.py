@@ -15,6 +15,7 @@ from facehash.library.people.edit import (
 from facehash.library.people.forget import forget_photo
 from facehash.library.people.journal import undo
 from facehash.library.people.parked import list_parked
+from facehash.library.storage.database import DamagedLibraryError
 from facehash.library.storage.store import Store
 from facehash.library.upkeep.backup import backup, read_backup, restore
 from tests.library import fakes
@@ -162,6 +163,21 @@ def test_a_path_that_is_not_text_comes_back(index, directory, photos, tmp_path):
     with Store.create(tmp_path / "fresh") as fresh:
         restore(fresh, read_backup(tmp_path / "names.json"))
         assert list_parked(fresh)[0].path == photos / "Bo" / "caf\udce9.png"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE faces SET x = 9e999",
+        "UPDATE people SET name = CAST(x'ff' || id AS BLOB)",
+        "UPDATE parked SET faces = 'x'",
+    ],
+)
+def test_a_damaged_library_is_not_backed_up(store, tmp_path, damage):
+    store.database.run(damage)
+    with pytest.raises(DamagedLibraryError, match="its names are damaged; .* facehash check"):
+        backup(store, tmp_path / "names.json")
+    assert not (tmp_path / "names.json").exists()
 
 
 def test_files_that_are_no_backups_are_one_line(file, tmp_path):
