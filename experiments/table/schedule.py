@@ -37,11 +37,12 @@ class Cell(Protocol):
         """The cell that has to be measured before this one."""
 
 
-# glibc returns large arrays to the system, and the pages of new ones are cleared again: with
-# thousands of people, that takes longer than the training step.
+# glibc returns large arrays to the system, and the pages of new ones are cleared again: a fifth of
+# the processor time of a network's training, and more with thousands of people. A limit on the size
+# would not do, as glibc caps it at the size of many such arrays.
 _MALLOC = {
     "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(2**25),
+    "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
     "MALLOC_TOP_PAD_": str(2**26),
 }
