@@ -5,7 +5,8 @@
         --screenshot=DIR/page.png DIR/page.html
 
 The script puts six photos of each person on album pages of twelve faces, indexes the pages and
-names the faces by their position. Then it searches for a person with a photo that is on no page.
+names the faces of one person by their position. Then it searches for this person with a photo that
+is on no page.
 The photos belong to AT&T Laboratories Cambridge.
 """
 
@@ -55,14 +56,17 @@ def write_album(folder: Path, seed: int = 0) -> dict[tuple[str, int, int], int]:
     return people
 
 
-def name_by_place(library: Path, people: dict[tuple[str, int, int], int]) -> None:
-    """Name every face of a library after the person at its position."""
+def name_by_place(library: Path, people: dict[tuple[str, int, int], int], person: int) -> None:
+    """Name the faces of one person, who is known by the positions."""
     with Store.open(library) as store, write_lock(library, "people"):
+        faces = []
         for face in store.faces():
             x, y, width, height = face.box
             column = int((x + width / 2) // (_WIDTH + _BORDER))
             row = int((y + height / 2) // (_HEIGHT + _BORDER))
-            name_faces(store, f"Person {people[face.path.name, column, row]}", [face.id])
+            if people[face.path.name, column, row] == person:
+                faces.append(face.id)
+        name_faces(store, f"Person {person}", faces)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -75,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     people = write_album(given.output / "album")
     library = given.output / "lib"
     index_folder(given.output / "album", library, workers=1)
-    name_by_place(library, people)
+    name_by_place(library, people, given.person)
     query = given.output / f"person-{given.person}.png"
     Image.open(find_orl() / f"s{given.person}" / f"{_QUERY}.pgm").save(query)
     with open_library(library) as opened:
