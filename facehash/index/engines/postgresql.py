@@ -17,7 +17,9 @@ If the account may create the extension, connecting does so where the server has
 
 A change is one transaction. A rebuild fills new tables beside the old ones and exchanges them in
 one transaction. `PostgreSQLIndex.erase` does the same with the rows that there are, as the old
-tables' files are what removed rows are in: searches go on meanwhile, unlike in VACUUM FULL.
+tables' files are what removed rows are in: searches go on meanwhile, unlike in VACUUM FULL. If
+the server is killed while it builds a graph, PostgreSQL keeps the unfinished file for good; nobody
+but an administrator of its machine can find and delete that.
 """
 
 import contextlib

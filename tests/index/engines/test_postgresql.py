@@ -16,7 +16,7 @@ from facehash.index.engines.base import (
     UnreachableEngineError,
 )
 from facehash.index.engines.connect import connect
-from facehash.vectors import Space
+from facehash.vectors import Space, unit_rows
 from tests.helpers.servers.certificates import Certificates
 from tests.helpers.servers.postgresql import (
     DATABASE,
@@ -84,7 +84,9 @@ class PostgreSQL(Engine):
             bits = np.unpackbits(row, bitorder="little")
             text = "".join(map(str, bits)).encode()
             return [row.tobytes(), np.packbits(bits).tobytes(), text]
-        return [row.tobytes(), row.astype("<f2").tobytes()[:32], row.astype(">f2").tobytes()[:32]]
+        unit = unit_rows(row[None])[0]
+        halves = [one.astype(f"{order}f2").tobytes()[:32] for one in (row, unit) for order in "<>"]
+        return [row.tobytes(), unit.tobytes(), *halves]
 
     def tls_errors(self, place):
         return [self.address(place, sslmode="require")]
