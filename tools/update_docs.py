@@ -10,6 +10,7 @@ from experiments.table.published import Published
 from experiments.table.reports import read_result
 from facehash.command_line import DONE, make_app, run
 from facehash.files import write_text
+from tools.engine_tables import engines_table
 from tools.library_tables import (
     code_thresholds_table,
     head_table,
@@ -149,6 +150,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "protocols": protocols_table,
         "bars": unseen_bars,
     },
+    "docs/engines.md": {"engines": engines_table},
     "docs/search.md": {
         "thresholds": thresholds_table,
         "code thresholds": code_thresholds_table,

@@ -42,8 +42,8 @@ FACES = 6  # of a person, the last of which is a query
 COPIES = 0.1
 K, SPARE = 10, 10
 CHUNK = 10_000  # as `facehash engine push` sends them
-SINGLES, BATCH, TURNS = 200, 500, 3
-WARM_UP = 20
+SINGLES, BATCH, TURNS = 100, 200, 1
+WARM_UP = 10
 _ROUNDING = 1e-6
 
 
