@@ -19,8 +19,7 @@ MOST_CANDIDATES = 10_000
 
 FACES = {"exists": {"field": "face"}}
 FIELDS = ("face", "changed", "vector", "zero")
-# A graph search looks at this many faces at least: Recall@10 of .99 and more at 10^5 vectors.
-_LEAST_LOOKED_AT = 200
+_LEAST_LOOKED_AT = 1_000
 
 
 def mappings(space: Space, kind: str, marks: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,7 +40,7 @@ def mappings(space: Space, kind: str, marks: Mapping[str, Any]) -> dict[str, Any
     if space.metric == "hamming":
         vector |= {"element_type": "bit", "dims": 8 * space.width}
     if kind == "hnsw":
-        vector["index_options"] = {"type": "hnsw", "m": 16, "ef_construction": 200}
+        vector["index_options"] = {"type": "hnsw", "m": 16, "ef_construction": 100}
     return {
         "_meta": {"facehash": marks},
         "dynamic": "strict",

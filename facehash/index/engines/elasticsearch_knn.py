@@ -1,7 +1,7 @@
 """The index on Elasticsearch: a document per face with a vector, searched by nearest neighbors.
 
-Codes are vectors of bits, searched exactly: their distances are cheap, and the graph of an
-approximate search loses its way among equal codes. Float vectors are searched by a graph (HNSW).
+A vector has floats, or the bits of a code. Both are compared one by one unless the URL asks for a
+graph (HNSW): building one of 10^5 vectors takes minutes, and it misses some of the nearest.
 
 The index that a URL names, `face_recognition` by default, is an alias of the index that has the
 documents. A rebuild fills a new one; then the alias changes over, and the old one is deleted. A
@@ -56,8 +56,8 @@ def connect(address: Address, identity: Identity, *, replace: bool = False) -> "
     Args:
         address: ``elasticsearch://USER:PASSWORD@HOST:9200/INDEX``, or ``elasticsearch+https://``
             for TLS. With the user ``api_key``, the password is an API key. Options: ``index``
-            (``exact``, the default for codes, or ``hnsw``, the default for vectors), ``shards``,
-            ``ca`` and ``timeout``. The first two apply to the next rebuild.
+            (``exact``, the default, or ``hnsw``), ``shards``, ``ca`` and ``timeout``. The first
+            two apply to the next rebuild.
         identity: What the rows are.
         replace: Whether an index of this library with another identity is deleted.
 
@@ -71,7 +71,7 @@ def connect(address: Address, identity: Identity, *, replace: bool = False) -> "
         >>> index = connect(address, Identity(library_id, Space("hamming", 128), "sface"))
     """
     address.check_options(OPTIONS)
-    kind = address.options.get("index", "exact" if identity.space.metric == "hamming" else "hnsw")
+    kind = address.options.get("index", "exact")
     if kind not in ("exact", "hnsw"):
         raise EngineError(f"{address}: index must be exact or hnsw")
     index = ElasticsearchIndex(
