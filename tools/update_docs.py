@@ -10,6 +10,7 @@ from experiments.table.published import Published
 from experiments.table.reports import read_result
 from facehash.command_line import DONE, make_app, run
 from facehash.files import write_text
+from tools.detail_tables import conditions_table, cost_table, recall_table, widths_table
 from tools.engine_tables import engines_table
 from tools.library_tables import (
     code_thresholds_table,
@@ -156,6 +157,10 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "code thresholds": code_thresholds_table,
         "held out": held_out_table,
         "steps": steps_table,
+        "conditions": conditions_table,
+        "effective widths": widths_table,
+        "small faces": recall_table,
+        "small faces cost": cost_table,
     },
     "facehash/hashing/heads/README.md": {"head": head_table},
 }
