@@ -67,13 +67,13 @@ def cost_table() -> str:
     rows = [
         [
             row["photo"],
-            row["background"],
+            row["content"],
             *(f"{row['milliseconds'][key]:,} ms" for key in ("decode", "off", "auto")),
             f"{row['ratio']:.2f}",
         ]
         for row in _read(SMALL_FACES)["cost"]
     ]
-    head = ["Photo", "Background", "Decode", "Search, `off`", "Search, `auto`"]
+    head = ["Photo", "Content", "Decode", "Search, `off`", "Search, `auto`"]
     return markdown_rows([*head, "Both, `auto` / `off`"], rows)
 
 
