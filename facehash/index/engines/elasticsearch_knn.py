@@ -1,7 +1,7 @@
 """The index on Elasticsearch: a document per face with a vector, searched by nearest neighbors.
 
 A vector has floats, or the bits of a code. Both are compared one by one unless the URL asks for a
-graph (HNSW): building one of 10^5 vectors takes minutes, and it misses some of the nearest.
+graph (HNSW): one of 10^5 vectors takes minutes to build, and many equal vectors hide others in it.
 
 The index that a URL names, `face_recognition` by default, is an alias of the index that has the
 documents. A rebuild fills a new one; then the alias changes over, and the old one is deleted. A
