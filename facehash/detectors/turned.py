@@ -23,12 +23,14 @@ Search = Callable[[Image], list[Face]]
 SURE = 0.9
 """Upright faces have this score. On LFW, 99 of 100 do, and one in ten that are upside down."""
 
+WINDOW = 128
+"""Side in pixels of a window around one face."""
+
 _UNSURE = 0.85  # of a face in a photo that has sure ones
 _TILTED = 7.0  # degrees; the landmarks follow only a third of a rotation by 30 degrees
 _BETTER = 0.01  # by which a turned face must have a higher score
 _FOUND = 0.8  # score of a face that is found only in a turned photo
 _PHOTO = 640  # longer side of a photo in which the direction is looked for
-_WINDOW = 128  # side of a window around one face, in pixels
 _FACE = 48  # largest longer side of the face in it
 _STEP = 30.0  # degrees between the quarter turns that are tried
 _MOST = 16  # faces of a photo that are tried again, those with the lowest scores first
@@ -109,11 +111,11 @@ def _turn_upright(image: Image, face: Face, window: Search) -> Face:
     def attempt(turned: float) -> None:
         nonlocal best, angle
         matrix = np.asarray(cv2.getRotationMatrix2D(middle, turned, 1.0), np.float64)
-        matrix[:, 2] += _WINDOW / 2 - np.array(middle)
-        drawn = cv2.warpAffine(region, matrix, (_WINDOW, _WINDOW), flags=cv2.INTER_LINEAR)
+        matrix[:, 2] += WINDOW / 2 - np.array(middle)
+        drawn = cv2.warpAffine(region, matrix, (WINDOW, WINDOW), flags=cv2.INTER_LINEAR)
         for found in window(np.asarray(drawn, np.uint8)):
             x, y, width, height = found.box
-            off = np.hypot(x + width / 2 - _WINDOW / 2, y + height / 2 - _WINDOW / 2)
+            off = np.hypot(x + width / 2 - WINDOW / 2, y + height / 2 - WINDOW / 2)
             if off < max(width, height) / 2 and found.score > best.score + _BETTER:
                 best = _map_back(found, matrix @ scale)
                 angle = turned
@@ -139,7 +141,7 @@ def _region(image: Image, face: Face) -> tuple[Image, NDArray[np.float64], tuple
     center = np.array([x + width / 2, y + height / 2])
     longer = max(width, height)
     factor = min(1.0, _FACE / longer)
-    reach = _WINDOW / np.sqrt(2) / factor  # to the corners of the window
+    reach = WINDOW / np.sqrt(2) / factor  # to the corners of the window
     limit = np.array(image.shape[1::-1])
     start = np.clip(np.floor(center - reach), 0, limit - 1).astype(int)
     stop = np.clip(np.ceil(center + reach), start + 1, limit).astype(int)

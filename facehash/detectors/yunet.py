@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from facehash.detectors.nms import largest_first, non_max_suppression
 from facehash.detectors.registry import Switch
 from facehash.detectors.tiles import HINT, LONGER_SIDE, search_tiles
-from facehash.detectors.turned import find_upright
+from facehash.detectors.turned import WINDOW, find_upright
 from facehash.errors import InputError
 from facehash.images.face import Face
 from facehash.weights.files import find_weights
@@ -60,7 +60,7 @@ class YuNet:
             raise InputError(f"the minimum score must be above 0 and at most 1, got {score}")
         self.score, self.tiles, self.turns = score, tiles, turns
         self._weights = find_weights("yunet", weights_dir)
-        self._network: Any = None
+        self._networks: dict[bool, Any] = {}  # by whether it is for small windows
 
     @property
     def identity(self) -> str:
@@ -109,25 +109,30 @@ class YuNet:
             image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
         # The two directions differ slightly, as sizes are rounded to whole pixels.
         stretch = np.array([width / small[0], height / small[1]])
-        network = self._loaded()
-        network.setInputSize(small)
-        _, rows = network.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        _, rows = self._loaded(small).detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         found = [_face(row, stretch) for row in (() if rows is None else rows)]
         return [face for face in found if _is_inside(face, width, height)]
 
-    def _loaded(self) -> Any:
-        if self._network is None:
-            self._network = cv2.FaceDetectorYN.create(
+    def _loaded(self, size: tuple[int, int]) -> Any:
+        """Return the network for pictures of a width and height.
+
+        Small windows have one of their own, because OpenCV takes a while to change the size.
+        """
+        small = max(size) <= WINDOW
+        network = self._networks.get(small)
+        if network is None:
+            network = self._networks[small] = cv2.FaceDetectorYN.create(
                 *("onnx", np.fromfile(self._weights.path, np.uint8), np.empty(0, np.uint8)),
-                input_size=(_COARSE, _COARSE),
+                input_size=size,
                 score_threshold=min(self.score, HINT) if self.tiles == "auto" else self.score,
                 nms_threshold=0.3,
                 top_k=5000,
             )
-        return self._network
+        network.setInputSize(size)
+        return network
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_network": None}
+        return {**self.__dict__, "_networks": {}}
 
 
 def _face(row: NDArray[np.float32], stretch: NDArray[np.float64]) -> Face:
