@@ -48,18 +48,28 @@ def forget(
 
     Example: facehash forget --person "Aunt May" --library lib
     """
-    from facehash.library.people.forget import forget_faces, forget_person, forget_photo
+    from facehash.library.people.forget import (
+        PendingEraseError,
+        forget_faces,
+        forget_person,
+        forget_photo,
+    )
     from facehash.library.storage.store import Store
 
     if (person is not None) + (photo is not None) + bool(face) != 1:
         raise InputError("give one of --person, --photo and --face")
-    with Store.open(library) as store, write_lock(library, "forget"):
-        if person is not None:
-            gone = forget_person(store, person, allow_reindex)
-        elif photo is not None:
-            gone = forget_photo(store, photo, allow_reindex)
-        else:
-            gone = forget_faces(store, face, allow_reindex)
+    try:
+        with Store.open(library) as store, write_lock(library, "forget"):
+            if person is not None:
+                gone = forget_person(store, person, allow_reindex)
+            elif photo is not None:
+                gone = forget_photo(store, photo, allow_reindex)
+            else:
+                gone = forget_faces(store, face, allow_reindex)
+    except PendingEraseError:
+        # A reader on this machine delays the erasure here, not on the servers.
+        settle_engines(library)
+        raise
     print(f"forgotten: {counted(gone.faces, 'face')}, {counted(gone.photos, 'photo')}")
     if gone.left:
         print(

@@ -1,11 +1,13 @@
 """Servers with an index of a library, as a user keeps them."""
 
+import contextlib
 import json
 import logging
 
 import pytest
 
 from facehash.index.engines.base import Identity
+from facehash.library.storage.database import Database
 from facehash.vectors import Space
 from tests.helpers import memory_engine
 from tests.library.conftest import alter, draw, save, traces, what_is_stored_of
@@ -53,6 +55,20 @@ def test_codes_are_sent_if_the_library_has_them(facehash, server, index, directo
     assert memory_engine.SERVERS["two"].identity.space == Space("cosine", 12)
     code, out, _ = facehash("engine", "push", *at)
     assert (code, out) == (0, "memory: up to date\nvectors: up to date\n")
+
+
+def test_a_reader_of_the_library_does_not_delay_the_erasure_on_servers(
+    facehash, server, added, at, directory, monkeypatch
+):
+    monkeypatch.setattr("facehash.library.storage.database._WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("facehash.library.storage.database._BATCH", 1)
+    with contextlib.closing(Database(directory / "library.db")) as reader:
+        rows = reader.batches("SELECT * FROM paths, faces")
+        next(rows)
+        code, _, err = facehash("forget", "--face", 1, *at)
+        rows.close()
+    assert code == 2 and "not yet erased from the disk" in err
+    assert len(server.rows) == 6
 
 
 def test_index_brings_servers_up_to_date(facehash, server, added, at, photos):

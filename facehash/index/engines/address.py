@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 
 from facehash.errors import InputError, did_you_mean
 
+_SECRET = re.compile("pass|pwd|secret|token|api_?key", re.IGNORECASE)
 DEFAULT_TIMEOUT = 10.0
 """Seconds that a search or a connection may take."""
 
@@ -52,7 +53,8 @@ class Address:
         """Read a URL.
 
         Raises:
-            InputError: Not a URL. The message does not repeat it, as it may contain a password.
+            InputError: Not a URL, or one with a password in the wrong place. The message does not
+                repeat it.
         """
         try:
             parts = urlsplit(url)
@@ -64,6 +66,17 @@ class Address:
             raise InputError(
                 "the address of an engine: a URL such as postgresql://HOST/DATABASE is expected"
             )
+        options = dict(parse_qsl(parts.query, keep_blank_values=True))
+        if "@" in parts.path:
+            # A password with a slash: what is taken for the host and the path contains parts of it.
+            raise InputError(
+                "the address of an engine: has an @ after the host; write / in a password as %2F"
+            )
+        if any(_SECRET.search(name) for name in options):
+            raise InputError(
+                "the address of an engine: a password belongs before the host, "
+                "as in SCHEME://USER:PASSWORD@HOST, or into FACEHASH_ENGINE_PASSWORD"
+            )
         return cls(
             parts.scheme.lower(),
             parts.hostname or "",
@@ -71,7 +84,7 @@ class Address:
             unquote(parts.username) if parts.username else None,
             unquote(parts.password) if parts.password else None,
             unquote(parts.path.removeprefix("/")),
-            dict(parse_qsl(parts.query, keep_blank_values=True)),
+            options,
         )
 
     def __str__(self) -> str:

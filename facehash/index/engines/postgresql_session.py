@@ -100,6 +100,11 @@ class Session:
             **{name: value for name, value in parameters.items() if value},
             "connect_timeout": max(1, round(address.timeout)),
             "application_name": "facehash",
+            # Without these, a machine that lost its power is noticed after two hours.
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 60_000,
             # Connection poolers know nothing of what was prepared on another connection.
             "prepare_threshold": None,
             "autocommit": True,

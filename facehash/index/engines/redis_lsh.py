@@ -205,7 +205,8 @@ class RedisIndex:
         self._client.close()
 
     def _parts(self, count: int) -> list[slice]:
-        rows = max(1, _KEYS_PER_STEP // self._settings.tables)
+        # With one table there is an id for each key, and a script cannot unpack 8,000 values.
+        rows = max(1, _KEYS_PER_STEP // max(2, self._settings.tables))
         return [slice(start, start + rows) for start in range(0, count, rows)]
 
     def _begin(self, epoch: str, base: int, current: str) -> str:

@@ -208,6 +208,18 @@ def test_other_tables_are_refused_or_replaced(engine, place):
     other.drop()
 
 
+def test_one_table_takes_many_faces(place):
+    index = place.connect(CODES, tables=1)
+    ids = np.arange(1, 10_001)
+    rows = np.random.default_rng(0).integers(0, 256, (len(ids), CODES.width), np.uint8)
+    index.rebuild(NO_GENERATION, 1, iter([Added(ids, rows, np.ones(len(ids), np.int64))]))
+    assert len(index) == len(ids)
+    assert ids[7] in index.search(rows[7:8], 3).ids
+    index.apply(1, 2, nothing(CODES), removed(ids[:9_000], 2))
+    assert len(index) == 1_000
+    index.drop()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [("?table=3", "did you mean 'tables'"), ("?bits=15", "bits must be"), ("?tables=0", "tables"),
