@@ -66,9 +66,10 @@ def connect(address: Address, identity: Identity, *, replace: bool = False) -> "
         UnreachableEngineError: No usable answer.
         ForeignIndexError: An index of this name exists and is another one.
 
-    Example:
-        >>> address = Address.parse("elasticsearch://127.0.0.1:9200/face_recognition")
-        >>> index = connect(address, Identity(library_id, Space("hamming", 128), "sface"))
+    Example, with a server::
+
+        address = Address.parse("elasticsearch://127.0.0.1:9200/face_recognition")
+        index = connect(address, Identity(library_id, Space("hamming", 128), "sface"))
     """
     address.check_options(OPTIONS)
     kind = address.options.get("index", "exact")

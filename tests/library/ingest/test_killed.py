@@ -156,7 +156,7 @@ def test_names_given_by_hand_survive_a_killed_run_over_changed_photos(
         assert Command(tmp_path / "lib", *words).end()[0] in (0, 3)
         assert said(tmp_path / "lib") == expected
         assert check(tmp_path / "lib") == []
-    assert count >= (20 if many else 3)
+    assert count >= (10 if many else 3)
 
 
 def rows_of(directory, query):
