@@ -125,7 +125,7 @@ def unname(
     faces: list[int] = typer.Argument(None, help="Faces, by the numbers after # in a search."),
     person: str | None = typer.Option(None, help="Take this person's name from all faces."),
 ) -> int:
-    """Take the name of faces away, and remember that they are not this person.
+    """Take names away, and remember who the faces with these numbers are not.
 
     Example: facehash people unname 17 23 --library lib
     """

@@ -58,9 +58,17 @@ def csv_format(*headers: str) -> Format:
     )
 
 
-def json_format(*keys: str) -> Format:
-    """Return the format of indented JSON files whose top level has all these keys."""
+def json_format(*keys: str, made_by: str | None = None) -> Format:
+    """Return the format of indented JSON files whose top level has all these keys.
+
+    Args:
+        keys: Keys that begin in the first `HEAD` bytes of every file.
+        made_by: The value of another such key, ``made_by``, by default none.
+    """
     patterns = [re.compile(rb'^ "%s":' % re.escape(key.encode()), re.MULTILINE) for key in keys]
+    if made_by is not None:
+        marker = rb'^ "made_by": "%s",?$' % re.escape(made_by.encode())
+        patterns.append(re.compile(marker, re.MULTILINE))
 
     def is_ours(path: Path) -> bool:
         head = _head(path)

@@ -31,6 +31,24 @@ def test_names_are_backed_up_and_restored(facehash, library, photos, tmp_path):
     assert facehash("restore", file, "--library", library, "--replace")[0] == 0
 
 
+def test_a_backup_of_many_names_replaces_an_earlier_one(facehash, library, tmp_path):
+    with Store.open(library) as store:
+        person = store.database.value("SELECT min(id) FROM people")
+        store.database.run_many(
+            "INSERT INTO parked VALUES (?, 0, 0, 9, 9, ?, 'user', 1, NULL, NULL, NULL, NULL, "
+            "'gone', 0)",
+            [(number.to_bytes(32, "big"), person) for number in range(600)],
+        )
+    file = tmp_path / "names.json"
+    assert facehash("backup", file, "--library", library)[0] == 0
+    assert file.stat().st_size > 100 << 10
+    code, out, err = facehash("backup", file, "--library", library)
+    assert (code, err) == (0, "") and out.startswith("60")
+    other = file.read_text().replace('"facehash backup"', '"another program"')
+    file.write_text(other)
+    assert facehash("backup", file, "--library", library)[0] == 2 and file.read_text() == other
+
+
 def test_a_file_that_is_not_a_backup_is_neither_overwritten_nor_restored(
     facehash, library, photos, tmp_path
 ):

@@ -4,6 +4,7 @@ The file is JSON with these keys:
 
 ============  ===================================================================================
 ``schema``    1
+``made_by``   ``facehash backup``, by which a later backup recognizes the file that it may replace
 ``people``    names, each with the earlier names that folders and lists still use
 ``names``     names of faces: the SHA-256 of the photo, the box of the face in pixels of the upright
               photo, the name, whether it was given by hand (``user``) or by a list (``csv``), where
@@ -46,7 +47,8 @@ from facehash.output import json_format, replace_output
 from facehash.printing import quoted
 
 SCHEMA = 1
-FORMAT = json_format("schema", "people", "names", "rejections", "forgotten")
+MADE_BY = "facehash backup"
+FORMAT = json_format("schema", made_by=MADE_BY)
 _LARGEST = 1 << 29
 
 _Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -119,7 +121,7 @@ def backup(store: Store, path: Path) -> Backup:
             f"{store.directory}: its names are damaged; for details run: "
             f"facehash check --library {quoted(store.directory)}"
         ) from error
-    value = {"schema": SCHEMA, **content.model_dump(mode="json")}
+    value = {"schema": SCHEMA, "made_by": MADE_BY, **content.model_dump(mode="json")}
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
     try:
         encoded = text.encode()
