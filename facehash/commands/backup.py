@@ -20,7 +20,7 @@ def backup(
     file: Path = typer.Argument(help="File to write, ending in .json; - is standard output."),
     force: ForceOption = False,
 ) -> int:
-    """Write everything you said to a file: names, earlier names, corrections, forgotten photos.
+    """Write everything you said to a file: names, corrections, ignored faces, forgotten photos.
 
     Faces are identified by the content of their photo and their place in it. The file contains no
     picture and no vector. Names of folders are not in it.
@@ -29,16 +29,19 @@ def backup(
     """
     from facehash.library.storage.store import Store
     from facehash.library.upkeep import backup as backups
+    from facehash.library.upkeep import backup_file
     from facehash.library.upkeep.outputs import check_library_output
 
     with Store.open(library) as store:
-        check_library_output(store, file, backups.FORMAT, "backup", force=force)
+        check_library_output(store, file, backup_file.FORMAT, "backup", force=force)
         content = backups.backup(store, file)
     where = sys.stderr if writes_to_stdout(file) else sys.stdout
     people = {one.name for one in content.names} | {one.name for one in content.people}
     print(
         f"{counted(len(content.names), 'name')} of {counted(len(people), 'person')}, "
-        f"{counted(len(content.rejections), 'correction')} and "
+        f"{counted(len(content.rejections), 'correction')}, "
+        f"{counted(len(content.ignored), 'ignored face')}, "
+        f"{counted(len(content.added), 'added face')} and "
         f"{counted(len(content.forgotten), 'forgotten photo')} in {printable(file)}",
         file=where,
     )
@@ -61,8 +64,9 @@ def restore(
     """
     from facehash.library.storage.store import Store
     from facehash.library.upkeep import backup as backups
+    from facehash.library.upkeep import backup_file
 
-    content = backups.read_backup(file)
+    content = backup_file.read_backup(file)
     with Store.create(library) as store, write_lock(library, "restore"):
         done = backups.restore(store, content, replace)
     settle_engines(library, quiet=True)

@@ -82,6 +82,7 @@ def _describe(statement: Statement) -> str:
         f"{counted(faces, 'face')}: {before or 'no name'} -> {after or 'no name'}"
         for before, after, faces in statement.people
     ]
+    parts += [f"{counted(faces, 'face')} {words}" for words, faces in statement.said]
     shown = "; ".join(parts[:_MOST]) + (f"; and {len(parts) - _MOST} more" * (len(parts) > _MOST))
     return printable(f"{made}  {statement.kind}  {shown}")
 

@@ -12,7 +12,8 @@ def test_names_are_backed_up_and_restored(facehash, library, photos, tmp_path):
     facehash("people", "rename", "Bo", "Bob", "--library", library)
     code, out, _ = facehash("backup", file, "--library", library)
     assert (code, out) == (
-        0, f"2 names of 2 people, 0 corrections and 0 forgotten photos in {file}\n"
+        0, "2 names of 2 people, 0 corrections, 0 ignored faces, 0 added faces and 0 forgotten "
+        f"photos in {file}\n"
     )  # fmt: skip
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     # The names are readable in the file, which a later backup replaces.

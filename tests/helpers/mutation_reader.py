@@ -18,7 +18,7 @@ from facehash.config import load_config
 from facehash.errors import InputError
 from facehash.images.read import MAX_PIXELS, decode_photo
 from facehash.library.people.names import parse_names
-from facehash.library.upkeep.backup import read_backup
+from facehash.library.upkeep.backup_file import read_backup
 from facehash.methods import options_class
 from facehash.retrieval.codes_file import read_codes
 from facehash.runs.files import read_history

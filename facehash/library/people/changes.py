@@ -1,6 +1,6 @@
 """What a statement about names changes: the difference between two snapshots.
 
-A row of ``statement_changes`` says one of three things:
+A row of ``statement_changes`` says one of these things:
 
 =========  ======================================================================================
 about      columns
@@ -9,6 +9,8 @@ a face     digest and box; before, after: ids of people; before_as, after_as: or
 a name     name; before, after: whose it was; before_as, after_as: ``name`` or ``alias``
 rejection  digest and box; before or after: the person it is not; before_as or after_as:
            ``rejected``
+mark       digest and box; before_as or after_as: ``ignored`` or ``added``, a key of `MARKS`
+cluster    digest and box; before, after: ids of clusters; before_as, after_as: ``cluster``
 =========  ======================================================================================
 
 The names of all people that a statement mentions are rows too, also where nothing changed: a person
@@ -27,6 +29,9 @@ FaceKey = tuple[bytes, float, float, float, float]
 State = tuple[int | None, str | None]
 NOTHING: State = (None, None)
 REJECTED = "rejected"
+CLUSTER = "cluster"
+MARKS = {"ignored": "ignored", "added": "added_faces"}
+"""What is said about a face alone: the word for it in the journal, and its table."""
 
 
 class Change(NamedTuple):
@@ -48,6 +53,23 @@ class Change(NamedTuple):
         """Whether the row is about a rejection."""
         return REJECTED in (self.before_as, self.after_as)
 
+    @property
+    def about_cluster(self) -> bool:
+        """Whether the row is about the cluster of a face."""
+        return CLUSTER in (self.before_as, self.after_as)
+
+    @property
+    def mark(self) -> str | None:
+        """The key of `MARKS` that the row is about, or None."""
+        role = self.before_as or self.after_as
+        return role if role in MARKS else None
+
+    @property
+    def about_name(self) -> bool:
+        """Whether the row is about the name of a face."""
+        other = self.about_rejection or self.about_cluster or self.mark is not None
+        return self.digest is not None and not other
+
 
 COLUMNS = ", ".join(Change._fields)
 
@@ -59,6 +81,8 @@ class Snapshot:
     faces: Mapping[int, State]
     parked: Mapping[FaceKey, State]
     rejected: set[tuple[Any, ...]]  # a key of a face, and a person
+    marked: Mapping[str, set[FaceKey]]  # by the keys of `MARKS`
+    clusters: Mapping[int, int]  # of faces
     names: Mapping[str, State]
 
     @classmethod
@@ -79,6 +103,11 @@ class Snapshot:
                 )
             },
             set(rows("SELECT digest, x, y, width, height, person_id FROM rejections")),
+            {
+                mark: set(map(as_key, rows(f"SELECT digest, x, y, width, height FROM {table}")))  # noqa: S608
+                for mark, table in MARKS.items()
+            },
+            dict(rows("SELECT face_id, cluster_id FROM cluster_faces")),
             read_names(store),
         )
 
@@ -100,6 +129,15 @@ class Snapshot:
         for row in before.rejected - self.rejected:
             changes.append(Change(*as_key(row), None, row[5], REJECTED, None, None))
         mentioned = {person for one in changes for person in (one.before, one.after)}
+        for mark in MARKS:
+            then, now = before.marked[mark], self.marked[mark]
+            changes += [Change(*key, None, None, None, None, mark) for key in now - then]
+            changes += [Change(*key, None, None, mark, None, None) for key in then - now]
+        for face in before.clusters.keys() & self.clusters.keys():
+            pair = before.clusters[face], self.clusters[face]
+            key = face_key(store, face) if pair[0] != pair[1] else None
+            if key is not None:
+                changes.append(Change(*key, None, pair[0], CLUSTER, pair[1], CLUSTER))
         for name in {**before.names, **self.names}:
             old, new = (one.names.get(name, NOTHING) for one in (before, self))
             if old != new or (new[1] == "name" and new[0] in mentioned):

@@ -6,6 +6,7 @@ back.
 
 from collections.abc import Sequence
 
+from facehash.library.people.ignore import drop_ignored
 from facehash.library.people.journal import statement
 from facehash.library.people.people import (
     check_name,
@@ -215,6 +216,7 @@ def _name(store: Store, name: str, face_ids: Sequence[int]) -> str | None:
         [(person, int(face_id)) for face_id in face_ids],
     )
     _drop_contradicted(store, person)
+    drop_ignored(store, face_ids)
     store.prune()
     return owner
 

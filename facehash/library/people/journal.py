@@ -8,11 +8,13 @@ while its name is parked. `facehash.library.people.changes` describes what is st
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from facehash.library.people.changes import (
     COLUMNS,
+    MARKS,
     NOTHING,
     REJECTED,
     Change,
@@ -32,11 +34,12 @@ class Statement:
     """Something that a person said."""
 
     id: int
-    kind: str  # name, unname, split, merge, rename, list, restore
+    kind: str  # the word for the command: name, unname, merge, reject, ignore, list, restore ...
     made: int  # seconds since 1970
     faces: int  # faces with another name than before, those of parked names included
     people: tuple[tuple[str | None, str | None, int], ...]  # name before, name after, faces
     renamed: tuple[tuple[str, str], ...]  # earlier and new names of people
+    said: tuple[tuple[str, int], ...] = ()  # anything else in words, and the number of faces
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,8 @@ def list_statements(store: Store, most: int = MOST) -> list[Statement]:
     for number, kind, made in rows:
         changes = _changes_of(store, number)
         texts = [kind, *(one.name for one in changes if one.name is not None)]
-        people = [who for one in changes for who in (one.before, one.after) if who is not None]
+        about_people = [one for one in changes if not one.about_cluster]
+        people = [who for one in about_people for who in (one.before, one.after) if who is not None]
         if not (
             all(isinstance(one, str) for one in texts)
             and all(isinstance(one, int) for one in people)
@@ -113,7 +117,7 @@ def list_statements(store: Store, most: int = MOST) -> list[Statement]:
         } | names
         counts: dict[tuple[str | None, str | None], int] = {}
         for change in changes:
-            if change.digest is not None and not change.about_rejection:
+            if change.about_name:
                 pair = (known.get(change.before), known.get(change.after))
                 counts[pair] = counts.get(pair, 0) + 1
         new_names = {
@@ -130,7 +134,11 @@ def list_statements(store: Store, most: int = MOST) -> list[Statement]:
             and change.before in new_names
         )
         named = tuple((*pair, number) for pair, number in counts.items())
-        found.append(Statement(number, kind, made, sum(counts.values()), named, renamed))
+        renamed_faces = {one[:5] for one in changes if one.about_name}
+        others = (one for one in changes if one[:5] not in renamed_faces)
+        words = Counter(filter(None, (_in_words(one, known) for one in others)))
+        said = tuple(sorted(words.items()))
+        found.append(Statement(number, kind, made, sum(counts.values()), named, renamed, said))
     return found
 
 
@@ -157,10 +165,14 @@ def undo(store: Store, steps: int = 1) -> list[Undone]:
             changes = _changes_of(store, newest.id)
             _restore_names(store, [one for one in changes if one.name is not None])
             about_faces = [one for one in changes if one.digest is not None]
-            restored = [_restore_face(store, one) for one in about_faces if not one.about_rejection]
+            restored = [_restore_face(store, one) for one in about_faces if one.about_name]
             for change in about_faces:
                 if change.about_rejection:
                     _restore_rejection(store, change)
+                elif change.about_cluster:
+                    _restore_cluster(store, change)
+                elif change.mark is not None:
+                    _restore_mark(store, change, MARKS[change.mark])
             store.database.run("DELETE FROM statements WHERE id = ?", (newest.id,))
             store.prune()
         kept = restored.count(False)
@@ -168,9 +180,13 @@ def undo(store: Store, steps: int = 1) -> list[Undone]:
     return undone
 
 
+# Tables about faces by the digest of the photo and the box, beside `parked`.
+_BY_FACE = ("statement_changes", "rejections", "former_faces", *MARKS.values())
+
+
 def move_face(store: Store, old: FaceKey, new: FaceKey) -> None:
-    """Make the journal and the rejections mean a face of a changed photo, within a transaction."""
-    for table in ("statement_changes", "rejections"):
+    """Make all that was said about a face mean one of a changed photo, within a transaction."""
+    for table in ("statement_changes", "rejections", "ignored"):
         store.database.run(
             f"UPDATE OR IGNORE {table} SET (digest, x, y, width, height) = (?, ?, ?, ?, ?) "  # noqa: S608
             "WHERE digest = ? AND (x, y, width, height) = (?, ?, ?, ?)",
@@ -182,7 +198,8 @@ def erase_people(store: Store, people: Iterable[int], names: Iterable[str]) -> N
     """Delete every statement that mentions one of these people or names, within a transaction."""
     store.database.run_many(
         "DELETE FROM statements WHERE id IN "
-        "(SELECT statement_id FROM statement_changes WHERE ?1 IN (before, after))",
+        "(SELECT statement_id FROM statement_changes WHERE ?1 IN (before, after) "
+        "AND before_as IS NOT 'cluster')",
         [(person,) for person in people],
     )
     store.database.run_many(
@@ -193,9 +210,9 @@ def erase_people(store: Store, people: Iterable[int], names: Iterable[str]) -> N
 
 
 def erase_faces(store: Store, faces: Iterable[FaceKey]) -> None:
-    """Delete what the journal and the rejections say about faces, within a transaction."""
+    """Delete all that was said about faces, parked names aside, within a transaction."""
     keys = list(faces)
-    for table in ("statement_changes", "rejections"):
+    for table in _BY_FACE:
         store.database.run_many(
             f"DELETE FROM {table} WHERE digest = ? AND (x, y, width, height) = (?, ?, ?, ?)",  # noqa: S608
             keys,
@@ -204,9 +221,9 @@ def erase_faces(store: Store, faces: Iterable[FaceKey]) -> None:
 
 
 def erase_photos(store: Store, digests: Iterable[bytes]) -> None:
-    """Delete what the journal and the rejections say about photos, within a transaction."""
+    """Delete all that was said about faces of photos, parked names aside, in a transaction."""
     keys = [(digest,) for digest in digests]
-    for table in ("statement_changes", "rejections"):
+    for table in _BY_FACE:
         store.database.run_many(f"DELETE FROM {table} WHERE digest = ?", keys)  # noqa: S608
     _drop_empty(store)
 
@@ -222,6 +239,22 @@ def _drop_empty(store: Store) -> None:
         "DELETE FROM statements WHERE kind <> 'rename' AND id NOT IN "
         "(SELECT statement_id FROM statement_changes WHERE digest IS NOT NULL)"
     )
+
+
+def _in_words(change: Change, names: Mapping[int | None, str]) -> str | None:
+    """Return what a change says that is not a name."""
+    if change.about_rejection:
+        name = names.get(change.before or change.after)
+        if name is None:
+            return None
+        return f"may be {name} again" if change.after_as is None else f"not {name}"
+    if change.about_cluster:
+        return "in another cluster"
+    if change.mark == "added":
+        return "added" if change.before_as is None else "no longer added"
+    if change.mark == "ignored":
+        return "ignored" if change.before_as is None else "no longer ignored"
+    return None
 
 
 def _is_time(value: object) -> bool:
@@ -308,4 +341,32 @@ def _restore_rejection(store: Store, change: Change) -> None:
         store.database.run(
             "INSERT OR IGNORE INTO rejections SELECT ?, ?, ?, ?, ?, id FROM people WHERE id = ?",
             (*key, change.before),
+        )
+
+
+def _restore_cluster(store: Store, change: Change) -> None:
+    """Put a face back into its cluster, if it is still in the one that it was put into."""
+    run, (digest, *box) = store.database.run, change[:5]
+    run("INSERT OR IGNORE INTO clusters VALUES (?, ?)", (change.before, int(time.time())))
+    run(
+        "UPDATE cluster_faces SET cluster_id = ? WHERE cluster_id = ? AND face_id IN "
+        "(SELECT faces.id FROM photos JOIN faces ON photo_id = photos.id "
+        "WHERE digest = ? AND (x, y, faces.width, faces.height) = (?, ?, ?, ?))",
+        (change.before, change.after, digest, *box),
+    )
+
+
+def _restore_mark(store: Store, change: Change, table: str) -> None:
+    """Say again, or no longer, that a face is ignored or was added."""
+    run, key = store.database.run, change[:5]
+    if change.after_as is None:
+        columns = "digest, x, y, width, height"
+        run(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES (?, ?, ?, ?, ?)", key)  # noqa: S608
+        return
+    run(f"DELETE FROM {table} WHERE digest = ? AND (x, y, width, height) = (?, ?, ?, ?)", key)  # noqa: S608
+    if change.mark == "added":
+        run(
+            "DELETE FROM faces WHERE (x, y, width, height) = (?2, ?3, ?4, ?5) "
+            "AND photo_id = (SELECT id FROM photos WHERE digest = ?1)",
+            key,
         )

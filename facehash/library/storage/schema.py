@@ -226,6 +226,57 @@ _VERSION_6 = (
     "CREATE INDEX statement_changes_by_digest ON statement_changes (digest)",
 )
 
+_VERSION_7 = (
+    # Faces, by content and box, of people who do not matter: neither suggested nor listed.
+    """CREATE TABLE ignored (
+        digest BLOB NOT NULL CHECK (length(digest) = 32),
+        x REAL NOT NULL,
+        y REAL NOT NULL,
+        width REAL NOT NULL,
+        height REAL NOT NULL,
+        PRIMARY KEY (digest, x, y, width, height)
+    ) WITHOUT ROWID""",
+    # Faces that a person has added, by content and box. `faces` has a row for each while the
+    # library has the photo. Landmarks: float32 (5, 2), little endian.
+    """CREATE TABLE added_faces (
+        digest BLOB NOT NULL CHECK (length(digest) = 32),
+        x REAL NOT NULL,
+        y REAL NOT NULL,
+        width REAL NOT NULL,
+        height REAL NOT NULL,
+        landmarks BLOB,
+        PRIMARY KEY (digest, x, y, width, height)
+    ) WITHOUT ROWID""",
+    # Faces without a name of photos that are gone or have changed, about which something else was
+    # said: see facehash.library.people.parked.
+    """CREATE TABLE former_faces (
+        digest BLOB NOT NULL CHECK (length(digest) = 32),
+        x REAL NOT NULL,
+        y REAL NOT NULL,
+        width REAL NOT NULL,
+        height REAL NOT NULL,
+        faces INTEGER NOT NULL,
+        path BLOB,
+        vector BLOB,
+        score REAL,
+        quality REAL,
+        reason TEXT NOT NULL CHECK (reason IN ('gone', 'changed', 'restored')),
+        since INTEGER NOT NULL,
+        PRIMARY KEY (digest, x, y, width, height)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX former_faces_by_path ON former_faces (path)",
+    # AUTOINCREMENT: the id of a cluster is never used again.
+    "CREATE TABLE clusters (id INTEGER PRIMARY KEY AUTOINCREMENT, made INTEGER NOT NULL)",
+    """CREATE TABLE cluster_faces (
+        face_id INTEGER PRIMARY KEY REFERENCES faces (id) ON DELETE CASCADE,
+        cluster_id INTEGER NOT NULL REFERENCES clusters (id) ON DELETE CASCADE
+    )""",
+    "CREATE INDEX cluster_faces_by_cluster ON cluster_faces (cluster_id)",
+    # Of a video: its length, and the time of the frame with the face. NULL in a photo.
+    "ALTER TABLE photos ADD COLUMN seconds REAL",
+    "ALTER TABLE faces ADD COLUMN seconds REAL",
+)
+
 MIGRATIONS: tuple[Sequence[str], ...] = (
     _VERSION_1,
     _VERSION_2,
@@ -233,6 +284,7 @@ MIGRATIONS: tuple[Sequence[str], ...] = (
     _VERSION_4,
     _VERSION_5,
     _VERSION_6,
+    _VERSION_7,
 )
 """Statements from version i to i + 1; version 0 is an empty file. Released ones never change."""
 

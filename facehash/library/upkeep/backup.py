@@ -1,18 +1,5 @@
 """``facehash backup`` and ``restore``: everything that a person said, in one readable file.
 
-The file is JSON with these keys:
-
-============  ===================================================================================
-``schema``    1
-``made_by``   ``facehash backup``, by which a later backup recognizes the file that it may replace
-``people``    names, each with the earlier names that folders and lists still use
-``names``     names of faces: the SHA-256 of the photo, the box of the face in pixels of the upright
-              photo, the name, whether it was given by hand (``user``) or by a list (``csv``), where
-              the photo was, and how many faces it has; parked names are such names too
-``rejections``  faces and the people that they are not
-``forgotten``   the SHA-256 of photos that `facehash forget` keeps out
-============  ===================================================================================
-
 A library is restored by the contents of photos, not by their paths. Names of photos that it does
 not have are parked, and the next index run that finds the photos gives them back.
 """
@@ -23,12 +10,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
 
-from facehash.errors import InputError
-from facehash.images.face import Box
 from facehash.library.people.changes import FaceKey
 from facehash.library.people.journal import statement
 from facehash.library.people.parked import SAME_FACE, overlap
@@ -41,51 +28,20 @@ from facehash.library.people.people import (
     get_or_import_person,
 )
 from facehash.library.storage.database import DamagedLibraryError
-from facehash.library.storage.records import bytes_of, path_of
+from facehash.library.storage.records import blob, bytes_of, path_of
 from facehash.library.storage.store import Store
-from facehash.output import json_format, replace_output
+from facehash.library.upkeep.backup_file import (
+    MADE_BY,
+    SCHEMA,
+    Backup,
+    BackupAddedFace,
+    BackupFace,
+    BackupName,
+    BackupPerson,
+    BackupRejection,
+)
+from facehash.output import replace_output
 from facehash.printing import quoted
-
-SCHEMA = 1
-MADE_BY = "facehash backup"
-FORMAT = json_format("schema", made_by=MADE_BY)
-_LARGEST = 1 << 29
-
-_Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-
-
-class _Part(BaseModel):
-    # Lists in JSON become tuples.
-    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
-
-
-class _Person(_Part):
-    name: str
-    earlier_names: list[str]
-
-
-class _Name(_Part):
-    name: str
-    digest: _Digest
-    box: Box
-    given: Literal["user", "csv"]
-    path: str | None
-    faces: int = Field(ge=1, le=1 << 31)
-
-
-class _Rejection(_Part):
-    name: str
-    digest: _Digest
-    box: Box
-
-
-class Backup(_Part):
-    """The content of a backup."""
-
-    people: list[_Person]
-    names: list[_Name]
-    rejections: list[_Rejection]
-    forgotten: list[_Digest]
 
 
 @dataclass
@@ -132,43 +88,6 @@ def backup(store: Store, path: Path) -> Backup:
     return content
 
 
-def read_backup(path: Path) -> Backup:
-    """Read a backup.
-
-    Raises:
-        InputError: Not a backup, one of a newer facehash, or a damaged one.
-        OSError: The file cannot be read.
-    """
-    with path.open("rb") as file:
-        content = file.read(_LARGEST + 1)
-    if len(content) > _LARGEST:
-        raise InputError(f"{path}: larger than {_LARGEST >> 20} MB, which no backup is")
-    try:
-        value = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not a backup of facehash (not JSON: {error})") from error
-    schema = value.get("schema") if isinstance(value, dict) else None
-    if not isinstance(schema, int) or "names" not in value:
-        raise InputError(f"{path}: not a backup of facehash (facehash backup writes one)")
-    if schema != SCHEMA:
-        raise InputError(
-            f"{path}: made by a newer facehash (schema {schema}, this one reads {SCHEMA}); upgrade "
-            "facehash"
-        )
-    try:
-        found = Backup.model_validate(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InputError(f"{path}: damaged: {where}: {first['msg']}") from error
-    names = [one.name for one in found.people] + [one.name for one in found.names]
-    names += [one.name for one in found.rejections]
-    names += [name for person in found.people for name in person.earlier_names]
-    for name in names:
-        check_name(name, str(path))
-    return found
-
-
 def restore(store: Store, content: Backup, replace: bool = False) -> Restored:
     """Give a library the names of a backup, as one statement of the journal.
 
@@ -189,6 +108,7 @@ def restore(store: Store, content: Backup, replace: bool = False) -> Restored:
         _restore_people(store, content.people, done)
         _Faces(store, replace, done).restore(content.names)
         _restore_rejections(store, content.rejections)
+        _restore_marks(store, content)
         _restore_forgotten(store, content.forgotten, done)
         store.prune()
     return done
@@ -209,28 +129,42 @@ def _read(store: Store) -> Backup:
         "SELECT name, digest, x, y, width, height FROM rejections "
         "JOIN people ON people.id = person_id ORDER BY 1, 2, 3, 4"
     )
+    ignored = rows("SELECT digest, x, y, width, height FROM ignored ORDER BY 1, 2, 3, 4, 5")
+    added = rows(
+        "SELECT landmarks, digest, x, y, width, height FROM added_faces ORDER BY 2, 3, 4, 5, 6"
+    )
     forgotten = rows("SELECT digest FROM excluded ORDER BY digest")
     return Backup(
         people=[
-            _Person(name=name, earlier_names=earlier)
+            BackupPerson(name=name, earlier_names=earlier)
             for name, earlier in sorted(earlier_names(store).items())
         ],
         names=[
-            _Name(
+            BackupName(
                 name=name, digest=digest.hex(), box=tuple(box), given=given, faces=max(1, faces),
                 path=None if path is None else str(path_of(path)),
             )
             for name, digest, *box, given, path, faces in said
         ],
         rejections=[
-            _Rejection(name=name, digest=digest.hex(), box=tuple(box))
+            BackupRejection(name=name, digest=digest.hex(), box=tuple(box))
             for name, digest, *box in rejected
         ],
         forgotten=[digest.hex() for (digest,) in forgotten],
+        ignored=[BackupFace(digest=digest.hex(), box=tuple(box)) for digest, *box in ignored],
+        added=[
+            BackupAddedFace(digest=digest.hex(), box=tuple(box), landmarks=_points(landmarks))
+            for landmarks, digest, *box in added
+        ],
     )  # fmt: skip
 
 
-def _restore_people(store: Store, people: Sequence[_Person], done: Restored) -> None:
+def _points(stored: bytes | None) -> Any:
+    """Return stored landmarks as pairs of numbers; the model checks their number."""
+    return None if stored is None else np.frombuffer(stored, "<f4").reshape(-1, 2).tolist()
+
+
+def _restore_people(store: Store, people: Sequence[BackupPerson], done: Restored) -> None:
     for person in people:
         own = get_or_import_person(store, person.name)
         for name in map(check_name, person.earlier_names):
@@ -263,8 +197,8 @@ class _Faces:
         self._parked: dict[tuple[Any, ...], int] = {row[:5]: row[5] for row in parked}
         self._people: dict[str, int] = {}
 
-    def restore(self, names: Sequence[_Name]) -> None:
-        by_photo: dict[str, list[_Name]] = defaultdict(list)
+    def restore(self, names: Sequence[BackupName]) -> None:
+        by_photo: dict[str, list[BackupName]] = defaultdict(list)
         for one in names:
             by_photo[one.digest].append(one)
         for digest, group in by_photo.items():
@@ -290,7 +224,7 @@ class _Faces:
             self._people[name] = get_or_import_person(self._store, name)
         return self._people[name]
 
-    def _name(self, face: Sequence[Any], one: _Name, person: int) -> None:
+    def _name(self, face: Sequence[Any], one: BackupName, person: int) -> None:
         number, now, named_by = face[0], *face[5:7]
         was_said = named_by in ("user", "csv")
         if was_said and now == person:
@@ -304,7 +238,7 @@ class _Faces:
                 (person, one.given, number),
             )
 
-    def _park(self, one: _Name, person: int) -> None:
+    def _park(self, one: BackupName, person: int) -> None:
         key: FaceKey = (bytes.fromhex(one.digest), *one.box)
         now = self._parked.get(key)
         if key[0] in self._excluded:
@@ -322,7 +256,7 @@ class _Faces:
                 (*key, person, one.given, one.faces, path),
             )
 
-    def _report(self, what: str, person: int, one: _Name) -> None:
+    def _report(self, what: str, person: int, one: BackupName) -> None:
         name = current_name(self._store, person)
         where = "" if one.path is None else f" ({os.path.basename(one.path)})"
         self._done.conflicts.append(
@@ -330,7 +264,7 @@ class _Faces:
         )
 
 
-def _restore_rejections(store: Store, rejections: Sequence[_Rejection]) -> None:
+def _restore_rejections(store: Store, rejections: Sequence[BackupRejection]) -> None:
     """Add what faces are not, except where the face has just this name."""
     for one in rejections:
         person = get_or_import_person(store, one.name)
@@ -341,6 +275,31 @@ def _restore_rejections(store: Store, rejections: Sequence[_Rejection]) -> None:
             "AND (x, y, faces.width, faces.height) = (?2, ?3, ?4, ?5) AND person_id = ?6)",
             (*key, person),
         )
+
+
+def _restore_marks(store: Store, content: Backup) -> None:
+    """Add ignored and added faces; the next index run reads added faces whose photo it has."""
+    excluded = {digest.hex() for (digest,) in store.database.rows("SELECT digest FROM excluded")}
+    store.database.run_many(
+        "INSERT OR IGNORE INTO ignored VALUES (?, ?, ?, ?, ?)",
+        [
+            (bytes.fromhex(one.digest), *one.box)
+            for one in content.ignored
+            if one.digest not in excluded
+        ],
+    )
+    store.database.run_many(
+        "INSERT OR IGNORE INTO added_faces VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (bytes.fromhex(one.digest), *one.box, blob(_landmarks(one)))
+            for one in content.added
+            if one.digest not in excluded
+        ],
+    )
+
+
+def _landmarks(face: BackupAddedFace) -> NDArray[np.float32] | None:
+    return None if face.landmarks is None else np.array(face.landmarks, np.float32)
 
 
 def _restore_forgotten(store: Store, digests: Sequence[str], done: Restored) -> None:

@@ -119,6 +119,7 @@ _PARENT_COLUMN = {
     "people": "person_id",
     "faces": "face_id",
     "statements": "statement_id",
+    "clusters": "cluster_id",
 }
 
 

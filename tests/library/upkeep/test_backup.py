@@ -13,11 +13,13 @@ from facehash.library.people.edit import (
     unname_faces,
 )
 from facehash.library.people.forget import forget_photo
-from facehash.library.people.journal import undo
+from facehash.library.people.ignore import ignore_faces
+from facehash.library.people.journal import statement, undo
 from facehash.library.people.parked import list_parked
 from facehash.library.storage.database import DamagedLibraryError
 from facehash.library.storage.store import Store
-from facehash.library.upkeep.backup import backup, read_backup, restore
+from facehash.library.upkeep.backup import backup, restore
+from facehash.library.upkeep.backup_file import read_backup
 from tests.library import fakes
 from tests.library.conftest import NAMED
 
@@ -28,6 +30,8 @@ SAID = (
     "SELECT digest, x, y, name FROM rejections JOIN people ON people.id = person_id ORDER BY 1, 2",
     "SELECT digest, x, y, name FROM parked JOIN people ON people.id = person_id ORDER BY 1, 2",
     "SELECT digest FROM excluded ORDER BY 1",
+    "SELECT digest, x, y, width, height FROM ignored ORDER BY 1, 2",
+    "SELECT digest, x, y, width, height, landmarks FROM added_faces ORDER BY 1, 2",
 )
 
 
@@ -49,12 +53,18 @@ def store(index, directory, photos, tmp_path):
         rename_person(store, "Jörg", "Georg")
         unname_faces(store, ids_of(store, "Cy/0.png"))
         name_faces(store, "Dora", ids_of(store, "Ann/1.png"))
+        ignore_faces(store, ids_of(store, "party.png")[1:])
+        with statement(store, "add-face"):
+            store.database.run(
+                "INSERT INTO added_faces SELECT digest, x, y, faces.width, faces.height, landmarks "
+                "FROM photos JOIN faces ON photo_id = photos.id"
+            )
         forget_photo(store, photos / "night.png")
         (tmp_path / "names.csv").write_text("path,name\nCy/1.png,Cyprian\n")
         index(names=f"csv:{tmp_path / 'names.csv'}")
         (photos / "Ann" / "1.png").rename(tmp_path / "away.png")
         index()
-        assert [len(rows) for rows in said(store)] == [2, 2, 1, 1, 1]
+        assert [len(rows) for rows in said(store)] == [2, 2, 1, 1, 1, 1, 7]
         yield store
 
 
@@ -72,7 +82,7 @@ def test_a_fresh_library_gets_everything_when_its_photos_are_indexed(
         done = restore(other, read_backup(file))
         assert (done.named, done.parked, done.conflicts) == (0, 3, [])
         before = said(other)
-        assert before[1:3] == said(store)[1:3] and before[4] == said(store)[4]
+        assert before[1:3] == said(store)[1:3] and before[4:] == said(store)[4:]
         assert {one.reason for one in list_parked(other)} == {"restored"}
         # A second time nothing happens.
         done = restore(other, read_backup(file))
@@ -89,9 +99,8 @@ def test_a_fresh_library_gets_everything_when_its_photos_are_indexed(
         assert [one.model_copy(update={"path": None}) for one in again.names] == [
             one.model_copy(update={"path": None}) for one in first.names
         ]
-        assert (again.people, again.rejections, again.forgotten) == (
-            first.people, first.rejections, first.forgotten
-        )  # fmt: skip
+        for part in ("people", "rejections", "forgotten", "ignored", "added"):
+            assert getattr(again, part) == getattr(first, part) != []
         restored = restore(other, first)
         assert (restored.named, restored.parked, restored.unchanged) == (0, 0, 3)
 
@@ -106,6 +115,7 @@ def test_a_library_with_the_photos_is_named_at_once_and_it_can_be_undone(
         assert said(other)[:4] == said(store)[:4]
         undo(other)
         assert said(other)[0] == before[0] and said(other)[2:4] == before[2:4]
+        assert said(other)[5:] == [[], []]
 
 
 def test_what_differs_stays_unless_replacement_is_asked_for(store, file, index, tmp_path):
@@ -180,12 +190,28 @@ def test_a_damaged_library_is_not_backed_up(store, tmp_path, damage):
     assert not (tmp_path / "names.json").exists()
 
 
+def test_a_backup_of_an_earlier_version_has_neither_ignored_nor_added_faces(store, file, tmp_path):
+    value = json.loads(file.read_text())
+    assert value["ignored"][0].keys() == {"digest", "box"}
+    landmarks = [one["landmarks"] for one in value["added"]]
+    assert {points and len(points) for points in landmarks} == {None, 5}
+    del value["ignored"], value["added"]
+    file.write_text(json.dumps(value))
+    with Store.create(tmp_path / "fresh") as fresh:
+        restore(fresh, read_backup(file))
+        assert said(fresh)[5:] == [[], []] != said(store)[5:]
+
+
 def test_files_that_are_no_backups_are_one_line(file, tmp_path):
     value = json.loads(file.read_text())
     broken = tmp_path / "broken.json"
     for content, message in (
         ("{", "not a backup of facehash .not JSON"),
         ("[" * 100_000, "not JSON"),
+        (
+            json.dumps(value | {"added": [value["added"][0] | {"landmarks": [[0, 0]]}]}),
+            "damaged: added.0.landmarks",
+        ),
         ("[]", "not a backup of facehash .facehash backup writes one"),
         ('{"schema": 1, "settings": {}, "faces": []}', "not a backup of facehash"),
         (json.dumps(value | {"schema": 2}), "made by a newer facehash .schema 2"),
