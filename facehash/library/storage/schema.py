@@ -275,6 +275,9 @@ _VERSION_7 = (
     # Of a video: its length, and the time of the frame with the face. NULL in a photo.
     "ALTER TABLE photos ADD COLUMN seconds REAL",
     "ALTER TABLE faces ADD COLUMN seconds REAL",
+    # From when to when the same face was seen at this place.
+    "ALTER TABLE faces ADD COLUMN first_seconds REAL",
+    "ALTER TABLE faces ADD COLUMN last_seconds REAL",
 )
 
 MIGRATIONS: tuple[Sequence[str], ...] = (
