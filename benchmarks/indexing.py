@@ -1,6 +1,6 @@
-"""``python -m benchmarks.indexing``, see `benchmarks.search.indexing`."""
+"""``python -m benchmarks.indexing``, see `benchmarks.photos.indexing`."""
 
-from benchmarks.search.indexing import main
+from benchmarks.photos.indexing import main
 
 if __name__ == "__main__":
     main()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from data.arrays import ResizedArrays, read_faces_file
+from data.arrays import ResizedArrays, read_faces_file, read_vectors_file
 from data.cache import cache_path, open_or_build
 from data.conversion import Conversion, SourceError, read_into_memory
 from data.ddh_pickles import PickledFaces
@@ -20,7 +20,6 @@ from data.lists import SUFFIXES as LIST_SUFFIXES
 from data.lists import ImageList
 from data.orl import OrlFaces, find_orl
 from data.protocols import assign_roles, given_roles
-from data.vectors import read_vectors_file
 from facehash.array_files import SUFFIXES
 from facehash.config import DatasetConfig
 from facehash.dataset import FaceDataset

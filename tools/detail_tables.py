@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.search.conditions import RESULT as CONDITIONS
-from benchmarks.search.small_faces import RESULT as SMALL_FACES
+from benchmarks.photos.conditions import RESULT as CONDITIONS
+from benchmarks.photos.small_faces import RESULT as SMALL_FACES
 from experiments.table.layout import markdown_rows
 
 _NAMES = {
@@ -16,7 +16,7 @@ _NAMES = {
 
 
 def conditions_table() -> str:
-    """Tabulate the errors under each condition, from `python -m benchmarks.search.conditions`."""
+    """Tabulate the errors under each condition, from `python -m benchmarks.photos.conditions`."""
     head = ["Photos", "Found", "False match", "Miss", "Found and judged", "False match", "Miss"]
     head += ["False match, one changed", "Miss, one changed"]
     rows = []
@@ -37,7 +37,7 @@ def conditions_table() -> str:
 
 
 def widths_table() -> str:
-    """Tabulate the errors by effective width, from `python -m benchmarks.search.conditions`."""
+    """Tabulate the errors by effective width, from `python -m benchmarks.photos.conditions`."""
     rows = []
     for row in _read(CONDITIONS)["by_effective_width"]:
         end = " or more" if row["to"] is None else f" to {row['to']}"
@@ -48,7 +48,7 @@ def widths_table() -> str:
 
 
 def recall_table() -> str:
-    """Tabulate the faces found by size, from `python -m benchmarks.search.small_faces`."""
+    """Tabulate the faces found by size, from `python -m benchmarks.photos.small_faces`."""
     rows = [
         [
             row["photo"],
@@ -63,7 +63,7 @@ def recall_table() -> str:
 
 
 def cost_table() -> str:
-    """Tabulate the time to search large photos, from `python -m benchmarks.search.small_faces`."""
+    """Tabulate the time to search large photos, from `python -m benchmarks.photos.small_faces`."""
     rows = [
         [
             row["photo"],

@@ -1,1 +1,1 @@
-"""Timings of searching and indexing against rivals."""
+"""Searches and their thresholds: speed against rivals, and errors."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from data.vectors import read_vectors_file
+from data.arrays import read_vectors_file
 from facehash.bench.queries import NamedFaces, QuerySet, hold_out
 from facehash.bench.queries import leave_one_out as queries_of_all
 from facehash.errors import InputError
@@ -37,7 +37,7 @@ class LabeledVectors(NamedTuple):
 
 
 def read_vectors(path: Path) -> LabeledVectors:
-    """Read labeled vectors, see `data.vectors`, and scale them to length 1.
+    """Read labeled vectors, see `data.arrays`, and scale them to length 1.
 
     Raises:
         FacesFileError: An unreadable file, or arrays of another shape or type.

@@ -5,7 +5,7 @@ from typing import NamedTuple
 SMALLEST = 18
 """Effective width in pixels of the faces for which the thresholds hold, see
 `facehash.images.quality.effective_width`. The pairs of two people within the threshold of SFace are
-at most 2 in 1,000 from there on, and increase below (`python -m benchmarks.search.conditions`)."""
+at most 2 in 1,000 from there on, and increase below (`python -m benchmarks.photos.conditions`)."""
 
 
 class Threshold(NamedTuple):

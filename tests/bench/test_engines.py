@@ -12,7 +12,7 @@ from facehash.library.storage import engines as registry
 from facehash.library.storage.database import LibraryError
 from facehash.library.storage.engines import Engine
 from facehash.library.storage.store import Store
-from tests.helpers import memory_engine
+from tests.helpers.servers import memory as memory_engine
 from tests.library import fakes
 
 PLAN = Plan(hashers=(), draws=0, rerank=0, near_duplicate=2, engines=["office"])

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from benchmarks import pairs
+from benchmarks.photos.indexing import RESULT as INDEXING
+from benchmarks.photos.indexing import bars, growth
 from benchmarks.search import asymmetric, code_verification, held_out
 from benchmarks.search import hamming as search
-from benchmarks.search.indexing import RESULT as INDEXING
-from benchmarks.search.indexing import bars, growth
 from benchmarks.search.lfw import BAR, read_result
 from facehash.codes import signs_from_packed
 

@@ -1,6 +1,6 @@
 import json
 
-from tests.helpers import memory_engine
+from tests.helpers.servers import memory as memory_engine
 
 
 def test_a_library_is_measured_and_the_results_are_written_beside_it(

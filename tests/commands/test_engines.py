@@ -9,7 +9,7 @@ import pytest
 from facehash.index.engines.base import Identity
 from facehash.library.storage.database import Database
 from facehash.vectors import Space
-from tests.helpers import memory_engine
+from tests.helpers.servers import memory as memory_engine
 from tests.library.conftest import alter, draw, save, traces, what_is_stored_of
 
 

@@ -1,4 +1,4 @@
-from tests.helpers.large_jpeg import large_jpeg
+from tests.helpers.datasets import large_jpeg
 from tests.helpers.privileges import ordinary_rights
 from tests.library.conftest import draw, rows, save
 

@@ -4,7 +4,7 @@ import json
 import h5py
 import numpy as np
 
-from data.vectors import read_vectors_file
+from data.arrays import read_vectors_file
 from tests.library.conftest import draw, save
 
 

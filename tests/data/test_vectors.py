@@ -5,9 +5,9 @@ import logging
 import numpy as np
 import pytest
 
+from data.arrays import read_vectors_file
 from data.conversion import SourceError
 from data.labeled_images import FacesFileError
-from data.vectors import read_vectors_file
 from facehash.runs.fingerprint import picture_hashes
 from tests.helpers.array_files import SAVERS
 from tests.helpers.datasets import load

@@ -13,7 +13,7 @@ from facehash.hamming import search as hamming
 from facehash.hamming.asymmetric import asymmetric_top_k
 from facehash.hamming.search import top_k
 from facehash.hamming.words import CodeWords
-from tests.helpers.new_python import run_python
+from tests.helpers.facehash_command import run_python
 
 ENGINES = pytest.mark.parametrize("engine", ["numba", "numpy"])
 

@@ -11,7 +11,7 @@ import facehash
 from facehash.codes import CodesError, packed_from_bits
 from facehash.hamming import search as hamming
 from facehash.hamming.search import distance_histograms, top_k
-from tests.helpers.new_python import run_python
+from tests.helpers.facehash_command import run_python
 from tests.helpers.oracles import hamming_distance
 
 ENGINES = pytest.mark.parametrize("engine", ["numba", "numpy"])

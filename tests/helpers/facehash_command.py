@@ -1,4 +1,4 @@
-"""Commands as a user runs them: in this process, or scripts of the checkout in a new one."""
+"""Commands as a user runs them, in this process; scripts of the checkout and code in a new one."""
 
 from __future__ import annotations
 
@@ -43,3 +43,16 @@ def run_script(*words, **environment):
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a new Python, with further environment variables; it must not fail."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done

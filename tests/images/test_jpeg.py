@@ -14,7 +14,7 @@ from facehash.images import read
 from facehash.images.jpeg import decodes_in_rows
 from facehash.images.read import UnreadableImageError, decode_image, decode_photo, read_photo
 from tests.conftest import ROOT
-from tests.helpers.large_jpeg import large_jpeg
+from tests.helpers.datasets import large_jpeg
 
 
 def content(width=160, height=120, **options):

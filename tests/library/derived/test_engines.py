@@ -13,7 +13,7 @@ from facehash.library.storage.engines import Engine, get_engine
 from facehash.library.storage.settings import write_settings
 from facehash.library.storage.store import Store
 from facehash.library.upkeep.check import check, rebuild
-from tests.helpers import memory_engine
+from tests.helpers.servers import memory as memory_engine
 from tests.library.conftest import alter
 from tests.library.random_rows import DIMENSION, add, change, content, remove, settings
 

@@ -14,7 +14,7 @@ from facehash.library.storage.database import LibraryError
 from facehash.library.storage.engines import Engine
 from facehash.library.storage.settings import write_settings
 from facehash.library.storage.store import Store
-from tests.helpers import memory_engine
+from tests.helpers.servers import memory as memory_engine
 from tests.library.random_rows import DIMENSION, add, change, column, content, remove, settings
 
 FULL = pytest.mark.full

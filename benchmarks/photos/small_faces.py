@@ -1,6 +1,6 @@
 """Measure which faces of large group photos are found, by their size, and what that costs.
 
-    python -m benchmarks.search.small_faces --data DIR
+    python -m benchmarks.photos.small_faces --data DIR
 
 Faces of DIR (photos of Labeled Faces in the Wild) are reduced and pasted at random places into a
 picture of noise, whose power falls with the square of the frequency, or into a mosaic of the edges
@@ -155,7 +155,7 @@ def cost(files: list[Path], detectors: dict[str, Detector], turns: int) -> list[
 def main() -> None:
     """Measure and store."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.search.small_faces", description=__doc__.partition("\n")[0]
+        prog="python -m benchmarks.photos.small_faces", description=__doc__.partition("\n")[0]
     )
     parser.add_argument("--data", type=Path, required=True, help="photos of LFW")
     parser.add_argument("--seed", type=int, default=0)

@@ -1,6 +1,6 @@
 """Compare the time of ``facehash index`` between two checkouts of this project.
 
-    python -m benchmarks.search.compare_indexing --data DIR --old CHECKOUT
+    python -m benchmarks.photos.compare_indexing --data DIR --old CHECKOUT
 
 Photos of DIR, evenly spaced, are indexed by both in turns, in alternating order, each time in new
 processes and into a new library. The wall time is what a user waits for; the processor time of all
@@ -63,7 +63,7 @@ def compare(checkouts: dict[str, Path], photos: Path, turns: int, workers: int) 
 def main() -> None:
     """Measure, store and print."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.search.compare_indexing", description=__doc__.partition("\n")[0]
+        prog="python -m benchmarks.photos.compare_indexing", description=__doc__.partition("\n")[0]
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of photos")
     parser.add_argument("--old", type=Path, required=True, help="checkout to compare with")

@@ -11,7 +11,7 @@ from facehash.codes import packed_from_bits, packed_from_signs
 from facehash.hamming.search import top_k
 from tests.helpers import oracles
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 LENGTHS = (8, 12, 16, 20, 24, 32, 36, 48, 64)
 
 

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.search import conditions, small_faces
-from benchmarks.search.compare_indexing import _children
+from benchmarks.photos import conditions, small_faces
+from benchmarks.photos.compare_indexing import _children
 from facehash.calibration.thresholds import SMALLEST
 
 

@@ -27,7 +27,7 @@ from typing import Any
 
 from benchmarks.machine import describe_machine
 from benchmarks.pairs import ratio, verdict
-from benchmarks.search.indexing_steps import time_steps
+from benchmarks.photos.indexing_steps import time_steps
 from facehash.files import write_json
 from facehash.images.scan import scan
 from facehash.library.storage.store import Store
@@ -42,7 +42,7 @@ _SAMPLE = 0.5
 def commands(data: Path, folder: Path) -> dict[str, tuple[list[str], dict[str, str]]]:
     """Return the commands to time, by name, each with its environment variables."""
     index = [sys.executable, "-m", "facehash", "index", str(data), "--library"]
-    script = [sys.executable, "-m", "benchmarks.search.sequential_indexing", str(data)]
+    script = [sys.executable, "-m", "benchmarks.photos.sequential_indexing", str(data)]
     return {
         "facehash": ([*index, str(folder / "library")], {"FACEHASH_ENGINE": "openvino"}),
         "facehash, OpenCV": ([*index, str(folder / "library")], {"FACEHASH_ENGINE": "opencv"}),

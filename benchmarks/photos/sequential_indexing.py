@@ -1,6 +1,6 @@
 """A plain script that indexes photos one by one, to compare with `facehash index`.
 
-    python -m benchmarks.search.sequential_indexing FOLDER FILE.npz [--engine facehash]
+    python -m benchmarks.photos.sequential_indexing FOLDER FILE.npz [--engine facehash]
 
 By default it follows the samples of OpenCV (FaceDetectorYN, FaceRecognizerSF), which use all cores;
 with ``--engine facehash`` it uses the detector and the embedder of this project.

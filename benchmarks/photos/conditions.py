@@ -1,6 +1,6 @@
 """Measure the errors of the threshold on turned, blurred and small faces.
 
-    python -m benchmarks.search.conditions --data DIR
+    python -m benchmarks.photos.conditions --data DIR
 
 DIR has one folder per person, as Labeled Faces in the Wild does. Two photos of each of the first
 people are turned, blurred or reduced, and compared with each other and with the unchanged photos
@@ -232,7 +232,7 @@ def group(pairs: list[list[NDArray[Any]]], threshold: float) -> list[dict[str, A
 def main() -> None:
     """Measure and store."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.search.conditions", description=__doc__.partition("\n")[0]
+        prog="python -m benchmarks.photos.conditions", description=__doc__.partition("\n")[0]
     )
     parser.add_argument("--data", type=Path, required=True, help="one folder per person")
     parser.add_argument("--people", type=int, default=100, help="people with two photos each")

@@ -1,0 +1,1 @@
+"""What is found in photos, and what finding and indexing it costs."""
