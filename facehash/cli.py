@@ -13,6 +13,7 @@ from facehash.commands import (
     engines,
     indexing,
     people,
+    photos,
     searching,
     upkeep,
     weights,
@@ -22,6 +23,7 @@ app = make_app("Find, compare and search faces in photos, by codes or by embeddi
 app.command()(indexing.index)
 app.command()(searching.search)
 app.command()(searching.verify)
+app.command()(photos.photos)
 app.add_typer(people.app, name="people")
 app.command(cls=renamed_options({"--again": "--allow-reindex"}))(upkeep.forget)
 app.command()(backup.backup)

@@ -130,7 +130,7 @@ def read_photo(path: Path, sha256: bytes | None = None) -> Photo:
 def is_picture(path: Path) -> bool:
     """Return whether the beginning of a file is that of a picture, whatever its name."""
     try:
-        with open_picture(path) as file, Image.open(file, formats=_formats()):
+        with open_picture(path) as file, Image.open(file, formats=known_formats()):
             return True
     # Pillow's decoders raise almost any exception for damaged files.
     except Exception:
@@ -241,7 +241,7 @@ def _check_size(file: BinaryIO, name: str) -> None:
 def _open(file: BinaryIO, name: str) -> Image.Image:
     """Open a picture; it is not decoded yet."""
     try:
-        return Image.open(file, formats=_formats())
+        return Image.open(file, formats=known_formats())
     except Image.DecompressionBombError as error:
         if jpeg.is_jpeg(file):
             return jpeg.open_jpeg(file)
@@ -304,7 +304,7 @@ def _photo(image: Image.Image, whole: tuple[int, int] | None, damage: str | None
 
 
 @functools.cache
-def _formats() -> tuple[str, ...]:
+def known_formats() -> tuple[str, ...]:
     """Register and return the available decoders, and silence Pillow's warnings."""
     # What Pillow warns about either raises one of our errors or does not affect the pixels. The
     # filter holds for the whole process, as warnings cannot be silenced for a single thread.
@@ -323,7 +323,7 @@ def _unidentified(file: BinaryIO, name: str) -> UnreadableImageError:
     start = file.read(12)
     if not start:
         return UnreadableImageError(f"{name}: not a picture: the file is empty", "not_a_picture")
-    if start[4:8] == b"ftyp" and start[8:] in _HEIC_BRANDS and "HEIF" not in _formats():
+    if start[4:8] == b"ftyp" and start[8:] in _HEIC_BRANDS and "HEIF" not in known_formats():
         return UnreadableImageError(
             f"{name}: HEIC pictures need an optional package: pip install 'facehash[heic]'",
             "no_decoder",

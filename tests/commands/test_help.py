@@ -3,8 +3,8 @@ import pytest
 import facehash as package
 
 COMMANDS = (
-    "index search verify encode bench forget check rebuild export stats people_list people_name "
-    "people_merge people_rename weights_list weights_fetch weights_add"
+    "index search verify photos encode bench forget check rebuild export stats people_list "
+    "people_name people_merge people_rename weights_list weights_fetch weights_add"
 ).split()
 
 

@@ -41,12 +41,18 @@ def check_library_output(
     check_output(path, formats, option, force=force, outside=[store.directory])
     if descriptor_of(path) is not None or (path.exists() and not path.is_file()):
         return  # written to, see `check_output`
-    for folder in Path(os.path.realpath(path)).parents:
-        if _has_photos(store, folder):
-            raise InputError(
-                f"{path}: is among the indexed photos of {folder}; choose a name outside of that "
-                f"folder for {option}"
-            )
+    folder = has_photos_around(store, path)
+    if folder:
+        raise InputError(
+            f"{path}: is among the indexed photos of {folder}; choose a name outside of that "
+            f"folder for {option}"
+        )
+
+
+def has_photos_around(store: Store, path: Path) -> Path | None:
+    """Return the nearest folder above a path that has indexed photos, or None."""
+    parents = Path(os.path.realpath(path)).parents
+    return next((folder for folder in parents if _has_photos(store, folder)), None)
 
 
 def _has_photos(store: Store, folder: Path) -> bool:
