@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import reprlib
 import shlex
 import sys
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -48,6 +49,30 @@ def quoted(path: object) -> str:
 
 
 _SECONDS_BETWEEN_LINES = 10.0
+
+ProgressListener = Callable[[str, int, int | None], None]
+"""(what is done, steps done, all steps if known)."""
+
+_listeners: list[ProgressListener] = []
+
+
+@contextlib.contextmanager
+def listen_to_progress(listener: ProgressListener) -> Iterator[None]:
+    """Call a function at each step of every `progress` that starts in the block.
+
+    Example:
+        >>> with listen_to_progress(lambda what, done, total: print(what, done, total)):
+        ...     for _ in progress(range(2), desc="reading", shown=False):
+        ...         pass
+        reading 0 2
+        reading 1 2
+        reading 2 2
+    """
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
 
 
 class _Lines:
@@ -91,4 +116,33 @@ def progress(
             "miniters": 1,
             "ncols": 100,
         }
-    return tqdm(items, disable=not shown, **options)
+    return _reporting(tqdm)(items, disable=not shown, **options)
+
+
+def _reporting(bar: type[tqdm[Any]]) -> type[tqdm[Any]]:
+    """Return a class of bars that call the listeners; without listeners, the class itself."""
+    if not _listeners:
+        return bar
+
+    class Reporting(bar):  # type: ignore[valid-type,misc]
+        def __init__(self, items: Iterable[Any] | None, **options: Any) -> None:
+            super().__init__(items, **options)
+            self._what, self._done, self._all = options.get("desc") or "", 0, self.total
+            self._report(0)
+
+        def _report(self, steps: int) -> None:
+            self._done += steps
+            for listener in _listeners:
+                listener(self._what, self._done, self._all)
+
+        def update(self, n: float | None = 1) -> bool | None:
+            self._report(int(n or 0))
+            shown: bool | None = super().update(n)
+            return shown
+
+        def __iter__(self) -> Iterator[Any]:
+            for item in super().__iter__():
+                yield item
+                self._report(1)
+
+    return Reporting

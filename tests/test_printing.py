@@ -3,7 +3,7 @@ import time
 import pytest
 
 from facehash import printing
-from facehash.printing import printable, progress
+from facehash.printing import listen_to_progress, printable, progress
 
 
 def test_text_and_spaces_of_every_width_stay_as_they_are():
@@ -28,3 +28,18 @@ def test_a_bar_in_a_log_is_a_line_every_so_often(capsys, monkeypatch):
 def test_a_bar_without_stderr_is_hidden(monkeypatch):
     monkeypatch.setattr("sys.stderr", None)
     assert list(progress([1, 2])) == [1, 2]
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_listeners_hear_of_every_step(shown):
+    heard = []
+    with listen_to_progress(lambda *step: heard.append(step)):
+        for _ in progress("ab", desc="reading", shown=shown):
+            pass
+        with progress(total=3, desc="writing", shown=shown) as bar:
+            bar.update(2)
+    assert heard[-2:] == [("writing", 0, 3), ("writing", 2, 3)]
+    assert heard[:3] == [("reading", done, 2) for done in range(3)]
+    for _ in progress("ab"):
+        pass
+    assert heard[-1] == ("writing", 2, 3)

@@ -36,11 +36,9 @@ from facehash.library.people.parked import give_back, parked_keys
 from facehash.library.storage.database import LibraryError
 from facehash.library.storage.folder import DATABASE, write_lock
 from facehash.library.storage.records import UNDER, UnreadFile, path_of, under
-from facehash.library.storage.settings import (
-    Settings,
-    read_settings,
-)
+from facehash.library.storage.settings import Settings, read_settings, with_folder
 from facehash.library.storage.store import Store
+from facehash.library.storage.thumbnails import delete_thumbnails
 from facehash.pipeline import FacePipeline, MakePipeline, PipelineSpec, default_pipeline
 from facehash.printing import progress as progress_bar
 from facehash.printing import quoted
@@ -131,6 +129,7 @@ def index_folder(
         settings_of(spec, pipeline, codes, seed),
         exclude="\n".join(selection.exclude) or None,
         include_skipped=selection.include_skipped,
+        folders=with_folder(stored.folders if stored else None, folder),
     )
     with Store.create(directory) as store, write_lock(directory, "index"):
         try:
@@ -321,6 +320,7 @@ class _Update:
             if self.counts["faces"]:
                 refresh_thresholds(self.store, self.settings, self.hasher)
         refresh_index(self.store, spaces(self.settings, self.hasher is not None))
+        delete_thumbnails(self.store.directory, keep=self.store.digests())
         with contextlib.suppress(FileInUseError):  # a search is running; the next run does it
             self.store.database.empty_log()
         return IndexReport(

@@ -1,8 +1,9 @@
 """Forget faces, people and photos, and erase them from the files of the library.
 
 SQLite overwrites deleted content (``secure_delete``), ``VACUUM`` rewrites the file without gaps,
-the write-ahead log is truncated, and the index files are written again. Earlier versions that the
-file system, the drive or a backup keeps are out of reach. The photos themselves are not touched.
+the write-ahead log is truncated, the index files are written again, and thumbnails are deleted.
+Earlier versions that the file system, the drive or a backup keeps are out of reach. The photos
+themselves are not touched.
 Unless `allow_reindex` is given, their digests are kept, so that the next index run skips them.
 
 What was said about the forgotten faces goes with them: parked names, rejections, and the statements
@@ -34,7 +35,9 @@ from facehash.library.people.people import get_person
 from facehash.library.storage.database import DamagedLibraryError, LibraryError, Row
 from facehash.library.storage.engines import request_erase
 from facehash.library.storage.records import UNDER, under
+from facehash.library.storage.settings import prune_folders
 from facehash.library.storage.store import Store
+from facehash.library.storage.thumbnails import delete_thumbnails
 from facehash.printing import quoted
 
 log = logging.getLogger(__name__)
@@ -143,6 +146,7 @@ def erase(store: Store) -> None:
     settings = store.settings()
     fitted = read_hasher(store.database, settings) is not None
     write_index(store, spaces(settings, fitted))
+    delete_thumbnails(store.directory)
     store.database.run("VACUUM")
     store.database.empty_log()
     store.database.run("DELETE FROM pending_erase")
@@ -222,6 +226,7 @@ def _forget(
         lost = shown - _people_with_faces(store)
         database.run_many("DELETE FROM people WHERE id = ?", _single(sorted(lost)))
         store.prune()
+        prune_folders(database)
         if database.value("SELECT count(*) FROM faces") < before:
             request_erase(database)
         # Also the journal's part of people of whom nothing is left.

@@ -6,9 +6,10 @@ and nearly the same vector or code, and the photos themselves look the same, see
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ _MOST_SHIFT = 0.1
 _MOST_STRETCH = 0.02
 
 Sketches = dict[Path, NDArray[np.uint8] | None]
+_AnyMetric = TypeVar("_AnyMetric")
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,29 @@ class _Place:
         if self.code is not None and other.code is not None:
             return bool((self.code != other.code).mean() <= _MOST_BITS)
         return True
+
+
+def find_collapsed(
+    store: Store, k: int, find: Callable[[int], tuple[_AnyMetric, list[tuple[Hit, ...]]]]
+) -> tuple[_AnyMetric, list[tuple[Hit, ...]]]:
+    """Search with the copies of a photo as one hit, and search on until there are k hits.
+
+    Args:
+        store: The library.
+        k: Number of hits per query face.
+        find: Returns the metric, and this many hits of each query face.
+    """
+    sketches: Sketches = {}
+    wanted, total = 2 * k, store.database.value("SELECT count(*) FROM faces")
+    while True:
+        metric, found = find(wanted)
+        collapsed = [collapse(store, hits, sketches) for hits in found]
+        enough = all(
+            len(few) >= k or len(hits) < wanted for few, hits in zip(collapsed, found, strict=True)
+        )
+        if enough or wanted >= total:
+            return metric, [hits[:k] for hits in collapsed]
+        wanted *= 4
 
 
 def collapse(store: Store, hits: Sequence[Hit], known: Sketches) -> tuple[Hit, ...]:

@@ -10,26 +10,27 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facehash.calibration.thresholds import no_verdict, threshold_of
+from facehash.calibration.thresholds import threshold_of
 from facehash.detectors.registry import Switch
-from facehash.errors import InputError
-from facehash.images.face import Box
+from facehash.embedders.base import projects
+from facehash.images.face import Face
 from facehash.images.read import read_photo
 from facehash.index.asymmetric import AsymmetricIndex
 from facehash.index.base import Found, check_k
 from facehash.index.exact import ExactIndex
 from facehash.library.derived.arrays import open_asymmetric_index, open_index, spaces
 from facehash.library.derived.codes import encode, project, read_hasher, read_thresholds
-from facehash.library.query.copies import Sketches, collapse
+from facehash.library.query.copies import find_collapsed
 from facehash.library.query.encoder import make_query_pipeline
+from facehash.library.query.faces import QueryFace, choose, prepare, stored_query_face
 from facehash.library.query.hits import make_hit
+from facehash.library.query.metric import choose_metric
 from facehash.library.query.remote import EngineSearch
 from facehash.library.query.results import Hit, QueryResult
 from facehash.library.storage.database import LibraryError
 from facehash.library.storage.settings import Settings
 from facehash.library.storage.store import Column, Store
-from facehash.pipeline import FacePipeline, MakePipeline, default_pipeline
-from facehash.printing import quoted
+from facehash.pipeline import FacePipeline, MakePipeline, NoFaceError, default_pipeline
 from facehash.vectors import CodeDistance, Metric
 
 log = logging.getLogger(__name__)
@@ -83,7 +84,9 @@ class Library:
                 f"{store.directory}: cannot be searched by {self.by}, only by "
                 f"{' or '.join(self._spaces)}"
             )
-        self.metric: Metric | CodeDistance = self._choose_metric(distance)
+        self.metric: Metric | CodeDistance = choose_metric(
+            store.directory, self.by, self.settings, self._hasher, distance
+        )
         self._thresholds = read_thresholds(store.database) if self._hasher else None
         self._pipeline: FacePipeline | None = None
         self._generation: int | None = None
@@ -106,32 +109,6 @@ class Library:
         if self._remote is not None:
             self._remote.close()
         self.store.close()
-
-    def _choose_metric(self, distance: CodeDistance | None) -> Metric | CodeDistance:
-        """Return the metric of the distances; `distance` is what the user asked for."""
-        where = self.store.directory
-        if self.by == "embedding":
-            if distance is not None:
-                raise LibraryError(
-                    f"{where}: is searched by embedding; {distance} is a distance of codes"
-                )
-            return self.settings.metric
-        if self._hasher is None:
-            has_scale = self.settings.projects
-        else:
-            has_scale = self._hasher.scale is not None
-        if distance == "asymmetric" and not has_scale:
-            raise LibraryError(
-                f"{where}: "
-                + (
-                    "its embedder produces codes without projections (a run has them if it was "
-                    "trained by 0.2.0 or later), so they have only the Hamming distance"
-                    if self._hasher is None
-                    else "the codes were made by facehash 0.1.0; to prepare them for the "
-                    f"asymmetric distance: facehash rebuild --library {quoted(where)}"
-                )
-            )
-        return distance or ("asymmetric" if has_scale else "hamming")
 
     @property
     def threshold(self) -> float | None:
@@ -184,23 +161,86 @@ class Library:
         path = None if isinstance(query, np.ndarray) else Path(query)
         image, scale = (query, 1.0) if isinstance(query, np.ndarray) else _read(Path(query))
         name = path or "the query"
+        cropper = self._query_pipeline().cropper
+        found = cropper.find(image)
+        if not found:
+            raise NoFaceError(f"{name}: no face found")
+        faces = self.prepare(found, cropper.crop_faces(image, found), scale)
+        return self.search_faces(
+            [faces[i] for i in choose(len(faces), face, name)],
+            k,
+            max_distance=max_distance,
+            collapse_copies=collapse_copies,
+            query=path,
+        )
+
+    def prepare(
+        self, faces: Sequence[Face], crops: NDArray[np.uint8], scale: float = 1.0
+    ) -> tuple[QueryFace, ...]:
+        """Embed faces that were found and cropped elsewhere, for `search_faces`.
+
+        Args:
+            faces: The faces of one photo, largest first, in decoded pixels.
+            crops: uint8 (n, side, side, 3), cropped as the library's embedder expects.
+            scale: Pixels of the photo per decoded one, see `facehash.images.read.Photo.scale`.
+
+        Raises:
+            LibraryError: The library's detector or embedder has changed.
+        """
+        embedder = self._query_pipeline().embedder
+        by_projections = self._hasher is None and self.metric == "asymmetric"
+        if by_projections and projects(embedder):
+            return prepare(faces, crops, embedder.project(crops)[1], scale)
+        return prepare(faces, crops, embedder.embed(crops), scale)
+
+    def stored_face(self, face_id: int) -> QueryFace:
+        """Return a face of the library as a query, for `search_faces`.
+
+        Raises:
+            LibraryError: There is no such face, or its record is damaged.
+
+        Example:
+            >>> [result] = library.search_faces([library.stored_face(1)], k=2)
+            >>> result.hits[0].face_id
+            1
+        """
+        return stored_query_face(self.store, face_id, self.settings)
+
+    def search_faces(
+        self,
+        faces: Sequence[QueryFace],
+        k: int = 10,
+        *,
+        max_distance: float | None = None,
+        collapse_copies: bool = False,
+        query: Path | None = None,
+    ) -> tuple[QueryResult, ...]:
+        """Find the k nearest faces of the library for faces from `prepare` or `stored_face`.
+
+        The photo that the results name is `query`; other arguments and the errors are those of
+        `search`.
+        """
+        check_k(k)
+        if not faces:
+            return ()
+        rows, reasons = np.stack([one.row for one in faces]), [one.no_verdict for one in faces]
+        if collapse_copies:
+            metric, found = find_collapsed(
+                self.store, k, lambda more: self._find(rows, more, max_distance, reasons)
+            )
+        else:
+            metric, found = self._find(rows, k, max_distance, reasons)
+        return tuple(
+            QueryResult(query, face.face, face.box, hits, metric, face.crop)
+            for face, hits in zip(faces, found, strict=True)
+        )
+
+    def _query_pipeline(self) -> FacePipeline:
         if self._pipeline is None:
             self._pipeline = make_query_pipeline(
                 self.settings, self._make_pipeline, self.store.directory, self._small_faces
             )
-        by_projections = self._hasher is None and self.metric == "asymmetric"
-        make = self._pipeline.project if by_projections else self._pipeline.embed
-        faces = make(image, name)
-        chosen = _choose(len(faces.boxes), face, name)
-        reasons = [
-            no_verdict("the query's face", min(faces.boxes[i][2:]), faces.widths[i]) for i in chosen
-        ]
-        find = self._find_collapsed if collapse_copies else self._find
-        metric, found = find(faces.rows[chosen], k, max_distance, reasons)
-        return tuple(
-            QueryResult(path, i + 1, _scaled(faces.boxes[i], scale), hits, metric, faces.crops[i])
-            for i, hits in zip(chosen, found, strict=True)
-        )
+        return self._pipeline
 
     def search_vectors(
         self, vectors: ArrayLike, k: int = 10, *, max_distance: float | None = None
@@ -292,27 +332,6 @@ class Library:
         stack.enter_context(self.store.database.snapshot())
         return self._current_index(asymmetric=metric == "asymmetric")
 
-    def _find_collapsed(
-        self,
-        rows: NDArray[Any],
-        k: int,
-        max_distance: float | None,
-        reasons: Sequence[str | None],
-    ) -> tuple[Metric | CodeDistance, list[tuple[Hit, ...]]]:
-        """Do as `_find` with the copies of a photo as one hit; search on until there are k."""
-        sketches: Sketches = {}
-        wanted, total = 2 * k, self.store.database.value("SELECT count(*) FROM faces")
-        while True:
-            metric, found = self._find(rows, wanted, max_distance, reasons)
-            collapsed = [collapse(self.store, hits, sketches) for hits in found]
-            enough = all(
-                len(few) >= k or len(hits) < wanted
-                for few, hits in zip(collapsed, found, strict=True)
-            )
-            if enough or wanted >= total:
-                return metric, [hits[:k] for hits in collapsed]
-            wanted *= 4
-
     def _current_index(self, asymmetric: bool) -> ExactIndex | AsymmetricIndex:
         generation, space = self.store.generation(), self._spaces[self.by]
         if generation != self._generation:
@@ -369,18 +388,3 @@ def _read(path: Path) -> tuple[NDArray[np.uint8], float]:
     if photo.damage:
         log.warning(f"{path}: {photo.damage}; the rest is searched for")
     return photo.pixels, photo.scale
-
-
-def _scaled(box: Box, scale: float) -> Box:
-    x, y, width, height = (value * scale for value in box)
-    return x, y, width, height
-
-
-def _choose(count: int, number: int | None, name: object) -> Sequence[int]:
-    """Return the indices of all faces, or of the face with a number."""
-    if number is None:
-        return range(count)
-    if not 1 <= number <= count:
-        faces = "1 face" if count == 1 else f"{count} faces"
-        raise InputError(f"{name}: has {faces}, there is no face {number}")
-    return [number - 1]

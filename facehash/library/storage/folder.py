@@ -16,6 +16,7 @@ from facehash.files import FileInUseError, atomic_write, file_lock, with_filenam
 
 DATABASE = "library.db"
 INDEX = "index"
+THUMBNAILS = "thumbnails"
 LOCK = "lock"
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
@@ -70,10 +71,11 @@ def check_no_symlinks(directory: Path) -> None:
     """Refuse a library in which one of its own names leads elsewhere.
 
     Raises:
-        InputError: A link, pipe or device in place of its database, log or index folder, or a
-            journal that names another file.
+        InputError: A link, pipe or device in place of its database, log, index folder or folder of
+            thumbnails, or a journal that names another file.
     """
-    _check_mode(directory / INDEX, stat.S_IFDIR)
+    for name in (INDEX, THUMBNAILS):
+        _check_mode(directory / name, stat.S_IFDIR)
     for name in _DATABASE_FILES:
         check_file(directory / name)
     journal = directory / _JOURNAL

@@ -7,6 +7,7 @@ from typing import get_args
 
 from facehash.detectors.registry import earlier_name
 from facehash.library.storage.database import DamagedLibraryError, Database, LibraryError
+from facehash.library.storage.records import UNDER, under
 from facehash.vectors import Metric, Space
 
 _LONGEST = 1 << 20
@@ -29,6 +30,7 @@ class Settings:
         projects: Whether the embedder produces codes and has their projections too.
         exclude: Patterns of files that are not indexed, one per line, or None.
         include_skipped: Whether hidden files and folders of previews are indexed too.
+        folders: The folders of photos that were indexed, one per line, or None.
     """
 
     detector: str
@@ -44,6 +46,7 @@ class Settings:
     projects: bool = False
     exclude: str | None = None
     include_skipped: bool = False
+    folders: str | None = None
 
     @property
     def space(self) -> Space:
@@ -84,6 +87,7 @@ def read_settings(database: Database) -> Settings | None:
             found.get("projects") == str(True),  # missing in libraries of version 0.1.0
             found.get("exclude"),
             found.get("include_skipped") == str(True),
+            found.get("folders"),
         )
         # An invalid length is an error here, not in the middle of a search.
         lengths = (settings.dimension, settings.side, settings.space.width)
@@ -96,6 +100,27 @@ def read_settings(database: Database) -> Settings | None:
             f"{database.path.parent}: its settings are damaged ({error})"
         ) from error
     return settings
+
+
+def with_folder(folders: str | None, folder: Path) -> str | None:
+    """Return the folders of `Settings.folders` with another one; a name must be valid text."""
+    known = (folders or "").splitlines()
+    name = str(folder)
+    if name.isprintable() and name not in known:
+        known.append(name)
+    return "\n".join(sorted(known)) or None
+
+
+def prune_folders(database: Database) -> None:
+    """Drop the folders from which the library has no file; their names may be those of people."""
+    stored = database.value("SELECT value FROM settings WHERE key = 'folders'")
+    if not isinstance(stored, str):
+        return
+    query = f"SELECT 1 FROM paths WHERE {UNDER} LIMIT 1"  # noqa: S608
+    kept = [one for one in stored.splitlines() if database.value(query, under(Path(one)))]
+    database.run("DELETE FROM settings WHERE key = 'folders'")
+    if kept:
+        database.run("INSERT INTO settings VALUES ('folders', ?)", ("\n".join(kept),))
 
 
 def write_settings(database: Database, settings: Settings) -> None:

@@ -4,6 +4,7 @@ A library is a directory that only its owner can read::
 
     library.db      SQLite: photos, faces, people, settings, crops
     index/          arrays computed from the database, see `facehash.library.derived.arrays`
+    thumbnails/     small copies of photos, see `facehash.library.storage.thumbnails`
     lock            held by the process that writes
 
 A library may come from somebody else, so its content is checked before use: no link out of the

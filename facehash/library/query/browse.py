@@ -1,0 +1,239 @@
+"""Reading a library page by page: people, their photos, and the faces of a photo."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from facehash.errors import InputError
+from facehash.images.read import UnreadableImageError
+from facehash.library.storage.database import DamagedLibraryError, LibraryError, Row
+from facehash.library.storage.records import StoredFace, path_of
+from facehash.library.storage.store import Store
+from facehash.library.storage.thumbnails import (
+    delete_thumbnails,
+    read_thumbnail,
+    write_thumbnail,
+)
+
+
+@dataclass(frozen=True)
+class PersonOverview:
+    """A person with a name and a face."""
+
+    id: int
+    name: str
+    faces: int
+    photos: int
+    face_id: int  # the face of the highest quality
+
+
+@dataclass(frozen=True)
+class PhotoOverview:
+    """A photo, and the faces in question."""
+
+    id: int
+    path: Path  # the first by name
+    changed: datetime  # when the oldest of its files was changed, in UTC
+    face_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PhotoDetails:
+    """A photo with all of its faces."""
+
+    id: int
+    paths: tuple[Path, ...]
+    changed: datetime
+    digest: bytes
+    size: tuple[int, int] | None  # width and height in pixels of the upright photo
+    damage: str | None
+    faces: tuple[StoredFace, ...]  # largest first
+
+
+_PEOPLE = (
+    "SELECT people.id, people.name, count(*), count(DISTINCT photo_id), faces.id, max(quality) "
+    "FROM people JOIN faces ON faces.person_id = people.id"
+)
+
+
+def list_people(store: Store, start: int = 0, most: int = 100) -> list[PersonOverview]:
+    """Return people with a face, those with the most photos first.
+
+    Args:
+        store: The library.
+        start: Number of people to skip.
+        most: Largest number of people.
+    """
+    # With max(), SQLite takes the other columns from the row that has the maximum.
+    rows = store.database.rows(
+        f"{_PEOPLE} GROUP BY people.id ORDER BY count(DISTINCT photo_id) DESC, people.name "
+        "LIMIT ? OFFSET ?",
+        (most, start),
+    )
+    return [_person(store, row) for row in rows]
+
+
+def count_people(store: Store) -> int:
+    """Return the number of people with a face."""
+    return int(store.database.value("SELECT count(DISTINCT person_id) FROM faces"))
+
+
+def list_names(store: Store) -> list[str]:
+    """Return the names of all people with a face, in alphabetical order."""
+    query = "SELECT name FROM people WHERE id IN (SELECT person_id FROM faces) ORDER BY name"
+    return [str(name) for (name,) in store.database.rows(query)]
+
+
+def person_by_id(store: Store, person: int) -> PersonOverview:
+    """Return a person.
+
+    Raises:
+        LibraryError: There is no such person, or nobody has a face of this person.
+    """
+    rows = store.database.rows(f"{_PEOPLE} WHERE people.id = ? GROUP BY people.id", (person,))
+    if not rows:
+        raise LibraryError(f"{store.directory}: there is no person {person}")
+    return _person(store, rows[0])
+
+
+def person_of_name(store: Store, name: str) -> int | None:
+    """Return the id of the person who has a name now, or None."""
+    found = store.database.value("SELECT id FROM people WHERE name = ?", (name,))
+    return None if found is None else int(found)
+
+
+def photos_of_person(
+    store: Store, person: int, start: int = 0, most: int = 60
+) -> list[PhotoOverview]:
+    """Return the photos of a person with this person's faces, the newest first.
+
+    Arguments are those of `list_people`.
+    """
+    return _photos(store, "WHERE faces.person_id = ?", (person,), start, most)
+
+
+def list_photos(store: Store, start: int = 0, most: int = 60) -> list[PhotoOverview]:
+    """Return all photos with a face, the newest first; arguments are those of `list_people`."""
+    return _photos(store, "", (), start, most)
+
+
+def count_photos(store: Store) -> int:
+    """Return the number of photos with a face."""
+    return int(store.database.value("SELECT count(DISTINCT photo_id) FROM faces"))
+
+
+def photo_of_face(store: Store, face: int) -> int:
+    """Return the id of the photo of a face.
+
+    Raises:
+        LibraryError: There is no such face.
+    """
+    found = store.database.value("SELECT photo_id FROM faces WHERE id = ?", (face,))
+    if found is None:
+        raise LibraryError(f"{store.directory}: there is no face {face}")
+    return int(found)
+
+
+def photo_by_id(store: Store, photo: int) -> PhotoDetails:
+    """Return a photo with all of its faces.
+
+    Raises:
+        LibraryError: There is no such photo.
+    """
+    rows = store.database.rows(
+        "SELECT digest, width, height, detail FROM photos WHERE id = ? AND reason IS NULL",
+        (photo,),
+    )
+    files = store.database.rows(
+        "SELECT path, mtime_ns FROM paths WHERE photo_id = ? ORDER BY path", (photo,)
+    )
+    if not rows or not files:
+        raise LibraryError(f"{store.directory}: there is no photo {photo}")
+    [(digest, width, height, detail)] = rows
+    if not isinstance(digest, bytes):
+        raise DamagedLibraryError(f"{store.directory}: the digest of photo {photo} is damaged")
+    faces = store.database.rows("SELECT id FROM faces WHERE photo_id = ? ORDER BY number", (photo,))
+    return PhotoDetails(
+        photo,
+        tuple(path_of(path) for path, _ in files),
+        min(_time(changed) for _, changed in files),
+        digest,
+        (width, height) if width and height else None,
+        detail,
+        tuple(store.faces([face for (face,) in faces])),
+    )
+
+
+Make = Callable[[Path, bytes, int], bytes]
+"""(path, digest of the content, longest side) -> a JPEG."""
+
+
+def thumbnail(store: Store, photo: int, side: int, make: Make) -> bytes:
+    """Return a small copy of a photo; it is made once and kept in the library.
+
+    Args:
+        store: The library.
+        photo: Id of the photo.
+        side: Longest side in pixels.
+        make: Reads the photo and reduces it.
+
+    Raises:
+        LibraryError: There is no such photo.
+        UnreadableImageError: No file of it can be read, or all have another content now.
+    """
+    details = photo_by_id(store, photo)
+    kept = read_thumbnail(store.directory, details.digest, side)
+    if kept:
+        return kept
+    jpeg = reduced(details, side, make)
+    write_thumbnail(store.directory, details.digest, side, jpeg)
+    # It may have been forgotten meanwhile.
+    if not store.database.value("SELECT 1 FROM photos WHERE digest = ?", (details.digest,)):
+        delete_thumbnails(store.directory, keep=store.digests())
+    return jpeg
+
+
+def reduced(details: PhotoDetails, side: int, make: Make) -> bytes:
+    """Return a small copy of a photo without keeping it; raises like `thumbnail`."""
+    failure: InputError | None = None
+    for path in details.paths:
+        try:
+            return make(path, details.digest, side)
+        except InputError as error:
+            failure = failure or error
+    raise failure or UnreadableImageError(f"photo {details.id}: has no file", "missing")
+
+
+def _photos(
+    store: Store, where: str, values: tuple[int, ...], start: int, most: int
+) -> list[PhotoOverview]:
+    rows = store.database.rows(
+        "SELECT faces.photo_id, "  # noqa: S608
+        "(SELECT min(path) FROM paths WHERE paths.photo_id = faces.photo_id), "
+        "(SELECT min(mtime_ns) FROM paths WHERE paths.photo_id = faces.photo_id) AS changed, "
+        f"group_concat(faces.id) FROM faces {where} GROUP BY faces.photo_id "
+        "ORDER BY changed DESC, faces.photo_id LIMIT ? OFFSET ?",
+        (*values, most, start),
+    )
+    return [
+        PhotoOverview(
+            int(photo), path_of(path), _time(changed), tuple(sorted(map(int, faces.split(","))))
+        )
+        for photo, path, changed, faces in rows
+    ]
+
+
+def _person(store: Store, row: Row) -> PersonOverview:
+    person, name, faces, photos, face, _ = row
+    if not isinstance(name, str):
+        raise DamagedLibraryError(f"{store.directory}: a stored name is not text: {name!r:.60}")
+    return PersonOverview(person, name, faces, photos, face)
+
+
+def _time(nanoseconds: object) -> datetime:
+    """Return a stored time of change; one outside the years that Python has becomes 1970."""
+    try:
+        return datetime.fromtimestamp(int(str(nanoseconds)) / 1e9, UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(0, UTC)
