@@ -31,7 +31,10 @@ WeightsOption = Annotated[
 
 ForceOption = Annotated[
     bool,
-    typer.Option("--force", help="Also replace a file that facehash did not write."),
+    typer.Option(
+        "--force",
+        help="Also replace a file that facehash did not write, and write to an indexed folder.",
+    ),
 ]
 SmallFacesOption = Annotated[
     str | None,

@@ -67,7 +67,8 @@ def bench(
     from facehash.bench.table import format_bench
     from facehash.files import write_json
     from facehash.library.storage.store import Store
-    from facehash.output import PNG, check_output, json_format
+    from facehash.library.upkeep.outputs import check_library_output
+    from facehash.output import PNG, json_format, replace_output
     from facehash.pipeline import pipelines
 
     plan = Plan(
@@ -85,16 +86,19 @@ def bench(
     folder = output or library.with_name(f"{library.name}-bench")
     report, chart = folder / "bench.json", folder / "tradeoff.png"
     schema = json_format("schema", "library")
-    check_output(report, schema, "--output", force=force, outside=[library])
-    # The chart beside an earlier report is ours; facehash 0.1.0 did not mark it.
-    check_output(chart, PNG, "--output", force=force or report.exists())
     with Store.open(library) as store:
+        check_library_output(store, report, schema, "--output", force=force)
+        # The chart beside an earlier report is ours; facehash 0.1.0 did not mark it.
+        mine = force or report.is_file()
+        check_library_output(store, chart, PNG, "--output", force=mine)
         result = measure(store, plan, pipelines(weights_dir))
-    write_json(report, result)
+    with replace_output(report) as temporary:
+        write_json(temporary, result)
     faces, queried = result["library"]["faces"], result["queries"]["faces"]
     # Re-ranking all faces is exact search, and reads more than the codes.
     drawn = [method for method in result["methods"] if method["rerank"] < faces]
-    write_tradeoff(drawn, chart, f"{faces:,} faces, {queried:,} queries")
+    with replace_output(chart) as temporary:
+        write_tradeoff(drawn, temporary, f"{faces:,} faces, {queried:,} queries")
     print(format_bench(result))
     print(f"\nwritten: {printable(report)}, {printable(chart)}")
     return DONE if len(result["engines"]) == len(set(engine)) else PARTLY_FAILED

@@ -15,7 +15,7 @@ from facehash.errors import InputError
 from facehash.files import with_filename
 from facehash.library.people.photos import FoundPhoto
 from facehash.library.storage.store import Store
-from facehash.library.upkeep.outputs import has_photos_around
+from facehash.library.upkeep.outputs import indexed_folder_around
 
 How = Literal["copy", "symlink", "hardlink"]
 
@@ -45,7 +45,7 @@ def check_collection(store: Store, folder: Path, option: str) -> None:
         raise InputError(f"{folder}: is in the library {store.directory}; choose another {option}")
     if os.path.lexists(target) and not target.is_dir():
         raise InputError(f"{folder}: is a file; {option} needs a folder")
-    around = has_photos_around(store, target / "photo")
+    around = indexed_folder_around(store, target / "photo")
     if around:
         raise InputError(
             f"{folder}: is among the indexed photos of {around}; choose a folder outside of that "
