@@ -39,6 +39,9 @@ def search(
     face: int | None = typer.Option(
         None, help="Search for this face of each photo only, 1 is the largest. Default: all faces."
     ),
+    as_one: bool = typer.Option(
+        False, "--as-one", help="Search for several photos of one person as one query."
+    ),
     max_distance: float | None = typer.Option(None, help="Omit faces that are farther."),
     by: str | None = typer.Option(
         None, help="Compare embedding or code. Default: codes if the library has them."
@@ -98,7 +101,9 @@ def search(
         make_pipeline=make,
     ) as opened:
         _check_outputs(opened, csv, html, strip, force)  # before the search, which may take long
-        results, failures = _search(opened, queries, k, face, max_distance, collapse_copies)
+        results, failures = _search(
+            opened, queries, k, face, max_distance, collapse_copies, as_one=as_one
+        )
         if as_json:
             print(json.dumps(_plain(opened, results, failures), indent=1, allow_nan=False))
         elif not any(on_stdout):
@@ -144,10 +149,21 @@ def _search(
     face: int | None,
     max_distance: float | None,
     collapse_copies: bool,
+    *,
+    as_one: bool,
 ) -> tuple[list[QueryResult], list[Failure]]:
     """Search for every photo; one that cannot be read does not prevent the results of others."""
     from facehash.images.read import UnreadableImageError
     from facehash.pipeline import NoFaceError
+
+    if as_one:
+        from facehash.library.query.references import search_as_one
+
+        options = {"face": face, "max_distance": max_distance, "collapse_copies": collapse_copies}
+        try:
+            return [search_as_one(library, queries, k, **options)], []  # type: ignore[arg-type]
+        except NoFaceError as error:
+            return [], [(queries[0], error)]
 
     results: list[QueryResult] = []
     failures: list[Failure] = []
@@ -195,6 +211,11 @@ def verify(
     second: Path = typer.Argument(metavar="B", help="Another photo."),
     detector: str = typer.Option("yunet", help="How faces are found."),
     embedder: str = typer.Option("sface", help="How faces are embedded."),
+    face: str | None = typer.Option(
+        None,
+        metavar="N/M",
+        help="Compare face N of A with face M of B; 1 is the largest. Default: 1/1.",
+    ),
     threshold: float | None = typer.Option(
         None,
         help="Distance beyond which two faces are of different people. Default: the embedder's "
@@ -203,10 +224,11 @@ def verify(
     as_json: JsonOption = False,
     weights_dir: WeightsOption = None,
 ) -> int:
-    """Compare the largest faces of two photos. Exit code 0: the same person, 1: two people.
+    """Compare a face of one photo with a face of another, by default the largest ones.
 
-    Exit code 2: no verdict, because the threshold of the embedder is unknown, or because a face is
-    too small or too blurred for it. With --threshold there is always a verdict.
+    Exit code 0: the same person. Exit code 1: two people. Exit code 2: no verdict, because the
+    threshold of the embedder is unknown, or because a face is too small or too blurred for it. With
+    --threshold there is always a verdict.
 
     Example: facehash verify aunt.jpg wedding.jpg
     """
@@ -214,14 +236,18 @@ def verify(
     from facehash.pipeline import NoFaceError, default_pipeline
 
     pipeline = default_pipeline(detector, embedder, weights_dir)
+    chosen = None if face is None else verifying.parse_faces(face)
     try:
-        verdict = verifying.verify(first, second, pipeline, threshold)
+        verdict = verifying.verify(first, second, pipeline, threshold, chosen or (1, 1))
     except NoFaceError as error:
         print(f"facehash: {printable(error)}", file=sys.stderr)
         return NOTHING_FOUND
     for path, faces in zip((first, second), verdict.faces, strict=True):
-        if faces > 1:
-            message = f"{printable(path)}: has {faces} faces, the largest is compared"
+        if faces > 1 and chosen is None:
+            message = (
+                f"{printable(path)}: has {faces} faces, the largest is compared; --face N/M "
+                "chooses others"
+            )
             print(f"facehash: {message}", file=sys.stderr)
     if as_json:
         value = {"photos": [str(first), str(second)], "same": verdict.same}

@@ -113,6 +113,26 @@ def test_verify_reports_what_is_missing(facehash, photos):
     assert code == 1 and "night.png: no face found" in err
 
 
+def test_verify_compares_the_chosen_faces(facehash, photos, tmp_path):
+    image = draw(6, width=80)
+    right = save(tmp_path / "right.png", image[1:, 40:])
+    words = ("verify", photos / "party.png", right, *CHOICE, "--threshold", "0.01")
+    code, out, err = facehash(*words, "--face", "2/1")
+    assert (code, err) == (0, "") and out.startswith("the same person: cosine distance 0.000")
+    code, out, err = facehash(*words)
+    assert code == 1 and "has 2 faces, the largest is compared; --face N/M chooses others" in err
+    code, out, _ = facehash(*words, "--face", "2/1", "--json")
+    assert json.loads(out)["compared"] == [2, 1]
+    for face, message in (
+        ("3/1", "party.png: has 2 faces, there is no face 3"),
+        ("1/0", "right.png: has 1 face, there is no face 0"),
+        ("2", "--face 2: give the number of the face in each photo, such as 2/1"),
+        ("a/b", "--face a/b: give the number of the face in each photo"),
+    ):
+        code, out, err = facehash(*words, "--face", face)
+        assert (code, out, err.count("\n")) == (2, "", 1) and message in err
+
+
 def test_codes_of_euclidean_vectors_are_searched_on_request(facehash, index, directory, photos):
     index(codes="lsh:16", embedder="euclidean:12", names="folders")
     query = photos / "Bo" / "0.png"

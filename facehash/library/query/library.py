@@ -161,7 +161,7 @@ class Library:
         path = None if isinstance(query, np.ndarray) else Path(query)
         image, scale = (query, 1.0) if isinstance(query, np.ndarray) else _read(Path(query))
         name = path or "the query"
-        cropper = self._query_pipeline().cropper
+        cropper = self.query_pipeline().cropper
         found = cropper.find(image)
         if not found:
             raise NoFaceError(f"{name}: no face found")
@@ -187,7 +187,7 @@ class Library:
         Raises:
             LibraryError: The library's detector or embedder has changed.
         """
-        embedder = self._query_pipeline().embedder
+        embedder = self.query_pipeline().embedder
         by_projections = self._hasher is None and self.metric == "asymmetric"
         if by_projections and projects(embedder):
             return prepare(faces, crops, embedder.project(crops)[1], scale)
@@ -235,7 +235,8 @@ class Library:
             for face, hits in zip(faces, found, strict=True)
         )
 
-    def _query_pipeline(self) -> FacePipeline:
+    def query_pipeline(self) -> FacePipeline:
+        """Return the detector and embedder that search the library; loaded at the first call."""
         if self._pipeline is None:
             self._pipeline = make_query_pipeline(
                 self.settings, self._make_pipeline, self.store.directory, self._small_faces

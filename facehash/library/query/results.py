@@ -41,7 +41,8 @@ class Hit:
         resized: Files with the same photo in another size or compression, if copies are collapsed.
         damage: What is missing of the photo, in words, if its file lacks its end.
         no_verdict: Why the threshold does not hold for this pair: one of the faces is too small or
-            too blurred; None otherwise.
+            too blurred, or was added by hand where the detector finds no face; None otherwise.
+        added: Whether a person has pointed the face out, as the detector missed it.
 
     Example:
         >>> hit = library.search("aunt.png", k=1)[0].hits[0]
@@ -62,6 +63,7 @@ class Hit:
     resized: tuple[Path, ...] = ()
     damage: str | None = None
     no_verdict: str | None = None
+    added: bool = False
 
     @property
     def score(self) -> float:
@@ -105,6 +107,8 @@ class QueryResult:
         metric: The metric of the distances: ``"cosine"``, ``"euclidean"``, ``"hamming"`` (bits) or
             ``"asymmetric"`` (bits weighted by the query, see `facehash.index.asymmetric`).
         crop: uint8 (side, side, 3), the face as it was embedded, or None for a vector.
+        references: All query photos, if several were searched for as one; `query`, `face`, `box`
+            and `crop` are then those of the first.
 
     Example:
         >>> [result] = library.search("aunt.png", k=1)
@@ -119,6 +123,14 @@ class QueryResult:
     hits: tuple[Hit, ...]
     metric: Metric | CodeDistance
     crop: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
+    references: tuple[Path, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The name of the query photo, with the number of further references."""
+        name = "in-memory image" if self.query is None else self.query.name
+        more = len(self.references) - 1
+        return f"{name} and {more} more" if more > 0 else name
 
     def format_distance(self, hit: Hit, score: bool = False) -> str:
         """Return the distance of a hit, or its score, as the command line prints it."""

@@ -68,7 +68,7 @@ def write_page(
 
 def _section(library: Library, result: QueryResult, score: bool) -> dict[str, Any]:
     return {
-        "title": result.query.name if result.query else "in-memory image",
+        "title": result.title,
         "face": result.face,
         "crop": _source(result.crop),
         "photo": _photo(query_photo(result), result.query, result.box) if result.query else None,

@@ -35,7 +35,7 @@ def make_tiles(library: Library, result: QueryResult, score: bool = False) -> li
         result: What was found for the face.
         score: Show 1 / (1 + distance) instead of the distance.
     """
-    title = result.query.stem if result.query else "in-memory image"
+    title = result.query.stem if result.query and not result.references else result.title
     note = f"query, face {result.face}"
     photo = query_photo(result)
     tiles = [_tile(photo, result.box, result.crop, BLUE, title, note)]

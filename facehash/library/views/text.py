@@ -22,6 +22,7 @@ def as_plain(result: QueryResult) -> dict[str, Any]:
     """Return a result as values for JSON."""
     return {
         "query": None if result.query is None else str(result.query),
+        "references": [str(path) for path in result.references],
         "face": result.face,
         "metric": result.metric,
         "box": None if result.box is None else list(result.box),
@@ -42,6 +43,7 @@ def as_plain(result: QueryResult) -> dict[str, Any]:
                 "copies": [str(path) for path in hit.copies],
                 "resized_copies": [str(path) for path in hit.resized],
                 "damage": hit.damage,
+                "added": hit.added,
             }
             for hit in result.hits
         ],
@@ -56,8 +58,8 @@ def write_table(path: Path, results: Iterable[QueryResult]) -> None:
     """
     check_output(path, TABLE, "write_table", force=True)
     rows = (
-        (str(result.query), result.face, hit.rank, hit.distance, hit.score, hit.name,
-         hit.within_threshold, str(hit.path), hit.face, *hit.box, hit.face_id,
+        (joined(result.references) or str(result.query), result.face, hit.rank, hit.distance,
+         hit.score, hit.name, hit.within_threshold, str(hit.path), hit.face, *hit.box, hit.face_id,
          joined(hit.copies), joined(hit.resized), hit.damage, hit.no_verdict)
         for result in results
         for hit in result.hits
@@ -80,7 +82,11 @@ def as_lines(result: QueryResult, *, score: bool = False) -> Iterator[str]:
     if result.box is not None:
         x, y, width, height = (round(value) for value in result.box)
         place = f" at {x},{y} ({width} x {height})"
-    yield f"{printable(result.query)}, face {result.face}{place}"
+    if len(result.references) > 1:
+        names = ", ".join(printable(path) for path in result.references)
+        yield f"{len(result.references)} photos as one: {names}"
+    else:
+        yield f"{printable(result.query)}, face {result.face}{place}"
     if not result.hits:
         yield "  no face is near enough"
         return
