@@ -16,6 +16,7 @@ from facehash.commands.arguments import (
     print_json,
 )
 from facehash.commands.engines import writing
+from facehash.commands.people_faces import add_face, remove_face
 from facehash.commands.people_history import purge, undo
 from facehash.errors import InputError
 from facehash.printing import printable
@@ -224,5 +225,7 @@ def _explain_earlier_name(name: str, owner: str | None) -> None:
         )
 
 
+app.command("add-face")(add_face)
+app.command("remove-face")(remove_face)
 app.command("undo")(undo)
 app.command("purge")(purge)

@@ -31,6 +31,7 @@ def undo(
     """
     from facehash.library.people import journal
     from facehash.library.storage.store import Store
+    from facehash.pipeline import pipelines
 
     if list_only:
         with Store.open(library) as store:
@@ -42,6 +43,10 @@ def undo(
         return DONE if statements else NOTHING_FOUND
     with writing(library, "people") as store:
         undone = journal.undo(store, steps)
+        if any(one.statement.kind in ("add-face", "remove-face") for one in undone):
+            from facehash.library.ingest.added import restore_added
+
+            restore_added(store, pipelines())
     for taken_back in undone:
         print(f"undone: {_describe(taken_back.statement)}")
         if taken_back.kept:

@@ -1,5 +1,6 @@
 """A face in a photo."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -34,3 +35,22 @@ class Face:
         x, y, width, height = (value * factor for value in self.box)
         points = None if self.landmarks is None else self.landmarks * np.float32(factor)
         return replace(self, box=(x, y, width, height), landmarks=points)
+
+
+def overlap(first: Sequence[float], second: Sequence[float]) -> float:
+    """Return the intersection over the union of two boxes (x, y, width, height).
+
+    Example:
+        >>> overlap((0, 0, 10, 10), (5, 0, 10, 10))
+        0.3333333333333333
+    """
+    sides = [
+        max(0.0, min(a + c, b + d) - max(a, b))
+        for a, c, b, d in (
+            (first[0], first[2], second[0], second[2]),
+            (first[1], first[3], second[1], second[3]),
+        )
+    ]
+    common = sides[0] * sides[1]
+    union = first[2] * first[3] + second[2] * second[3] - common
+    return common / union if union > 0 else 0.0

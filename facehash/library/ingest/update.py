@@ -24,6 +24,7 @@ from facehash.library.derived.codes import (
     read_hasher,
     refresh_thresholds,
 )
+from facehash.library.ingest.added import carry_added, complete_added
 from facehash.library.ingest.agreement import agree_on_settings, settings_of
 from facehash.library.ingest.batch import Batch
 from facehash.library.ingest.missing import MissingFolder, missing_folders
@@ -307,8 +308,11 @@ class _Update:
         """Remove files that are gone; update names, codes and index arrays."""
         waiting = parked_keys(self.store)
         removed, away = self._removed()
+        added = (self.store, self.settings, lambda *_: self.spec)
+        carry_added(*added)
         # Even without any: this also removes photos whose file now holds another content.
         self.store.remove_files(removed)
+        complete_added(*added)
         kept_names = give_back(self.store, self.settings, waiting)
         deselected = sum(map(self._is_deselected, removed))
         named = apply_names(self.store, self.folder, names)

@@ -79,6 +79,7 @@ class Snapshot:
     """Everything that a statement can change."""
 
     faces: Mapping[int, State]
+    added: Mapping[int, FaceKey]  # faces that a person has added, which a statement may remove
     parked: Mapping[FaceKey, State]
     rejected: set[tuple[Any, ...]]  # a key of a face, and a person
     marked: Mapping[str, set[FaceKey]]  # by the keys of `MARKS`
@@ -94,6 +95,16 @@ class Snapshot:
                 face: (person, named_by)
                 for face, person, named_by in rows(
                     "SELECT id, person_id, named_by FROM faces WHERE person_id IS NOT NULL"
+                )
+            },
+            {
+                row[5]: as_key(row)
+                for row in rows(
+                    "SELECT photos.digest, faces.x, faces.y, faces.width, faces.height, faces.id "
+                    "FROM added_faces "
+                    "JOIN photos USING (digest) JOIN faces ON photo_id = photos.id AND "
+                    "(faces.x, faces.y, faces.width, faces.height) = "
+                    "(added_faces.x, added_faces.y, added_faces.width, added_faces.height)"
                 )
             },
             {
@@ -117,7 +128,7 @@ class Snapshot:
         changes = []
         for face in {**before.faces, **self.faces}:
             old, new = (one.faces.get(face, NOTHING) for one in (before, self))
-            key = face_key(store, face) if old != new else None
+            key = (before.added.get(face) or face_key(store, face)) if old != new else None
             if key is not None:
                 changes.append(Change(*key, None, *old, *new))
         for spot in {**before.parked, **self.parked}:

@@ -42,7 +42,7 @@ def name_faces(store: Store, name: str, face_ids: Sequence[int]) -> str | None:
     check_name(name)
     store.faces(face_ids)
     with statement(store, "name"):
-        return _name(store, name, face_ids)
+        return assign_name(store, name, face_ids)
 
 
 def split_person(store: Store, name: str, face_ids: Sequence[int], into: str) -> str | None:
@@ -70,7 +70,7 @@ def split_person(store: Store, name: str, face_ids: Sequence[int], into: str) ->
             owner = "it has no name" if face.name is None else f"it is of {face.name!r}"
             raise LibraryError(f"face {face.id} is not of {current!r}: {owner}")
     with statement(store, "split"):
-        return _name(store, into, face_ids)
+        return assign_name(store, into, face_ids)
 
 
 def unname_faces(store: Store, face_ids: Sequence[int]) -> int:
@@ -204,7 +204,8 @@ def rename_person(store: Store, old: str, new: str) -> str | None:
         return None if owner in (None, person) else current_name(store, owner)
 
 
-def _name(store: Store, name: str, face_ids: Sequence[int]) -> str | None:
+def assign_name(store: Store, name: str, face_ids: Sequence[int]) -> str | None:
+    """Do as `name_faces` within a statement."""
     database, plain = store.database, check_name(name)
     person, owner = find_person(store, plain), None
     if person is None:

@@ -165,6 +165,9 @@ def undo(store: Store, steps: int = 1) -> list[Undone]:
             changes = _changes_of(store, newest.id)
             _restore_names(store, [one for one in changes if one.name is not None])
             about_faces = [one for one in changes if one.digest is not None]
+            for change in about_faces:
+                if change.mark == "added" and change.after_as is None:
+                    _restore_mark(store, change, MARKS["added"])
             restored = [_restore_face(store, one) for one in about_faces if one.about_name]
             for change in about_faces:
                 if change.about_rejection:
@@ -319,6 +322,14 @@ def _restore_face(store: Store, change: Change) -> bool:
         run("UPDATE faces SET person_id = ?, named_by = ? WHERE id = ?", (*before, face_id))
         return True
     where = "digest = ? AND (x, y, width, height) = (?, ?, ?, ?)"
+    if after == NOTHING and rows(f"SELECT 1 FROM added_faces WHERE {where}", key):  # noqa: S608
+        # The removed face is made again, and then gets its name back.
+        run(
+            "INSERT OR IGNORE INTO parked (digest, x, y, width, height, person_id, named_by, "
+            "faces, reason, since) VALUES (?, ?, ?, ?, ?, ?, ?, 1, 'restored', ?)",
+            (*key, change.before, change.before_as, int(time.time())),
+        )
+        return True
     parked = rows(f"SELECT person_id, named_by FROM parked WHERE {where}", key)  # noqa: S608
     if parked != [after]:
         return False

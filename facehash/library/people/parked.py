@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from facehash.calibration.thresholds import SMALLEST, threshold_of
-from facehash.images.face import Box
+from facehash.images.face import Box, overlap
 from facehash.images.quality import stored_width
 from facehash.index.exact import ExactIndex
 from facehash.library.people.changes import FaceKey, as_key
@@ -38,6 +38,9 @@ from facehash.vectors import Space
 
 SAME_FACE = 0.5
 """Overlap (intersection over union) of two boxes from which they frame the same face."""
+
+SAME_DRAWN = 0.3
+"""The same if a person has drawn one of the boxes."""
 
 _ROUNDING = 1e-4
 """Distance of equal faces by cosine, or as a share of the length of their vectors."""
@@ -182,20 +185,6 @@ def purge(store: Store, name: str | None = None) -> int:
     return len(keys)
 
 
-def overlap(first: Sequence[float], second: Sequence[float]) -> float:
-    """Return the intersection over the union of two boxes (x, y, width, height)."""
-    sides = [
-        max(0.0, min(a + c, b + d) - max(a, b))
-        for a, c, b, d in (
-            (first[0], first[2], second[0], second[2]),
-            (first[1], first[3], second[1], second[3]),
-        )
-    ]
-    common = sides[0] * sides[1]
-    union = first[2] * first[3] + second[2] * second[3] - common
-    return common / union if union > 0 else 0.0
-
-
 def _return(store: Store) -> int:
     """Give names back to photos whose content the library has again; return their number."""
     rows = store.database.rows(
@@ -204,11 +193,14 @@ def _return(store: Store) -> int:
         "faces.person_id, faces.named_by FROM parked JOIN photos USING (digest) "
         "JOIN faces ON faces.photo_id = photos.id"
     )
+    # Boxes that a person drew frame faces less tightly than those of the detector.
+    drawn = store.database.rows("SELECT digest, x, y, width, height FROM added_faces")
+    added = {as_key(row) for row in drawn}
     pairs: list[_Pair] = []
     for digest, *spot, person, named_by, face_id, x, y, width, height, owner, owner_by in rows:
         face = _Face(face_id, (digest, x, y, width, height), owner, owner_by)
         common = overlap(spot, face.key[1:])
-        if common >= SAME_FACE:
+        if common >= (SAME_DRAWN if as_key((digest, *spot)) in added else SAME_FACE):
             pairs.append(_Pair((-common,), as_key((digest, *spot)), person, named_by, face))
     return _assign(store, pairs)
 

@@ -30,6 +30,8 @@ def make_hit(
     else:
         width = stored_width(face.quality, face.score, side)
         whose = f"face {face.number} of {face.path.name}"
+        if face.added and not face.aligned:
+            reason = reason or f"{whose} was added by hand, and the detector does not find it there"
         reason = reason or no_verdict(whose, min(face.box[2:]), width)
         same = None if reason else distance <= threshold
     return Hit(
@@ -45,4 +47,5 @@ def make_hit(
         copies=face.copies,
         damage=face.damage,
         no_verdict=reason,
+        added=face.added,
     )

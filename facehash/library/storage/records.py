@@ -67,6 +67,8 @@ class StoredFace:
     named_by: str | None = None  # "folders", "csv" or "user" (by hand)
     damage: str | None = None  # what is missing of the photo, in words
     copies: tuple[Path, ...] = ()  # the other files with its photo, by name
+    added: bool = False  # whether a person has pointed it out, as the detector missed it
+    aligned: bool = True  # whether its landmarks are known
 
 
 def bytes_of(path: Path) -> bytes:
@@ -86,12 +88,14 @@ def path_of(stored: object) -> Path:
 
 
 def stored_face(row: Row, directory: Path) -> StoredFace:
-    """Return the face in a row of id, path, number, box, name, score, quality, named_by and damage.
+    """Return the face in a row of `facehash.library.storage.store`.
+
+    Its columns: id, path, number, box, name, score, quality, named_by, damage, added and aligned.
 
     Raises:
         DamagedLibraryError: A value has the wrong type.
     """
-    face_id, path, number, *box, name, score, quality, named_by, damage = row
+    face_id, path, number, *box, name, score, quality, named_by, damage, added, aligned = row
     path = b"" if path is None else path
     numbers = (*box, score, quality)
     if not (
@@ -116,6 +120,8 @@ def stored_face(row: Row, directory: Path) -> StoredFace:
         quality,
         named_by,
         damage,
+        added=bool(added),
+        aligned=bool(aligned),
     )
 
 

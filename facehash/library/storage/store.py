@@ -159,7 +159,7 @@ class Store:
                     (photo.digest, *(photo.size or (None, None)), photo.reason, photo.detail),
                 )
                 for number, face in enumerate(photo.faces, start=1):
-                    self._add_face(photo_id, number, face)
+                    self.add_face(photo_id, number, face)
         path = bytes_of(photo.path)
         # The names of the content that was there before are carried over, or wait.
         run(
@@ -174,7 +174,8 @@ class Store:
              *((photo.reason, photo.detail) if photo_id is None else (None, None))),
         )  # fmt: skip
 
-    def _add_face(self, photo_id: int, number: int, face: NewFace) -> None:
+    def add_face(self, photo_id: int, number: int, face: NewFace) -> int:
+        """Store a face of a photo, within a transaction, and return its id."""
         face_id = self.database.run(
             "INSERT INTO faces (photo_id, number, x, y, width, height, landmarks, score, quality, "
             "embedding, code) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -182,6 +183,7 @@ class Store:
              blob(face.embedding), blob(face.code)),
         )  # fmt: skip
         self.database.run("INSERT INTO crops VALUES (?, ?)", (face_id, face.jpeg))
+        return face_id
 
     def remove_files(self, paths: Collection[Path]) -> None:
         """Remove files, and then what `prune` removes."""
@@ -268,7 +270,12 @@ class Store:
 _FACES = """
     SELECT faces.id, (SELECT min(path) FROM paths WHERE paths.photo_id = faces.photo_id),
         number, x, y, faces.width, faces.height, people.name, score, quality, named_by,
-        photos.detail, (SELECT count(*) FROM paths WHERE paths.photo_id = faces.photo_id)
+        photos.detail,
+        EXISTS (SELECT 1 FROM added_faces
+            WHERE (added_faces.digest, added_faces.x, added_faces.y, added_faces.width,
+            added_faces.height) = (photos.digest, faces.x, faces.y, faces.width, faces.height)),
+        landmarks IS NOT NULL,
+        (SELECT count(*) FROM paths WHERE paths.photo_id = faces.photo_id)
     FROM faces LEFT JOIN people ON people.id = faces.person_id
         LEFT JOIN photos ON photos.id = faces.photo_id"""
 

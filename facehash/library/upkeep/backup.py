@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from facehash.images.face import overlap
 from facehash.library.people.changes import FaceKey
 from facehash.library.people.journal import statement
-from facehash.library.people.parked import SAME_FACE, overlap
+from facehash.library.people.parked import SAME_FACE
 from facehash.library.people.people import (
     check_name,
     current_name,

@@ -8,9 +8,10 @@ from PIL import Image
 
 from facehash.calibration.thresholds import THRESHOLDS, Threshold
 from facehash.errors import InputError
+from facehash.images.face import overlap
 from facehash.library.people.edit import name_faces, unname_faces
 from facehash.library.people.forget import forget_faces, forget_person, forget_photo
-from facehash.library.people.parked import list_parked, overlap, purge
+from facehash.library.people.parked import list_parked, purge
 from facehash.library.storage.store import Store
 from facehash.library.upkeep.check import check, rebuild
 from tests.library.conftest import draw, few_lean, save, traces, what_is_stored_of
