@@ -62,7 +62,7 @@ def test_json_holds_everything(facehash, library, photos):
     hit = value["results"][0]["hits"][0]
     assert set(hit) == {
         "rank", "distance", "score", "name", "within_threshold", "known", "path", "face", "box",
-        "face_id", "named_by", "copies", "resized_copies", "damage", "no_verdict",
+        "face_id", "named_by", "copies", "resized_copies", "damage", "added", "no_verdict",
     }  # fmt: skip
     # The names until 0.3.0.
     assert value["answers"] == value["results"] and hit["known"] is hit["within_threshold"]
