@@ -15,6 +15,7 @@ from facehash.commands import (
     people,
     photos,
     searching,
+    serving,
     upkeep,
     weights,
 )
@@ -32,6 +33,7 @@ for command in (upkeep.check, upkeep.rebuild, upkeep.export, upkeep.stats, encod
     app.command()(command)
 app.command(cls=renamed_options({"--shortlist": "--rerank"}))(bench.bench)
 app.add_typer(engines.app, name="engine")
+app.command()(serving.serve)
 app.add_typer(weights.app, name="weights")
 
 

@@ -1,5 +1,6 @@
 """What `pip install` puts on a machine, and what an import costs there."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -44,6 +45,13 @@ def test_the_wheel_holds_the_installed_side_and_nothing_else(wheel):
     assert {"facehash/py.typed", "ddh/README.md", "ddh/model.py", "dcbh/model.py"} <= names
     assert "facehash/hamming/kernels_numba.py" in names
     assert {"facehash/hashing/heads/sface.npz", "facehash/hashing/heads/README.md"} <= names
+    # The page asks no other host for anything.
+    web = [name for name in names if name.startswith("facehash/web/")]
+    for name in ("templates/base.html", "static/page.css", "static/page.js", "vendor/htmx.min.js"):
+        assert f"facehash/web/{name}" in web
+    vendor = ROOT / "facehash" / "web" / "vendor"
+    digest = hashlib.sha256((vendor / "htmx.min.js").read_bytes()).hexdigest()
+    assert digest in (vendor / "README.md").read_text()
     [scripts] = [name for name in names if name.endswith(".dist-info/entry_points.txt")]
     assert "facehash = facehash.cli:main" in wheel.read(scripts).decode()
 

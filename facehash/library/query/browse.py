@@ -1,6 +1,6 @@
 """Reading a library page by page: people, their photos, and the faces of a photo."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,6 +79,16 @@ def count_people(store: Store) -> int:
     return int(store.database.value("SELECT count(DISTINCT person_id) FROM faces"))
 
 
+def count_faces(store: Store) -> int:
+    """Return the number of faces."""
+    return int(store.database.value("SELECT count(*) FROM faces"))
+
+
+def count_unnamed(store: Store) -> int:
+    """Return the number of faces without a name."""
+    return int(store.database.value("SELECT count(*) FROM faces WHERE person_id IS NULL"))
+
+
 def list_names(store: Store) -> list[str]:
     """Return the names of all people with a face, in alphabetical order."""
     query = "SELECT name FROM people WHERE id IN (SELECT person_id FROM faces) ORDER BY name"
@@ -95,6 +105,12 @@ def person_by_id(store: Store, person: int) -> PersonOverview:
     if not rows:
         raise LibraryError(f"{store.directory}: there is no person {person}")
     return _person(store, rows[0])
+
+
+def has_face(store: Store, person: int) -> bool:
+    """Return whether there is a face of a person."""
+    query = "SELECT EXISTS (SELECT 1 FROM faces WHERE person_id = ?)"
+    return bool(store.database.value(query, (person,)))
 
 
 def person_of_name(store: Store, name: str) -> int | None:
@@ -165,8 +181,43 @@ def photo_by_id(store: Store, photo: int) -> PhotoDetails:
     )
 
 
+@dataclass(frozen=True)
+class FacePlace:
+    """Where a face is, and whose it is."""
+
+    photo_id: int
+    size: tuple[int, int] | None  # width and height of the photo, in pixels
+    person_id: int | None
+
+
+def places_of(store: Store, face_ids: Sequence[int]) -> dict[int, FacePlace]:
+    """Return where faces are; faces that are gone are missing."""
+    found = {}
+    query = (
+        "SELECT photo_id, photos.width, photos.height, person_id FROM faces "
+        "JOIN photos ON photos.id = photo_id WHERE faces.id = ?"
+    )
+    for face in face_ids:
+        for photo, width, height, person in store.database.rows(query, (face,)):
+            size = (width, height) if width and height else None
+            found[face] = FacePlace(photo, size, person)
+    return found
+
+
 Make = Callable[[Path, bytes, int], bytes]
 """(path, digest of the content, longest side) -> a JPEG."""
+
+
+def kept_thumbnail(store: Store, photo: int, side: int) -> bytes | None:
+    """Return the thumbnail of a photo if there is one already.
+
+    Raises:
+        LibraryError: There is no such photo.
+    """
+    digest = store.database.value("SELECT digest FROM photos WHERE id = ?", (photo,))
+    if not isinstance(digest, bytes):
+        raise LibraryError(f"{store.directory}: there is no photo {photo}")
+    return read_thumbnail(store.directory, digest, side)
 
 
 def thumbnail(store: Store, photo: int, side: int, make: Make) -> bytes:

@@ -115,14 +115,21 @@ def make_query_pipeline(
         InputError: A detector that cannot be asked for small faces.
     """
     pipeline = make_matching(settings, make_pipeline, directory)
-    wanted = settings.detector
-    if has_option(wanted, "turns"):
-        wanted = with_options(wanted, turns="auto")
-    if small_faces:
-        wanted = with_options(wanted, tiles=small_faces)
+    wanted = query_detector(settings, small_faces)
     if wanted == settings.detector:
         return pipeline
     detector = make_pipeline(wanted, settings.embedder).make_detector(wanted)
     return dataclasses.replace(
         pipeline, cropper=dataclasses.replace(pipeline.cropper, detector=detector)
     )
+
+
+def query_detector(settings: Settings, small_faces: Switch | None = None) -> str:
+    """Return the detector of queries, as it is spelled on the command line.
+
+    Arguments and errors are those of `make_query_pipeline`.
+    """
+    wanted = settings.detector
+    if has_option(wanted, "turns"):
+        wanted = with_options(wanted, turns="auto")
+    return with_options(wanted, tiles=small_faces) if small_faces else wanted

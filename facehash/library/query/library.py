@@ -333,6 +333,11 @@ class Library:
         stack.enter_context(self.store.database.snapshot())
         return self._current_index(asymmetric=metric == "asymmetric")
 
+    def refresh(self) -> None:
+        """Release index arrays that are mapped into memory if the library has changed since."""
+        if self.store.generation() != self._generation:
+            self._indexes.clear()
+
     def _current_index(self, asymmetric: bool) -> ExactIndex | AsymmetricIndex:
         generation, space = self.store.generation(), self._spaces[self.by]
         if generation != self._generation:

@@ -1,0 +1,6 @@
+"""The JSON API under ``/api/v1``."""
+
+from facehash.web.api import people, photos, search, status
+
+ROUTERS = (status.router, search.router, people.router, photos.router)
+"""All parts of the API."""

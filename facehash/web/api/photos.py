@@ -1,0 +1,36 @@
+"""Photos through the API."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from facehash.web import models
+from facehash.web.api.base import JPEG, Most, Start, make_router
+from facehash.web.models import Id
+from facehash.web.service import photos
+from facehash.web.state import state_of
+
+router = make_router("photos")
+
+
+@router.get("/photos")
+async def list_photos(request: Request, start: Start = 0, most: Most = 60) -> models.PhotosPage:
+    """List photos with faces, the newest first."""
+    return await photos.list_photos(state_of(request), start, most)
+
+
+@router.get("/photos/{photo}")
+async def get_photo(request: Request, photo: Id) -> models.PhotoDetails:
+    """Return a photo with its faces."""
+    return await photos.get_photo(state_of(request), photo)
+
+
+@router.get("/photos/{photo}/image", response_class=Response, responses=JPEG)
+async def get_image(request: Request, photo: Id) -> Response:
+    """Return the upright photo, of at most 1,600 x 1,600 pixels."""
+    return Response(await photos.image(state_of(request), photo), media_type="image/jpeg")
+
+
+@router.get("/photos/{photo}/thumbnail", response_class=Response, responses=JPEG)
+async def get_thumbnail(request: Request, photo: Id) -> Response:
+    """Return a small copy of the photo, of at most 480 x 480 pixels."""
+    return Response(await photos.thumbnail(state_of(request), photo), media_type="image/jpeg")

@@ -1,0 +1,60 @@
+"""Pages of photos, and their pictures."""
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from facehash.web.forms import read_form
+from facehash.web.models import Id
+from facehash.web.pages.render import go, render
+from facehash.web.service import people, photos
+from facehash.web.state import state_of
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/photos")
+async def show_photos(request: Request, page: int = 1) -> Response:
+    """Show all photos with faces, the newest first."""
+    page = min(max(page, 1), 100_000)
+    found = await photos.list_photos(state_of(request), (page - 1) * photos.PAGE)
+    return render(
+        request,
+        "photos.html",
+        "photos",
+        found=found,
+        page=page,
+        pages=max(1, -(-found.total // photos.PAGE)),
+    )
+
+
+@router.get("/photos/{photo}")
+async def show_photo(request: Request, photo: Id) -> Response:
+    """Show a photo with frames and names."""
+    state = state_of(request)
+    found = await photos.get_photo(state, photo)
+    return render(request, "photo.html", "photos", photo=found, names=await people.names(state))
+
+
+@router.post("/photos/{photo}/name")
+async def name_face(request: Request, photo: Id) -> Response:
+    """Name a face of a photo, or take its name away."""
+    state, form = state_of(request), await read_form(request)
+    face = form.number("face")
+    if form.text("do") == "unname":
+        message = (await people.unname(state, [face])).message
+    else:
+        message = (await people.name_faces(state, form.text("name"), [face])).message
+    return go(request, f"/photos/{photo}", f"{message}.")
+
+
+@router.get("/photos/{photo}/image")
+async def show_image(request: Request, photo: Id) -> Response:
+    """Return a photo for a screen."""
+    return Response(await photos.image(state_of(request), photo), media_type="image/jpeg")
+
+
+@router.get("/photos/{photo}/thumbnail")
+async def show_thumbnail(request: Request, photo: Id) -> Response:
+    """Return a small copy of a photo."""
+    return Response(await photos.thumbnail(state_of(request), photo), media_type="image/jpeg")

@@ -1,0 +1,126 @@
+"""Photos: lists, details, and the pictures themselves, by id only."""
+
+from starlette.exceptions import HTTPException
+
+from facehash.library.ingest.isolated import IsolatedReader
+from facehash.library.query import browse
+from facehash.library.storage.store import Store
+from facehash.web import models
+from facehash.web.service.search import text
+from facehash.web.state import State
+
+THUMBNAIL_SIDE = 480
+IMAGE_SIDE = 1600
+PAGE = 48
+
+
+def describe_overview(state: State, photo: browse.PhotoOverview) -> models.PhotoInfo:
+    """Return a photo in a list as plain values."""
+    return models.PhotoInfo(
+        id=photo.id,
+        file=text(photo.path.name),
+        path=text(photo.path) if state.options.show_paths else None,
+        date=f"{photo.changed:%Y-%m-%d}",
+        face_ids=list(photo.face_ids),
+    )
+
+
+async def list_photos(state: State, start: int = 0, most: int = PAGE) -> models.PhotosPage:
+    """Return a part of all photos with faces, the newest first."""
+
+    def task(store: Store) -> models.PhotosPage:
+        with store.database.snapshot():
+            return models.PhotosPage(
+                total=browse.count_photos(store),
+                photos=[
+                    describe_overview(state, one) for one in browse.list_photos(store, start, most)
+                ],
+            )
+
+    return await state.threads.read(task)
+
+
+async def get_photo(state: State, photo: int) -> models.PhotoDetails:
+    """Return a photo with its faces.
+
+    Raises:
+        LibraryError: There is no such photo.
+    """
+
+    def task(store: Store) -> models.PhotoDetails:
+        with store.database.snapshot():
+            details = browse.photo_by_id(store, photo)
+            places = browse.places_of(store, [face.id for face in details.faces])
+        return models.PhotoDetails(
+            id=details.id,
+            files=[text(path.name) for path in details.paths],
+            paths=[text(path) for path in details.paths] if state.options.show_paths else None,
+            date=f"{details.changed:%Y-%m-%d}",
+            width=details.size and details.size[0],
+            height=details.size and details.size[1],
+            damage=details.damage,
+            faces=[
+                models.FaceInfo(
+                    id=face.id,
+                    number=face.number,
+                    box=face.box,
+                    name=face.name,
+                    person_id=places[face.id].person_id,
+                    named_by=face.named_by,
+                    added_by_hand=getattr(face, "origin", None) == "hand",
+                )
+                for face in details.faces
+            ],
+        )
+
+    return await state.threads.read(task)
+
+
+async def photo_of_face(state: State, face: int) -> models.PhotoDetails:
+    """Return the photo of a face; raises like `get_photo`."""
+    return await get_photo(
+        state, await state.threads.read(lambda store: browse.photo_of_face(store, face))
+    )
+
+
+async def crop(state: State, face: int) -> bytes:
+    """Return the stored picture of a face as a JPEG.
+
+    Raises:
+        HTTPException: 404 if there is none.
+    """
+    jpeg = await state.threads.read(lambda store: store.crop(face))
+    if jpeg is None:
+        raise HTTPException(404, "there is no such face")
+    return jpeg
+
+
+async def thumbnail(state: State, photo: int) -> bytes:
+    """Return a small copy of a photo as a JPEG; it is kept in the library.
+
+    Raises:
+        LibraryError: There is no such photo.
+        UnreadableImageError: Its file is missing or has changed.
+    """
+    kept = await state.threads.read(
+        lambda store: browse.kept_thumbnail(store, photo, THUMBNAIL_SIDE)
+    )
+    if kept is not None:
+        return kept
+
+    def task(reader: IsolatedReader, store: Store) -> bytes:
+        return browse.thumbnail(
+            store, photo, THUMBNAIL_SIDE, lambda *which: reader.preview(*which).jpeg
+        )
+
+    return await state.threads.decode_of(task)
+
+
+async def image(state: State, photo: int) -> bytes:
+    """Return an upright photo for a screen as a JPEG; raises like `thumbnail`."""
+
+    def task(reader: IsolatedReader, store: Store) -> bytes:
+        details = browse.photo_by_id(store, photo)
+        return browse.reduced(details, IMAGE_SIDE, lambda *which: reader.preview(*which).jpeg)
+
+    return await state.threads.decode_of(task)

@@ -1,0 +1,130 @@
+"use strict";
+// Everything here is comfort: search and reading work without it.
+document.documentElement.classList.add("js");
+
+// Search: drop, paste or photograph a picture.
+function prepareDrop(form) {
+  const input = form.querySelector("#picture");
+  const busy = form.querySelector("[data-busy]");
+  const send = () => { busy.hidden = false; form.requestSubmit(); };
+  const take = (files) => {
+    const picture = [...files].find((file) => file.type.startsWith("image/") || file.name);
+    if (!picture) return;
+    const one = new DataTransfer();
+    one.items.add(picture);
+    input.files = one.files;
+    send();
+  };
+  input.addEventListener("change", () => { if (input.files.length) send(); });
+  form.addEventListener("submit", () => { busy.hidden = false; });
+  for (const kind of ["dragenter", "dragover"]) {
+    document.addEventListener(kind, (event) => { event.preventDefault(); form.classList.add("over"); });
+  }
+  document.addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) form.classList.remove("over");
+  });
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    form.classList.remove("over");
+    take(event.dataTransfer.files);
+  });
+  document.addEventListener("paste", (event) => take(event.clipboardData.files));
+  const camera = form.querySelector("[data-camera]");
+  if (window.matchMedia("(pointer: coarse)").matches) {
+    const lens = camera.querySelector("input");
+    camera.hidden = false;
+    lens.disabled = false;
+    lens.removeAttribute("name");
+    lens.addEventListener("change", () => take(lens.files));
+  }
+  window.addEventListener("pageshow", () => { busy.hidden = true; });
+}
+
+// Lists of people and faces: what can be done appears as soon as something is chosen.
+function prepareChoice(form) {
+  const actions = form.querySelector("[data-actions]");
+  const update = () => actions.classList.toggle("on", form.querySelector("input:checked") !== null);
+  form.addEventListener("change", update);
+  update();
+}
+
+// Progress of an index run, by server-sent events.
+function prepareRun(box) {
+  if (!["running", "stopping"].includes(box.dataset.run)) return;
+  const events = new EventSource("/status/events");
+  events.onmessage = (event) => {
+    const run = JSON.parse(event.data);
+    if (!["running", "stopping"].includes(run.state)) {
+      events.close();
+      location.reload();
+      return;
+    }
+    const number = (value) => value.toLocaleString("en");
+    box.querySelector("[data-what]").textContent = run.what;
+    box.querySelector("[data-count]").textContent =
+      number(run.done) + (run.total ? ` of ${number(run.total)}` : "");
+    const bar = box.querySelector("[data-bar]");
+    if (run.total) { bar.max = run.total; bar.value = run.done; }
+  };
+  window.addEventListener("pagehide", () => events.close());
+}
+
+// Review: one key per answer; what was answered disappears, and the next one is asked.
+function prepareReview(list) {
+  const said = document.querySelector("[data-said]");
+  const cards = () => [...list.querySelectorAll(".suggestion")];
+  const focus = (card) => { if (card) { card.focus(); card.scrollIntoView({ block: "nearest" }); } };
+  const current = () => document.activeElement.closest(".suggestion") || cards()[0];
+  async function answer(card, button) {
+    const form = card.querySelector("form");
+    const body = new URLSearchParams(new FormData(form));
+    body.set("do", button.value);
+    form.querySelectorAll("button").forEach((one) => { one.disabled = true; });
+    const all = cards();
+    const place = all.indexOf(card);
+    const next = all[place + 1] || all[place - 1];
+    const response = await fetch(form.action, { method: "POST", body, redirect: "manual" });
+    if (response.type !== "opaqueredirect") {
+      location.reload();
+      return;
+    }
+    said.textContent = `${button.textContent}: ${card.getAttribute("aria-label")}`;
+    card.remove();
+    if (next) focus(next);
+    else location.reload();
+  }
+  list.addEventListener("submit", (event) => {
+    event.preventDefault();
+    answer(event.target.closest(".suggestion"), event.submitter);
+  });
+  const keys = { y: "yes", n: "no", i: "ignore" };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input")) return;
+    const card = current();
+    if (!card) return;
+    const key = event.key.toLowerCase();
+    const all = cards();
+    if (keys[key]) {
+      const button = card.querySelector(`button[value=${keys[key]}]`);
+      if (!button.disabled) answer(card, button);
+    } else if (key === "arrowright" || key === "arrowdown") {
+      focus(all[all.indexOf(card) + (document.activeElement.closest(".suggestion") ? 1 : 0)]);
+    } else if (key === "arrowleft" || key === "arrowup") {
+      focus(all[all.indexOf(card) - 1]);
+    } else {
+      return;
+    }
+    event.preventDefault();
+  });
+}
+
+document.querySelectorAll("[data-review]").forEach(prepareReview);
+document.querySelectorAll("[data-drop]").forEach(prepareDrop);
+document.querySelectorAll("[data-choose]").forEach(prepareChoice);
+document.querySelectorAll("[data-run]").forEach(prepareRun);
+document.querySelectorAll(".mergelist").forEach((form) => {
+  form.addEventListener("change", () => form.requestSubmit());
+});
+document.querySelectorAll("[data-filters]").forEach((form) => {
+  form.addEventListener("change", () => form.requestSubmit());
+});
