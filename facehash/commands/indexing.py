@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from facehash.commands.arguments import (
     switch,
 )
 from facehash.commands.engines import push_after_index
+from facehash.commands.program_names import PROGRAMS, print_program_names, print_some
 from facehash.printing import printable, quoted
 
 if TYPE_CHECKING:
@@ -34,10 +34,14 @@ def index(
     names: str = typer.Option(
         "none",
         help="Names of the faces: folders (those in FOLDER are named after people), folders:2 "
-        "(those one level below) or folders:parent, csv:FILE (path,name), none.",
+        "(those one level below) or folders:parent, csv:FILE (path,name), xmp (regions of digiKam, "
+        "Lightroom and others, in photos and sidecars) or xmp:FOLDER (of sidecars), picasa or "
+        "picasa:contacts.xml, takeout (Google Photos), none.",
     ),
     replace_names: bool = typer.Option(
-        False, "--replace-names", help="Let csv:FILE replace the names of earlier lists."
+        False,
+        "--replace-names",
+        help="Let csv:FILE, xmp, picasa or takeout replace names of earlier lists and programs.",
     ),
     detector: str | None = typer.Option(
         None, help="How faces are found. Default: the library's detector (yunet for a new library)."
@@ -107,17 +111,17 @@ def index(
         include_skipped=include_skipped,
         make_pipeline=pipelines(weights_dir),
     )
-    _print_report(report, library)
+    _print_report(report, library, names)
     push_after_index(library)
     if report.names.unmatched and not report.names.matched:
         print("facehash: no line of the list names a face of the library", file=sys.stderr)
         return WRONG_USE
-    if report.failed or report.closed or report.missing_folders:
+    if report.failed or report.closed or report.missing_folders or report.names.problems:
         return PARTLY_FAILED
     return DONE if report.files else NOTHING_FOUND
 
 
-def _print_report(report: IndexReport, library: Path) -> None:
+def _print_report(report: IndexReport, library: Path, names: str) -> None:
     """Print what was done, and on stderr what went wrong."""
     speed = f", {report.photos / report.seconds:.1f} photos/s" if report.photos else ""
     print(
@@ -143,6 +147,8 @@ def _print_report(report: IndexReport, library: Path) -> None:
             "vectors)"
         )
     _print_names(report)
+    if names.partition(":")[0] in PROGRAMS:
+        print_program_names(report.names, names, library)
     if report.passed_over:
         print(f"passed over: {report.passed_over}", file=sys.stderr)
     if not report.files:
@@ -150,15 +156,17 @@ def _print_report(report: IndexReport, library: Path) -> None:
     for text, paths, what in (
         ("in the list of names, but no such face: {}", report.names.unmatched, "of the list"),
         (
-            "no name, because it is in the folders of two people: {}",
+            "no name, because it is in the folders of two people: {}"
+            if names.startswith("folders")
+            else "no name, because its copies have different ones: {}",
             report.names.contradicted,
-            "in two folders",
+            "of this kind",
         ),
         ("symbolic link, not followed: {}", report.links, "links"),
         ("not read: the folder {} cannot be listed", report.closed, "folders"),
     ):
-        _list([text.format(printable(path)) for path in paths], what)
-    _list(
+        print_some([text.format(printable(path)) for path in paths], what)
+    print_some(
         [
             f"kept: {counted(one.files, 'file')} of {printable(one.path)}, where none is left; "
             "is a drive missing? (--allow-missing removes them)"
@@ -166,8 +174,12 @@ def _print_report(report: IndexReport, library: Path) -> None:
         ],
         "folders",
     )
-    _list([f"read in part: {describe_unread(file)}" for file in report.damaged], "damaged files")
-    _list([f"not read: {describe_unread(file)}" for file in report.unread], "files", _UNREAD_SHOWN)
+    print_some(
+        [f"read in part: {describe_unread(file)}" for file in report.damaged], "damaged files"
+    )
+    print_some(
+        [f"not read: {describe_unread(file)}" for file in report.unread], "files", _UNREAD_SHOWN
+    )
     if report.unread:
         kinds = (f"{number:,} {in_words(reason)}" for reason, number in report.failed.items())
         print(
@@ -191,7 +203,7 @@ def _print_names(report: IndexReport) -> None:
             if number:
                 parts.append(f"{number:,} {what}")
         print(f"names given: {', '.join(parts)}")
-        _list(
+        print_some(
             [
                 f"parked: {printable(one.name)}, the photo {printable(one.path)} "
                 f"{'has changed' if one.reason == 'changed' else 'is gone'}"
@@ -203,16 +215,8 @@ def _print_names(report: IndexReport) -> None:
         (new.named, "named"),
         (new.renamed, "renamed"),
         (new.unnamed, "without a name now"),
-        (new.kept, "not named by the list, because of a name or a correction given before "
-                   "(--replace-names replaces the names of earlier lists)"),
+        (new.kept, "not named anew, because of a name or a correction given before "
+                   "(--replace-names replaces the names of earlier lists and programs)"),
     ):  # fmt: skip
         if number:
             print(f"{counted(number, 'face')} {what}")
-
-
-def _list(lines: Sequence[str], what: str, most: int = 5) -> None:
-    """Print some lines on stderr, and how many more there are."""
-    for line in lines[:most]:
-        print(line, file=sys.stderr)
-    if len(lines) > most:
-        print(f"... and {len(lines) - most:,} more {what}", file=sys.stderr)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from facehash.command_line import DONE, PARTLY_FAILED
+from facehash.command_line import DONE, NOTHING_FOUND, PARTLY_FAILED
 from facehash.commands.arguments import (
     ForceOption,
     JsonOption,
@@ -21,9 +21,10 @@ from facehash.commands.arguments import (
     print_json,
 )
 from facehash.commands.engines import settle_engines
+from facehash.commands.program_names import print_some
 from facehash.errors import InputError
 from facehash.library.storage.folder import write_lock
-from facehash.printing import printable
+from facehash.printing import printable, quoted
 
 if TYPE_CHECKING:
     from facehash.library.storage.records import UnreadFile
@@ -121,26 +122,71 @@ def rebuild(library: LibraryOption) -> int:
 
 def export(
     library: LibraryOption,
-    file: Path = typer.Argument(
-        help="File to write, ending in .csv, .json, .h5 or .hdf5; - writes CSV to standard output."
+    file: Path | None = typer.Argument(
+        None,
+        help="File to write, ending in .csv, .json, .h5 or .hdf5; - writes CSV to standard output.",
+    ),
+    xmp: Path | None = typer.Option(
+        None,
+        metavar="DIR|beside",
+        help="Write the names as XMP sidecars for digiKam, Lightroom and others instead: into DIR, "
+        "or beside the photos. Sidecars of other programs stay as they are.",
     ),
     force: ForceOption = False,
 ) -> int:
-    """Write all faces to a file; JSON and HDF5 include vectors and codes.
+    """Write all faces to a file; JSON and HDF5 include vectors and codes. Or write sidecars.
+
+    Photos are never changed.
 
     Example: facehash export faces.h5 --library lib
+
+    Example: facehash export --xmp sidecars --library lib
     """
     from facehash.library.storage.store import Store
     from facehash.library.upkeep import export as exporting
     from facehash.library.upkeep.outputs import check_library_output
     from facehash.output import writes_to_stdout
 
+    if xmp is not None and (file is not None or force):
+        raise InputError(f"--xmp {xmp}: give neither another file nor --force with it")
+    if xmp is not None:
+        return _export_sidecars(library, xmp)
+    if file is None:
+        raise InputError("give a file to write, or --xmp DIR")
     with Store.open(library) as store:
         check_library_output(store, file, exporting.FORMATS, "export", force=force)
         written = exporting.export(store, file)
     where = sys.stderr if writes_to_stdout(file) else sys.stdout
     print(f"{counted(written, 'face')} in {printable(file)}", file=where)
     return DONE
+
+
+def _export_sidecars(library: Path, where: Path) -> int:
+    from facehash.library.storage.store import Store
+    from facehash.library.upkeep.sidecars import export_sidecars
+
+    beside = str(where) == "beside"
+    with Store.open(library) as store:
+        done = export_sidecars(store, None if beside else where)
+    place = "beside the photos" if beside else f"in {printable(where)}"
+    print(f"{counted(done.written, 'sidecar')} with {counted(done.faces, 'name')} written {place}")
+    for number, what in (
+        (done.unchanged, "unchanged"),
+        (done.removed, "removed, as the photo has no names any more"),
+    ):
+        if number:
+            print(f"{counted(number, 'sidecar')} {what}")
+    if done.folder is not None and done.written:
+        print(
+            f"{printable(where)} mirrors {printable(done.folder)}; to read it: facehash index "
+            f"{quoted(done.folder)} --library LIBRARY --names {quoted(f'xmp:{where}')}"
+        )
+    lines = [f"no sidecar: {describe_unread(one)}" for one in done.problems]
+    print_some(lines, "photos", 20)
+    if not done.written + done.unchanged + done.removed + len(lines):
+        print("no photo of the library has names", file=sys.stderr)
+        return NOTHING_FOUND
+    return PARTLY_FAILED if lines else DONE
 
 
 def stats(

@@ -200,7 +200,7 @@ def decode_photo(file: BinaryIO, name: str) -> Photo:
     """
     try:
         _check_size(file, name)
-        with _open(file, name) as image:
+        with open_encoded(file, name) as image:
             deep = has_sixteen_bit_colors(image)
             whole = _reduce(image, file, name)
             try:
@@ -238,8 +238,8 @@ def _check_size(file: BinaryIO, name: str) -> None:
         )
 
 
-def _open(file: BinaryIO, name: str) -> Image.Image:
-    """Open a picture; it is not decoded yet."""
+def open_encoded(file: BinaryIO, name: str) -> Image.Image:
+    """Open a picture of a known format; it is not decoded yet."""
     try:
         return Image.open(file, formats=known_formats())
     except Image.DecompressionBombError as error:
@@ -282,7 +282,7 @@ def _reduce(image: Image.Image, file: BinaryIO, name: str) -> tuple[int, int] | 
 def _decode_cut(file: BinaryIO, name: str) -> Photo:
     """Decode a JPEG that lacks its last bytes."""
     file = jpeg.completed(file)
-    with _open(file, name) as image:
+    with open_encoded(file, name) as image:
         whole = _reduce(image, file, name)
         image.load()
         missing = jpeg.missing_share(image)

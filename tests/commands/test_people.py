@@ -144,7 +144,7 @@ def test_lists_report_what_they_did(facehash, library, photos, tmp_path):
     assert err == f"in the list of names, but no such face: {photos}/no.png\n"
     file.write_text("path,name\nparty.png,Dorothy\n")
     out = facehash(*index)[1]
-    assert "1 face not named by the list, because of a name or a" in out
+    assert "1 face not named anew, because of a name or a" in out
     assert out.startswith("0 new photos") and "--replace-names" in out
     out = facehash(*index, "--replace-names")[1]
     assert out.endswith("1 face renamed\n1 face without a name now\n")

@@ -78,9 +78,9 @@ def index_folder(
         embedder: Name of the embedder. Default: the library's (``sface`` for a new library).
         small_faces: Whether large photos are searched for small faces, ``"auto"`` or ``"off"``.
             Default: the library's (``auto`` for a new library).
-        names: ``folders``, ``folders:LEVEL``, ``csv:FILE``, or ``none``, which leaves names
-            unchanged; see `facehash.library.people.names`.
-        replace_names: Let the list of names replace what earlier lists said.
+        names: ``folders``, ``folders:LEVEL``, ``csv:FILE``, ``xmp``, ``picasa``, ``takeout``, or
+            ``none``, which leaves names unchanged; see `facehash.library.people.names`.
+        replace_names: Let the list of names or the program replace what earlier ones said.
         codes: Codes computed from the vectors, such as ``itq:64``, see
             `facehash.library.derived.codes.parse_codes`. Default: the library's.
         seed: Seed of the codes.
@@ -143,7 +143,7 @@ def index_folder(
         if include_forgotten:
             store.database.run("DELETE FROM excluded")
         update.read(workers or os.cpu_count() or 1, retry, progress)
-        return update.finish(names_source, start)
+        return update.finish(names_source, start, progress)
 
 
 def _stored_settings(directory: Path) -> Settings | None:
@@ -304,7 +304,7 @@ class _Update:
                 under(self.folder),
             )
 
-    def finish(self, names: Names, start: float) -> IndexReport:
+    def finish(self, names: Names, start: float, progress: bool) -> IndexReport:
         """Remove files that are gone; update names, codes and index arrays."""
         waiting = parked_keys(self.store)
         removed, away = self._removed()
@@ -315,7 +315,7 @@ class _Update:
         complete_added(*added)
         kept_names = give_back(self.store, self.settings, waiting)
         deselected = sum(map(self._is_deselected, removed))
-        named = apply_names(self.store, self.folder, names)
+        named = apply_names(self.store, self.folder, names, progress=progress)
         had_codes = self.hasher is not None
         if self.hasher is None:
             self.hasher = fit_codes(self.store, self.settings)

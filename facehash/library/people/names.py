@@ -1,11 +1,15 @@
-"""``--names``: names of faces from folders or from a list, applied at the end of an index run.
+"""``--names``: names of faces from folders, lists and programs, applied after an index run.
 
 What a person said counts for more than where a photo lies. A name given by hand is never
 overwritten. A list adds names, over those of folders; what an earlier list said stays unless
-`replace` is asked for. Names of folders follow the folders: they go when the photo moves away.
+`replace` is asked for. Names that other programs wrote are treated as those of a list; `replace`
+changes such names, and never removes one that the program does not know. Names of folders follow
+the folders: they go when the photo moves away.
 """
 
 import contextlib
+import dataclasses
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,14 +17,23 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from facehash.errors import InputError, did_you_mean
-from facehash.library.people.folders import Level, name_of_folder, parse_level
+from facehash.images.metadata.sources import read_contacts
 from facehash.library.people.journal import statement
-from facehash.library.people.lists import NameList, match_paths, read_list
-from facehash.library.people.people import get_or_import_person
-from facehash.library.storage.records import UNDER, path_of, under
+from facehash.library.people.people import current_name, get_or_import_person
+from facehash.library.people.sources.folders import Level, name_of_folder, parse_level
+from facehash.library.people.sources.lists import NameList, match_paths, read_list
+from facehash.library.people.sources.programs import (
+    PROGRAMS,
+    Missed,
+    Program,
+    ProgramNames,
+    Unplaced,
+)
+from facehash.library.people.sources.programs import read_names as read_names_of_program
+from facehash.library.storage.records import UNDER, UnreadFile, path_of, under
 from facehash.library.storage.store import Store
 
-Kind = Literal["folders", "csv"]
+Kind = Literal["folders", "csv"] | Program
 
 
 @dataclass(frozen=True)
@@ -30,7 +43,29 @@ class Names:
     kind: Kind | None  # None: no source
     listed: NameList | None = None  # for "csv"
     level: Level = 1  # for "folders"
-    replace: bool = False  # whether the list replaces earlier lists
+    replace: bool = False  # whether the list or program replaces earlier ones
+    file: Path | None = None  # for programs: a folder of sidecars, or contacts.xml
+
+    @property
+    def program(self) -> Program | None:
+        """The program that wrote the names, None for folders and lists."""
+        return next((one for one in PROGRAMS if one == self.kind), None)
+
+    @property
+    def origin(self) -> str | None:
+        """What the library stores as the origin of the names; programs count as lists."""
+        return "csv" if self.program else self.kind
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A face that keeps its name, or none, although a source gives it another."""
+
+    path: Path
+    number: int  # of the face in the photo
+    name: str | None  # the name that it keeps
+    given: str
+    by_hand: bool  # whether it was named, or unnamed, by hand
 
 
 @dataclass(frozen=True)
@@ -44,6 +79,12 @@ class NamedFaces:
     kept: int = 0  # faces that keep another name, or none, because a person said so
     unmatched: tuple[Path, ...] = ()  # files of the list for which the library has no such face
     contradicted: tuple[Path, ...] = ()  # photos that two names are given to; they get none
+    conflicts: tuple[Conflict, ...] = ()  # the faces that `kept` counts
+    regions: int = 0  # of a program: regions with a name
+    photos: int = 0  # of a program: photos with names
+    missed: tuple[Missed, ...] = ()  # of a program: regions without a face of the library
+    unplaced: tuple[Unplaced, ...] = ()  # of a program: names of somebody in a photo
+    problems: tuple[UnreadFile, ...] = ()  # of a program: files not or only partly understood
 
     @property
     def matched(self) -> int:
@@ -53,21 +94,26 @@ class NamedFaces:
 
 
 def parse_names(names: str, folder: Path, replace: bool = False) -> Names:
-    """Parse ``--names`` (``folders``, ``folders:LEVEL``, ``csv:FILE`` or ``none``).
+    """Parse ``--names``.
 
-    A list is read; its paths are relative to the folder being indexed.
+    The value is ``folders``, ``folders:LEVEL``, ``csv:FILE``, ``xmp``, ``xmp:FOLDER``, ``picasa``,
+    ``picasa:FILE``, ``takeout`` or ``none``. A list is read; its paths are relative to the folder
+    being indexed.
 
     Args:
         names: The value of the option.
         folder: The folder being indexed.
-        replace: Whether a list replaces what earlier lists said.
+        replace: Whether a list or program replaces what earlier ones said.
 
     Raises:
         InputError: Any other value, or a list that cannot be read.
     """
     kind, colon, rest = names.partition(":")
-    if replace and kind != "csv":
-        raise InputError(f"--replace-names needs a list, --names csv:FILE, not --names {names}")
+    if replace and kind not in ("csv", *PROGRAMS):
+        raise InputError(
+            "--replace-names needs names of a list or a program, such as --names csv:FILE or "
+            f"--names xmp, not --names {names}"
+        )
     if names == "none":
         return Names(None)
     if names == "folders":
@@ -76,8 +122,29 @@ def parse_names(names: str, folder: Path, replace: bool = False) -> Names:
         return Names("folders", level=parse_level(rest))
     if kind == "csv" and colon and rest:
         return Names("csv", read_list(Path(rest), folder), replace=replace)
-    known = ["folders", "folders:LEVEL", "csv:FILE", "none"]
+    program = next((one for one in PROGRAMS if one == kind), None)
+    if program and not colon:
+        return Names(program, replace=replace)
+    if program in ("xmp", "picasa") and rest:
+        return Names(program, replace=replace, file=_file_of(program, Path(rest)))
+    known = [
+        "folders", "folders:LEVEL", "csv:FILE", "xmp", "xmp:FOLDER", "picasa", "picasa:FILE",
+        "takeout", "none",
+    ]  # fmt: skip
     raise InputError(f"--names {names}: not a source of names{did_you_mean(names, known)}")
+
+
+def _file_of(program: Program, path: Path) -> Path:
+    """Return the absolute path of what a program keeps elsewhere.
+
+    Raises:
+        InputError: There is no such folder or file.
+    """
+    if program == "xmp" and not path.is_dir():
+        raise InputError(f"{path}: no such folder; --names xmp:FOLDER reads the sidecars in it")
+    if program == "picasa":
+        read_contacts(path)
+    return Path(os.path.realpath(path))
 
 
 def check_matches(store: Store, names: Names, files: Iterable[Path]) -> None:
@@ -102,8 +169,8 @@ def check_matches(store: Store, names: Names, files: Iterable[Path]) -> None:
         )
 
 
-def apply_names(store: Store, folder: Path, names: Names) -> NamedFaces:
-    """Name faces by a source of names; a list is a statement of the journal.
+def apply_names(store: Store, folder: Path, names: Names, *, progress: bool = False) -> NamedFaces:
+    """Name faces by a source of names; a list, or a program, is a statement of the journal.
 
     The folder is an absolute path. Without a source nothing changes.
 
@@ -111,15 +178,20 @@ def apply_names(store: Store, folder: Path, names: Names) -> NamedFaces:
         store: The library, locked for writing.
         folder: The folder that was indexed.
         names: The source of names.
+        progress: Show a progress bar where many files are read.
     """
     if names.kind is None:
         return NamedFaces()
+    said = None
+    if names.program:
+        # Before the statement: reading takes a while and changes nothing.
+        said = read_names_of_program(store, folder, names.program, names.file, progress)
     with contextlib.ExitStack() as stack:
-        if names.kind == "csv":
-            stack.enter_context(statement(store, "list"))
-        else:
+        if names.kind == "folders":
             stack.enter_context(store.database.transaction())
-        return _apply(store, folder, names)
+        else:
+            stack.enter_context(statement(store, "list" if names.kind == "csv" else names.kind))
+        return _apply(store, folder, names, said)
 
 
 class _Face(NamedTuple):
@@ -132,9 +204,9 @@ class _Face(NamedTuple):
     named_by: str | None
 
 
-def _apply(store: Store, folder: Path, names: Names) -> NamedFaces:
+def _apply(store: Store, folder: Path, names: Names, said: ProgramNames | None) -> NamedFaces:
     faces = _faces(store, None if names.listed else folder)
-    given, unmatched = _given(faces, folder, names)
+    given, unmatched = (said.names, []) if said else _given(faces, folder, names)
     people = {name: get_or_import_person(store, name) for name in sorted({*given.values()})}
     wanted: dict[int, set[int]] = defaultdict(set)
     for (path, number), name in given.items():
@@ -143,6 +215,7 @@ def _apply(store: Store, folder: Path, names: Names) -> NamedFaces:
     count: Counter[str] = Counter()
     changes: dict[int, tuple[int | None, str | None]] = {}
     contradicted: dict[int, Path] = {}
+    conflicts: list[Conflict] = []
     for face in faces.values():
         if face.id in changes:
             continue
@@ -160,11 +233,20 @@ def _apply(store: Store, folder: Path, names: Names) -> NamedFaces:
             count["unchanged"] += 1
             # A list confirms the name of a folder.
             if face.named_by == "folders":
-                changes[face.id] = (person, names.kind)
-        elif (face.id, person) in rejected or not _may_rename(face, names):
+                changes[face.id] = (person, names.origin)
+        elif (is_rejected := (face.id, person) in rejected) or not _may_rename(face, names):
             count["kept"] += 1
+            conflicts.append(
+                Conflict(
+                    face.path,
+                    face.number,
+                    current_name(store, face.person),
+                    current_name(store, person) or "",
+                    by_hand=is_rejected or face.named_by == "user",
+                )
+            )
         else:
-            changes[face.id] = (person, names.kind)
+            changes[face.id] = (person, names.origin)
             count["named" if face.person is None else "renamed"] += 1
     store.database.run_many(
         "UPDATE faces SET person_id = ?1, named_by = ?2 WHERE id = ?3 "
@@ -172,8 +254,25 @@ def _apply(store: Store, folder: Path, names: Names) -> NamedFaces:
         [(*state, face) for face, state in changes.items()],
     )
     store.prune()
-    return NamedFaces(
-        **count, unmatched=tuple(unmatched), contradicted=tuple(sorted({*contradicted.values()}))
+    result = NamedFaces(
+        named=count["named"],
+        renamed=count["renamed"],
+        unnamed=count["unnamed"],
+        unchanged=count["unchanged"],
+        kept=count["kept"],
+        unmatched=tuple(unmatched),
+        contradicted=tuple(sorted({*contradicted.values()})),
+        conflicts=tuple(conflicts),
+    )
+    if said is None:
+        return result
+    return dataclasses.replace(
+        result,
+        regions=said.regions,
+        photos=said.photos,
+        missed=said.missed,
+        unplaced=said.unplaced,
+        problems=said.problems,
     )
 
 
@@ -222,7 +321,8 @@ def _is_obsolete(face: _Face, folder: Path, names: Names) -> bool:
     """Return whether a name goes because its source no longer gives it."""
     if names.kind == "folders":
         return face.named_by == "folders"
-    return names.replace and face.named_by == "csv" and face.path.is_relative_to(folder)
+    is_list = names.kind == "csv" and names.replace
+    return is_list and face.named_by == "csv" and face.path.is_relative_to(folder)
 
 
 def _may_rename(face: _Face, names: Names) -> bool:

@@ -4,8 +4,8 @@ import pytest
 
 from facehash.errors import InputError
 from facehash.library.people.edit import name_faces
-from facehash.library.people.folders import name_of_folder
-from facehash.library.people.lists import match_paths, read_list
+from facehash.library.people.sources.folders import name_of_folder
+from facehash.library.people.sources.lists import match_paths, read_list
 from facehash.library.storage.store import Store
 from facehash.library.upkeep.export import export
 from tests.library.conftest import NAMED, draw, save
@@ -97,7 +97,7 @@ def test_a_second_list_adds_and_replaces_only_on_request(index, csv, ask, direct
     assert ask(NAMED) == names
     # A folder does not overwrite a list.
     assert index(names="folders").named == 0 and ask(NAMED) == names
-    with pytest.raises(InputError, match="--replace-names needs a list"):
+    with pytest.raises(InputError, match="--replace-names needs names of a list or a program"):
         index(names="folders", replace_names=True)
 
 

@@ -1,0 +1,1 @@
+"""Sources of names: folders, lists and other programs."""
