@@ -79,7 +79,7 @@ def test_export_of_sidecars(facehash, library, photos, tmp_path):
     code, out, _ = facehash(*command[1:], *fakes)
     assert code == 0 and "5 faces named\n" in out
 
-    facehash("people", "unname", 1, 2, 3, 4, 5, 6, 7, 8, "--library", library)
+    facehash("people", "unname", *range(1, 8), "--library", library)
     code, out, err = facehash("export", "--xmp", tmp_path / "empty", "--library", library)
     assert (code, err) == (1, "no photo of the library has names\n")
 

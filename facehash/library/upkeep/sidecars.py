@@ -18,8 +18,9 @@ from facehash.images.metadata.packets import SUFFIX, read_header
 from facehash.images.metadata.regions import Region, clipped, turn_back
 from facehash.images.metadata.sidecar import XMP, is_ours, write_sidecar
 from facehash.library.storage.records import UnreadFile, path_of
+from facehash.library.storage.settings import read_settings
 from facehash.library.storage.store import Store
-from facehash.library.upkeep.outputs import check_library_output
+from facehash.library.upkeep.outputs import indexed_folder_around
 from facehash.output import check_output, replace_output
 from facehash.printing import progress as progress_bar
 
@@ -69,11 +70,9 @@ def export_sidecars(
         120
     """
     if folder is not None:
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"{folder}: is a file; give a folder for {OPTION}, or beside")
-        check_library_output(store, folder / f"any{SUFFIX}", XMP, OPTION)
+        _check_folder(store, folder)
     photos = _photos(store)
-    root = _common_folder(photos)
+    root = _common_folder(store, photos)
     # Photos come folder by folder.
     list_folder = functools.lru_cache(maxsize=1)(lambda inside: tuple(sorted(os.listdir(inside))))
     count: Counter[str] = Counter()
@@ -107,13 +106,14 @@ def export_sidecars(
 
 
 def _photos(store: Store) -> list[_Photo]:
-    """Return all files of photos, in the order of their paths."""
+    """Return all files of photos, without videos, in the order of their paths."""
     rows = store.database.rows(
         "SELECT paths.path, size, mtime_ns, photos.width, photos.height, people.name, x, y, "
         "faces.width, faces.height FROM paths JOIN photos ON photos.id = paths.photo_id "
         "LEFT JOIN faces ON faces.photo_id = photos.id AND person_id IS NOT NULL "
         "LEFT JOIN people ON people.id = person_id "
-        "WHERE photos.width > 0 AND photos.height > 0 ORDER BY paths.path, number"
+        "WHERE photos.width > 0 AND photos.height > 0 AND photos.seconds IS NULL "
+        "ORDER BY paths.path, number"
     )
     found: dict[bytes, _Photo] = {}
     for path, size, changed, width, height, name, x, y, across, down in rows:
@@ -125,9 +125,27 @@ def _photos(store: Store) -> list[_Photo]:
     return list(found.values())
 
 
-def _common_folder(photos: list[_Photo]) -> Path:
+def _check_folder(store: Store, folder: Path) -> None:
+    """Refuse a file, and a folder in the library or among the photos."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; give a folder for {OPTION}, or beside")
+    name = folder / f"any{SUFFIX}"
+    check_output(name, XMP, OPTION, outside=[store.directory])
+    if indexed := indexed_folder_around(store, name):
+        raise InputError(
+            f"{folder}: is in {indexed}, a folder with indexed photos; choose a folder outside of "
+            f"it for {OPTION}, or beside, which writes sidecars beside the photos"
+        )
+
+
+def _common_folder(store: Store, photos: list[_Photo]) -> Path:
+    """Return the indexed folder that has all photos, or the deepest folder that has them."""
     folders = {str(photo.path.parent) for photo in photos}
-    return Path(os.path.commonpath(folders)) if folders else Path(os.sep)
+    common = Path(os.path.commonpath(folders)) if folders else Path(os.sep)
+    settings = read_settings(store.database)
+    indexed = [Path(one) for one in (settings and settings.folders or "").splitlines()]
+    around = [one for one in indexed if common.is_relative_to(one)]
+    return max(around, key=lambda one: len(one.parts), default=common)
 
 
 def _beside(photo: Path) -> Path:

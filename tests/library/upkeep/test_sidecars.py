@@ -83,11 +83,24 @@ def test_a_folder_mirrors_the_tree_of_the_photos(export, photos, tmp_path, index
     assert (fresh.names.named, fresh.names.missed) == (5, ())
 
 
+def test_the_indexed_folder_is_mirrored_even_if_all_photos_are_deeper(
+    index, photos, directory, tmp_path
+):
+    for path in photos.rglob("*.png"):
+        if path.parent != photos / "Ann":
+            path.unlink()
+    index(names="folders")
+    with Store.open(directory) as store:
+        done = export_sidecars(store, tmp_path / "sidecars", progress=False)
+    assert (done.folder, done.written) == (photos, 2)
+    assert (tmp_path / "sidecars" / "Ann" / "1.png.xmp").exists()
+
+
 def test_bad_folders_are_refused(export, photos, directory, tmp_path):
     (tmp_path / "file").write_text("")
     for folder, why in (
         (directory / "x", "is in the library"),
-        (photos / "x", "is among the indexed photos"),
+        (photos / "x", "a folder with indexed photos"),
         (tmp_path / "file", "is a file"),
     ):
         with pytest.raises(InputError, match=why):

@@ -123,13 +123,14 @@ def read_names(
 
 
 def _photos(store: Store, folder: Path) -> dict[Path, _Photo]:
-    """Return the photos in a folder, in the order of their paths."""
+    """Return the photos in a folder, without videos, in the order of their paths."""
     rows = store.database.rows(
         "SELECT paths.path, photos.width, photos.height, number, x, y, faces.width, "  # noqa: S608
         "faces.height, people.name FROM paths JOIN photos ON photos.id = paths.photo_id "
         "LEFT JOIN faces ON faces.photo_id = photos.id "
         "LEFT JOIN people ON people.id = faces.person_id "
-        f"WHERE photos.width > 0 AND photos.height > 0 AND ({UNDER}) ORDER BY paths.path, number",
+        f"WHERE photos.width > 0 AND photos.height > 0 AND photos.seconds IS NULL AND ({UNDER}) "
+        "ORDER BY paths.path, number",
         under(folder),
     )
     found: dict[Path, _Photo] = {}
