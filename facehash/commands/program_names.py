@@ -12,6 +12,7 @@ from facehash.printing import printable, quoted
 
 if TYPE_CHECKING:
     from facehash.library.people.names import NamedFaces
+    from facehash.library.people.sources.programs import Missed
 
 PROGRAMS = ("xmp", "picasa", "takeout")
 _SHOWN = 20
@@ -47,9 +48,7 @@ def print_program_names(found: NamedFaces, names: str, library: Path) -> None:
     )
     print_some(
         [
-            f"no face found for {printable(one.name)}; to add it: facehash people add-face "
-            f"{quoted(one.path)} --box {','.join(f'{side:.0f}' for side in one.box)} "
-            f"--name {quoted(one.name)} --library {quoted(library)}"
+            f"no face found for {printable(one.name)} in {_remedy(one, library)}"
             for one in found.missed
         ],
         "regions",
@@ -65,6 +64,17 @@ def print_program_names(found: NamedFaces, names: str, library: Path) -> None:
         "photos",
     )
     print_some([f"names not read: {describe_unread(one)}" for one in found.problems], "files", 20)
+
+
+def _remedy(missed: Missed, library: Path) -> str:
+    """Return where a region without a face is, with the command that adds the face."""
+    x, y, width, height = (round(side) for side in missed.box)
+    if not (width and height):
+        return f"{printable(missed.path)} at {x},{y}"
+    return (
+        f"{printable(missed.path)}; to add it: facehash people add-face {quoted(missed.path)} "
+        f"--box {x},{y},{width},{height} --name {quoted(missed.name)} --library {quoted(library)}"
+    )
 
 
 def print_some(lines: Sequence[str], what: str, most: int = _FEW) -> None:

@@ -40,6 +40,14 @@ def test_names_of_xmp_are_counted_and_what_is_left_is_listed(facehash, library, 
         str(photos / "night.png"), "--box", "5,5,10,10", "--name", "O'Hara", "--library",
         str(library),
     ]  # fmt: skip
+    assert f"no face found for O'Hara in {photos}/night.png; " in missed
+    code, out, _ = facehash(*command[1:])
+    assert (code, out) == (0, f"face 1 of {photos}/night.png added as #8, named O'Hara\n")
+    assert "no face found" not in facehash(*run, "xmp")[2]
+    # A point has no box that could be added.
+    sidecar(photos / "party.png", faces(("Zoe", (0.25, 0.5, 0, 0)), ("Sky", (0.5, 0, 0, 0))))
+    err = facehash(*run, "xmp")[2]
+    assert f"no face found for Sky in {photos}/party.png at 40,0\n" in err
 
 
 def test_no_names_at_all(facehash, library, photos):

@@ -15,9 +15,10 @@ from PIL import Image
 from tests.conftest import ROOT
 from tests.helpers.array_files import save_npz, save_packed_npz
 from tests.helpers.mutations import fuzz
+from tests.images.metadata import documents
 
 pytestmark = pytest.mark.full
-SHARES = 17  # calls of `fuzz`, among which the time of a long run is divided
+SHARES = 20  # calls of `fuzz`, among which the time of a long run is divided
 
 
 def drawing(mode="RGB"):
@@ -155,6 +156,20 @@ BACKUP = {
 def test_a_mutated_backup_is_read_or_refused():
     texts = [json.dumps(BACKUP, indent=1, ensure_ascii=ascii) for ascii in (True, False)]
     fuzz("backup", [text.encode() for text in texts], share=1 / SHARES)
+
+
+XMP = [documents.packet(one) for one in (documents.GUIDELINES, documents.DIGIKAM, documents.IPTC)]
+TAKEOUT = '{"title": "a.jpg", "people": [{"name": "Zoë"}, {"name": "Ann"}]}'
+PROGRAMS = {
+    "xmp": [*XMP, documents.packet(documents.DIGIKAM).decode().encode("utf-16")],
+    "picasa": [documents.PICASA],
+    "takeout": [TAKEOUT.encode()],
+}
+
+
+@pytest.mark.parametrize("reader", PROGRAMS)
+def test_mutated_names_of_other_programs_are_read_or_refused(reader):
+    fuzz(reader, PROGRAMS[reader], share=1 / SHARES)
 
 
 CONFIGS = [path.read_bytes() for path in sorted((ROOT / "configs").rglob("*.yaml"))]

@@ -16,6 +16,9 @@ from data.pickles import load_pickle
 from facehash.codes import check_packed
 from facehash.config import load_config
 from facehash.errors import InputError
+from facehash.images.metadata.picasa import faces_of, parse_folder
+from facehash.images.metadata.takeout import parse_takeout
+from facehash.images.metadata.xmp import parse_xmp
 from facehash.images.read import MAX_PIXELS, decode_photo
 from facehash.library.people.names import parse_names
 from facehash.library.upkeep.backup_file import read_backup
@@ -115,6 +118,22 @@ def _names(content, folder):
     assert parse_names(f"csv:{path}", folder).listed is not None
 
 
+def _xmp(content, folder):
+    for one in parse_xmp(content).people.regions:
+        x, y, width, height = one.box
+        assert one.name and 0 <= x <= x + width <= 1 + 1e-9 and 0 <= y <= y + height <= 1 + 1e-9
+
+
+def _picasa(content, folder):
+    found = parse_folder(content)
+    for value in found.faces.values():
+        faces_of(value, found.contacts)
+
+
+def _takeout(content, folder):
+    assert all(name.strip() for name in parse_takeout(content).names)
+
+
 def _backup(content, folder):
     found = read_backup(_written(content, folder, "names.json"))
     assert all(len(one.digest) == 64 and len(one.box) == 4 for one in found.names)
@@ -140,6 +159,9 @@ READERS = {
     "codes.csv": _codes_table,
     "names": _names,
     "backup": _backup,
+    "xmp": _xmp,
+    "picasa": _picasa,
+    "takeout": _takeout,
     "history": _history,
     "list": _list,
 }

@@ -34,7 +34,8 @@ class Hit:
         face: Number of the face in the photo, 1 for the largest.
         box: x, y, width and height in pixels of the upright photo.
         face_id: Id of the face in this library.
-        named_by: Who gave the name: ``"user"`` (by hand), ``"csv"`` (a list) or ``"folders"``.
+        named_by: Who gave the name: ``"user"`` (by hand), ``"csv"`` (a list or another
+            program) or ``"folders"``.
         within_threshold: Whether the distance is at most the threshold of the embedder or of the
             codes; None if there is none, or if it does not hold for this pair.
         copies: The other files with exactly this photo.
