@@ -13,18 +13,20 @@ LEARNING_TESTS := tests/learning tests/embedders/test_keras_model.py tests/embed
 ELASTICSEARCH := org.elasticsearch.distribution.integ-test-zip:elasticsearch:8.19.0:zip
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo notebooks test test-engines elasticsearch test-full test-whole test-backends test-all fuzz lint bench clean help
+.PHONY: demo demo-search notebooks test test-engines test-web elasticsearch test-full test-whole test-backends test-all fuzz lint bench clean help
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo            train and score DDH on 400 faces, a few minutes from nothing"
+	@echo "make demo-search     search the page of a small library in the browser"
 	@echo "make notebooks       open the notebooks in Jupyter"
 	@echo "make test            the tests, a few minutes"
 	@echo "make test-engines    the index on PostgreSQL, Redis and Elasticsearch, each a real server"
 	@echo "make elasticsearch   fetch Elasticsearch for make test-engines; needs Maven"
+	@echo "make test-web        the page in a real browser; needs chromium"
 	@echo "make test-full       the slow tests: every kill point, notebooks, a minute of fuzzing, ..."
 	@echo "make test-whole      the tests of both, which share what they train"
-	@echo "make test-all        make test-whole, and the learning tests on JAX and PyTorch"
+	@echo "make test-all        make test-whole, test-web, and the learning tests on JAX and PyTorch"
 	@echo "make test-backends   the learning tests on TensorFlow, JAX and PyTorch, one after another"
 	@echo "make fuzz            ten minutes of mutated files for every reader, with new examples"
 	@echo "make lint            ruff, mypy, import-linter"
@@ -46,22 +48,30 @@ demo: $(VENV)/.installed-demo
 	@echo "Open runs/quickstart-48-s0/figures/retrieval.png to see what each query finds,"
 	@echo "and runs/quickstart-48-s0/figures/precision_recall.png for the curve."
 
+# Needs neither weights nor photos; with weights in the cache it finds more.
+demo-search: $(VENV)/.installed-demo $(VENV)/.installed-web
+	$(BIN)/python -m tools.demo_search
+
 notebooks: $(VENV)/.installed-notebooks
 	$(BIN)/jupyter lab notebooks
 
 test: $(VENV)/.installed-test
-	$(PYTEST) -m "not full and not engines"
+	$(PYTEST) -m "not full and not engines and not web"
 
 test-full: $(VENV)/.installed-test
-	$(PYTEST) -m "full and not engines"
+	$(PYTEST) -m "full and not engines and not web"
 
 test-whole: $(VENV)/.installed-test
-	$(PYTEST) -m "not engines"
+	$(PYTEST) -m "not engines and not web"
 
 # Each server runs on this machine, on a free port, while its tests run. A server that is not
 # installed is skipped with the reason, unless FACEHASH_REQUIRE_ENGINES names it.
 test-engines: $(VENV)/.installed-test $(VENV)/.installed-engines
 	$(PYTEST) -m engines tests/index/engines tests/end_to_end/engines
+
+# One process: the browser needs the other core. FACEHASH_API_FUZZ_SECONDS is the time for the API.
+test-web: $(VENV)/.installed-test $(VENV)/.installed-web-test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m web tests/web
 
 # Maven keeps it in its local repository, where the tests look for it. They need a Java of 17 or newer.
 elasticsearch:
@@ -77,7 +87,8 @@ test-backends: $(VENV)/.installed-test $(VENV)/.installed-$(BACKENDS_EXTRA)
 
 # TensorFlow runs in test-whole.
 test-all: BACKENDS = jax torch
-test-all: test-backends test-whole
+test-all: export FACEHASH_API_FUZZ_SECONDS ?= 300
+test-all: test-backends test-whole test-web
 
 # Whatever it finds becomes a test of its own that contains the file's bytes.
 fuzz: $(VENV)/.installed-test

@@ -1,5 +1,6 @@
 """Forms of the pages: read in memory, never through a temporary file, and checked for the token."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,6 +33,16 @@ class Form:
     def number(self, name: str) -> int:
         """Return a field that is a whole number of at least 1."""
         return _number(self.text(name), name)
+
+    def decimal(self, name: str) -> float:
+        """Return a field that is a number of at most a million."""
+        try:
+            number = float(self.text(name).replace(",", "."))
+        except ValueError:
+            number = math.nan
+        if not -1e6 <= number <= 1e6:
+            raise HTTPException(400, f"{name} must be a number")
+        return number
 
     def numbers(self, name: str) -> list[int]:
         """Return all whole numbers of fields with the same name."""

@@ -165,6 +165,13 @@ class Renamed(Done):
     person_id: int | None
 
 
+class Added(Done):
+    """A face that was added by hand."""
+
+    face_id: int
+    found: bool = Field(description="Whether the detector finds it in the box.")
+
+
 class MergePreview(BaseModel):
     """What a merge would do."""
 

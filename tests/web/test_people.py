@@ -122,3 +122,21 @@ def test_photos_are_shown_by_id_and_only_with_their_indexed_content(page, photos
     (photos / "party.png").symlink_to(secret)
     answer = page.get(f"/photos/{found['party.png']}/image")
     assert answer.status_code == 404 and "has changed" in answer.text
+
+
+def test_a_missed_face_is_added_named_and_removed(page, library, ask):  # noqa: F811
+    [(photo,)] = ask("SELECT photo_id FROM paths WHERE CAST(path AS TEXT) LIKE '%night.png'")
+    given = {"box": [2, 3, 12, 14], "name": "Night"}
+    added = page.change("POST", f"/api/v1/photos/{photo}/faces", json=given)
+    assert added.status_code == 201 and names(library)["Night"] == 1
+    face = added.json()["face_id"]
+    [known] = page.get(f"/api/v1/photos/{photo}").json()["faces"]
+    assert (known["id"], known["box"], known["added_by_hand"]) == (face, [2, 3, 12, 14], True)
+    again = page.change("POST", f"/api/v1/photos/{photo}/faces", json=given)
+    assert again.status_code == 400 and str(face) in again.json()["error"]
+    assert "is added" not in page.form(f"/photos/{photo}/faces", x="a", y=1, w=9, h=9).text
+    assert page.form(f"/photos/{photo}/remove", face=face).status_code == 303
+    assert "Night" not in names(library)
+    refused = page.change("POST", "/api/v1/faces/1/remove-added")
+    assert refused.status_code == 400 and "found by the detector" in refused.json()["error"]
+    assert "facehash forget" not in refused.json()["error"]

@@ -1,5 +1,8 @@
 """Photos through the API."""
 
+from typing import Annotated
+
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -10,6 +13,8 @@ from facehash.web.service import photos
 from facehash.web.state import state_of
 
 router = make_router("photos")
+
+Number = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 
 
 @router.get("/photos")
@@ -34,3 +39,24 @@ async def get_image(request: Request, photo: Id) -> Response:
 async def get_thumbnail(request: Request, photo: Id) -> Response:
     """Return a small copy of the photo, of at most 480 x 480 pixels."""
     return Response(await photos.thumbnail(state_of(request), photo), media_type="image/jpeg")
+
+
+class NewFace(BaseModel):
+    """A face that the detector missed."""
+
+    box: tuple[Number, Number, Number, Number] = Field(
+        description="x, y, width and height in pixels of the upright photo."
+    )
+    name: Annotated[str, Field(max_length=200)] = ""
+
+
+@router.post("/photos/{photo}/faces", status_code=201)
+async def add_face(request: Request, photo: Id, new: NewFace) -> models.Added:
+    """Add a face that the detector missed."""
+    return await photos.add_face(state_of(request), photo, new.box, new.name)
+
+
+@router.post("/faces/{face}/remove-added")
+async def remove_face(request: Request, face: Id) -> models.Done:
+    """Remove a face that was added by hand; it can be undone."""
+    return await photos.remove_face(state_of(request), face)

@@ -33,7 +33,14 @@ async def show_photo(request: Request, photo: Id) -> Response:
     """Show a photo with frames and names."""
     state = state_of(request)
     found = await photos.get_photo(state, photo)
-    return render(request, "photo.html", "photos", photo=found, names=await people.names(state))
+    return render(
+        request,
+        "photo.html",
+        "photos",
+        photo=found,
+        names=await people.names(state),
+        statements=await people.list_statements(state, 1),
+    )
 
 
 @router.post("/photos/{photo}/name")
@@ -46,6 +53,24 @@ async def name_face(request: Request, photo: Id) -> Response:
     else:
         message = (await people.name_faces(state, form.text("name"), [face])).message
     return go(request, f"/photos/{photo}", f"{message}.")
+
+
+@router.post("/photos/{photo}/faces")
+async def add_face(request: Request, photo: Id) -> Response:
+    """Add a face that the detector missed."""
+    state, form = state_of(request), await read_form(request)
+    x, y, width, height = (form.decimal(name) for name in ("x", "y", "w", "h"))
+    done = await photos.add_face(state, photo, (x, y, width, height), form.text("name"))
+    hint = "" if done.found else " It is not clear enough for suggestions."
+    return go(request, f"/photos/{photo}", f"{done.message[0].upper()}{done.message[1:]}.{hint}")
+
+
+@router.post("/photos/{photo}/remove")
+async def remove_face(request: Request, photo: Id) -> Response:
+    """Remove a face that was added by hand."""
+    form = await read_form(request)
+    done = await photos.remove_face(state_of(request), form.number("face"))
+    return go(request, f"/photos/{photo}", f"{done.message[0].upper()}{done.message[1:]}.")
 
 
 @router.get("/photos/{photo}/image")

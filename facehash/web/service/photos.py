@@ -2,7 +2,10 @@
 
 from starlette.exceptions import HTTPException
 
+from facehash.images.face import Box
+from facehash.library.ingest import added
 from facehash.library.ingest.isolated import IsolatedReader
+from facehash.library.people.added import remove_faces
 from facehash.library.query import browse
 from facehash.library.storage.store import Store
 from facehash.web import models
@@ -67,7 +70,7 @@ async def get_photo(state: State, photo: int) -> models.PhotoDetails:
                     name=face.name,
                     person_id=places[face.id].person_id,
                     named_by=face.named_by,
-                    added_by_hand=getattr(face, "origin", None) == "hand",
+                    added_by_hand=face.added,
                 )
                 for face in details.faces
             ],
@@ -124,3 +127,39 @@ async def image(state: State, photo: int) -> bytes:
         return browse.reduced(details, IMAGE_SIDE, lambda *which: reader.preview(*which).jpeg)
 
     return await state.threads.decode_of(task)
+
+
+async def add_face(state: State, photo: int, box: Box, name: str | None) -> models.Added:
+    """Add a face that the detector missed.
+
+    Raises:
+        InputError: The box is too small or outside the photo, or the name is not valid.
+        LibraryError: There is no such photo, or the face is there already.
+    """
+
+    def task(store: Store) -> models.Added:
+        path = browse.photo_by_id(store, photo).paths[0]
+        new = added.add_face(
+            store, path, box, name or None, make_pipeline=state.options.make_pipeline
+        )
+        return models.Added(
+            message="the face is added" + (f" as {name.strip()}" if name else ""),
+            face_id=new.face_id,
+            found=new.found,
+        )
+
+    return await state.threads.write(task)
+
+
+async def remove_face(state: State, face: int) -> models.Done:
+    """Remove a face that was added by hand.
+
+    Raises:
+        LibraryError: There is no such face, or the detector has found it.
+    """
+
+    def task(store: Store) -> models.Done:
+        remove_faces(store, [face])
+        return models.Done(message="the face is removed")
+
+    return await state.threads.write(task)

@@ -118,6 +118,56 @@ function prepareReview(list) {
   });
 }
 
+// A photo: draw a box around a face that was missed.
+function prepareDrawing(tools) {
+  const photo = document.querySelector("[data-photo]");
+  const fields = ["x", "y", "w", "h"].map((name) => tools.querySelector(`[name=${name}]`));
+  let box = null;
+  let start = null;
+  const place = (event) => {
+    const point = new DOMPoint(event.clientX, event.clientY)
+      .matrixTransform(photo.getScreenCTM().inverse());
+    const { width, height } = photo.viewBox.baseVal;
+    return [Math.min(Math.max(point.x, 0), width), Math.min(Math.max(point.y, 0), height)];
+  };
+  const draw = (values) => {
+    if (!box) {
+      box = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+      box.setAttribute("class", "drawn");
+      box.setAttribute("stroke-width", Math.max(photo.viewBox.baseVal.width, 1) / 220);
+      photo.append(box);
+    }
+    ["x", "y", "width", "height"].forEach((name, i) => box.setAttribute(name, values[i]));
+  };
+  const read = () => fields.map((field) => Number(field.value) || 0);
+  tools.addEventListener("toggle", () => {
+    photo.classList.toggle("drawing", tools.open);
+    if (box && !tools.open) { box.remove(); box = null; }
+  });
+  tools.addEventListener("input", () => draw(read()));
+  photo.addEventListener("pointerdown", (event) => {
+    if (!tools.open) return;
+    event.preventDefault();
+    photo.setPointerCapture(event.pointerId);
+    start = place(event);
+  });
+  photo.addEventListener("pointermove", (event) => {
+    if (!start) return;
+    const end = place(event);
+    const values = [
+      Math.min(start[0], end[0]), Math.min(start[1], end[1]),
+      Math.abs(start[0] - end[0]), Math.abs(start[1] - end[1]),
+    ].map((value) => Math.round(value * 10) / 10);
+    fields.forEach((field, i) => { field.value = values[i]; });
+    draw(values);
+  });
+  photo.addEventListener("pointerup", () => {
+    if (start && Number(fields[2].value) > 0) tools.querySelector("#who").focus();
+    start = null;
+  });
+}
+
+document.querySelectorAll("[data-draw]").forEach(prepareDrawing);
 document.querySelectorAll("[data-review]").forEach(prepareReview);
 document.querySelectorAll("[data-drop]").forEach(prepareDrop);
 document.querySelectorAll("[data-choose]").forEach(prepareChoice);
