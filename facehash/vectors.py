@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facehash.codes import check_packed, packed_width
+from facehash.codes import check_packed, packed_width, signs_from_packed
 from facehash.errors import InputError
 
 Metric = Literal["cosine", "euclidean", "hamming"]
@@ -94,6 +94,46 @@ def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
         part = slice(start, start + _ROWS_PER_BLOCK)
         scaled[part] = rows[part] / lengths[part, None]
     return scaled
+
+
+def points_of(rows: Rows, space: Space) -> NDArray[np.float32]:
+    """Return rows as points whose squared Euclidean distance grows with the space's distance.
+
+    Args:
+        rows: Rows of the space, (n, width).
+        space: How they are compared.
+
+    Returns:
+        float32 (n, dimension): vectors of length 1 (cosine), codes as -1 and +1 (Hamming), or the
+        vectors as they are.
+    """
+    if space.metric == "hamming":
+        return signs_from_packed(rows, space.dimension).astype(np.float32)
+    return unit_rows(rows) if space.metric == "cosine" else rows
+
+
+def squared_of_points(distance: float, metric: Metric) -> float:
+    """Return the squared Euclidean distance of the points of two rows at this distance.
+
+    Example:
+        >>> [squared_of_points(2, metric) for metric in ("cosine", "euclidean", "hamming")]
+        [4.0, 4.0, 8.0]
+    """
+    if metric == "euclidean":
+        return float(distance) ** 2
+    return float(distance) * (2 if metric == "cosine" else 4)
+
+
+def distance_of_points(squared: NDArray[np.float64], metric: Metric) -> NDArray[np.float64]:
+    """Return the distances of rows from the squared Euclidean distances of their points.
+
+    Example:
+        >>> float(distance_of_points(np.array(8.0), "hamming"))
+        2.0
+    """
+    if metric == "euclidean":
+        return np.asarray(np.sqrt(squared))
+    return np.asarray(squared / (2 if metric == "cosine" else 4))
 
 
 def check_finite(vectors: NDArray[np.float32], embedder: str) -> None:

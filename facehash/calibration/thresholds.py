@@ -1,11 +1,15 @@
 """The distance thresholds of known embedders."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, TypeVar
 
 SMALLEST = 18
 """Effective width in pixels of the faces for which the thresholds hold, see
 `facehash.images.quality.effective_width`. The pairs of two people within the threshold of SFace are
 at most 2 in 1,000 from there on, and increase below (`python -m benchmarks.photos.conditions`)."""
+
+
+_Value = TypeVar("_Value")
 
 
 class Threshold(NamedTuple):
@@ -26,7 +30,7 @@ def _measured(distance: float, missed: str) -> Threshold:
 MEASURED_WITH = "yunet"
 """The detector of all measurements; another one frames faces differently and shifts distances."""
 
-_SFACE = "sha256=0ba9fbfa01b5270c96627c4ef784da859931e02f04419c829e83484087c34e79"
+SFACE = "sha256=0ba9fbfa01b5270c96627c4ef784da859931e02f04419c829e83484087c34e79"
 _FACENET = "sha256=bc2102394d88418d9db3cebfc6b7e3fb70abaf631c9cccb37ac0f4ccfad62b6e"
 _DLIB = "sha256=55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
 
@@ -34,7 +38,7 @@ _DLIB = "sha256=55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30
 # contains all that changes distances, above all the digest of the weights. Measured by
 # `python -m benchmarks.verification`; a test compares benchmarks/results/verification.json.
 THRESHOLDS = {
-    f"sface:{_SFACE}": _measured(0.639, "0.9"),
+    f"sface:{SFACE}": _measured(0.639, "0.9"),
     f"keras:size=160,normalization=per_image,metric=cosine,crop=box,{_FACENET}": _measured(
         0.484, "3.3"
     ),
@@ -47,14 +51,24 @@ THRESHOLDS = {
 
 def threshold_of(identity: str) -> Threshold | None:
     """Return the threshold of an embedder by its identity, or None if it is unknown."""
+    return find_by_identity(THRESHOLDS, identity)
+
+
+def find_by_identity(table: Mapping[str, _Value], identity: str) -> _Value | None:
+    """Return what a table of starts of identities has for an embedder, or None.
+
+    Args:
+        table: Keys like those of `THRESHOLDS`.
+        identity: The identity of the embedder.
+    """
     kind, colon, rest = identity.partition(":")
     # keras:FILE:settings; the name of the file does not matter.
     plain = f"{kind}{colon}{rest.rpartition(':')[2]}"
-    for name, threshold in THRESHOLDS.items():
+    for name, value in table.items():
         end = plain.removeprefix(name)
         # "projection 12" starts with the identity "projection", "projections" does not.
         if end != plain and not end[:1].isalnum():
-            return threshold
+            return value
     return None
 
 

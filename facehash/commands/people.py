@@ -18,13 +18,14 @@ from facehash.commands.arguments import (
 from facehash.commands.engines import writing
 from facehash.commands.people_faces import add_face, remove_face
 from facehash.commands.people_history import purge, undo
+from facehash.commands.people_naming import cluster, ignore, suggest, unignore
 from facehash.errors import InputError
 from facehash.printing import printable
 
 if TYPE_CHECKING:
     from facehash.library.storage.store import Store
 
-app = make_app("List, name, split, merge and rename the people of a library, and undo it.")
+app = make_app("List, suggest, name, split, merge and rename people; group unknown faces.")
 
 
 @app.command("list")
@@ -227,5 +228,9 @@ def _explain_earlier_name(name: str, owner: str | None) -> None:
 
 app.command("add-face")(add_face)
 app.command("remove-face")(remove_face)
+app.command("suggest")(suggest)
+app.command("cluster")(cluster)
+app.command("ignore")(ignore)
+app.command("unignore")(unignore)
 app.command("undo")(undo)
 app.command("purge")(purge)

@@ -5,6 +5,7 @@ back.
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 from facehash.library.people.ignore import drop_ignored
 from facehash.library.people.journal import statement
@@ -204,8 +205,13 @@ def rename_person(store: Store, old: str, new: str) -> str | None:
         return None if owner in (None, person) else current_name(store, owner)
 
 
-def assign_name(store: Store, name: str, face_ids: Sequence[int]) -> str | None:
-    """Do as `name_faces` within a statement."""
+def assign_name(
+    store: Store,
+    name: str,
+    face_ids: Sequence[int],
+    named_by: Literal["user", "csv"] = "user",
+) -> str | None:
+    """Do as `name_faces`, within a statement of the journal."""
     database, plain = store.database, check_name(name)
     person, owner = find_person(store, plain), None
     if person is None:
@@ -213,8 +219,8 @@ def assign_name(store: Store, name: str, face_ids: Sequence[int]) -> str | None:
         database.run("DELETE FROM aliases WHERE name = ?", (plain,))
         person = database.run("INSERT INTO people (name) VALUES (?)", (plain,))
     database.run_many(
-        "UPDATE faces SET person_id = ?, named_by = 'user' WHERE id = ?",
-        [(person, int(face_id)) for face_id in face_ids],
+        "UPDATE faces SET person_id = ?, named_by = ? WHERE id = ?",
+        [(person, named_by, int(face_id)) for face_id in face_ids],
     )
     _drop_contradicted(store, person)
     drop_ignored(store, face_ids)

@@ -27,8 +27,12 @@ _LONG_DIGEST = re.compile("(?<=sha256=[0-9a-f]{12})[0-9a-f]+")
 
 
 @functools.cache
-def _template() -> jinja2.Template:
-    """Return the template of a page: everything is escaped, undefined names fail."""
+def template(name: str) -> jinja2.Template:
+    """Return the template of a page: everything is escaped, undefined names fail.
+
+    Args:
+        name: A file in this package.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("facehash.library.views", ""),
         autoescape=True,
@@ -38,7 +42,7 @@ def _template() -> jinja2.Template:
     )
     # Parts of a long name, between which a line may break.
     environment.filters["parts"] = lambda value: re.split("(?<=[_/])", str(value))
-    return environment.get_template("page.html")
+    return environment.get_template(name)
 
 
 def write_page(
@@ -54,7 +58,7 @@ def write_page(
     """
     check_output(path, HTML, "write_page", force=True)
     embedder = library.settings.embedder_identity
-    text = _template().render(
+    text = template("page.html").render(
         faces=len(library),
         embedder=embedder,
         short_embedder=_LONG_DIGEST.sub("\N{HORIZONTAL ELLIPSIS}", embedder),
@@ -70,7 +74,7 @@ def _section(library: Library, result: QueryResult, score: bool) -> dict[str, An
     return {
         "title": result.title,
         "face": result.face,
-        "crop": _source(result.crop),
+        "crop": data_url(result.crop),
         "photo": _photo(query_photo(result), result.query, result.box) if result.query else None,
         "hits": [_card(library, hit, result.format_distance(hit, score)) for hit in result.hits],
     }
@@ -81,7 +85,7 @@ def _card(library: Library, hit: Hit, number: str) -> dict[str, Any]:
         "hit": hit,
         "kind": {True: "known", False: "unknown", None: "open"}[hit.within_threshold],
         "number": number,
-        "crop": _source(crop_of(library.store, hit)),
+        "crop": data_url(crop_of(library.store, hit)),
         "photo": _photo(photo_of(library.store, hit), hit.path, hit.box),
     }
 
@@ -92,7 +96,7 @@ def _photo(photo: Photo | None, path: Path, box: Box | None) -> dict[str, Any]:
         return {"source": None}
     width, height = photo.size
     return {
-        "source": _source(photo.pixels, _PHOTO_SIDE),
+        "source": data_url(photo.pixels, _PHOTO_SIDE),
         "name": path.name,
         "width": width,
         "height": height,
@@ -101,7 +105,8 @@ def _photo(photo: Photo | None, path: Path, box: Box | None) -> dict[str, Any]:
     }
 
 
-def _source(image: Picture | None, side: int | None = None) -> str | None:
+def data_url(image: Picture | None, side: int | None = None) -> str | None:
+    """Return a picture as the address of an image in a page, or None without one."""
     if image is None:
         return None
     jpeg = encode_jpeg(image) if side is None else encode_jpeg(image, side)

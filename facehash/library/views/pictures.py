@@ -32,9 +32,14 @@ def photo_of(store: Store, hit: Hit) -> Photo | None:
 
 def crop_of(store: Store, hit: Hit) -> Picture | None:
     """Return the stored crop of a face, uint8 (height, width, 3), or None if there is none."""
-    stored = store.crop(hit.face_id)
+    return stored_crop(store, hit.face_id)
+
+
+def stored_crop(store: Store, face_id: int) -> Picture | None:
+    """Return the stored crop of a face by its id, see `crop_of`."""
+    stored = store.crop(face_id)
     try:
-        return None if stored is None else decode_image(io.BytesIO(stored), f"face {hit.face_id}")
+        return None if stored is None else decode_image(io.BytesIO(stored), f"face {face_id}")
     except InputError:
         return None
 

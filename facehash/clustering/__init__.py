@@ -1,0 +1,1 @@
+"""Clusters of faces: who is on many photos, before anybody has a name."""
