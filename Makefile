@@ -10,10 +10,14 @@ BACKENDS_OPTIONS ?=
 # PyTorch takes four times the processor time to train the small networks of the tests.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 LEARNING_TESTS := tests/learning tests/embedders/test_keras_model.py tests/embedders/test_run.py
+CI_EXTRAS := test lint engines web-test
+COMMA := ,
+SPACE := $(subst ,, )
 ELASTICSEARCH := org.elasticsearch.distribution.integ-test-zip:elasticsearch:8.19.0:zip
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Python compiles what is imported; pip would compile all of it, of which most is never imported.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: demo demo-search notebooks test test-engines test-web elasticsearch test-full test-whole test-backends test-all fuzz lint bench clean help
+.PHONY: demo demo-search notebooks install-ci test test-engines test-web elasticsearch test-full test-whole test-backends test-all fuzz lint bench clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -40,6 +44,11 @@ $(BIN)/python:
 $(VENV)/.installed-%: setup.cfg pyproject.toml | $(BIN)/python
 	$(PIP) -e '.[$*]'
 	@touch $@
+
+# All that .ci/run needs, by one call of pip.
+install-ci: | $(BIN)/python
+	$(PIP) -e '.[$(subst $(SPACE),$(COMMA),$(CI_EXTRAS))]'
+	@touch $(CI_EXTRAS:%=$(VENV)/.installed-%)
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/python train.py configs/quickstart.yaml

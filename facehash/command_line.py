@@ -33,6 +33,13 @@ _OUR_LOGGERS = ("facehash", "ddh", "dcbh", "data", "experiments", "benchmarks", 
 
 log = logging.getLogger(__name__)
 
+_running = False
+
+
+def is_running() -> bool:
+    """Return whether this process runs a command by `run`, and is not a program of a user."""
+    return _running
+
 
 def make_app(help_text: str) -> typer.Typer:
     """Make a Typer application that leaves errors and their exit codes to `run`."""
@@ -86,6 +93,8 @@ def run(app: typer.Typer, program: str, arguments: list[str] | None = None) -> N
             3 partly failed, 70 a bug (traceback), 130 interrupted (Ctrl-C), 143 terminated
             (SIGTERM). A second signal ends the process at once with the same codes.
     """
+    global _running
+    _running = True
     _prepare_output(program)
     stopping = _Stopping()
     stopping.begin()

@@ -22,6 +22,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Run files with slow tests first, so that at the end no process is left alone with one."""
+    slow = {item.path for item in items if item.get_closest_marker("full")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def shared_path(*parts: str) -> Path:
     """Return a path under FACEHASH_SHARED (default ../shared), or skip the test with a reason.
 
