@@ -3,7 +3,7 @@
 ===========================  =================================================================
 property                     written by
 ===========================  =================================================================
-``mwg-rs:Regions``           digiKam, Lightroom, Picasa, Apple Photos on export, this project:
+``mwg-rs:Regions``           digiKam, Lightroom, Picasa, this project:
                              Metadata Working Group, *Guidelines for Handling Image Metadata* 2.0
 ``MP:RegionInfo``            Windows Live Photo Gallery, digiKam: Microsoft, *People Tagging*
 ``Iptc4xmpExt:ImageRegion``  *IPTC Photo Metadata Standard* from 2019.1 on

@@ -70,7 +70,7 @@ DIGIKAM = """
 </rdf:Bag></MPRI:Regions></MP:RegionInfo>
 <dc:subject><rdf:Bag><rdf:li>Ann</rdf:li></rdf:Bag></dc:subject>"""
 
-# What Apple Photos writes: a list with an order, and faces without a name.
+# What cameras of Apple write: a list with an order, and faces without a name.
 APPLE = """
 <mwg-rs:Regions rdf:parseType="Resource"><mwg-rs:RegionList><rdf:Seq>
  <rdf:li rdf:parseType="Resource"><mwg-rs:Area rdf:parseType="Resource">
