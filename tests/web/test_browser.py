@@ -8,15 +8,19 @@ import threading
 import time
 from urllib.parse import urljoin
 
+import numpy as np
 import pytest
 import uvicorn
 
+from facehash.library.ingest.read import encode_jpeg
+from facehash.library.people.edit import name_faces, unname_person
+from facehash.library.people.journal import list_statements
 from facehash.library.people.people import list_people
 from facehash.library.storage.store import Store
 from facehash.web.app import create_app
 from facehash.web.options import ServeOptions
 from facehash.web.server import _listen
-from tests.library import fakes
+from tests.library import fakes, vector_library
 from tests.library.conftest import ask, directory, draw, index, photos, save  # noqa: F401
 
 pytestmark = [pytest.mark.web]
@@ -25,7 +29,7 @@ _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _MISSING = "chromium and the packages of the extra web-test are needed"
 try:
     from axe_playwright_python.sync_playwright import Axe
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 except ImportError:
     _CHROMIUM = None
 
@@ -69,8 +73,6 @@ def library(index, directory, photos):  # noqa: F811
         save(photos / "unknown" / f"{number}.png", draw(50 + number))
     index(names="folders")
     with Store.open(directory) as store:
-        from facehash.library.people.edit import unname_person
-
         unname_person(store, "unknown")
     return directory
 
@@ -167,7 +169,7 @@ def test_more_results_appear_without_a_new_page(open_page, library, index, photo
     assert page.locator(".hit").count() == 12
     page.evaluate("window.same = true")
     page.get_by_role("link", name="Show more").click()
-    page.wait_for_function("document.querySelectorAll('.hit').length === 24")
+    expect(page.locator(".hit")).to_have_count(24)
     assert page.evaluate("window.same")
 
 
@@ -348,6 +350,50 @@ def test_two_windows_do_not_undo_each_other(open_page, library):
     second.get_by_role("button", name="Undo").click()
     second.wait_for_selector(".notice")
     assert "One" in names(library)
+
+
+def test_suggestions_are_answered_and_groups_named_by_keyboard(chromium, tmp_path):
+    library = tmp_path / "many"
+    with Store.create(library) as store:
+        ids = np.array(vector_library.fill(store, vector_library.people(12, 4))).reshape(12, 4)
+        for person in range(8):
+            name_faces(store, f"Person {person}", ids[person, :2].tolist())
+        store.database.run("UPDATE crops SET jpeg = ?", (encode_jpeg(draw(1)),))
+    with serving(ServeOptions(library, make_pipeline=fakes.make_pipeline)) as address:
+        page = chromium.new_page()
+        problems = []
+        page.on("console", lambda one: problems.append(one.text) if one.type == "error" else None)
+        page.goto(f"{address}/review")
+        check_accessibility(page)
+        cards = page.locator(".suggestion")
+        assert cards.count() == 16
+        asked = [cards.nth(i).locator("[name=name]").input_value() for i in range(3)]
+        for left, key in ((15, "y"), (14, "n"), (13, "i")):
+            page.keyboard.press(key)
+            expect(cards).to_have_count(left)
+        assert names(library)[asked[0]] == 3
+        with Store.open(library) as store:
+            kinds = [one.kind for one in list_statements(store, 3)]
+        assert kinds == ["ignore", "reject", "confirm"]
+        # The next one has the focus, and arrows go on.
+        assert page.evaluate("document.activeElement.className").endswith("suggestion")
+        before = page.evaluate("document.activeElement.getAttribute('aria-label')")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowLeft")
+        assert page.evaluate("document.activeElement.getAttribute('aria-label')") == before
+        page.get_by_role("link", name="Unknown people").click()
+        page.get_by_role("button", name="Group the unknown faces").click()
+        page.wait_for_selector(".clusters .card")
+        check_accessibility(page)
+        page.get_by_label("Name of this group of 4 faces").first.fill("Dora")
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".notice")
+        assert names(library)["Dora"] == 4
+        page.get_by_role("button", name="Undo").click()
+        page.wait_for_selector(".notice")
+        assert "Dora" not in names(library)
+        assert problems == []
+        page.close()
 
 
 def test_an_empty_library_greets(chromium, tmp_path, photos):  # noqa: F811

@@ -1,6 +1,6 @@
 """The JSON API under ``/api/v1``."""
 
-from facehash.web.api import people, photos, search, status
+from facehash.web.api import people, photos, review, search, status
 
-ROUTERS = (status.router, search.router, people.router, photos.router)
+ROUTERS = (status.router, search.router, people.router, review.router, photos.router)
 """All parts of the API."""

@@ -1,6 +1,6 @@
 """The HTML pages."""
 
-from facehash.web.pages import people, photos, search, status
+from facehash.web.pages import people, photos, review, search, status
 
-ROUTERS = (search.router, people.router, photos.router, status.router)
+ROUTERS = (search.router, people.router, photos.router, review.router, status.router)
 """All pages."""

@@ -14,6 +14,7 @@ from facehash.web.state import session_of, state_of
 _PLACES = (
     ("search", "/", "Search"),
     ("people", "/people", "People"),
+    ("review", "/review", "Review"),
     ("photos", "/photos", "Photos"),
     ("status", "/status", "Library"),
 )
