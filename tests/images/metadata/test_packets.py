@@ -10,6 +10,7 @@ from facehash.errors import InputError
 from facehash.images.metadata.packets import read_embedded, read_header, read_sidecar
 from tests.helpers.exiftool import exiftool, read_xmp, write_regions
 from tests.images.metadata.documents import IPTC, packet, region
+from tests.library.conftest import few_lean
 
 PACKET = packet(region(x=0.5, y=0.25, w=0.5, h=0.25))
 BOX = (0.25, 0.125, 0.5, 0.25)
@@ -61,7 +62,7 @@ def test_a_png_may_have_it_compressed_and_after_the_pixels(tmp_path, compressed,
     assert names_in(tmp_path / "a.png") == {"Ann": BOX}
 
 
-@pytest.mark.parametrize("ending", ["jpg", "png", "tif", "webp"])
+@few_lean("ending", ["jpg", "png", "tif", "webp"], 1)
 def test_what_exiftool_writes_into_a_photo_is_read(tmp_path, ending):
     path = picture(tmp_path / f"a.{ending}", 3)
     faces = [("Ann", 0.25, 0.5, 0.125, 0.25), ("Jörg & Bo <3", 0.75, 0.5, 0.25, 0.5)]
