@@ -27,11 +27,15 @@ _PIECE, _BYTES, _SHORTS = (
 )
 
 
-def _declare_split(typing_context: Any, gallery: Any, word: Any, first: Any, nibbles: Any) -> Any:
-    """Rearrange one word of RUN codes; arguments: codes (words, n), word, first code, output.
+def split_into(bits: int) -> Any:
+    """Declare the function that rearranges one word of RUN codes into rows of 4 or 8 bits.
 
-    The output is uint8 (NIBBLES * RUN,): all first nibbles, then all second ones, ...
+    Its arguments: codes uint64 (words, n), word, first code, output. The output is uint8 (rows *
+    RUN,): all first pieces, then all second ones, ...; a word has 64 / `bits` rows.
     """
+
+    def declare(typing_context: Any, gallery: Any, word: Any, first: Any, output: Any) -> Any:
+        return types.void(gallery, types.int64, types.int64, output), generate
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         codes, output = (
@@ -43,12 +47,13 @@ def _declare_split(typing_context: Any, gallery: Any, word: Any, first: Any, nib
             for byte, values in enumerate(_transpose(builder, codes.data, place, half)):
                 low = builder.and_(values, ir.Constant(_BYTES, [15] * _HALF))
                 high = builder.lshr(values, ir.Constant(_BYTES, [4] * _HALF))
-                for t, nibble in ((2 * byte, low), (2 * byte + 1, high)):
+                pieces = [(byte, values)] if bits == 8 else [(2 * byte, low), (2 * byte + 1, high)]
+                for t, piece in pieces:
                     target = builder.gep(output.data, [ir.Constant(_WORD, RUN * t + half)])
-                    builder.store(nibble, builder.bitcast(target, _BYTES.as_pointer()), align=1)
+                    builder.store(piece, builder.bitcast(target, _BYTES.as_pointer()), align=1)
         return context.get_dummy_value()
 
-    return types.void(gallery, types.int64, types.int64, nibbles), generate
+    return declare
 
 
 def _transpose(builder: Any, data: Any, place: Any, half: int) -> list[Any]:
@@ -125,7 +130,7 @@ def _declare_below(typing_context: Any, nibbles: Any, tables: Any, words: Any, l
                 table = load(entries, loop.index, 16 * t, 16, _PIECE)
                 for side in (0, 1):
                     numbers = load(codes, loop.index, RUN * t + _HALF * side, RUN, _BYTES)
-                    found = _look_up(builder, context, table, numbers)
+                    found = look_up(builder, context, table, numbers)
                     sums[side] = builder.call(add, [sums[side], found]) if t else found
             order = ir.Constant(ir.VectorType(_INT, RUN), list(range(RUN)))
             both = builder.zext(builder.shuffle_vector(*sums, order), _SHORTS)
@@ -141,7 +146,7 @@ def _declare_below(typing_context: Any, nibbles: Any, tables: Any, words: Any, l
     return types.uint64(nibbles, tables, types.int64, types.int64), generate
 
 
-def _look_up(builder: Any, context: Any, table: Any, numbers: Any) -> Any:
+def look_up(builder: Any, context: Any, table: Any, numbers: Any) -> Any:
     """Return the entries of a table of 16 bytes that 32 bytes, 0 to 15, number."""
     target = context.codegen().magic_tuple()
     machine, features = target[0].split("-")[0], target[2].split(",")
@@ -175,5 +180,5 @@ def _look_up(builder: Any, context: Any, table: Any, numbers: Any) -> Any:
     return builder.shuffle_vector(*parts, ir.Constant(ir.VectorType(_INT, 32), [*range(32)]))
 
 
-split_run: Any = intrinsic(_declare_split)
+split_run: Any = intrinsic(split_into(4))
 below_limit: Any = intrinsic(_declare_below)

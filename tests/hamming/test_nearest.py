@@ -30,8 +30,9 @@ def assert_nearest(found, gallery, query, k):
 @ENGINES
 @pytest.mark.parametrize("bits", [*range(1, 131), 191, 192, 193, 511, 1023, 1024])
 def test_every_length_equals_brute_force(bits, engine):
-    # More items than are ranked by counting, and not a multiple of a block or a run.
-    gallery, query = draw(bits, 4999, bits), draw(1000 + bits, 3, bits)
+    # More items than are ranked by counting, and not a multiple of a block or a run. Of the seven
+    # queries, four are compared together, and three.
+    gallery, query = draw(bits, 4999, bits), draw(1000 + bits, 7, bits)
     assert_nearest(top_k(gallery, query, bits, 10, engine=engine, threads=1), gallery, query, 10)
 
 
@@ -46,6 +47,12 @@ def test_every_size_of_gallery_and_k_equals_brute_force(items, k, engine):
         assert_nearest(found, gallery, query, k)
 
 
+@pytest.mark.parametrize("queries", [1, 3, 4, 33])
+def test_any_number_of_queries_equals_brute_force(queries):
+    gallery, query = draw(1, 9001, 64, noise=0.3), draw(2, queries, 64, noise=0.3)
+    assert_nearest(top_k(gallery, query, 64, 50, engine="numba", threads=1), gallery, query, 50)
+
+
 @ENGINES
 @pytest.mark.parametrize("k", [1, 30, 600])
 def test_a_gallery_in_which_every_item_is_nearer_than_the_last(engine, k):
@@ -54,6 +61,9 @@ def test_a_gallery_in_which_every_item_is_nearer_than_the_last(engine, k):
     gallery = packed_from_bits(np.arange(1024) < ones[:, None])
     query = np.zeros((1, 128), np.uint8)
     assert_nearest(top_k(gallery, query, 1024, k, engine=engine), gallery, query, k)
+    gallery = packed_from_bits(np.arange(252) < ones[:, None] // 5)
+    query = np.zeros((4, 32), np.uint8)
+    assert_nearest(top_k(gallery, query, 252, k, engine=engine), gallery, query, k)
 
 
 @ENGINES

@@ -51,7 +51,15 @@ def test_histograms_equal_those_of_loops_over_bits(engine, bits):
 @pytest.mark.parametrize("bits", [*range(1, 68), 96, 127, 128, 129, 191, 192, 193, 511, 1023, 1024])
 def test_numba_and_numpy_count_alike_at_every_length(bits):
     # More items than two blocks of the kernel, and not a multiple of one.
-    codes = make(bits, gallery=4500, query=3, bits=bits)
+    codes = make(bits, gallery=4500, query=5, bits=bits)
+    numba, numpy = (distance_histograms(*codes, bits, engine=name) for name in ("numba", "numpy"))
+    assert_equal(numba, numpy)
+
+
+@pytest.mark.parametrize("bits", [7, 48, 64])
+@pytest.mark.parametrize(("gallery", "query"), [(63, 4), (64, 4), (40_000, 38)])
+def test_pairs_of_distances_and_single_ones_are_counted_alike(bits, gallery, query):
+    codes = make(bits, gallery=gallery, query=query, bits=bits)
     numba, numpy = (distance_histograms(*codes, bits, engine=name) for name in ("numba", "numpy"))
     assert_equal(numba, numpy)
 

@@ -1,0 +1,224 @@
+"""The nearest codes, compiled by Numba: see `kernels_numba`."""
+
+import numpy as np
+
+from facehash.hamming.intrinsics import RUN, compile_kernel, nearer_bits, popcount
+from facehash.hamming.measure_numba import (
+    BITS,
+    BLOCK,
+    CODES,
+    GROUP,
+    IN_ROWS,
+    LAYOUT,
+    PART,
+    ROWS,
+    WORDS,
+    add_four,
+    count_each,
+    fill_tables,
+    measure,
+    split_codes,
+)
+from facehash.hamming.rows import MOST, TOGETHER, comparer
+
+KEPT = 1 << 16  # neighbors of all queries of a group together
+RANKED = 16  # items per neighbor that are ranked by counting; few later items are nearer
+_ONE, _ALL = np.uint64(1), np.uint64(2**64 - 1)
+_nearer_rows = comparer(LAYOUT)
+
+
+@compile_kernel("void(int64[::1], uint16[::1], int64[::1], int64[::1], int64[::1])")
+def _sort(items, far, counts, indices, distances):  # type: ignore[no-untyped-def]
+    """Write the nearest items in order: a stable counting sort, so ties stay in gallery order.
+
+    `counts` holds the number of items at each distance, and is overwritten.
+    """
+    before = 0
+    for d in range(len(counts)):
+        counts[d], before = before, before + counts[d]
+    for i in range(len(far)):
+        rank = counts[far[i]]
+        if rank < len(indices):
+            indices[rank] = items[i]
+            distances[rank] = far[i]
+            counts[far[i]] = rank + 1
+
+
+@compile_kernel("void(uint16[::1], int64[::1])")
+def _tally(far, counts):  # type: ignore[no-untyped-def]
+    counts[:] = 0
+    for distance in far:
+        counts[distance] += 1
+
+
+@compile_kernel("int64(int64[::1], uint16[::1], int64, int64, int64)")
+def _drop(items, far, count, bound, ties):  # type: ignore[no-untyped-def]
+    """Keep items nearer than the bound and the first `ties` at it; return their number."""
+    kept = 0
+    for i in range(count):
+        distance = far[i]
+        if distance < bound or (distance == bound and ties > 0):
+            ties -= distance == bound
+            items[kept] = items[i]
+            far[kept] = distance
+            kept += 1
+    return kept
+
+
+@compile_kernel(
+    f"UniTuple(int64, 3)({CODES}, int64, int64, {WORDS}, int64, int64, int64, int64, int64[::1],"
+    "uint16[::1], int64[::1])"
+)
+def _scan(gallery, start, stop, code, k, held, nearer, bound, items, far, counts):  # type: ignore[no-untyped-def]
+    """Collect items nearer than the bound and tighten it; return held, nearer and bound."""
+    for run in range(start, stop, RUN):
+        # The last run may overlap the one before it; the bits of those items are cleared.
+        first = min(run, stop - RUN)
+        near = nearer_bits(gallery, first, code, bound) & (_ALL << np.uint64(run - first))
+        if near == 0:
+            continue
+        if held + RUN > len(items):
+            held = _drop(items, far, held, bound, k - nearer)
+        while near != 0:
+            # The number of trailing zeros is the position of the next set bit.
+            item = first + np.int64(popcount(~near & (near - _ONE)))
+            distance = np.int64(0)
+            for w in range(len(code)):
+                distance += np.int64(popcount(gallery[w, item] ^ code[w]))
+            items[held] = item
+            far[held] = distance
+            counts[distance] += 1
+            held += 1
+            nearer += 1
+            near &= near - _ONE
+        while nearer >= k:
+            bound -= 1
+            nearer -= counts[bound]
+    return held, nearer, bound
+
+
+@compile_kernel(
+    f"UniTuple(int64, 3)({CODES}, int64, uint64, {WORDS}, int64, int64, int64, int64, int64[::1],"
+    "uint16[::1], int64[::1])"
+)
+def _collect(gallery, first, near, code, k, held, nearer, bound, items, far, counts):  # type: ignore[no-untyped-def]
+    """Collect the items of a run whose bits are set, if they are nearer than the bound by now."""
+    if held + RUN > len(items):
+        held = _drop(items, far, held, bound, k - nearer)
+    while near != 0:
+        item = first + np.int64(popcount(~near & (near - _ONE)))
+        near &= near - _ONE
+        distance = np.int64(0)
+        for w in range(len(code)):
+            distance += np.int64(popcount(gallery[w, item] ^ code[w]))
+        if distance >= bound:
+            continue
+        items[held] = item
+        far[held] = distance
+        counts[distance] += 1
+        held += 1
+        nearer += 1
+    while nearer >= k:
+        bound -= 1
+        nearer -= counts[bound]
+    return held, nearer, bound
+
+
+@compile_kernel(
+    f"void({CODES}, int64, int64, {CODES}, int64, int64, int64[:, ::1],"
+    "int64[:, ::1], uint16[:, ::1], int64[:, ::1])"
+)
+def _scan_rows(gallery, start, stop, query, bits, k, state, items, far, counts):  # type: ignore[no-untyped-def]
+    """As `_scan`, for all queries of a group and all items from `start` on, in rows.
+
+    The state is held, nearer and bound of each query, (3, group).
+    """
+    held, nearer, bounds = state
+    words, count = len(gallery), len(query)
+    pieces = (bits + BITS - 1) // BITS
+    fours = (count + TOGETHER - 1) // TOGETHER
+    # Queries beyond the last have the bound 0, so nothing is nearer.
+    tables = np.zeros((fours, pieces * TOGETHER * 16), np.uint8)
+    limits, masks = np.zeros((fours, TOGETHER), np.uint8), np.empty(TOGETHER, np.uint64)
+    rows = np.empty(words * ROWS * PART, np.uint8)
+    for j in range(count):
+        fill_tables(query[j], j % TOGETHER, pieces, tables[j // TOGETHER])
+        limits[j // TOGETHER, j % TOGETHER] = bounds[j]
+    for begin in range(start, stop, PART):
+        end = min(begin + PART, stop)
+        split_codes(gallery, begin, end, rows)
+        for four in range(fours):
+            place = 0
+            for run in range(begin, end, RUN):
+                some = _nearer_rows(rows, place, tables[four], pieces, limits[four], masks)
+                place += words * ROWS * RUN
+                if some == 0:
+                    continue
+                first = min(run, end - RUN)
+                for q in range(TOGETHER):
+                    near = masks[q] & (_ALL << np.uint64(run - first))
+                    if near == 0:
+                        continue
+                    j = four * TOGETHER + q
+                    held[j], nearer[j], bounds[j] = _collect(
+                        gallery, first, near, query[j], k, held[j], nearer[j], bounds[j],
+                        items[j], far[j], counts[j],
+                    )  # fmt: skip
+                    limits[four, q] = bounds[j]
+
+
+@compile_kernel(f"void({CODES}, int64, int64, {CODES}, int64, int64[:, ::1], int64[:, ::1])")
+def find_nearest(gallery, first, last, query, bits, indices, distances):  # type: ignore[no-untyped-def]
+    """Fill the k nearest gallery items of each query, as `kernels_numpy.find_nearest`.
+
+    The first items are ranked by a counting sort. The distance of the k-th is a bound: only later
+    items that are nearer can be neighbors. The rest is compared with the bound, run by run; the few
+    nearer items are collected, and each tightens the bound.
+    """
+    k = indices.shape[1]
+    ranked = min(last, first + max(BLOCK, RANKED * k))
+    numbers = np.arange(first, ranked)
+    measured = np.empty(ranked - first, np.uint16)
+    group = max(1, min(GROUP, KEPT // k))
+    room = 2 * k + 4 * RUN if ranked < last else 0
+    # Candidates of each query and their distances, (group, room).
+    items, far = np.empty((group, room), np.int64), np.empty((group, room), np.uint16)
+    histograms, counts = np.empty((4, bits + 1), np.uint32), np.empty((group, bits + 1), np.int64)
+    # Per query: number of candidates, those among them nearer than the bound, and the bound.
+    state = np.empty((3, group), np.int64)
+    held, nearer, bounds = state
+    for begin in range(0, len(query), group):
+        rows = min(group, len(query) - begin)
+        for j in range(rows):
+            histograms[:] = 0
+            for start in range(first, ranked, BLOCK):
+                stop = min(start + BLOCK, ranked)
+                part = measured[start - first : stop - first]
+                measure(gallery, start, stop, query[begin + j], part)
+                count_each(part, histograms)
+            add_four(histograms, counts[j])
+            _sort(numbers, measured, counts[j], indices[begin + j], distances[begin + j])
+            if ranked < last:
+                items[j, :k], far[j, :k] = indices[begin + j], distances[begin + j]
+                _tally(far[j, :k], counts[j])
+                held[j], bounds[j] = k, far[j, k - 1]
+                nearer[j] = k - counts[j, bounds[j]]
+        if ranked == last:
+            continue
+        in_rows = IN_ROWS and bits <= MOST and rows >= TOGETHER
+        if in_rows:
+            _scan_rows(
+                gallery, ranked, last, query[begin : begin + rows], bits, k, state,
+                items, far, counts,
+            )  # fmt: skip
+        for start in range(ranked, last if not in_rows else ranked, BLOCK):
+            stop = min(start + BLOCK, last)
+            for j in range(rows):
+                held[j], nearer[j], bounds[j] = _scan(
+                    gallery, start, stop, query[begin + j], k, held[j], nearer[j], bounds[j],
+                    items[j], far[j], counts[j],
+                )  # fmt: skip
+        for j in range(rows):
+            here = _drop(items[j], far[j], held[j], bounds[j], k - nearer[j])
+            _tally(far[j, :here], counts[j])
+            _sort(items[j], far[j, :here], counts[j], indices[begin + j], distances[begin + j])
