@@ -249,10 +249,10 @@ class HashModel(keras.Model):
 
         A model for vectors takes (batch, d).
         """
-        images = ops.cast(images, "float32")
         if training:
             for layer in self.augment:
                 images = layer(images, training=True)
+        images = ops.cast(images, "float32")
         outputs = self.network(self.standardize(images), training=training)
         return {name: ops.cast(tensor, "float32") for name, tensor in outputs.items()}
 

@@ -17,6 +17,7 @@ from facehash.dataset import FaceDataset
 from facehash.errors import InputError, Interrupted
 from facehash.figures.learning_curve import write_learning_curve
 from facehash.files import write_json
+from facehash.learning import augmentation
 from facehash.learning.backend import enable_determinism
 from facehash.learning.backup import Backup, restore
 from facehash.learning.batches import ShuffledBatches
@@ -52,6 +53,8 @@ log = logging.getLogger(__name__)
 _ARGUMENTS = frozenset(
     {"pixel_mean", "pixel_std", "vector_mean", "training_images", "earlier_identities"}
 )
+
+_AUGMENTATION = "augmentation_version"  # stored in backups beside those arguments
 
 ACCURACY_GAP = 0.05
 """A larger difference between the accuracies in training and in use causes a warning."""
@@ -107,7 +110,7 @@ def train(
     training = config.training
     with data_parallel(training.devices, training.batch) as devices:
         reopened = run.finished and not overwrite
-        backup = None if overwrite else _start(run, training, reopened)
+        backup = None if overwrite else _start(run, config, reopened)
         if backup:
             dataset = apply_split(run.split, dataset)
         validation = draw_validation(dataset.train, training.validation, config.seed)
@@ -131,10 +134,9 @@ def train(
             backup = replace(backup, best=load_model_file(run.model).get_weights())
         history = History(run.history, read_history(run.history) if backup else [], done)
         best = BestWeights(training.monitor, training.patience, history, backup and backup.best)
-        writer = BackupWriter(
-            *(run.backup, best, training.backup_seconds, backup),
-            {name: getattr(model, name) for name in _ARGUMENTS},
-        )
+        arguments = {name: getattr(model, name) for name in _ARGUMENTS}
+        arguments[_AUGMENTATION] = augmentation.VERSION
+        writer = BackupWriter(run.backup, best, training.backup_seconds, backup, arguments)
         estimator = StatisticsEstimator(model)
         statistics: Statistics = contextlib.nullcontext
         if training.reestimate_statistics:
@@ -173,14 +175,22 @@ def train(
     return Outcome(model, len(history.rows), best.epoch, writer.seconds)
 
 
-def _start(run: RunDirectory, training: TrainingConfig, reopened: bool) -> Backup | None:
+def _start(run: RunDirectory, config: RunConfig[Any], reopened: bool) -> Backup | None:
     """Read the state from which a run goes on, if there is one."""
+    training = config.training
     backup = Backup.read(run.state if reopened else run.backup)
     if reopened and not backup:
         raise RunError(
             f"{run.path}: has no state.npz (versions before 0.2.0 did not write it), so more "
             "epochs cannot continue it exactly; choose another --name and start from its weights "
             f"with --set training.initial_weights={quoted(run.path)}"
+        )
+    augmented = any(config.augmentation.model_dump().values())
+    if backup and augmented and backup.arguments.get(_AUGMENTATION, 1) != augmentation.VERSION:
+        raise RunError(
+            f"{run.path}: its {backup.epoch} epochs were trained by another version of facehash, "
+            "which draws augmentation in another way, so they cannot be continued exactly; "
+            "finish the run with that version, or choose another --name"
         )
     if backup and training.epochs < backup.epoch:
         raise RunError(
@@ -339,7 +349,7 @@ def compile_model(model: HashModel, training: TrainingConfig, images: int) -> No
         warnings.simplefilter("ignore")  # a message of our own follows
         model.compile(optimizer=optimizer, jit_compile=training.jit)
     if training.jit is True and not model.jit_compile:
-        log.warning("XLA cannot compile these layers (such as shift): training without XLA")
+        log.warning("XLA cannot compile a layer of this network: training without XLA")
         enable_determinism()
     model.optimizer.build(model.trainable_variables)
 

@@ -8,6 +8,7 @@ import pytest
 from facehash import methods
 from facehash.errors import InputError, Interrupted
 from facehash.learning import callbacks
+from facehash.learning.backup import Backup
 from facehash.learning.encoding import encode, retrieval_map
 from facehash.retrieval.evaluation import evaluate
 from facehash.runs.directory import RunError
@@ -43,6 +44,24 @@ def test_a_finished_run_goes_on_to_the_result_of_a_longer_training(faces, tmp_pa
     assert run.read_config()["training"]["epochs"] == 6
     names = {path.name for path in run.checkpoints.iterdir()}
     assert names == {"epoch-0004.keras", "epoch-0006.keras"}
+
+
+@pytest.mark.parametrize("augmented", [True, False])
+def test_a_run_with_the_augmentation_of_another_version_does_not_go_on(faces, tmp_path, augmented):
+    options = AUGMENTED if augmented else {}
+    run, _ = run_training(configure(epochs=1, **options), faces, tmp_path / "run")
+    state = Backup.read(run.state)
+    arguments = dict(state.arguments)
+    assert arguments.pop("augmentation_version") == 2
+    replace(state, arguments=arguments).write(run.state)  # as earlier versions wrote it
+    longer = configure(epochs=2, **options)
+    if not augmented:
+        assert run_training(longer, faces, run.path)[1].epochs == 2
+        return
+    with pytest.raises(RunError, match="its 1 epochs were trained by another version") as error:
+        run_training(longer, faces, run.path)
+    assert "\n" not in str(error.value) and "another --name" in str(error.value)
+    assert run.finished and methods.load(run.model)
 
 
 @pytest.mark.full
