@@ -56,7 +56,7 @@ class HitInfo(BaseModel):
     distance: float
     distance_text: str
     probability: float | None = Field(
-        description="That both faces are of one person, 0 to 1, where it was measured."
+        description="That the query is this person, calibrated, 0 to 1, where it was measured."
     )
     box: Box
     photo_width: int | None

@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from facehash.library.ingest.read import encode_jpeg
 from facehash.library.query.browse import places_of
 from facehash.library.query.faces import QueryFace
+from facehash.library.query.identify import probable_people
 from facehash.library.query.library import Library
 from facehash.library.query.results import UNITS, Hit, QueryResult
 from facehash.web.models import HitInfo, QueryFaceInfo, QueryInfo, ResultInfo
@@ -139,13 +140,14 @@ def _search(
         unit=UNITS[result.metric],
         threshold=library.threshold,
         more=len(hits) > wanted.k,
-        hits=_describe(state, library, result, hits[: wanted.k]),
+        hits=_describe(state, library, result, hits[: wanted.k], itself),
     )
 
 
 def _describe(
-    state: State, library: Library, result: QueryResult, hits: list[Hit]
+    state: State, library: Library, result: QueryResult, hits: list[Hit], itself: int | None
 ) -> list[HitInfo]:
+    chances = probable_people(library.store, library.settings, result, itself)
     places = places_of(library.store, [hit.face_id for hit in hits])
     described = []
     for rank, hit in enumerate(hits, start=1):
@@ -165,7 +167,7 @@ def _describe(
                 no_verdict=hit.no_verdict,
                 distance=hit.distance,
                 distance_text=result.format_distance(hit),
-                probability=None,
+                probability=None if hit.no_verdict else chances.get(hit.name or ""),
                 box=hit.box,
                 photo_width=place.size and place.size[0],
                 photo_height=place.size and place.size[1],
