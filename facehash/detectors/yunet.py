@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from facehash.detectors.nms import largest_first, non_max_suppression
 from facehash.detectors.registry import Switch
 from facehash.detectors.tiles import HINT, LONGER_SIDE, search_tiles
-from facehash.detectors.turned import WINDOW, find_upright
+from facehash.detectors.turned import LARGE, SMALL, find_upright
 from facehash.errors import InputError
 from facehash.images.face import Face
 from facehash.weights.files import find_weights
@@ -60,7 +60,7 @@ class YuNet:
             raise InputError(f"the minimum score must be above 0 and at most 1, got {score}")
         self.score, self.tiles, self.turns = score, tiles, turns
         self._weights = find_weights("yunet", weights_dir)
-        self._networks: dict[bool, Any] = {}  # by whether it is for small windows
+        self._networks: dict[int, Any] = {}  # by the side of a window, or 0
 
     @property
     def identity(self) -> str:
@@ -70,7 +70,7 @@ class YuNet:
         if self.tiles == "auto":
             scales += f",tiles={LONGER_SIDE}"
         if self.turns == "auto":
-            scales += ",turns=4"
+            scales += ",turns=8"
         return f"yunet:score={self.score:g},{scales},sha256={self._weights.sha256}"
 
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
@@ -88,19 +88,24 @@ class YuNet:
         fine = min(1.0, _FINE / longer)
         if self.tiles == "auto":  # a panorama would become too narrow
             fine = min(1.0, max(fine, min(_NARROW / shorter, _LONGEST / longer)))
-        candidates = self._detect_at(image, fine)
+        tiled = self.tiles == "auto" and fine < 1
+        candidates = self._detect(image, fine, min(self.score, HINT) if tiled else self.score)
         sure = [face for face in candidates if face.score >= self.score]
         faces = non_max_suppression([*self._detect(image, _COARSE / longer), *sure])
-        if self.tiles == "off" or fine == 1 or not candidates:
+        if not tiled or not candidates:
             return faces
         return search_tiles(image, faces, candidates, fine, self._detect)
 
-    def _detect(self, image: NDArray[np.uint8], scale: float = 1.0) -> list[Face]:
-        """Find faces with at least the minimum score in a photo reduced by `scale`."""
-        return [face for face in self._detect_at(image, scale) if face.score >= self.score]
+    def _detect(
+        self, image: NDArray[np.uint8], scale: float = 1.0, score: float | None = None
+    ) -> list[Face]:
+        """Find faces in a photo reduced by `scale`; boxes are in pixels of the original photo.
 
-    def _detect_at(self, image: NDArray[np.uint8], scale: float) -> list[Face]:
-        """Find faces and hints of faces; boxes are in pixels of the original photo."""
+        Args:
+            image: uint8 (height, width, 3) RGB.
+            scale: At most 1.
+            score: Minimum confidence of a face; default: that of the detector.
+        """
         height, width = image.shape[:2]
         small = (max(1, round(width * scale)), max(1, round(height * scale)))
         if min(small) < _SMALLEST_FACE:
@@ -109,22 +114,24 @@ class YuNet:
             image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
         # The two directions differ slightly, as sizes are rounded to whole pixels.
         stretch = np.array([width / small[0], height / small[1]])
-        _, rows = self._loaded(small).detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        network = self._loaded(small)
+        network.setScoreThreshold(self.score if score is None else score)
+        _, rows = network.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         found = [_face(row, stretch) for row in (() if rows is None else rows)]
         return [face for face in found if _is_inside(face, width, height)]
 
     def _loaded(self, size: tuple[int, int]) -> Any:
         """Return the network for pictures of a width and height.
 
-        Small windows have one of their own, because OpenCV takes a while to change the size.
+        Windows have networks of their own, because OpenCV takes a while to change the size.
         """
-        small = max(size) <= WINDOW
-        network = self._networks.get(small)
+        kind = size[0] if size[0] == size[1] and size[0] in (SMALL, LARGE) else 0
+        network = self._networks.get(kind)
         if network is None:
-            network = self._networks[small] = cv2.FaceDetectorYN.create(
+            network = self._networks[kind] = cv2.FaceDetectorYN.create(
                 *("onnx", np.fromfile(self._weights.path, np.uint8), np.empty(0, np.uint8)),
                 input_size=size,
-                score_threshold=min(self.score, HINT) if self.tiles == "auto" else self.score,
+                score_threshold=self.score,
                 nms_threshold=0.3,
                 top_k=5000,
             )

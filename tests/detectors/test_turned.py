@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -85,4 +86,32 @@ def test_a_photo_with_a_sure_face_is_searched_once():
         return []
 
     assert find_upright(image, [sure, small], never, record) == [sure, small]
-    assert set(windows) == {(128, 128, 3)} and len(windows) == 5
+    # Eight directions, and 22.5 degrees to either side of the best.
+    assert set(windows) == {(64, 64, 3)} and len(windows) == 10
+    # The edge of the photo cuts this one off.
+    cut = Face((280.0, 200.0, 30.0, 35.0), None, 0.75)
+    assert find_upright(image, [sure, cut], never, never) == [sure, cut]
+
+
+@pytest.mark.parametrize("degrees", [30, 45, -45])
+def test_a_tilted_face_has_landmarks_that_follow(degrees):
+    """Without a second search, most of the landmarks show less than half of the tilt."""
+    for path in photos(step=300):
+        image = read_image(path)
+        upright = tilt(central_face(image).landmarks)
+        matrix = cv2.getRotationMatrix2D((125, 125), degrees, 1)
+        tilted = cv2.warpAffine(image, matrix, (250, 250), borderMode=cv2.BORDER_REFLECT)
+        found = nearest(yunet().detect(tilted), (125, 125))
+        assert abs(tilt(found.landmarks) + degrees - upright) < 25
+
+
+def test_a_face_that_is_clearer_in_no_other_direction_stays_as_it_is():
+    image = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
+    landmarks = np.array([[110, 110], [140, 118], [125, 130], [108, 150], [134, 157]], np.float32)
+    face = Face((100.0, 90.0, 50.0, 70.0), landmarks, 0.9)
+
+    def same(window):
+        side = len(window)
+        return [Face((side / 4, side / 4, side / 2, side / 2), landmarks, 0.89)]
+
+    assert find_upright(image, [face], lambda photo: [], same) == [face]

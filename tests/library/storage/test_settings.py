@@ -33,8 +33,8 @@ def test_other_settings_are_an_error_with_both_values(name, value, message):
     [
         ("320+1280", "yunet", "yunet,tiles=off,turns=off"),
         ("320+1280", "yunet,score=0.9", "yunet,score=0.9,tiles=off,turns=off"),
-        ("320+1280,tiles=3200,turns=4", "yunet", "yunet"),
-        ("320+1280,turns=4", "yunet,tiles=off", "yunet,tiles=off"),
+        ("320+1280,tiles=3200,turns=8", "yunet", "yunet"),
+        ("320+1280,turns=8", "yunet,tiles=off", "yunet,tiles=off"),
     ],
 )
 def test_the_detector_of_an_old_library_searches_neither_small_nor_turned_faces(
