@@ -25,6 +25,7 @@ OUTPUTS = {
     "search --html": ".html",
     "search --strip": ".png",
     "photos --csv": ".csv",
+    "cluster --html": ".html",
     "export FILE": ".csv",
     "export FILE, JSON": ".json",
     "export FILE, HDF5": ".h5",
@@ -33,12 +34,14 @@ OUTPUTS = {
     "bench --output": "bench.json",
     "bench --output, chart": "tradeoff.png",
 }
-# The other paths that commands take: files that are read, and folders for photos, which replace
-# nothing (tests/commands/test_photos.py). What is in `--library` and `--weights-dir` has its
+# The other paths that commands take: files that are read, folders for photos, which replace nothing
+# (tests/commands/test_photos.py), and folders for sidecars, which replace only sidecars of this
+# project (tests/library/upkeep/test_sidecars.py). What is in `--library` and `--weights-dir` has its
 # own names.
 INPUTS = {
     "add_weights files", "encode photos", "forget photo", "index folder", "restore file",
-    "photos copy_to", "photos link_to",
+    "photos copy_to", "photos link_to", "export xmp", "add_face photo", "serve photos",
+    "serve token_file", "serve password_file",
     "search queries", "verify first",
     "verify second",
 }  # fmt: skip
@@ -85,7 +88,11 @@ def write(facehash, library, photos, monkeypatch):
             small = ["--codes", "lsh", "--bits", 8, "--near-duplicate", 2, "--draws", 0]
             return facehash(command, library, *small, option, path.parent, *more)
         asked = {"search": [photos / "Bo/0.png", "-k", 2], "photos": ["--person", "Ann"]}
+        asked["cluster"] = ["--distance", 1.9]
         words = [*asked.get(command, []), *([] if option == "FILE" else [option]), path]
+        if command == "cluster":
+            words = ["cluster", *words]
+            command = "people"
         return facehash(command, *words, "--library", library, *more)
 
     return write
