@@ -36,8 +36,8 @@ OUTPUTS = {
 }
 # The other paths that commands take: files that are read, folders for photos, which replace nothing
 # (tests/commands/test_photos.py), and folders for sidecars, which replace only sidecars of this
-# project (tests/library/upkeep/test_sidecars.py). What is in `--library` and `--weights-dir` has its
-# own names.
+# project (tests/library/upkeep/test_sidecars.py). What is in `--library` and `--weights-dir` has
+# its own names.
 INPUTS = {
     "add_weights files", "encode photos", "forget photo", "index folder", "restore file",
     "photos copy_to", "photos link_to", "export xmp", "add_face photo", "serve photos",

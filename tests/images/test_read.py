@@ -222,7 +222,7 @@ def test_every_refusal_has_a_reason(tmp_path, monkeypatch):
 
 
 def test_without_its_package_a_heic_photo_names_the_extra(tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "_formats", lambda: ("JPEG", "PNG"))
+    monkeypatch.setattr(images, "known_formats", lambda: ("JPEG", "PNG"))
     photo = write(tmp_path / "photo.heic", b"\0\0\0\x18ftypheic" + bytes(40))
     assert reason(photo, r"pip install 'facehash\[heic\]'") == "no_decoder"
 
