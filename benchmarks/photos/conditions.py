@@ -2,17 +2,19 @@
 
     python -m benchmarks.photos.conditions --data DIR
 
-DIR has one folder per person, as Labeled Faces in the Wild does. Two photos of each of the first
-people are turned, blurred or reduced, and compared with each other and with the unchanged photos
-by the threshold of the embedder, which was measured on upright, sharp and large faces:
+DIR has one folder per person, as Labeled Faces in the Wild does. Two photos of each person are
+turned, blurred or reduced, and compared with each other and with the unchanged photos by the
+threshold of the embedder, which was measured on upright, sharp and large faces:
 
 * *before*: the detector finds upright faces only, and every face found is counted;
 * *after*: the default detector, and only faces with enough detail for a verdict are counted.
 
 Blurred and reduced photos are searched for upright faces only, as they are not turned. Their pairs
 are also grouped by the effective width of the less detailed face, see `facehash.images.quality`.
-`--cache DIR` keeps the vectors of each condition, so that an interrupted run continues. The result
-is written to benchmarks/results/conditions.json.
+
+The people are of two halves that share nobody. The smallest effective width with a verdict is
+chosen on the one (`choose_width`), as were the limits of `facehash.detectors.turned`; all rates are
+measured on the other. The result is written to benchmarks/results/conditions.json.
 """
 
 import argparse
@@ -25,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import describe_machine
-from facehash.calibration.thresholds import SMALLEST, threshold_of
+from facehash.calibration.thresholds import threshold_of
 from facehash.files import write_json
 from facehash.images.face import Face
 from facehash.images.quality import effective_width
@@ -36,6 +38,9 @@ from facehash.pipeline import FacePipeline, default_pipeline
 RESULT = Path(__file__).parents[1] / "results" / "conditions.json"
 BEFORE = "yunet,tiles=off,turns=off"
 _LFW_FACE = 90  # about the median width of a face in a photo of LFW, in pixels
+MOST_FALSE_MATCHES = 0.002
+"""Share of pairs of two people within the threshold, up to which it gives a verdict."""
+
 _WIDTHS = (0, 6, 8, 10, 12, 14, 16, 18, 20, 22, 25, 30, np.inf)
 
 Image = NDArray[np.uint8]
@@ -105,16 +110,6 @@ def find_faces(
     return Faces(np.reshape(rows, (len(rows), -1)), index // 2, index, np.array(widths))
 
 
-def cached(file: Path | None, find: Callable[[], Faces]) -> Faces:
-    """Return the faces stored in a file, or find and store them."""
-    if file is None:
-        return find()
-    if not file.exists():
-        np.savez(file, **find()._asdict())
-    with np.load(file) as stored:
-        return Faces(*(stored[name] for name in Faces._fields))
-
-
 def _off_middle(face: Face, shape: tuple[int, ...]) -> float:
     x, y, width, height = face.box
     return float(np.hypot(x + width / 2 - shape[1] / 2, y + height / 2 - shape[0] / 2))
@@ -146,15 +141,50 @@ def _mean(values: NDArray[np.bool_]) -> float | None:
     return round(float(values.mean()), 5) if len(values) else None
 
 
-def measure(
-    data: Path, people: int, weights_dir: Path | None = None, cache: Path | None = None
-) -> dict[str, Any]:
-    """Measure all conditions on two photos of each person."""
+def halves(people: int) -> tuple[list[int], list[int]]:
+    """Return the numbers of the people to choose limits on, and of those to measure on.
+
+    Example:
+        >>> halves(8)
+        ([1, 4, 6, 7], [0, 2, 3, 5])
+    """
+    chosen = [number for number in range(people) if number % 3 == 1 or number % 5 == 1]
+    return chosen, sorted(set(range(people)) - set(chosen))
+
+
+def choose_width(groups: list[dict[str, Any]]) -> int:
+    """Return the smallest effective width from which every group has few false matches.
+
+    Args:
+        groups: By ascending width, see `group`.
+
+    Returns:
+        Where the first group starts of those that have a rate of at most 2 in 1,000, as have all
+        groups above it.
+    """
+    smallest = int(groups[-1]["from"])
+    for one in reversed(groups):
+        if one["false_match_rate"] is None or one["false_match_rate"] > MOST_FALSE_MATCHES:
+            break
+        smallest = int(one["from"])
+    return smallest
+
+
+def measure(data: Path, people: int, weights_dir: Path | None = None) -> dict[str, Any]:
+    """Choose the limit on two photos of each person of one half, and measure the other.
+
+    Args:
+        data: One folder per person.
+        people: Number of people with two photos, at most, in each half.
+        weights_dir: Folder searched first for weights.
+    """
     folders: dict[Path, list[Path]] = {}
     for path in sorted(scan(data).files):
         folders.setdefault(path.parent, []).append(path)
-    files = [path for photos in folders.values() if len(photos) > 1 for path in photos[:2]]
-    files = files[: 2 * people]
+    pairs = [photos[:2] for photos in folders.values() if len(photos) > 1]
+    chosen, measured = (
+        [path for number in half[:people] for path in pairs[number]] for half in halves(len(pairs))
+    )
     before, after = (
         FacePipeline.create(default_pipeline(name, "sface", weights_dir))
         for name in (BEFORE, "yunet")
@@ -162,43 +192,53 @@ def measure(
     known = threshold_of(after.embedder.identity)
     if known is None:
         raise RuntimeError("the embedder has no threshold")
-
-    def faces(pipeline: FacePipeline, change: Any, value: float) -> Faces:
-        name = f"{'before' if pipeline is before else 'after'}-{change.__name__}-{value:g}.npz"
-        file = cache / name if cache else None
-        return cached(file, lambda: find_faces(files, change, value, pipeline))
+    choice = group(
+        [list(compare(found, found)) for found in _detailed(chosen, before)], known.distance
+    )
+    smallest = choose_width(choice)
+    print(f"chosen on {len(chosen) // 2} people: {smallest} pixels", flush=True)
 
     conditions, pooled = [], []
-    normal = faces(before, turn, 0)
+    normal = find_faces(measured, turn, 0, before)
     for kind, change, values in CONDITIONS:
         for value in values:
-            old = faces(before, change, value)
-            new = faces(after, change, value) if change is turn else old
-            clear = new.keep(new.widths >= SMALLEST)
+            upright = change is turn and value == 0
+            old = normal if upright else find_faces(measured, change, value, before)
+            new = find_faces(measured, change, value, after) if change is turn else old
+            clear = new.keep(new.widths >= smallest)
             conditions.append(
                 {
                     "condition": kind,
                     "value": value,
                     "effective_width": round(float(np.median(new.widths)), 1),
-                    "before": _rates_of(old, normal, known.distance, len(files)),
-                    "after": _rates_of(clear, normal, known.distance, len(files)),
+                    "before": _rates_of(old, normal, known.distance, len(measured)),
+                    "after": _rates_of(clear, normal, known.distance, len(measured)),
                 }
             )
             print(conditions[-1], flush=True)
             # Turned faces have enough detail; their errors have other causes.
-            if change is not turn or value == 0:
+            if change is not turn or upright:
                 pooled.append(list(compare(old, old)))
     return {
         "data": data.name,
-        "photos": len(files),
-        "people": len(files) // 2,
+        "photos": len(measured),
+        "people": len(measured) // 2,
         "detector": after.detector.identity,
         "embedder": after.embedder.identity,
         "threshold": known.distance,
-        "smallest_effective_width": SMALLEST,
+        "smallest_effective_width": smallest,
+        "choice": {"photos": len(chosen), "people": len(chosen) // 2, "by_effective_width": choice},
         "conditions": conditions,
         "by_effective_width": group(pooled, known.distance),
     }
+
+
+def _detailed(files: list[Path], pipeline: FacePipeline) -> Iterator[Faces]:
+    """Return the faces of unchanged, blurred and reduced photos."""
+    yield find_faces(files, turn, 0, pipeline)
+    for _, change, values in CONDITIONS:
+        for value in values if change is not turn else ():
+            yield find_faces(files, change, value, pipeline)
 
 
 def _rates_of(found: Faces, normal: Faces, threshold: float, photos: int) -> dict[str, Any]:
@@ -235,14 +275,11 @@ def main() -> None:
         prog="python -m benchmarks.photos.conditions", description=__doc__.partition("\n")[0]
     )
     parser.add_argument("--data", type=Path, required=True, help="one folder per person")
-    parser.add_argument("--people", type=int, default=100, help="people with two photos each")
+    parser.add_argument("--people", type=int, default=60, help="people with two photos, per half")
     parser.add_argument("--weights-dir", type=Path)
-    parser.add_argument("--cache", type=Path, help="keep the vectors here, or reuse them")
     parser.add_argument("--output", type=Path, default=RESULT)
     given = parser.parse_args()
-    if given.cache:
-        given.cache.mkdir(exist_ok=True)
-    result = measure(given.data, given.people, given.weights_dir, given.cache)
+    result = measure(given.data, given.people, given.weights_dir)
     result["machine"] = describe_machine("opencv-python-headless", "numpy")
     write_json(given.output, result)
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import NamedTuple, TypeVar
 
-SMALLEST = 18
+SMALLEST = 20
 """Effective width in pixels of the faces for which the thresholds hold, see
 `facehash.images.quality.effective_width`. The pairs of two people within the threshold of SFace are
-at most 2 in 1,000 from there on, and increase below (`python -m benchmarks.photos.conditions`)."""
+at most 2 in 1,000 from there on, and more below: chosen on one half of the people by
+`python -m benchmarks.photos.conditions`, and measured on the other."""
 
 
 _Value = TypeVar("_Value")
@@ -82,12 +83,12 @@ def no_verdict(whose: str, size: float, effective: float) -> str | None:
 
     Example:
         >>> print(no_verdict("the face in a.jpg", 14.2, 14.2))
-        the face in a.jpg is 14 pixels wide, and the threshold was measured on faces of 18 or more
+        the face in a.jpg is 14 pixels wide, and the threshold was measured on faces of 20 or more
         >>> no_verdict("the face in a.jpg", 90.0, 40.0)
     """
     if effective >= SMALLEST:
         return None
-    # Rounded down: a face of 17.6 pixels is not one of 18.
+    # Rounded down: a face of 19.6 pixels is not one of 20.
     if size < SMALLEST:
         found = f"is {int(size)} pixels wide"
     else:

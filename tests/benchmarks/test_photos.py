@@ -81,6 +81,26 @@ def test_below_the_limit_the_threshold_does_not_hold_and_above_it_does():
             assert rate > 0.002, group
 
 
+def test_the_limit_is_chosen_on_people_who_are_not_measured():
+    chosen, measured = conditions.halves(250)
+    assert sorted(chosen + measured) == list(range(250)) and not set(chosen) & set(measured)
+    result = json.loads(conditions.RESULT.read_text(encoding="utf-8"))
+    groups = result["choice"]["by_effective_width"]
+    assert conditions.choose_width(groups) == result["smallest_effective_width"]
+    assert groups != result["by_effective_width"]
+    rates = [{"from": low, "false_match_rate": rate} for low, rate in ((0, 0.0), (5, 0.1), (9, 0))]
+    assert conditions.choose_width(rates) == 9  # no group above it has more false matches
+
+
+def test_tilted_faces_have_few_errors():
+    result = json.loads(conditions.RESULT.read_text(encoding="utf-8"))
+    for row in result["conditions"]:
+        if row["condition"] == "turned by degrees":
+            rates = row["after"]["both_changed"]
+            assert rates["false_match_rate"] < 0.002 and rates["false_non_match_rate"] < 0.1, row
+            assert row["after"]["faces"] > 0.95
+
+
 def test_turned_photos_have_the_errors_of_upright_ones():
     result = json.loads(conditions.RESULT.read_text(encoding="utf-8"))
     turned = [row for row in result["conditions"] if row["condition"] == "turned by degrees"]
