@@ -13,6 +13,8 @@ LEARNING_TESTS := tests/learning tests/embedders/test_keras_model.py tests/embed
 CI_EXTRAS := test lint engines web-test
 COMMA := ,
 SPACE := $(subst ,, )
+# JAX compiles a network for each short training; so it takes two thirds of the time.
+XLA_FLAGS ?= --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true
 ELASTICSEARCH := org.elasticsearch.distribution.integ-test-zip:elasticsearch:8.19.0:zip
 # Python compiles what is imported; pip would compile all of it, of which most is never imported.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
@@ -91,7 +93,7 @@ elasticsearch:
 test-backends: $(VENV)/.installed-test $(VENV)/.installed-$(BACKENDS_EXTRA)
 	@set -e; for backend in $(BACKENDS); do \
 		echo "the learning tests on $$backend"; \
-		KERAS_BACKEND=$$backend $(PYTEST) $(BACKENDS_OPTIONS) $(LEARNING_TESTS); \
+		KERAS_BACKEND=$$backend XLA_FLAGS="$(XLA_FLAGS)" $(PYTEST) $(BACKENDS_OPTIONS) $(LEARNING_TESTS); \
 	done
 
 # TensorFlow runs in test-whole.

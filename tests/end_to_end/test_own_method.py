@@ -28,14 +28,19 @@ def folder(tmp_path_factory):
     return root
 
 
+@pytest.fixture(scope="module")
+def trained(folder):
+    """The run of the example."""
+    words = ("--runs", folder / "runs", "--name", "plainhash", "--set", "training.epochs=15")
+    config = folder / "plainhash" / "orl.yaml"
+    run_script("train.py", config, *words, PYTHONPATH=str(folder))
+    return folder / "runs" / "plainhash"
+
+
 @pytest.mark.full
-def test_the_example_trains_and_scores(folder):
-    path = str(folder)
-    runs = ("--runs", folder / "runs")
-    words = ("--name", "plainhash", "--set", "training.epochs=15")
-    run_script("train.py", folder / "plainhash" / "orl.yaml", *runs, *words, PYTHONPATH=path)
-    run_script("evaluate.py", folder / "runs" / "plainhash", PYTHONPATH=path)
-    report = json.loads((folder / "runs" / "plainhash" / "report.json").read_text())
+def test_the_example_trains_and_scores(folder, trained):
+    run_script("evaluate.py", trained, PYTHONPATH=str(folder))
+    report = json.loads((trained / "report.json").read_text())
     assert (report["method"], report["bits"]) == ("plainhash", 48)
     assert report["metrics"]["mAP"] > 0.5  # by chance about 0.04
 
@@ -57,13 +62,11 @@ def test_the_example_is_a_row_of_a_table(folder):
 
 
 @pytest.mark.full
-def test_the_example_is_exported_in_every_format(folder):
-    words = ("--runs", folder / "runs", "--name", "brief", "--set", "training.epochs=1")
-    path = str(folder)
-    run_script("train.py", folder / "plainhash" / "orl.yaml", *words, PYTHONPATH=path)
+def test_the_example_is_exported_in_every_format(folder, trained):
     for to in ("savedmodel", "onnx", "tflite"):
-        export = ("-m", "experiments.export", folder / "runs" / "brief", "--to", to)
-        assert "verified on 200 training images of orl" in run_script(*export, PYTHONPATH=path)
+        export = ("-m", "experiments.export", trained, "--to", to)
+        printed = run_script(*export, PYTHONPATH=str(folder))
+        assert "verified on 200 training images of orl" in printed
 
 
 def test_a_folder_without_a_method_is_refused(tmp_path, monkeypatch):
