@@ -52,7 +52,7 @@ def restore(
     library: LibraryOption,
     file: Path = typer.Argument(help="A file that facehash backup wrote."),
     replace: bool = typer.Option(
-        False, "--replace", help="Let the backup replace names that differ."
+        False, "--replace", help="Let the backup replace names and corrections that differ."
     ),
 ) -> int:
     """Give a library, or a new one, the names of a backup; facehash people undo takes them back.
@@ -78,6 +78,8 @@ def restore(
     ):
         if number:
             print(f"{counted(number, 'name')} {what}")
+    if done.corrections:
+        print(f"{counted(done.corrections, 'correction')} restored")
     for conflict in done.conflicts[:_SHOWN]:
         print(f"differs: {printable(conflict)}", file=sys.stderr)
     if len(done.conflicts) > _SHOWN:

@@ -132,16 +132,23 @@ def unname(
     Example: facehash people unname 17 23 --library lib
     """
     from facehash.library.people.edit import unname_faces, unname_person
+    from facehash.library.people.people import check_name, earlier_names
 
     if (person is None) == (not faces):
         raise InputError("give numbers of faces, or --person")
+    parked, earlier = 0, []
     with writing(library, "people") as store:
         if person is not None:
-            number = unname_person(store, person)
+            earlier = earlier_names(store).get(check_name(person), [])
+            number, parked = unname_person(store, person)
         else:
             number = unname_faces(store, faces)
     print(f"{counted(number, 'face')} without a name now")
-    return DONE if number else NOTHING_FOUND
+    if parked:
+        print(f"{counted(parked, 'parked name')} taken away too (facehash people undo)")
+    if earlier:
+        print(f"no longer known: the earlier {_names(earlier)} of {printable(person)}")
+    return DONE if number or parked or earlier else NOTHING_FOUND
 
 
 @app.command("split")
@@ -186,7 +193,9 @@ def merge(
     with writing(library, "people") as store:
         moved = merge_people(store, names, into)
         stored = current_name(store, get_person(store, into))
-    print(f"{counted(moved, 'face')} named {printable(stored)}")
+    print(f"{counted(moved.faces, 'face')} named {printable(stored)}")
+    if moved.parked:
+        print(f"{counted(moved.parked, 'parked name')} too")
     return DONE
 
 
@@ -216,6 +225,10 @@ def _stored_name(store: Store, faces: list[int]) -> tuple[str, int]:
     """Return the name that faces have in the library, and their number."""
     found = store.faces(sorted(set(faces)))
     return found[0].name or "", len(found)
+
+
+def _names(names: list[str]) -> str:
+    return ("name " if len(names) == 1 else "names ") + ", ".join(map(printable, names))
 
 
 def _explain_earlier_name(name: str, owner: str | None) -> None:

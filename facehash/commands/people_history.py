@@ -49,6 +49,8 @@ def undo(
             restore_added(store, pipelines())
     for taken_back in undone:
         print(f"undone: {_describe(taken_back.statement)}")
+        if taken_back.parked:
+            print(f"{counted(taken_back.parked, 'name')} parked until the photo is back")
         if taken_back.kept:
             print(f"not undone for {counted(taken_back.kept, 'face')}, gone or changed since")
     if not undone:
@@ -63,21 +65,25 @@ def purge(
         False, "--history", help="Also delete what facehash people undo could undo."
     ),
 ) -> int:
-    """Delete the names that are parked because their photo is gone. This cannot be undone.
+    """Delete what you said about photos that are gone: parked names and corrections.
+
+    This cannot be undone.
 
     Example: facehash people purge --library lib
     """
     from facehash.library.people import journal, parked
 
     with writing(library, "people") as store:
-        number = parked.purge(store, person)
+        deleted = parked.purge(store, person)
         statements = journal.erase_all(store) if history else 0
         with contextlib.suppress(FileInUseError):  # a search is running; the next run does it
             store.database.empty_log()
-    print(f"{counted(number, 'parked name')} deleted")
+    print(f"{counted(deleted.names, 'parked name')} deleted")
+    if deleted.corrections:
+        print(f"{counted(deleted.corrections, 'correction')} of photos that are gone deleted")
     if statements:
         print(f"{counted(statements, 'statement')} deleted from the history")
-    return DONE if number or statements else NOTHING_FOUND
+    return DONE if deleted.names or deleted.corrections or statements else NOTHING_FOUND
 
 
 def _describe(statement: Statement) -> str:

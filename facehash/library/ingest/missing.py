@@ -1,16 +1,16 @@
 """Folders that have lost all of their photos: perhaps a drive is missing.
 
 A drive that is not mounted, a network share that is away and a cloud folder that is not
-synchronized look like folders whose photos were deleted.
+synchronized look like folders whose photos were deleted. A folder with a single known photo is the
+exception: it loses everything when that photo is deleted. It counts only if the folder is gone too
+or empty, as the mount point of a missing drive is. If anything else is in it, the drive is there.
 """
 
+import os
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-FEW = 2
-"""A folder with fewer known photos than this may lose them all."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,11 @@ class MissingFolder:
 
 
 def missing_folders(
-    folder: Path, known: Collection[Path], missing: Collection[Path], moved: Collection[Path]
+    folder: Path,
+    known: Collection[Path],
+    missing: Collection[Path],
+    moved: Collection[Path],
+    inodes: Mapping[Path, int | None],
 ) -> list[MissingFolder]:
     """Return the highest folders in a folder that have lost everything the library knows of them.
 
@@ -33,6 +37,8 @@ def missing_folders(
         known: All files in it that the library knows.
         missing: Those of them that do not exist.
         moved: Those of the missing ones whose content exists elsewhere.
+        inodes: The results of `inode` for the folders of photos that were alone in their folder, by
+            the paths of the photos.
     """
     if not missing:
         return []
@@ -41,16 +47,39 @@ def missing_folders(
     total = Counter(path.parent for path in missing)
     highest: Counter[Path] = Counter()
     lost_there: Counter[Path] = Counter()
+    last: dict[Path, Path] = {}  # for each of these folders, a photo that is missing
+    photo_in = {path.parent: path for path in missing}
     for parent, number in total.items():
         dead = [above for above in _up(parent, folder) if above not in alive]
         if dead:
             highest[dead[-1]] += number
             lost_there[dead[-1]] += lost[parent]
+            last[dead[-1]] = photo_in[parent]
     return [
         MissingFolder(path, number)
         for path, number in sorted(highest.items())
-        if number >= FEW and 2 * lost_there[path] > number
+        if 2 * lost_there[path] > number
+        and (number > 1 or _has_another_place(last[path].parent, inodes.get(last[path])))
     ]
+
+
+def inode(folder: Path) -> int | None:
+    """Return the number of a folder in its file system, or None if it is not there."""
+    try:
+        # SQLite has signed integers.
+        return os.stat(folder).st_ino & ((1 << 63) - 1)
+    except OSError:
+        return None
+
+
+def _has_another_place(folder: Path, number: int | None) -> bool:
+    """Return whether a folder is gone, or an empty one is in the place of the folder it was."""
+    try:
+        with os.scandir(folder) as entries:
+            is_empty = next(entries, None) is None
+    except OSError:
+        return True
+    return is_empty and (number is None or inode(folder) != number)
 
 
 def _parents(paths: Collection[Path]) -> set[Path]:

@@ -27,7 +27,7 @@ from facehash.library.derived.codes import (
 from facehash.library.ingest.added import carry_added, complete_added
 from facehash.library.ingest.agreement import agree_on_settings, settings_of
 from facehash.library.ingest.batch import Batch
-from facehash.library.ingest.missing import MissingFolder, missing_folders
+from facehash.library.ingest.missing import MissingFolder, inode, missing_folders
 from facehash.library.ingest.read import ReadOptions, ReadPhoto
 from facehash.library.ingest.report import IndexReport
 from facehash.library.ingest.workers import read_photos
@@ -36,7 +36,7 @@ from facehash.library.people.names import Names, apply_names, check_matches, par
 from facehash.library.people.parked import give_back, parked_keys
 from facehash.library.storage.database import LibraryError
 from facehash.library.storage.folder import DATABASE, write_lock
-from facehash.library.storage.records import UNDER, UnreadFile, path_of, under
+from facehash.library.storage.records import UNDER, UnreadFile, bytes_of, path_of, under
 from facehash.library.storage.settings import Settings, read_settings, with_folder
 from facehash.library.storage.store import Store
 from facehash.library.storage.thumbnails import delete_thumbnails
@@ -312,6 +312,7 @@ class _Update:
         carry_added(*added)
         # Even without any: this also removes photos whose file now holds another content.
         self.store.remove_files(removed)
+        self._note_folders()
         complete_added(*added)
         kept_names = give_back(self.store, self.settings, waiting)
         deselected = sum(map(self._is_deselected, removed))
@@ -355,14 +356,17 @@ class _Update:
         missing = self.missing | self._moved_here()
         if not missing:
             return set(), []
-        rows = self.store.database.rows("SELECT path, photo_id FROM paths")
-        photos = {path_of(path): photo for path, photo in rows}
+        rows = self.store.database.rows("SELECT path, photo_id, folder_inode FROM paths")
+        photos = {path_of(path): photo for path, photo, _ in rows}
+        inodes = {path_of(path): number for path, _, number in rows}
         elsewhere = {photo for path, photo in photos.items() if path not in missing} - {None}
         moved = {path for path in missing if photos.get(path) in elsewhere}
         selected = {path for path in self.indexed if not self._is_deselected(path)}
         away: list[MissingFolder] = []
         if not self.allow_missing:
-            away = missing_folders(self.folder, selected, selected & missing, selected & moved)
+            away = missing_folders(
+                self.folder, selected, selected & missing, selected & moved, inodes
+            )
         stays = [one.path for one in away]
         return {
             path
@@ -371,6 +375,25 @@ class _Update:
             or path not in selected
             or not any(path.is_relative_to(folder) for folder in stays)
         }, away
+
+    def _note_folders(self) -> None:
+        """Store what tells folders with a single photo from mount points of missing drives."""
+        rows = self.store.database.rows(
+            f"SELECT path, folder_inode FROM paths WHERE {UNDER}",  # noqa: S608
+            under(self.folder),
+        )
+        files = {path_of(path): number for path, number in rows}
+        number_of = Counter(path.parent for path in files)
+        changed = []
+        for path, number in files.items():
+            is_alone = number_of[path.parent] == 1
+            new = inode(path.parent) if is_alone and path in self.found.files else None
+            if new != number and (new is not None or not is_alone):
+                changed.append((new, bytes_of(path)))
+        with self.store.database.transaction():
+            self.store.database.run_many(
+                "UPDATE paths SET folder_inode = ? WHERE path = ?", changed
+            )
 
     def _is_deselected(self, path: Path) -> bool:
         """Return whether a file is skipped or excluded, or in a folder that is."""

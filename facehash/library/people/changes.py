@@ -11,6 +11,7 @@ rejection  digest and box; before or after: the person it is not; before_as or a
            ``rejected``
 mark       digest and box; before_as or after_as: ``ignored`` or ``added``, a key of `MARKS`
 cluster    digest and box; before, after: ids of clusters; before_as, after_as: ``cluster``
+a photo    digest; after_as: ``forgotten``, of a photo that a backup keeps out
 =========  ======================================================================================
 
 The names of all people that a statement mentions are rows too, also where nothing changed: a person
@@ -30,6 +31,7 @@ State = tuple[int | None, str | None]
 NOTHING: State = (None, None)
 REJECTED = "rejected"
 CLUSTER = "cluster"
+FORGOTTEN = "forgotten"
 MARKS = {"ignored": "ignored", "added": "added_faces"}
 """What is said about a face alone: the word for it in the journal, and its table."""
 
@@ -59,6 +61,11 @@ class Change(NamedTuple):
         return CLUSTER in (self.before_as, self.after_as)
 
     @property
+    def about_forgotten(self) -> bool:
+        """Whether the row is about a photo that is kept out."""
+        return self.after_as == FORGOTTEN
+
+    @property
     def mark(self) -> str | None:
         """The key of `MARKS` that the row is about, or None."""
         role = self.before_as or self.after_as
@@ -67,8 +74,8 @@ class Change(NamedTuple):
     @property
     def about_name(self) -> bool:
         """Whether the row is about the name of a face."""
-        other = self.about_rejection or self.about_cluster or self.mark is not None
-        return self.digest is not None and not other
+        other = self.about_rejection or self.about_cluster or self.about_forgotten
+        return self.digest is not None and not other and self.mark is None
 
 
 COLUMNS = ", ".join(Change._fields)
@@ -85,6 +92,7 @@ class Snapshot:
     marked: Mapping[str, set[FaceKey]]  # by the keys of `MARKS`
     clusters: Mapping[int, int]  # of faces
     names: Mapping[str, State]
+    forgotten: set[bytes]  # digests of photos
 
     @classmethod
     def of(cls, store: Store) -> Self:
@@ -120,6 +128,7 @@ class Snapshot:
             },
             dict(rows("SELECT face_id, cluster_id FROM cluster_faces")),
             read_names(store),
+            {digest for (digest,) in rows("SELECT digest FROM excluded")},
         )
 
     def difference(self, store: Store, before: Self) -> list[Change]:
@@ -140,6 +149,8 @@ class Snapshot:
         for row in before.rejected - self.rejected:
             changes.append(Change(*as_key(row), None, row[5], REJECTED, None, None))
         mentioned = {person for one in changes for person in (one.before, one.after)}
+        for digest in self.forgotten - before.forgotten:
+            changes.append(Change(digest, *blank[1:], None, None, None, None, FORGOTTEN))
         for mark in MARKS:
             then, now = before.marked[mark], self.marked[mark]
             changes += [Change(*key, None, None, None, None, mark) for key in now - then]
@@ -153,7 +164,8 @@ class Snapshot:
             old, new = (one.names.get(name, NOTHING) for one in (before, self))
             if old != new or (new[1] == "name" and new[0] in mentioned):
                 changes.append(Change(*blank, name, *old, *new))
-        return changes
+        # A face may also wait for another content of its file.
+        return list(dict.fromkeys(changes))
 
 
 def face_key(store: Store, face_id: int) -> FaceKey | None:

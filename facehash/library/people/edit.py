@@ -5,8 +5,10 @@ back.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from facehash.library.people.changes import as_key
+from facehash.library.people.former import unpark
 from facehash.library.people.ignore import drop_ignored
 from facehash.library.people.journal import statement
 from facehash.library.people.people import (
@@ -15,9 +17,17 @@ from facehash.library.people.people import (
     find_by_earlier_name,
     find_person,
     get_person,
+    join_people,
 )
 from facehash.library.storage.database import LibraryError
 from facehash.library.storage.store import Store
+
+
+class Changed(NamedTuple):
+    """What a statement changed."""
+
+    faces: int
+    parked: int  # names of photos that are gone or have changed
 
 
 def name_faces(store: Store, name: str, face_ids: Sequence[int]) -> str | None:
@@ -108,29 +118,37 @@ def unname_faces(store: Store, face_ids: Sequence[int]) -> int:
     return changed
 
 
-def unname_person(store: Store, name: str) -> int:
-    """Take a person's name away from all faces; the faces stay.
+def unname_person(store: Store, name: str) -> Changed:
+    """Take a person's name away from all faces and parked names; the faces stay.
+
+    The earlier names go too. What faces are not this person is still known.
 
     Args:
         store: The library, locked for writing.
         name: The person.
 
     Returns:
-        The number of faces that had the name.
+        The numbers of faces that had the name, and of parked names.
 
     Raises:
         LibraryError: Nobody has the name.
     """
     with statement(store, "unname"):
         person = (get_person(store, name),)
+        query = "SELECT digest, x, y, width, height FROM parked WHERE person_id = ?"
+        parked = unpark(store, map(as_key, store.database.rows(query, person)))
         changed = store.database.run_many(
             "UPDATE faces SET person_id = NULL, named_by = NULL WHERE person_id = ?", [person]
         )
-        store.database.run("DELETE FROM people WHERE id = ?", person)
-    return changed
+        store.database.run("DELETE FROM aliases WHERE person_id = ?", person)
+        store.database.run(
+            "DELETE FROM people WHERE id = ? AND id NOT IN (SELECT person_id FROM rejections)",
+            person,
+        )
+    return Changed(changed, parked)
 
 
-def merge_people(store: Store, names: Sequence[str], into: str) -> int:
+def merge_people(store: Store, names: Sequence[str], into: str) -> Changed:
     """Merge several people into one; their names become earlier names of that person.
 
     Args:
@@ -139,7 +157,7 @@ def merge_people(store: Store, names: Sequence[str], into: str) -> int:
         into: Whose name remains.
 
     Returns:
-        The number of faces with a new name.
+        The numbers of faces and of parked names with a new name.
 
     Raises:
         LibraryError: Nobody has one of the names, or a name is that of `into`.
@@ -147,7 +165,7 @@ def merge_people(store: Store, names: Sequence[str], into: str) -> int:
     database = store.database
     with statement(store, "merge"):
         remaining = get_person(store, into)
-        moved = 0
+        moved = parked = 0
         for name in names:
             if find_person(store, name) is None and (
                 find_by_earlier_name(store, name) == remaining
@@ -159,13 +177,13 @@ def merge_people(store: Store, names: Sequence[str], into: str) -> int:
             ids = (remaining, person)
             current = current_name(store, person)
             moved += database.run_many("UPDATE faces SET person_id = ? WHERE person_id = ?", [ids])
-            database.run("UPDATE parked SET person_id = ? WHERE person_id = ?", ids)
-            database.run("UPDATE OR IGNORE rejections SET person_id = ? WHERE person_id = ?", ids)
-            database.run("UPDATE aliases SET person_id = ? WHERE person_id = ?", ids)
-            database.run("DELETE FROM people WHERE id = ?", (person,))
+            parked += database.run_many(
+                "UPDATE parked SET person_id = ? WHERE person_id = ?", [ids]
+            )
+            join_people(store, person, remaining)
             database.run("INSERT INTO aliases VALUES (?, ?)", (current, remaining))
         _drop_contradicted(store, remaining)
-    return moved
+    return Changed(moved, parked)
 
 
 def rename_person(store: Store, old: str, new: str) -> str | None:
@@ -196,12 +214,13 @@ def rename_person(store: Store, old: str, new: str) -> str | None:
                 raise LibraryError(
                     f"there is a {plain!r} already; facehash people merge makes both one person"
                 )
-            # Somebody of whom only what they are not is known.
-            database.run("DELETE FROM people WHERE id = ?", (other,))
+            # Somebody of whom only earlier names, and faces that are not theirs, are known.
+            join_people(store, other, person)
         owner = find_by_earlier_name(store, plain)
         database.run("DELETE FROM aliases WHERE name = ?", (plain,))
         database.run("UPDATE people SET name = ? WHERE id = ?", (plain, person))
         database.run("INSERT INTO aliases VALUES (?, ?)", (current, person))
+        _drop_contradicted(store, person)
         return None if owner in (None, person) else current_name(store, owner)
 
 
@@ -231,10 +250,14 @@ def assign_name(
 def _drop_contradicted(store: Store, person: int) -> None:
     """Drop what says that a face is not this person, if the face has the person's name now."""
     store.database.run(
-        "DELETE FROM rejections WHERE person_id = ?1 AND EXISTS (SELECT 1 "
-        "FROM photos JOIN faces ON photo_id = photos.id WHERE photos.digest = rejections.digest "
-        "AND (faces.x, faces.y, faces.width, faces.height) = "
-        "(rejections.x, rejections.y, rejections.width, rejections.height) "
-        "AND faces.person_id = ?1)",
+        """DELETE FROM rejections WHERE person_id = ?1 AND (
+            EXISTS (SELECT 1 FROM photos JOIN faces ON photo_id = photos.id
+                WHERE photos.digest = rejections.digest AND faces.person_id = ?1
+                AND (faces.x, faces.y, faces.width, faces.height) =
+                (rejections.x, rejections.y, rejections.width, rejections.height))
+            OR EXISTS (SELECT 1 FROM parked
+                WHERE parked.digest = rejections.digest AND parked.person_id = ?1
+                AND (parked.x, parked.y, parked.width, parked.height) =
+                (rejections.x, rejections.y, rejections.width, rejections.height)))""",
         (person,),
     )

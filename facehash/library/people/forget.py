@@ -31,7 +31,12 @@ from facehash.library.derived.arrays import spaces, write_index
 from facehash.library.derived.codes import read_hasher
 from facehash.library.people.changes import face_key
 from facehash.library.people.journal import erase_faces, erase_people, erase_photos
-from facehash.library.people.people import get_person
+from facehash.library.people.people import (
+    check_name,
+    find_by_earlier_name,
+    find_person,
+    get_person,
+)
 from facehash.library.storage.database import DamagedLibraryError, LibraryError, Row
 from facehash.library.storage.engines import request_erase
 from facehash.library.storage.records import UNDER, under
@@ -70,6 +75,12 @@ def forget_person(store: Store, name: str, allow_reindex: bool = False) -> Forgo
     """
 
     def find() -> Deletion:
+        if find_person(store, name) is None and _is_in_history(store, name):
+            raise LibraryError(
+                f"{store.directory}: nobody is called {name!r} any more, but facehash people undo "
+                "could bring the name back; to delete it: facehash people purge --history "
+                f"--library {quoted(store.directory)}"
+            )
         person = get_person(store, name)
         rows = store.database.rows("SELECT id FROM faces WHERE person_id = ?", (person,))
         parked = store.database.rows(f"{_PARKED} WHERE person_id = ?", (person,))
@@ -236,6 +247,7 @@ def _forget(
             {person for name, person in names.items() if name not in left},
             names.keys() - left,
         )
+        store.prune()
         database.run("INSERT INTO pending_erase VALUES (?)", (digest,))
     _erase_or_explain(store)
     after = database.value("SELECT count(*) FROM faces")
@@ -251,6 +263,13 @@ def _unpark(store: Store, parked: Sequence[Row]) -> list[bytes]:
     )
     named = Counter(digest for digest, *_ in parked)
     return sorted({digest for digest, *_, faces in parked if 0 < faces <= named[digest]})
+
+
+def _is_in_history(store: Store, name: str) -> bool:
+    """Return whether a statement took a name away that nobody has now."""
+    return find_by_earlier_name(store, name) is None and bool(
+        store.database.value("SELECT 1 FROM statement_changes WHERE name = ?", (check_name(name),))
+    )
 
 
 def _people_with_faces(store: Store) -> set[int]:

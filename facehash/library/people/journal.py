@@ -14,16 +14,14 @@ from dataclasses import dataclass
 
 from facehash.library.people.changes import (
     COLUMNS,
-    MARKS,
-    NOTHING,
-    REJECTED,
     Change,
     FaceKey,
     Snapshot,
-    read_names,
 )
+from facehash.library.people.former import follow_faces, return_names
+from facehash.library.people.reversal import reverse
 from facehash.library.storage.database import DamagedLibraryError
-from facehash.library.storage.store import Store
+from facehash.library.storage.store import SAID, Store
 
 MOST = 100
 """Number of statements that are kept."""
@@ -48,6 +46,7 @@ class Undone:
 
     statement: Statement
     restored: int  # faces that have their earlier name again, or none
+    parked: int  # those of them whose photo is not there: the names wait for it
     kept: int  # faces that are gone or were changed since, and stay as they are
 
 
@@ -60,8 +59,12 @@ def statement(store: Store, kind: str) -> Iterator[None]:
         kind: The word for it in the list of statements.
     """
     with store.database.transaction():
+        # Names of faces that have gone or come back are what they were before the statement.
+        store.prune()
+        return_names(store, waiting=False)
         before = Snapshot.of(store)
         yield
+        follow_faces(store)
         changes = Snapshot.of(store).difference(store, before)
         if not changes:
             return
@@ -162,39 +165,18 @@ def undo(store: Store, steps: int = 1) -> list[Undone]:
     undone = []
     for newest in list_statements(store, steps):
         with store.database.transaction():
+            store.prune()
+            return_names(store, waiting=False)
             changes = _changes_of(store, newest.id)
-            _restore_names(store, [one for one in changes if one.name is not None])
-            about_faces = [one for one in changes if one.digest is not None]
-            for change in about_faces:
-                if change.mark == "added" and change.after_as is None:
-                    _restore_mark(store, change, MARKS["added"])
-            restored = [_restore_face(store, one) for one in about_faces if one.about_name]
-            for change in about_faces:
-                if change.about_rejection:
-                    _restore_rejection(store, change)
-                elif change.about_cluster:
-                    _restore_cluster(store, change)
-                elif change.mark is not None:
-                    _restore_mark(store, change, MARKS[change.mark])
+            done = reverse(store, changes)
             store.database.run("DELETE FROM statements WHERE id = ?", (newest.id,))
             store.prune()
-        kept = restored.count(False)
-        undone.append(Undone(newest, len(restored) - kept, kept))
+        undone.append(Undone(newest, done.restored, done.parked, done.kept))
     return undone
 
 
 # Tables about faces by the digest of the photo and the box, beside `parked`.
-_BY_FACE = ("statement_changes", "rejections", "former_faces", *MARKS.values())
-
-
-def move_face(store: Store, old: FaceKey, new: FaceKey) -> None:
-    """Make all that was said about a face mean one of a changed photo, within a transaction."""
-    for table in ("statement_changes", "rejections", "ignored"):
-        store.database.run(
-            f"UPDATE OR IGNORE {table} SET (digest, x, y, width, height) = (?, ?, ?, ?, ?) "  # noqa: S608
-            "WHERE digest = ? AND (x, y, width, height) = (?, ?, ?, ?)",
-            (*new, *old),
-        )
+_BY_FACE = (*SAID, "former_faces", "added_faces")
 
 
 def erase_people(store: Store, people: Iterable[int], names: Iterable[str]) -> None:
@@ -267,117 +249,3 @@ def _is_time(value: object) -> bool:
 def _changes_of(store: Store, number: int) -> list[Change]:
     query = f"SELECT {COLUMNS} FROM statement_changes WHERE statement_id = ? ORDER BY rowid"  # noqa: S608
     return [Change(*row) for row in store.database.rows(query, (number,))]
-
-
-def _restore_names(store: Store, changes: list[Change]) -> None:
-    """Give people their earlier names, and bring those back who were merged or removed."""
-    run, current = store.database.run, read_names(store)
-    wanted = []
-    for change in changes:
-        now = current.get(change.name or "", NOTHING)
-        old, new = (change.before, change.before_as), (change.after, change.after_as)
-        # Somebody else may have got the name since.
-        if now != old and now in (new, NOTHING):
-            wanted.append((change.name, *old))
-            if now[1] == "alias":
-                run("DELETE FROM aliases WHERE name = ?", (change.name,))
-    people = {person for (person,) in store.database.rows("SELECT id FROM people")}
-    unchanged = {
-        change.name
-        for change in changes
-        if (change.before, change.before_as) == (change.after, change.after_as)
-    }
-    names = [(name, who) for name, who, role in wanted if role == "name"]
-    for name, person in names:
-        # Of a person who has another name by now, only a change of this statement is undone.
-        if person in people and name not in unchanged:
-            run("UPDATE people SET name = ? WHERE id = ?", (name, person))
-    for name, person in names:
-        if person not in people:
-            run("INSERT OR IGNORE INTO people (id, name) VALUES (?, ?)", (person, name))
-    run_alias = "INSERT OR IGNORE INTO aliases SELECT ?, id FROM people WHERE id = ?"
-    for name, person, role in wanted:
-        if role == "alias":
-            run(run_alias, (name, person))
-
-
-def _restore_face(store: Store, change: Change) -> bool:
-    """Give a face or a parked name the earlier name; return False if it was changed since."""
-    rows, run = store.database.rows, store.database.run
-    key = change[:5]
-    before, after = (change.before, change.before_as), (change.after, change.after_as)
-    if change.before is not None and not rows(
-        "SELECT 1 FROM people WHERE id = ?", (change.before,)
-    ):
-        return False
-    face = rows(
-        "SELECT faces.id, person_id, named_by FROM photos JOIN faces ON photo_id = photos.id "
-        "WHERE digest = ? AND (x, y, faces.width, faces.height) = (?, ?, ?, ?)",
-        key,
-    )
-    if face:
-        [(face_id, *now)] = face
-        if tuple(now) != after:
-            return False
-        run("UPDATE faces SET person_id = ?, named_by = ? WHERE id = ?", (*before, face_id))
-        return True
-    where = "digest = ? AND (x, y, width, height) = (?, ?, ?, ?)"
-    if after == NOTHING and rows(f"SELECT 1 FROM added_faces WHERE {where}", key):  # noqa: S608
-        # The removed face is made again, and then gets its name back.
-        run(
-            "INSERT OR IGNORE INTO parked (digest, x, y, width, height, person_id, named_by, "
-            "faces, reason, since) VALUES (?, ?, ?, ?, ?, ?, ?, 1, 'restored', ?)",
-            (*key, change.before, change.before_as, int(time.time())),
-        )
-        return True
-    parked = rows(f"SELECT person_id, named_by FROM parked WHERE {where}", key)  # noqa: S608
-    if parked != [after]:
-        return False
-    if change.before_as in ("csv", "user"):
-        run(f"UPDATE parked SET person_id = ?, named_by = ? WHERE {where}", (*before, *key))  # noqa: S608
-    else:
-        run(f"DELETE FROM parked WHERE {where}", key)  # noqa: S608
-    return True
-
-
-def _restore_rejection(store: Store, change: Change) -> None:
-    key = change[:5]
-    if change.after_as == REJECTED:
-        store.database.run(
-            "DELETE FROM rejections WHERE digest = ? AND (x, y, width, height) = (?, ?, ?, ?) "
-            "AND person_id = ?",
-            (*key, change.after),
-        )
-    else:
-        store.database.run(
-            "INSERT OR IGNORE INTO rejections SELECT ?, ?, ?, ?, ?, id FROM people WHERE id = ?",
-            (*key, change.before),
-        )
-
-
-def _restore_cluster(store: Store, change: Change) -> None:
-    """Put a face back into its cluster, if it is still in the one that it was put into."""
-    run, (digest, *box) = store.database.run, change[:5]
-    run("INSERT OR IGNORE INTO clusters VALUES (?, ?)", (change.before, int(time.time())))
-    run(
-        "UPDATE cluster_faces SET cluster_id = ? WHERE cluster_id = ? AND face_id IN "
-        "(SELECT faces.id FROM photos JOIN faces ON photo_id = photos.id "
-        "WHERE digest = ? AND (x, y, faces.width, faces.height) = (?, ?, ?, ?))",
-        (change.before, change.after, digest, *box),
-    )
-
-
-def _restore_mark(store: Store, change: Change, table: str) -> None:
-    """Say again, or no longer, that a face is ignored or was added."""
-    run, key = store.database.run, change[:5]
-    if change.after_as is None:
-        columns = "digest, x, y, width, height"
-        run(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES (?, ?, ?, ?, ?)", key)  # noqa: S608
-        return
-    run(f"DELETE FROM {table} WHERE digest = ? AND (x, y, width, height) = (?, ?, ?, ?)", key)  # noqa: S608
-    if change.mark == "added":
-        run(
-            "DELETE FROM faces WHERE (x, y, width, height) = (?2, ?3, ?4, ?5) "
-            "AND photo_id = (SELECT id FROM photos WHERE digest = ?1)",
-            key,
-        )

@@ -245,6 +245,8 @@ def _apply(store: Store, folder: Path, names: Names, said: ProgramNames | None) 
                     by_hand=is_rejected or face.named_by == "user",
                 )
             )
+            if face.named_by == "folders" and names.kind == "folders":
+                changes[face.id] = (None, None)
         else:
             changes[face.id] = (person, names.origin)
             count["named" if face.person is None else "renamed"] += 1

@@ -13,13 +13,16 @@ At the end of every index run `give_back` looks for their faces:
 All other names stay parked until their photo comes back, or until they are purged. A parked name
 consists of the digest of the photo, the box and the name. The vector is kept only while the library
 has another content at the path of the photo.
+
+What else a person said about a face, who it is not for example, follows it in the same way, also
+if the face has no name; see `facehash.library.people.former`.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -28,19 +31,20 @@ from facehash.images.face import Box, overlap
 from facehash.images.quality import stored_width
 from facehash.index.exact import ExactIndex
 from facehash.library.people.changes import FaceKey, as_key
-from facehash.library.people.journal import erase_faces, move_face
+from facehash.library.people.former import (
+    Face,
+    Pair,
+    assign,
+    find_faces_again,
+    return_names,
+)
+from facehash.library.people.journal import erase_faces
 from facehash.library.people.people import get_person
 from facehash.library.storage.database import DamagedLibraryError, Row
 from facehash.library.storage.records import path_of
 from facehash.library.storage.settings import Settings
 from facehash.library.storage.store import Store
 from facehash.vectors import Space
-
-SAME_FACE = 0.5
-"""Overlap (intersection over union) of two boxes from which they frame the same face."""
-
-SAME_DRAWN = 0.3
-"""The same if a person has drawn one of the boxes."""
 
 _ROUNDING = 1e-4
 """Distance of equal faces by cosine, or as a share of the length of their vectors."""
@@ -73,27 +77,15 @@ class KeptNames:
     waiting: int  # all parked names, those of earlier runs included
 
 
-_UNPARK = "DELETE FROM parked WHERE digest = ? AND (x, y, width, height) = (?, ?, ?, ?)"
+@dataclass(frozen=True)
+class Purged:
+    """What was deleted about photos that are gone."""
+
+    names: int
+    corrections: int  # faces without a name about which something else was said
 
 
-class _Face(NamedTuple):
-    id: int
-    key: FaceKey
-    person: int | None
-    named_by: str | None
-
-    @property
-    def is_free(self) -> bool:
-        """Whether no person has said whose face it is."""
-        return self.named_by not in ("csv", "user")
-
-
-class _Pair(NamedTuple):
-    order: tuple[float, ...]
-    parked: FaceKey
-    person: int
-    named_by: str
-    face: _Face
+_KEY = "digest = ? AND (x, y, width, height) = (?, ?, ?, ?)"
 
 
 def list_parked(store: Store) -> list[ParkedName]:
@@ -141,14 +133,16 @@ def give_back(store: Store, settings: Settings, before: set[FaceKey]) -> KeptNam
     database = store.database
     carried = returned = 0
     with database.transaction():
-        if database.value("SELECT 1 FROM parked"):
-            carried = _carry_over(store, settings)
-            returned = _return(store)
+        carried = _carry_over(store, settings)
+        returned = return_names(store)
+        find_faces_again(store)
+        for table in ("parked", "former_faces"):
             database.run(
-                "UPDATE parked SET vector = NULL WHERE vector IS NOT NULL "
+                f"UPDATE {table} SET vector = NULL WHERE vector IS NOT NULL "  # noqa: S608
                 "AND (path IS NULL OR path NOT IN (SELECT path FROM paths))"
             )
-            store.prune()
+        database.run(_UNNAME_REJECTED)
+        store.prune()
     parked = list_parked(store)
     named = database.value("SELECT count(*) FROM faces WHERE named_by IN ('csv', 'user')")
     return KeptNames(
@@ -160,70 +154,66 @@ def give_back(store: Store, settings: Settings, before: set[FaceKey]) -> KeptNam
     )
 
 
-def purge(store: Store, name: str | None = None) -> int:
+def purge(store: Store, name: str | None = None) -> Purged:
     """Delete parked names for good; the journal no longer mentions them.
 
     Args:
         store: The library, locked for writing.
-        name: Whose. Default: everybody's.
-
-    Returns:
-        The number of names.
+        name: Whose. Default: everybody's, with everything else that was said about faces of photos
+            that are gone.
 
     Raises:
         LibraryError: Nobody has this name.
     """
+    rows, columns = store.database.rows, "SELECT digest, x, y, width, height FROM"
     with store.database.transaction():
-        query = "SELECT digest, x, y, width, height FROM parked"
         if name is None:
-            keys = store.database.rows(query)
+            found = rows(f"{columns} parked")
         else:
-            keys = store.database.rows(f"{query} WHERE person_id = ?", (get_person(store, name),))
-        store.database.run_many(_UNPARK, keys)
-        erase_faces(store, [as_key(row) for row in keys])
+            found = rows(f"{columns} parked WHERE person_id = ?", (get_person(store, name),))
+        keys = {as_key(row) for row in found}
+        others = set()
+        if name is None:
+            gone = "WHERE digest NOT IN (SELECT digest FROM photos)"
+            for table in ("rejections", "ignored", "former_faces"):
+                others |= {as_key(row) for row in rows(f"{columns} {table} {gone}")}
+        store.database.run_many(f"DELETE FROM parked WHERE {_KEY}", keys)  # noqa: S608
+        erase_faces(store, keys | others)
         store.prune()
-    return len(keys)
+    return Purged(len(keys), len(others - keys))
 
 
-def _return(store: Store) -> int:
-    """Give names back to photos whose content the library has again; return their number."""
-    rows = store.database.rows(
-        "SELECT digest, parked.x, parked.y, parked.width, parked.height, parked.person_id, "
-        "parked.named_by, faces.id, faces.x, faces.y, faces.width, faces.height, "
-        "faces.person_id, faces.named_by FROM parked JOIN photos USING (digest) "
-        "JOIN faces ON faces.photo_id = photos.id"
-    )
-    # Boxes that a person drew frame faces less tightly than those of the detector.
-    drawn = store.database.rows("SELECT digest, x, y, width, height FROM added_faces")
-    added = {as_key(row) for row in drawn}
-    pairs: list[_Pair] = []
-    for digest, *spot, person, named_by, face_id, x, y, width, height, owner, owner_by in rows:
-        face = _Face(face_id, (digest, x, y, width, height), owner, owner_by)
-        common = overlap(spot, face.key[1:])
-        if common >= (SAME_DRAWN if as_key((digest, *spot)) in added else SAME_FACE):
-            pairs.append(_Pair((-common,), as_key((digest, *spot)), person, named_by, face))
-    return _assign(store, pairs)
+# What a person said counts for more than a folder.
+_UNNAME_REJECTED = """
+    UPDATE faces SET person_id = NULL, named_by = NULL WHERE named_by = 'folders' AND id IN (
+        SELECT faces.id FROM rejections CROSS JOIN photos USING (digest)
+        JOIN faces ON faces.photo_id = photos.id AND faces.person_id = rejections.person_id
+        AND (faces.x, faces.y, faces.width, faces.height) =
+        (rejections.x, rejections.y, rejections.width, rejections.height))"""
 
 
 def _carry_over(store: Store, settings: Settings) -> int:
     """Give names to the faces of files that have another content now; return their number."""
     column = "code" if settings.metric == "hamming" else "embedding"
     rows = store.database.rows(
-        "SELECT path, parked.digest, parked.x, parked.y, parked.width, parked.height, "  # noqa: S608
-        "parked.person_id, parked.named_by, parked.vector, photos.digest, faces.id, faces.x, "
+        "WITH former AS (SELECT path, digest, x, y, width, height, person_id, named_by, vector, "  # noqa: S608
+        "quality, score FROM parked UNION ALL SELECT path, digest, x, y, width, height, NULL, "
+        "NULL, vector, quality, score FROM former_faces) "
+        "SELECT path, former.digest, former.x, former.y, former.width, former.height, "
+        "former.person_id, former.named_by, former.vector, photos.digest, faces.id, faces.x, "
         f"faces.y, faces.width, faces.height, faces.person_id, faces.named_by, faces.{column}, "
-        "parked.quality, parked.score, faces.quality, faces.score "
-        "FROM parked JOIN paths USING (path) JOIN photos ON photos.id = paths.photo_id "
+        "former.quality, former.score, faces.quality, faces.score "
+        "FROM former JOIN paths USING (path) JOIN photos ON photos.id = paths.photo_id "
         "JOIN faces ON faces.photo_id = photos.id "
-        f"WHERE photos.digest <> parked.digest AND vector IS NOT NULL AND {column} IS NOT NULL"
+        f"WHERE photos.digest <> former.digest AND vector IS NOT NULL AND {column} IS NOT NULL"
     )
     by_path: dict[bytes, list[Row]] = defaultdict(list)
     for path, *rest in rows:
         by_path[path].append(tuple(rest))
-    return sum(_assign(store, _near(store, settings, group)) for group in by_path.values())
+    return sum(assign(store, _near(store, settings, group)) for group in by_path.values())
 
 
-def _near(store: Store, settings: Settings, rows: list[Row]) -> list[_Pair]:
+def _near(store: Store, settings: Settings, rows: list[Row]) -> list[Pair]:
     """Return the pairs of a parked name and a face that are near enough."""
     pairs = []
     for row in rows:
@@ -234,10 +224,10 @@ def _near(store: Store, settings: Settings, rows: list[Row]) -> list[_Pair]:
         if not (_has_detail(old, settings) and _has_detail(new, settings)):
             limit = _rounding(settings.space, vector)
         if distance <= limit:
-            face = _Face(face_id, as_key((digest, *box)), owner, owner_by)
+            face = Face(face_id, as_key((digest, *box)), owner, owner_by)
             step = round(distance / max(limit * _TIE, 1e-9))
             order = (step, -overlap(key[1:], box), distance)
-            pairs.append(_Pair(order, as_key(key), person, named_by, face))
+            pairs.append(Pair(order, as_key(key), person, named_by, face))
     return pairs
 
 
@@ -268,29 +258,3 @@ def _has_detail(stored: Sequence[Any], settings: Settings) -> bool:
     if not all(isinstance(one, float) for one in stored):
         return False
     return stored_width(quality, score, settings.side) >= SMALLEST
-
-
-def _assign(store: Store, pairs: list[_Pair]) -> int:
-    """Give each parked name to at most one face and each face at most one; return the number."""
-    found = 0
-    done: set[FaceKey] = set()
-    taken: set[int] = set()
-    for _, key, person, named_by, face in sorted(pairs):
-        if key in done or face.id in taken:
-            continue
-        # What was said about the face since counts; at another content it keeps the name waiting.
-        if not face.is_free and face.person != person and key[0] != face.key[0]:
-            continue
-        done.add(key)
-        taken.add(face.id)
-        if face.is_free:
-            found += 1
-            store.database.run(
-                "UPDATE faces SET person_id = ?, named_by = ? WHERE id = ?",
-                (person, named_by, face.id),
-            )
-            exists = "SELECT 1 FROM photos WHERE digest = ?"
-            if store.database.value(exists, (key[0],)) is None:
-                move_face(store, key, face.key)
-        store.database.run(_UNPARK, key)
-    return found

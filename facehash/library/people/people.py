@@ -90,6 +90,19 @@ def current_name(store: Store, person: int | None) -> str | None:
     return name if isinstance(name, str) else None
 
 
+def join_people(store: Store, person: int, remaining: int) -> None:
+    """Make two people one: the names, parked names, and what faces are not, in a transaction.
+
+    The name of the first person is nobody's afterwards.
+    """
+    run, ids = store.database.run, (remaining, person)
+    run("UPDATE faces SET person_id = ? WHERE person_id = ?", ids)
+    run("UPDATE parked SET person_id = ? WHERE person_id = ?", ids)
+    run("UPDATE OR IGNORE rejections SET person_id = ? WHERE person_id = ?", ids)
+    run("UPDATE aliases SET person_id = ? WHERE person_id = ?", ids)
+    run("DELETE FROM people WHERE id = ?", (person,))
+
+
 def list_people(store: Store) -> list[Person]:
     """Return everybody with a name and a face, in the order of the names.
 

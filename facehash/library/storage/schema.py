@@ -278,6 +278,8 @@ _VERSION_7 = (
     # From when to when the same face was seen at this place.
     "ALTER TABLE faces ADD COLUMN first_seconds REAL",
     "ALTER TABLE faces ADD COLUMN last_seconds REAL",
+    # Of a folder with a single photo: its number in the file system.
+    "ALTER TABLE paths ADD COLUMN folder_inode INTEGER",
 )
 
 MIGRATIONS: tuple[Sequence[str], ...] = (

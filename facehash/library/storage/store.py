@@ -201,11 +201,14 @@ class Store:
         """Remove photos without a file, with their faces, and people whom nothing mentions.
 
         Names that a person gave to these faces are parked first, with the vector of the face (see
-        `facehash.library.people.parked`), so that no command loses one. A person without a face
-        stays who has a parked name, an earlier name, or a face that is not this person.
+        `facehash.library.people.parked`), so that no command loses one. Of faces without such a
+        name, of which something else was said, the vector and the place are kept in the same way.
+        A person without a face stays who has a parked name, an earlier name, or a face that is not
+        this person.
         """
         run = self.database.run
         run(_PARK)
+        run(_KEEP_FORMER)
         run(
             "DELETE FROM photos WHERE id NOT IN "
             "(SELECT photo_id FROM paths WHERE photo_id IS NOT NULL)"
@@ -217,6 +220,7 @@ class Store:
             "UNION SELECT person_id FROM parked UNION SELECT person_id FROM rejections "
             "UNION SELECT person_id FROM aliases)"
         )
+        run(_DROP_FORMER)
 
     def rows(self, column: Column, space: Space) -> Iterator[tuple[Ids, Rows]]:
         """Yield batches of embeddings or codes in the order of the face ids.
@@ -279,8 +283,8 @@ _FACES = """
     FROM faces LEFT JOIN people ON people.id = faces.person_id
         LEFT JOIN photos ON photos.id = faces.photo_id"""
 
-# Of photos without a file, and of photos in whose place a file now has another content.
-_PARK = """
+# Faces of photos without a file, and of photos in whose place a file now has another content.
+_LEFT_BEHIND = """
     WITH replaced AS (
         SELECT former_paths.photo_id, min(path) AS path FROM former_paths JOIN paths USING (path)
         WHERE paths.photo_id IS NOT former_paths.photo_id GROUP BY former_paths.photo_id
@@ -288,20 +292,50 @@ _PARK = """
         SELECT id FROM photos
         WHERE id NOT IN (SELECT photo_id FROM paths WHERE photo_id IS NOT NULL)
         UNION SELECT photo_id FROM replaced
-    )
+    ), gone AS (
+        SELECT digest, x, y, faces.width, faces.height, person_id,
+            CASE WHEN person_id IS NOT NULL AND named_by IN ('csv', 'user') THEN named_by END
+                AS said_by,
+            (SELECT count(*) FROM faces AS beside WHERE beside.photo_id = photos.id) AS faces,
+            coalesce(
+                replaced.path,
+                (SELECT min(path) FROM former_paths WHERE former_paths.photo_id = photos.id)
+            ) AS path,
+            coalesce(embedding, code) AS vector, score, quality,
+            CASE WHEN replaced.path IS NULL THEN 'gone' ELSE 'changed' END AS reason,
+            CAST(strftime('%s', 'now') AS INTEGER) AS since
+        FROM left_behind CROSS JOIN photos USING (id)
+        CROSS JOIN faces ON faces.photo_id = photos.id
+        LEFT JOIN replaced ON replaced.photo_id = photos.id
+    )"""
+
+_PARK = f"""{_LEFT_BEHIND}
     INSERT OR REPLACE INTO parked
-    SELECT digest, x, y, faces.width, faces.height, person_id, named_by,
-        (SELECT count(*) FROM faces AS beside WHERE beside.photo_id = photos.id),
-        coalesce(
-            replaced.path,
-            (SELECT min(path) FROM former_paths WHERE former_paths.photo_id = photos.id)
-        ),
-        coalesce(embedding, code),
-        score,
-        quality,
-        CASE WHEN replaced.path IS NULL THEN 'gone' ELSE 'changed' END,
-        CAST(strftime('%s', 'now') AS INTEGER)
-    FROM left_behind CROSS JOIN photos USING (id)
-    CROSS JOIN faces ON faces.photo_id = photos.id
-    LEFT JOIN replaced ON replaced.photo_id = photos.id
-    WHERE person_id IS NOT NULL AND named_by IN ('csv', 'user')"""
+    SELECT digest, x, y, width, height, person_id, said_by, faces, path, vector, score, quality,
+        reason, since
+    FROM gone WHERE said_by IS NOT NULL"""  # noqa: S608
+
+SAID = ("rejections", "ignored", "statement_changes")
+"""Tables that say something about a face beside its name, by the digest and the box."""
+
+
+def _is_mentioned(face: str) -> str:
+    """Return the SQL condition that one of the tables `SAID` has a face."""
+    return " OR ".join(
+        f"EXISTS (SELECT 1 FROM {table} AS said WHERE said.digest = {face}.digest AND "  # noqa: S608
+        "(said.x, said.y, said.width, said.height) = "
+        f"({face}.x, {face}.y, {face}.width, {face}.height))"
+        for table in SAID
+    )
+
+
+_KEEP_FORMER = f"""{_LEFT_BEHIND}
+    INSERT OR REPLACE INTO former_faces
+    SELECT digest, x, y, width, height, faces, path, vector, score, quality, reason, since
+    FROM gone WHERE said_by IS NULL AND ({_is_mentioned("gone")})"""  # noqa: S608
+
+_DROP_FORMER = f"""
+    DELETE FROM former_faces WHERE NOT ({_is_mentioned("former_faces")}) OR EXISTS
+        (SELECT 1 FROM parked WHERE parked.digest = former_faces.digest
+        AND (parked.x, parked.y, parked.width, parked.height) =
+        (former_faces.x, former_faces.y, former_faces.width, former_faces.height))"""  # noqa: S608

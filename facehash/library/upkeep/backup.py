@@ -7,19 +7,19 @@ not have are parked, and the next index run that finds the photos gives them bac
 import json
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from facehash.images.face import overlap
-from facehash.library.people.changes import FaceKey
+from facehash.library.people.changes import FaceKey, as_key
+from facehash.library.people.former import SAME_FACE, find_faces_again, park, unpark
 from facehash.library.people.journal import statement
-from facehash.library.people.parked import SAME_FACE
 from facehash.library.people.people import (
     check_name,
     current_name,
@@ -28,8 +28,8 @@ from facehash.library.people.people import (
     find_person,
     get_or_import_person,
 )
-from facehash.library.storage.database import DamagedLibraryError
-from facehash.library.storage.records import blob, bytes_of, path_of
+from facehash.library.storage.database import DamagedLibraryError, Row
+from facehash.library.storage.records import blob, path_of
 from facehash.library.storage.store import Store
 from facehash.library.upkeep.backup_file import (
     MADE_BY,
@@ -52,6 +52,7 @@ class Restored:
     named: int = 0  # faces that have a name now
     parked: int = 0  # names that wait for their photo now
     unchanged: int = 0  # names that were there
+    corrections: int = 0  # faces and people that they are not, new here
     forgotten: int = 0  # names of photos that this library has forgotten; they are not restored
     conflicts: list[str] = field(default_factory=list)  # what stays as it is, one line each
 
@@ -93,12 +94,13 @@ def restore(store: Store, content: Backup, replace: bool = False) -> Restored:
     """Give a library the names of a backup, as one statement of the journal.
 
     What a person has said in the library stays, unless `replace` is given, and is reported as a
-    conflict; names of folders are replaced. Restoring twice changes nothing.
+    conflict; names of folders are replaced. To have said who a face is not is to have said
+    something. Restoring twice changes nothing.
 
     Args:
         store: The library, locked for writing; it may be empty.
         content: The backup.
-        replace: Let names of the backup replace names of faces that differ.
+        replace: Let the backup count where it differs from what was said here.
 
     Example:
         >>> restore(store, read_backup(Path("names.json"))).named  # doctest: +SKIP
@@ -107,9 +109,11 @@ def restore(store: Store, content: Backup, replace: bool = False) -> Restored:
     done = Restored()
     with statement(store, "restore"):
         _restore_people(store, content.people, done)
-        _Faces(store, replace, done).restore(content.names)
-        _restore_rejections(store, content.rejections)
+        faces = _Faces(store, replace, done)
+        faces.restore(content.names)
+        faces.restore_rejections(content.rejections)
         _restore_marks(store, content)
+        find_faces_again(store)
         _restore_forgotten(store, content.forgotten, done)
         store.prune()
     return done
@@ -142,7 +146,7 @@ def _read(store: Store) -> Backup:
         ],
         names=[
             BackupName(
-                name=name, digest=digest.hex(), box=tuple(box), given=given, faces=max(1, faces),
+                name=name, digest=digest.hex(), box=tuple(box), given=given, faces=faces,
                 path=None if path is None else str(path_of(path)),
             )
             for name, digest, *box, given, path, faces in said
@@ -181,6 +185,15 @@ def _restore_people(store: Store, people: Sequence[BackupPerson], done: Restored
                 )
 
 
+class _Face(NamedTuple):
+    """A face of the library, or one that waits for its photo."""
+
+    key: FaceKey
+    id: int | None  # None: the name is parked
+    person: int | None
+    was_said: bool
+
+
 class _Faces:
     """The faces and parked names of a library while a backup is restored."""
 
@@ -188,24 +201,72 @@ class _Faces:
         self._store, self._replace, self._done = store, replace, done
         rows = store.database.rows
         self._excluded = {digest for (digest,) in rows("SELECT digest FROM excluded")}
-        self._faces: dict[bytes, list[Any]] = defaultdict(list)
-        for digest, *rest in rows(
-            "SELECT digest, faces.id, x, y, faces.width, faces.height, person_id, named_by "
+        self._faces: dict[bytes, list[_Face]] = defaultdict(list)
+        for row in rows(
+            "SELECT digest, x, y, faces.width, faces.height, faces.id, person_id, named_by "
             "FROM photos JOIN faces ON faces.photo_id = photos.id"
         ):
-            self._faces[digest].append(rest)
-        parked = rows("SELECT digest, x, y, width, height, person_id FROM parked")
-        self._parked: dict[tuple[Any, ...], int] = {row[:5]: row[5] for row in parked}
+            self._faces[row[0]].append(_Face(as_key(row), row[5], row[6], row[7] in _SAID))
+        for row in rows("SELECT digest, x, y, width, height, person_id FROM parked"):
+            if row[0] not in self._faces:
+                self._faces[row[0]].append(_Face(as_key(row), None, row[5], True))
+        self._rejected: dict[bytes, list[Row]] = defaultdict(list)
+        for row in rows("SELECT digest, x, y, width, height, person_id FROM rejections"):
+            self._rejected[row[0]].append(row)
         self._people: dict[str, int] = {}
 
     def restore(self, names: Sequence[BackupName]) -> None:
-        by_photo: dict[str, list[BackupName]] = defaultdict(list)
+        """Name faces, or park the names."""
+        for one, face in self._matched(names):
+            person = self._person(one.name)
+            key = face.key if face is not None else _key(one)
+            rejected = [row for row in self._rejections_of(key) if row[5] == person]
+            if face is not None and face.was_said and face.person == person:
+                self._done.unchanged += 1
+            elif key[0] in self._excluded:
+                self._done.forgotten += 1
+            elif rejected and not self._replace:
+                self._report(face, one.path, f"not {one.name!r}", repr(one.name))
+            elif face is not None and face.was_said and not self._replace:
+                name = current_name(self._store, face.person)
+                self._report(face, one.path, repr(name), repr(one.name))
+            else:
+                self._store.database.run_many(
+                    f"DELETE FROM rejections WHERE {_KEY} AND person_id = ?",  # noqa: S608
+                    rejected,
+                )
+                self._name(face, one, person)
+
+    def restore_rejections(self, rejections: Sequence[BackupRejection]) -> None:
+        """Remember who faces are not; after `restore`, whose names count."""
+        for one in rejections:
+            person, key = self._person(one.name), _key(one)
+            face = self._nearest(key)
+            key = key if face is None else face.key
+            if key[0] in self._excluded:
+                self._done.forgotten += 1
+                continue
+            if any(row[5] == person for row in self._rejections_of(key)):
+                continue
+            if face is not None and face.person == person:
+                if face.was_said and not self._replace:
+                    self._report(face, None, repr(one.name), f"not {one.name!r}")
+                    continue
+                self._unname(face)
+            self._done.corrections += 1
+            row = (*key, person)
+            self._rejected[key[0]].append(row)
+            self._store.database.run("INSERT INTO rejections VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def _matched(self, names: Sequence[BackupName]) -> Iterator[tuple[BackupName, _Face | None]]:
+        """Yield names with their faces; each face belongs to one name."""
+        by_photo: dict[bytes, list[BackupName]] = defaultdict(list)
         for one in names:
-            by_photo[one.digest].append(one)
+            by_photo[bytes.fromhex(one.digest)].append(one)
         for digest, group in by_photo.items():
-            faces = self._faces.get(bytes.fromhex(digest), [])
+            faces = self._faces.get(digest, [])
             pairs = sorted(
-                (-overlap(one.box, face[1:5]), i, j)
+                (-overlap(one.box, face.key[1:]), i, j)
                 for i, one in enumerate(group)
                 for j, face in enumerate(faces)
             )
@@ -214,68 +275,63 @@ class _Faces:
                 if -common >= SAME_FACE and i not in found and j not in found.values():
                     found[i] = j
             for i, one in enumerate(group):
-                person = self._person(one.name)
-                if i in found:
-                    self._name(faces[found[i]], one, person)
-                else:
-                    self._park(one, person)
+                yield one, faces[found[i]] if i in found else None
+
+    def _nearest(self, key: FaceKey) -> _Face | None:
+        """Return the face in the same place of the photo, as it is now, or None."""
+        faces = self._faces.get(key[0], [])
+        face = max(faces, key=lambda one: overlap(one.key[1:], key[1:]), default=None)
+        return face if face and overlap(face.key[1:], key[1:]) >= SAME_FACE else None
+
+    def _rejections_of(self, key: FaceKey) -> list[Row]:
+        rows = self._rejected.get(key[0], [])
+        return [row for row in rows if overlap(row[1:5], key[1:]) >= SAME_FACE]
 
     def _person(self, name: str) -> int:
         if name not in self._people:
             self._people[name] = get_or_import_person(self._store, name)
         return self._people[name]
 
-    def _name(self, face: Sequence[Any], one: BackupName, person: int) -> None:
-        number, now, named_by = face[0], *face[5:7]
-        was_said = named_by in ("user", "csv")
-        if was_said and now == person:
-            self._done.unchanged += 1
-        elif was_said and not self._replace:
-            self._report(f"face {number}", now, one)
-        else:
+    def _name(self, face: _Face | None, one: BackupName, person: int) -> None:
+        if face is not None and face.id is not None:
             self._done.named += 1
             self._store.database.run(
                 "UPDATE faces SET person_id = ?, named_by = ? WHERE id = ?",
-                (person, one.given, number),
+                (person, one.given, face.id),
             )
-
-    def _park(self, one: BackupName, person: int) -> None:
-        key: FaceKey = (bytes.fromhex(one.digest), *one.box)
-        now = self._parked.get(key)
-        if key[0] in self._excluded:
-            self._done.forgotten += 1
-        elif now == person:
-            self._done.unchanged += 1
-        elif now is not None and not self._replace:
-            self._report("a parked name", now, one)
         else:
             self._done.parked += 1
-            path = None if one.path is None else bytes_of(Path(one.path))
+            key = face.key if face is not None else _key(one)
+            path = None if one.path is None else Path(one.path)
+            park(self._store, key, person, one.given, faces=one.faces, path=path, reason="restored")
+        if face is not None:
+            faces = self._faces[face.key[0]]
+            faces[faces.index(face)] = face._replace(person=person, was_said=True)
+
+    def _unname(self, face: _Face) -> None:
+        if face.id is None:
+            unpark(self._store, [face.key])
+        else:
             self._store.database.run(
-                "INSERT OR REPLACE INTO parked VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, "
-                "NULL, 'restored', CAST(strftime('%s', 'now') AS INTEGER))",
-                (*key, person, one.given, one.faces, path),
+                "UPDATE faces SET person_id = NULL, named_by = NULL WHERE id = ?", (face.id,)
             )
 
-    def _report(self, what: str, person: int, one: BackupName) -> None:
-        name = current_name(self._store, person)
-        where = "" if one.path is None else f" ({os.path.basename(one.path)})"
-        self._done.conflicts.append(
-            f"{what}{where} is {name!r} here, and {one.name!r} in the backup"
-        )
+    def _report(self, face: _Face | None, path: str | None, here: str, there: str) -> None:
+        if face is None or face.id is None:
+            what = "a parked name" if face else "a face of a photo that is gone"
+        else:
+            what = f"face {face.id}"
+            path = path or str(self._store.faces([face.id])[0].path)
+        where = "" if path is None else f" ({os.path.basename(path)})"
+        self._done.conflicts.append(f"{what}{where} is {here} here, and {there} in the backup")
 
 
-def _restore_rejections(store: Store, rejections: Sequence[BackupRejection]) -> None:
-    """Add what faces are not, except where the face has just this name."""
-    for one in rejections:
-        person = get_or_import_person(store, one.name)
-        key = (bytes.fromhex(one.digest), *one.box)
-        store.database.run(
-            "INSERT OR IGNORE INTO rejections SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS "
-            "(SELECT 1 FROM photos JOIN faces ON photo_id = photos.id WHERE digest = ?1 "
-            "AND (x, y, faces.width, faces.height) = (?2, ?3, ?4, ?5) AND person_id = ?6)",
-            (*key, person),
-        )
+_SAID = ("csv", "user")
+_KEY = "digest = ? AND (x, y, width, height) = (?, ?, ?, ?)"
+
+
+def _key(one: BackupName | BackupRejection) -> FaceKey:
+    return (bytes.fromhex(one.digest), *one.box)
 
 
 def _restore_marks(store: Store, content: Backup) -> None:
@@ -304,14 +360,20 @@ def _landmarks(face: BackupAddedFace) -> NDArray[np.float32] | None:
 
 
 def _restore_forgotten(store: Store, digests: Sequence[str], done: Restored) -> None:
+    """Keep photos out, except those that the library has or waits for."""
+    paths: dict[bytes, bytes | None] = dict(
+        store.database.rows(
+            "SELECT digest, (SELECT min(path) FROM paths WHERE photo_id = photos.id) FROM photos "
+            "UNION ALL SELECT digest, min(path) FROM parked GROUP BY digest"
+        )
+    )
     stored = {digest for (digest,) in store.database.rows("SELECT digest FROM photos")}
-    forgotten = [bytes.fromhex(digest) for digest in digests]
+    forgotten = {bytes.fromhex(digest) for digest in digests}
     store.database.run_many(
         "INSERT OR IGNORE INTO excluded VALUES (?)",
-        [(digest,) for digest in forgotten if digest not in stored],
+        [(digest,) for digest in sorted(forgotten - paths.keys())],
     )
-    query = "SELECT min(path) FROM paths JOIN photos ON photos.id = photo_id WHERE digest = ?"
-    for digest in sorted(stored.intersection(forgotten)):
-        path = store.database.value(query, (digest,))
-        where = path_of(path) if path is not None else digest.hex()
-        done.conflicts.append(f"{where} is in this library, and forgotten in the backup")
+    for digest in sorted(forgotten & paths.keys()):
+        where = digest.hex() if paths[digest] is None else path_of(paths[digest])
+        here = "is in this library" if digest in stored else "has parked names here"
+        done.conflicts.append(f"{where} {here}, but is forgotten in the backup")

@@ -56,7 +56,7 @@ class BackupName(_Part):
     box: Box
     given: Literal["user", "csv"]
     path: str | None
-    faces: int = Field(ge=1, le=1 << 31)
+    faces: int = Field(ge=0, le=1 << 31)  # in the photo, 0 if unknown
 
 
 class BackupRejection(_Part):

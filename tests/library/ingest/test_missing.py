@@ -1,7 +1,6 @@
 """Folders that have lost all of their photos look like those of a missing drive."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -30,13 +29,46 @@ def test_a_folder_that_lost_all_of_its_photos_keeps_them(index, photos, tmp_path
     assert ask("SELECT count(*) FROM faces") == [(5,)]
 
 
-def test_a_folder_that_moved_or_lost_one_photo_is_not_missing(index, photos, ask):
+@pytest.mark.parametrize("mount_point", [True, False])
+def test_a_folder_with_a_single_photo_may_be_on_a_missing_drive(
+    index, photos, tmp_path, ask, mount_point
+):
     index()
-    (photos / "Cy").rename(photos / "Cyprian")
-    shutil.rmtree(photos / "Bo")
+    before = ask("SELECT id FROM faces")
+    (photos / "nas" / "2019").mkdir(parents=True)
+    shutil.move(photos / "Bo" / "0.png", photos / "nas" / "2019" / "0.png")
+    (photos / "Bo").rmdir()
+    assert index().missing_folders == () and ask("SELECT id FROM faces") == before
+    shutil.move(photos / "nas", tmp_path / "away")
+    if mount_point:
+        (photos / "nas").mkdir()
+    report = index()
+    assert report.missing_folders == (MissingFolder(photos / "nas", 1),)
+    assert report.removed == 0 and ask("SELECT id FROM faces") == before
+    assert index(allow_missing=True).removed == 1
+
+
+@pytest.mark.parametrize("others", [True, False])
+def test_a_photo_deleted_from_its_own_folder_is_not_missing(index, photos, ask, others):
+    index()
+    (photos / "Bo" / "0.png").unlink()
+    if others:
+        # A folder in its place that is not empty is no mount point.
+        (photos / "Bo").rename(photos / "renamed")
+        (photos / "Bo").mkdir()
+        (photos / "Bo" / "notes.txt").write_text("more than photos")
+    report = index()
+    assert (report.missing_folders, report.removed) == ((), 1)
+    assert ask("SELECT count(*) FROM paths") == [(6,)]
+
+
+def test_a_folder_that_moved_is_not_missing(index, photos, ask):
+    index()
+    for name in ("Bo", "Cy"):
+        (photos / name).rename(photos / f"{name} elsewhere")
     report = index()
     assert (report.missing_folders, report.removed) == ((), 3)
-    assert ask("SELECT count(*) FROM paths") == [(6,)]
+    assert ask("SELECT count(*) FROM paths") == [(7,)]
 
 
 def test_the_whole_folder_may_be_missing_on_request(index, photos, ask):
@@ -49,13 +81,14 @@ def test_the_whole_folder_may_be_missing_on_request(index, photos, ask):
     assert ask("SELECT count(*) FROM photos") == [(0,)]
 
 
-def test_the_highest_folder_is_named_and_what_is_elsewhere_is_not_lost():
-    root = Path("/p")
+def test_the_highest_folder_is_named_and_what_is_elsewhere_is_not_lost(tmp_path):
+    root = tmp_path
+    (root / "c" / "d" / "not a photo").mkdir(parents=True)
     known = [root / name for name in ("a/1", "a/b/2", "a/b/3", "c/4", "c/5", "c/d/6", "7")]
     missing = known[:3] + known[5:6]
-    found = missing_folders(root, known, missing, [])
+    found = missing_folders(root, known, missing, [], {})
     assert found == [MissingFolder(root / "a", 3)]
-    assert missing_folders(root, known, missing, known[:2]) == []
-    assert missing_folders(root, known, missing, known[:1]) == found
-    assert missing_folders(root, known, known, []) == [MissingFolder(root, 7)]
-    assert missing_folders(root, known, [], []) == []
+    assert missing_folders(root, known, missing, known[:2], {}) == []
+    assert missing_folders(root, known, missing, known[:1], {}) == found
+    assert missing_folders(root, known, known, [], {}) == [MissingFolder(root, 7)]
+    assert missing_folders(root, known, [], [], {}) == []

@@ -39,8 +39,8 @@ def test_a_name_given_by_hand_is_never_overwritten_by_a_folder(store, index):
 
 
 def test_merged_people_stay_merged_when_photos_are_added(store, index, photos):
-    assert merge_people(store, ["Ann", "Bo"], "Cy") == 3
-    assert merge_people(store, ["Ann", "Bo"], "Cy") == 0
+    assert merge_people(store, ["Ann", "Bo"], "Cy") == (3, 0)
+    assert merge_people(store, ["Ann", "Bo"], "Cy") == (0, 0)
     assert counts(store) == {"Cy": (5, 5)}
     save(photos / "Ann" / "new.png", draw(70))
     index(names="folders")
@@ -96,7 +96,7 @@ def test_a_face_without_its_name_does_not_get_it_back_from_its_folder(store, ind
 
 def test_the_name_of_a_person_is_taken_from_all_faces(store):
     merge_people(store, ["Bo"], "Ann")
-    assert unname_person(store, "Ann") == 3
+    assert unname_person(store, "Ann") == (3, 0)
     assert counts(store) == {"Cy": (2, 2)}
     with pytest.raises(LibraryError, match="nobody is called 'Bo'"):
         unname_person(store, "Bo")

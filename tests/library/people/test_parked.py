@@ -11,7 +11,7 @@ from facehash.errors import InputError
 from facehash.images.face import overlap
 from facehash.library.people.edit import name_faces, unname_faces
 from facehash.library.people.forget import forget_faces, forget_person, forget_photo
-from facehash.library.people.parked import list_parked, purge
+from facehash.library.people.parked import Purged, list_parked, purge
 from facehash.library.storage.store import Store
 from facehash.library.upkeep.check import check, rebuild
 from tests.library.conftest import draw, few_lean, save, traces, what_is_stored_of
@@ -265,9 +265,9 @@ def test_parked_names_are_purged_for_everybody_or_for_one_person(store, index, p
         name_faces(store, name, ids_of(store, photos / name / "0.png"))
         (photos / name / "0.png").unlink()
     index(allow_missing=True)
-    assert purge(store, "Bo") == 1
+    assert purge(store, "Bo") == Purged(1, 0)
     assert [one.name for one in list_parked(store)] == ["Ann"]
-    assert purge(store) == 1 and purge(store) == 0
+    assert purge(store) == Purged(1, 0) and purge(store) == Purged(0, 0)
     store.database.empty_log()
     assert traces(directory, b"Ann\0", b"/Bo/") == []
     save(photos / "Bo" / "0.png", draw(3))

@@ -125,7 +125,7 @@ def test_what_differs_stays_unless_replacement_is_asked_for(store, file, index, 
         rename_person(other, "Cy", "Jörg")
         done = restore(other, read_backup(file))
         [night] = [one for one in done.conflicts if "night.png" in one]
-        assert night.endswith("is in this library, and forgotten in the backup")
+        assert night.endswith("is in this library, but is forgotten in the backup")
         face = ids_of(other, "party.png")[0]
         assert sorted(set(done.conflicts) - {night}) == [
             "'Bo' is a name of 'Bo' here, and an earlier name of 'Ann' in the backup",
@@ -230,3 +230,84 @@ def test_files_that_are_no_backups_are_one_line(file, tmp_path):
         with pytest.raises(InputError, match=message) as caught:
             read_backup(broken)
         assert "\n" not in str(caught.value)
+
+
+def test_corrections_made_here_stay_unless_replacement_is_asked_for(store, file, index, tmp_path):
+    index(library=tmp_path / "other", names="folders")
+    with Store.open(tmp_path / "other") as other:
+        party = ids_of(other, "party.png")[0]
+        name_faces(other, "Georg", [party])
+        unname_faces(other, [party])
+        name_faces(other, "Cy", ids_of(other, "Cy/0.png"))
+        before = said(other)
+        done = restore(other, read_backup(file))
+        assert [one for one in done.conflicts if "night" not in one] == [
+            "'Bo' is a name of 'Bo' here, and an earlier name of 'Ann' in the backup",
+            f"face {party} (party.png) is not 'Georg' here, and 'Georg' in the backup",
+            f"face {ids_of(other, 'Cy/0.png')[0]} (0.png) is 'Cy' here, and not 'Cy' in the backup",
+        ]
+        assert (done.named, done.parked, done.corrections) == (1, 1, 0)
+        assert said(other)[2] == before[2]
+        done = restore(other, read_backup(file), replace=True)
+        assert (done.named, done.parked, done.corrections) == (1, 0, 1)
+        assert said(other)[2] == said(store)[2]
+        assert {row[3] for row in said(other)[0]} == {"Cyprian", "Georg"}
+        index(library=tmp_path / "other", names="folders")
+        assert not [face for face in other.faces() if face.name and face.path.match("Cy/0.png")]
+        # Undone exactly.
+        undo(other, 2)
+        assert said(other) == before
+
+
+def test_corrections_about_photos_that_are_gone_count_too(store, file, index, photos, tmp_path):
+    index(library=tmp_path / "other")
+    with Store.open(tmp_path / "other") as other:
+        name_faces(other, "Georg", ids_of(other, "party.png")[:1])
+        unname_faces(other, ids_of(other, "party.png")[:1])
+        name_faces(other, "Cy", ids_of(other, "Cy/0.png"))
+        (photos / "party.png").rename(tmp_path / "party.png")
+        (photos / "Cy" / "0.png").rename(tmp_path / "cy.png")
+        index(library=tmp_path / "other")
+        done = restore(other, read_backup(file))
+        assert [one for one in done.conflicts if "night" not in one] == [
+            "a face of a photo that is gone (party.png) is not 'Georg' here, and 'Georg' in the "
+            "backup",
+            "a parked name is 'Cy' here, and not 'Cy' in the backup",
+        ]
+        assert restore(other, read_backup(file), replace=True).corrections == 1
+        assert [one.name for one in list_parked(other)] == ["Dora", "Georg"]
+        (tmp_path / "party.png").rename(photos / "party.png")
+        assert index(library=tmp_path / "other").kept_names.returned == 1
+
+
+def test_a_name_of_a_folder_yields_to_a_correction_of_the_backup(store, file, index, tmp_path):
+    index(library=tmp_path / "other", names="folders")
+    with Store.open(tmp_path / "other") as other:
+        cy = ids_of(other, "Cy/0.png")[0]
+        # The detector of this library has found the face elsewhere by a pixel.
+        other.database.run("UPDATE faces SET x = x + 1")
+        assert restore(other, read_backup(file)).corrections == 1
+        assert {face.id: face.name for face in other.faces()}[cy] is None
+        assert index(library=tmp_path / "other", names="folders").named == 0
+
+
+def test_a_photo_with_parked_names_is_not_kept_out_by_a_backup(
+    store, file, index, photos, tmp_path
+):
+    index(library=tmp_path / "other")
+    with Store.open(tmp_path / "other") as other:
+        content = read_backup(file).model_copy(update={"names": [], "rejections": []})
+        [digest] = content.forgotten
+        assert restore(other, content).conflicts  # night.png is there
+        name_faces(other, "Bo", ids_of(other, "Bo/0.png"))
+        (photos / "Bo" / "0.png").unlink()
+        index(library=tmp_path / "other", allow_missing=True)
+        [parked] = list_parked(other)
+        content = content.model_copy(update={"forgotten": [parked.digest.hex(), "ab" * 32]})
+        done = restore(other, content)
+        assert done.conflicts[1:] == [
+            f"{photos}/Bo/0.png has parked names here, but is forgotten in the backup"
+        ]
+        assert said(other)[4] == [(bytes.fromhex("ab" * 32),)]
+        undo(other)
+        assert said(other)[4] == []
