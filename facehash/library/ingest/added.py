@@ -27,7 +27,8 @@ from facehash.library.derived.codes import encode, read_hasher
 from facehash.library.ingest.read import encode_jpeg
 from facehash.library.people.changes import FaceKey
 from facehash.library.people.edit import assign_name
-from facehash.library.people.journal import move_face, statement
+from facehash.library.people.former import move_face
+from facehash.library.people.journal import statement
 from facehash.library.people.parked import give_back, parked_keys
 from facehash.library.people.people import check_name
 from facehash.library.query.encoder import make_matching

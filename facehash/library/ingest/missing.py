@@ -12,6 +12,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from facehash.library.storage.records import UNDER, bytes_of, path_of, under
+from facehash.library.storage.store import Store
+
 
 @dataclass(frozen=True)
 class MissingFolder:
@@ -37,8 +40,7 @@ def missing_folders(
         known: All files in it that the library knows.
         missing: Those of them that do not exist.
         moved: Those of the missing ones whose content exists elsewhere.
-        inodes: The results of `inode` for the folders of photos that were alone in their folder, by
-            the paths of the photos.
+        inodes: What `note_folders` has stored, by the paths of photos.
     """
     if not missing:
         return []
@@ -63,7 +65,28 @@ def missing_folders(
     ]
 
 
-def inode(folder: Path) -> int | None:
+def note_folders(store: Store, folder: Path, files: Collection[Path]) -> None:
+    """Store what tells folders with a single photo from mount points of missing drives.
+
+    Args:
+        store: The library, locked for writing.
+        folder: The indexed folder.
+        files: The photos that are there.
+    """
+    rows = store.database.rows(f"SELECT path, folder_inode FROM paths WHERE {UNDER}", under(folder))  # noqa: S608
+    known = {path_of(path): number for path, number in rows}
+    number_of = Counter(path.parent for path in known)
+    changed = []
+    for path, number in known.items():
+        is_alone = number_of[path.parent] == 1
+        new = _inode(path.parent) if is_alone and path in files else None
+        if new != number and (new is not None or not is_alone):
+            changed.append((new, bytes_of(path)))
+    with store.database.transaction():
+        store.database.run_many("UPDATE paths SET folder_inode = ? WHERE path = ?", changed)
+
+
+def _inode(folder: Path) -> int | None:
     """Return the number of a folder in its file system, or None if it is not there."""
     try:
         # SQLite has signed integers.
@@ -79,7 +102,7 @@ def _has_another_place(folder: Path, number: int | None) -> bool:
             is_empty = next(entries, None) is None
     except OSError:
         return True
-    return is_empty and (number is None or inode(folder) != number)
+    return is_empty and (number is None or _inode(folder) != number)
 
 
 def _parents(paths: Collection[Path]) -> set[Path]:

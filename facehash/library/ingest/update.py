@@ -27,7 +27,7 @@ from facehash.library.derived.codes import (
 from facehash.library.ingest.added import carry_added, complete_added
 from facehash.library.ingest.agreement import agree_on_settings, settings_of
 from facehash.library.ingest.batch import Batch
-from facehash.library.ingest.missing import MissingFolder, inode, missing_folders
+from facehash.library.ingest.missing import MissingFolder, missing_folders, note_folders
 from facehash.library.ingest.read import ReadOptions, ReadPhoto
 from facehash.library.ingest.report import IndexReport
 from facehash.library.ingest.workers import read_photos
@@ -36,7 +36,7 @@ from facehash.library.people.names import Names, apply_names, check_matches, par
 from facehash.library.people.parked import give_back, parked_keys
 from facehash.library.storage.database import LibraryError
 from facehash.library.storage.folder import DATABASE, write_lock
-from facehash.library.storage.records import UNDER, UnreadFile, bytes_of, path_of, under
+from facehash.library.storage.records import UNDER, UnreadFile, path_of, under
 from facehash.library.storage.settings import Settings, read_settings, with_folder
 from facehash.library.storage.store import Store
 from facehash.library.storage.thumbnails import delete_thumbnails
@@ -312,7 +312,7 @@ class _Update:
         carry_added(*added)
         # Even without any: this also removes photos whose file now holds another content.
         self.store.remove_files(removed)
-        self._note_folders()
+        note_folders(self.store, self.folder, self.found.files.keys())
         complete_added(*added)
         kept_names = give_back(self.store, self.settings, waiting)
         deselected = sum(map(self._is_deselected, removed))
@@ -375,25 +375,6 @@ class _Update:
             or path not in selected
             or not any(path.is_relative_to(folder) for folder in stays)
         }, away
-
-    def _note_folders(self) -> None:
-        """Store what tells folders with a single photo from mount points of missing drives."""
-        rows = self.store.database.rows(
-            f"SELECT path, folder_inode FROM paths WHERE {UNDER}",  # noqa: S608
-            under(self.folder),
-        )
-        files = {path_of(path): number for path, number in rows}
-        number_of = Counter(path.parent for path in files)
-        changed = []
-        for path, number in files.items():
-            is_alone = number_of[path.parent] == 1
-            new = inode(path.parent) if is_alone and path in self.found.files else None
-            if new != number and (new is not None or not is_alone):
-                changed.append((new, bytes_of(path)))
-        with self.store.database.transaction():
-            self.store.database.run_many(
-                "UPDATE paths SET folder_inode = ? WHERE path = ?", changed
-            )
 
     def _is_deselected(self, path: Path) -> bool:
         """Return whether a file is skipped or excluded, or in a folder that is."""

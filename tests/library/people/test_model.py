@@ -338,12 +338,12 @@ class Machine(RuleBasedStateMachine):
         self.check()
 
 
-def run(examples, steps):
+def run(examples, steps, **options):
     run_state_machine_as_test(
         Machine,
         settings=settings(
             max_examples=examples, stateful_step_count=steps, deadline=None, derandomize=True,
-            database=None, suppress_health_check=list(HealthCheck), print_blob=False,
+            database=None, suppress_health_check=list(HealthCheck), print_blob=False, **options,
         ),
     )  # fmt: skip
 
