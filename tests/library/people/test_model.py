@@ -219,8 +219,10 @@ class Machine(RuleBasedStateMachine):
         if old == new or not self.is_person(old):
             return
         now = self.names_now()
-        in_use = {*now.values(), *(name for name, _ in self.said.names.values())}
-        if new in in_use:
+        # Also for a photo that lies in the place of another one.
+        query = "SELECT 1 FROM faces JOIN people ON people.id = person_id WHERE name = ?"
+        by_folder = self.store.database.value(query, (new,))
+        if by_folder or new in {name for name, _ in self.said.names.values()}:
             with pytest.raises(LibraryError):
                 rename_person(self.store, old, new)
             return
