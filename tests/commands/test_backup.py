@@ -61,5 +61,5 @@ def test_a_file_that_is_not_a_backup_is_neither_overwritten_nor_restored(
         code, _, err = facehash("restore", file, "--library", tmp_path / "fresh")
         assert (code, err.count("\n")) == (2, 1) and not (tmp_path / "fresh").exists()
     code, _, err = facehash("backup", photos / "names.json", "--library", library)
-    assert code == 2 and "among the indexed photos" in err
+    assert code == 2 and "a folder with indexed photos" in err
     assert facehash("backup", "-", "--library", library)[1].startswith('{\n "schema": 1,')
