@@ -103,6 +103,16 @@ def test_parked_names_are_reported_listed_and_purged(people, facehash, library, 
     assert listed["schema"] == 1 and listed["unnamed_faces"] == 0
     assert [one["name"] for one in listed["people"]] == ["Ann", "Bob", "Cy"]
     assert {(one["name"], one["reason"]) for one in listed["parked"]} == {("Dora", "gone")}
+    assert people("unname", "--person", "Dora") == (
+        "0 faces without a name now\n2 parked names taken away too (facehash people undo)\n"
+    )
+    assert people("undo").endswith("2 names parked until the photo is back\n")
+    people("name", "Eve", *ids("Bob"))
+    assert people("merge", "Dora", "--into", "Eve") == "0 faces named Eve\n2 parked names too\n"
+    assert people("unname", "--person", "Eve").endswith(
+        "no longer known: the earlier name Dora of Eve\n"
+    )
+    people("undo", "--steps", 3)
     shutil.move(photos.parent / "away.png", photos / "new.png")
     assert "names given: 1 kept, 2 given back\n" in facehash(*index)[1]
     (photos / "new.png").unlink()
