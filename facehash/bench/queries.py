@@ -160,14 +160,16 @@ def read_faces(
         store: The library.
         column: Which rows to read, embeddings or codes.
         space: The space of these rows.
-        exclude_people: Names of people whose faces are ignored, as if they were not indexed.
+        exclude_people: Names of people whose faces are ignored, as if they were not indexed. Faces
+            in videos are ignored too: consecutive ones are too much alike.
 
     Raises:
         LibraryError: No face has a name, or no person is on two photos.
     """
     query = (
         "SELECT faces.id, photo_id, person_id, name FROM faces LEFT JOIN people "  # noqa: S608
-        f"ON people.id = person_id WHERE {column} IS NOT NULL ORDER BY faces.id"
+        f"ON people.id = person_id WHERE {column} IS NOT NULL AND seconds IS NULL "
+        "ORDER BY faces.id"
     )
     included = [row[:3] for row in store.database.rows(query) if row[3] not in exclude_people]
     named = [row for row in included if row[2] is not None]

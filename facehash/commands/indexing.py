@@ -81,6 +81,14 @@ def index(
         help="Also read hidden files and folders of previews and deleted files, such as @eaDir. "
         "Stored in the library.",
     ),
+    videos: bool | None = typer.Option(
+        None,
+        "--videos/--no-videos",
+        help="Also find faces in videos. Stored in the library; off for a new one.",
+    ),
+    frames_per_second: float | None = typer.Option(
+        None, help="Frames per second of new videos that are searched. Stored too. Default: 1."
+    ),
     weights_dir: WeightsOption = None,
 ) -> int:
     """Find the faces in a folder of photos and store them in a library.
@@ -109,6 +117,8 @@ def index(
         allow_missing=allow_missing,
         exclude=exclude or None,
         include_skipped=include_skipped,
+        videos=videos,
+        frames_per_second=frames_per_second,
         make_pipeline=pipelines(weights_dir),
     )
     _print_report(report, library, names)
@@ -124,10 +134,10 @@ def index(
 def _print_report(report: IndexReport, library: Path, names: str) -> None:
     """Print what was done, and on stderr what went wrong."""
     speed = f", {report.photos / report.seconds:.1f} photos/s" if report.photos else ""
-    print(
-        f"{counted(report.photos, 'new photo')} with {counted(report.faces, 'face')} in "
-        f"{report.seconds:.1f} s{speed}"
-    )
+    new = counted(report.photos - report.videos, "new photo")
+    if report.videos:
+        new += f" and {counted(report.videos, 'new video')}"
+    print(f"{new} with {counted(report.faces, 'face')} in {report.seconds:.1f} s{speed}")
     if report.without_faces:
         print(f"{counted(report.without_faces, 'new photo')} without a face")
     for number, what in (

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,11 +15,11 @@ from facehash.commands.arguments import (
     JsonOption,
     LibraryOption,
     NameArgument,
+    WeightsOption,
     counted,
     print_json,
 )
 from facehash.commands.engines import writing
-from facehash.commands.people_faces import add_face, remove_face
 from facehash.commands.people_history import purge, undo
 from facehash.commands.people_naming import cluster, ignore, suggest, unignore
 from facehash.errors import InputError
@@ -221,6 +224,69 @@ def rename(
     return DONE
 
 
+@app.command("add-face")
+def add_face(
+    library: LibraryOption,
+    photo: Path = typer.Argument(help="A photo of the library."),
+    box: str = typer.Option(
+        metavar="X,Y,W,H",
+        help="Left edge, top edge, width and height of the face, in pixels of the upright photo.",
+    ),
+    name: str | None = typer.Option(None, help="Who it is."),
+    weights_dir: WeightsOption = None,
+) -> int:
+    """Add a face that the detector missed. facehash people undo takes it back.
+
+    Example: facehash people add-face party.jpg --box 812,340,96,120 --name Ann --library lib
+    """
+    from facehash.library.ingest.added import add_face as add
+    from facehash.pipeline import pipelines
+
+    given = _parse_box(box)
+    with writing(library, "people") as store:
+        added = add(store, photo, given, name, make_pipeline=pipelines(weights_dir))
+        [stored] = store.faces([added.face_id])
+    named = "" if stored.name is None else f", named {printable(stored.name)}"
+    print(f"face {added.number} of {printable(photo)} added as #{added.face_id}{named}")
+    if not added.found:
+        print(
+            "facehash: the detector finds no face in this box, so the crop is not aligned and "
+            "searches find it less reliably",
+            file=sys.stderr,
+        )
+    if added.owner is not None:
+        print(f"{printable(stored.name)} was an earlier name of {printable(added.owner)}")
+    return DONE
+
+
+@app.command("remove-face")
+def remove_face(library: LibraryOption, faces: FacesArgument) -> int:
+    """Remove faces that facehash people add-face has added.
+
+    Example: facehash people remove-face 217 --library lib
+    """
+    from facehash.library.ingest.added import refresh
+    from facehash.library.people.added import remove_faces
+
+    with writing(library, "people") as store:
+        number = remove_faces(store, faces)
+        refresh(store, store.settings())
+    print(f"{counted(number, 'added face')} removed")
+    return DONE
+
+
+def _parse_box(text: str) -> tuple[float, float, float, float]:
+    try:
+        x, y, width, height = map(float, text.split(","))
+        if not all(map(math.isfinite, (x, y, width, height))):
+            raise ValueError("not finite")
+    except ValueError as error:
+        raise InputError(
+            f"--box {text}: give four numbers, X,Y,W,H, such as 812,340,96,120"
+        ) from error
+    return x, y, width, height
+
+
 def _stored_name(store: Store, faces: list[int]) -> tuple[str, int]:
     """Return the name that faces have in the library, and their number."""
     found = store.faces(sorted(set(faces)))
@@ -239,8 +305,6 @@ def _explain_earlier_name(name: str, owner: str | None) -> None:
         )
 
 
-app.command("add-face")(add_face)
-app.command("remove-face")(remove_face)
 app.command("suggest")(suggest)
 app.command("cluster")(cluster)
 app.command("ignore")(ignore)

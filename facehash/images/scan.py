@@ -9,7 +9,6 @@ from pathlib import Path
 from facehash.errors import InputError, did_you_mean
 from facehash.files import FileState
 from facehash.images.passed_over import Kind, PassedOver
-from facehash.images.read import IMAGE_SUFFIXES
 from facehash.images.selection import Selection
 
 UNKNOWN_STATE = FileState(-1, -1)
@@ -97,7 +96,7 @@ class _Walk:
 
     def is_searched(self, entry: os.DirEntry[str], path: Path, parent: Path) -> bool:
         """Note a file or folder, and return whether it is a folder to be searched."""
-        is_picture = path.suffix.lower() in IMAGE_SUFFIXES
+        is_picture = self._selection.reads(path.suffix.lower())
         if self._selection.skips_name(entry.name):
             self._skip(path, Kind.HIDDEN)
             return False

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from facehash.errors import InputError
+from facehash.images.read import IMAGE_SUFFIXES
+from facehash.images.video import VIDEO_SUFFIXES
 
 CLUTTER_FOLDERS = frozenset(
     {
@@ -37,6 +39,7 @@ class Selection:
             the names of files and folders at any depth, one with a slash with paths relative to
             the folder; there ``*`` also stands for slashes.
         include_skipped: Also read hidden files and folders and those of `CLUTTER_FOLDERS`.
+        videos: Also read videos.
 
     Example:
         >>> selection = Selection(exclude=("*_edited.*", "2019/Work"))
@@ -48,6 +51,11 @@ class Selection:
 
     exclude: tuple[str, ...] = ()
     include_skipped: bool = False
+    videos: bool = False
+
+    def reads(self, suffix: str) -> bool:
+        """Return whether files with this ending, in lower case, are read."""
+        return suffix in IMAGE_SUFFIXES or (self.videos and suffix in VIDEO_SUFFIXES)
 
     @cached_property
     def _patterns(self) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None]:

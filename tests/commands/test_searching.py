@@ -63,6 +63,7 @@ def test_json_holds_everything(facehash, library, photos):
     assert set(hit) == {
         "rank", "distance", "score", "name", "within_threshold", "known", "path", "face", "box",
         "face_id", "named_by", "copies", "resized_copies", "damage", "added", "no_verdict",
+        "seconds", "first_seconds", "last_seconds",
     }  # fmt: skip
     # The names until 0.3.0.
     assert value["answers"] == value["results"] and hit["known"] is hit["within_threshold"]

@@ -28,6 +28,7 @@ class Batch:
         self._store, self._embedder = store, embedder
         self._settings, self._hasher = settings, hasher
         self._pending: list[ReadPhoto] = []
+        self.videos = 0  # new videos, which count as photos too
         # New contents so far, faces in them, contents without a face, and contents stored.
         self.photos = self.faces = self.without_faces = self.stored = 0
         self.damaged: list[UnreadFile] = []  # photos that lack their end and were read nevertheless
@@ -38,6 +39,7 @@ class Batch:
         self._pending.append(photo)
         if photo.reason is None and not photo.known:
             self.photos += 1
+            self.videos += photo.seconds is not None
             if photo.damage:
                 self.damaged.append(UnreadFile(photo.path, "damaged", photo.damage))
             self.faces += len(photo.faces)
@@ -101,7 +103,10 @@ class Batch:
                     encode_jpeg(photo.crops[i]),
                     None if vectors is None else vectors[i],
                     None if codes is None else codes[i],
+                    photo.times[i] if photo.times else None,
                 )
                 for i, face in enumerate(photo.faces)
             )
-        return NewPhoto(photo.path, photo.state, photo.digest, photo.size, reason, detail, faces)
+        return NewPhoto(
+            photo.path, photo.state, photo.digest, photo.size, reason, detail, faces, photo.seconds
+        )

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from facehash.errors import InputError
 from facehash.images.face import Face
 from facehash.images.read import Photo, UnreadableImageError, decode_photo, read_photo
+from facehash.images.video import is_video, read_frame
 from facehash.library.ingest.read import encode_jpeg
 from facehash.pipeline import FaceCropper, PipelineSpec
 
@@ -192,7 +193,9 @@ def _upload(cropper: FaceCropper, content: bytes, name: str, side: int) -> ReadU
 
 
 def _preview(path: Path, digest: bytes, side: int) -> Preview:
-    return _reduced(read_photo(path, digest), side)
+    # Of a video, its first frame.
+    photo = read_frame(path, 0.0, digest) if is_video(path) else read_photo(path, digest)
+    return _reduced(photo, side)
 
 
 def _reduced(photo: Photo, side: int) -> Preview:

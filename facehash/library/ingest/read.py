@@ -14,7 +14,10 @@ from PIL import Image
 from facehash.files import FileState
 from facehash.images.face import Face
 from facehash.images.read import MAX_FILE_BYTES, UnreadableImageError, decode_photo, open_picture
+from facehash.images.video import MAX_VIDEO_BYTES, Video, digest_of, is_video
+from facehash.library.ingest.tracks import MOST_TRACKS, Track, Tracker
 from facehash.pipeline import FaceCropper, PipelineSpec
+from facehash.vectors import Space
 
 _SHOWN_SIDE = 112
 _JPEG_QUALITY = 88
@@ -28,6 +31,7 @@ class ReadOptions:
     crop: str  # how the embedder expects its faces to be cropped
     side: int  # height and width of the crops, in pixels
     embed: bool = False  # whether the process that reads a photo also embeds its faces
+    frames_per_second: float = 1.0  # of videos
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,9 @@ class ReadPhoto:
     damage: str | None = None  # what is missing, in words, of a photo that was read nevertheless
     scale: float = 1.0  # pixels of the photo per pixel that was decoded, see `Photo.scale`
     known: bool = False  # the content was known and therefore not decoded
+    seconds: float | None = None  # length of a video
+    # Of each face in a video: when its frame is, and when it was seen first and last.
+    times: tuple[tuple[float, float, float], ...] = ()
 
 
 class PhotoReader:
@@ -61,9 +68,12 @@ class PhotoReader:
         detector = spec.make_detector(spec.detector)
         self._cropper = FaceCropper(detector, spec.crop_face, options.crop, options.side)
         self._embedder = spec.make_embedder(spec.embedder) if options.embed else None
+        self._options = options
 
     def read(self, path: Path, state: FileState) -> ReadPhoto:
         """Read a file. Problems with the file are part of the result and never raised."""
+        if is_video(path):
+            return self._read_video(path, state)
         try:
             content = _read_bytes(path, state)
         except UnreadableImageError as error:
@@ -93,6 +103,51 @@ class PhotoReader:
             path, state, digest, photo.size, faces, crops, rows,
             damage=photo.damage, scale=photo.scale,
         )  # fmt: skip
+
+    def _read_video(self, path: Path, state: FileState) -> ReadPhoto:
+        """Find and embed the faces of a video, one for each that stays at nearly one place."""
+        if state.size > MAX_VIDEO_BYTES:
+            limit = f"{path}: larger than the limit of {MAX_VIDEO_BYTES // 10**9} GB"
+            error = UnreadableImageError(limit, "too_large_file")
+            return _unread(path, state, None, error.reason, error)
+        digest = None
+        try:
+            digest = digest_of(path)
+            if digest in self._known:
+                return ReadPhoto(path, state, digest, known=True)
+            self._known.add(digest)
+            with Video(path) as video:
+                tracks = self._tracks(video)
+        except UnreadableImageError as error:
+            return _unread(path, state, digest, error.reason, error)
+        # Detectors, embedders and OpenCV may raise anything, which must not stop the run.
+        except Exception as error:
+            return _unread(path, state, digest, "detector", error)
+        shape = (0, self._cropper.side, self._cropper.side, 3)
+        return ReadPhoto(
+            path, state, digest, video.size, tuple(one.face for one in tracks),
+            np.stack([one.crop for one in tracks]) if tracks else np.empty(shape, np.uint8),
+            np.stack([one.row for one in tracks]) if tracks else None,
+            damage=video.damage, seconds=video.seconds,
+            times=tuple((one.seconds, one.first, one.last) for one in tracks),
+        )  # fmt: skip
+
+    def _tracks(self, video: Video) -> list[Track]:
+        # Vectors tell whether two faces are the same, so this process needs the embedder.
+        if self._embedder is None:
+            self._embedder = self._options.spec.make_embedder(self._options.spec.embedder)
+        embedder, rate = self._embedder, self._options.frames_per_second
+        space = Space(embedder.metric, embedder.dimension)
+        tracker = Tracker(space, embedder.identity, 1 / rate)
+        for frame in video.frames(rate):
+            faces = self._cropper.find(frame.pixels)
+            crops = self._cropper.crop_faces(frame.pixels, faces)
+            rows = embedder.embed(crops) if faces else np.empty((0, space.width), space.dtype)
+            tracker.add(frame.seconds, faces, crops, rows)
+            if len(tracker) > MOST_TRACKS:
+                video.damage = f"only {MOST_TRACKS:,} faces were read"
+                break
+        return tracker.finish()[:MOST_TRACKS]
 
 
 def encode_jpeg(image: NDArray[np.uint8], side: int = _SHOWN_SIDE) -> bytes:

@@ -20,6 +20,7 @@ class IndexReport:
     same_content: int  # files whose content was known: moved, copied or touched
     excluded: int  # files that were forgotten earlier
     photos: int  # new contents
+    videos: int  # those of them that are videos
     faces: int  # faces in the new contents
     without_faces: int  # new contents without a face
     removed: int  # files removed from the library, as they no longer exist

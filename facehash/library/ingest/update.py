@@ -16,7 +16,7 @@ from facehash.errors import InputError, Interrupted
 from facehash.files import FileInUseError, FileState
 from facehash.hashing import LinearHash
 from facehash.images.scan import Scan, scan
-from facehash.images.selection import Selection, parse_patterns
+from facehash.images.video import is_video
 from facehash.library.derived.arrays import refresh_index, spaces
 from facehash.library.derived.codes import (
     complete_hasher,
@@ -25,7 +25,13 @@ from facehash.library.derived.codes import (
     refresh_thresholds,
 )
 from facehash.library.ingest.added import carry_added, complete_added
-from facehash.library.ingest.agreement import agree_on_settings, settings_of
+from facehash.library.ingest.agreement import (
+    agree_on_settings,
+    choose_frame_rate,
+    choose_selection,
+    settings_of,
+    stored_settings,
+)
 from facehash.library.ingest.batch import Batch
 from facehash.library.ingest.missing import MissingFolder, missing_folders, note_folders
 from facehash.library.ingest.read import ReadOptions, ReadPhoto
@@ -35,9 +41,9 @@ from facehash.library.people.forget import PendingEraseError, finish_pending_era
 from facehash.library.people.names import Names, apply_names, check_matches, parse_names
 from facehash.library.people.parked import give_back, parked_keys
 from facehash.library.storage.database import LibraryError
-from facehash.library.storage.folder import DATABASE, write_lock
+from facehash.library.storage.folder import write_lock
 from facehash.library.storage.records import UNDER, UnreadFile, path_of, under
-from facehash.library.storage.settings import Settings, read_settings, with_folder
+from facehash.library.storage.settings import Settings, with_folder
 from facehash.library.storage.store import Store
 from facehash.library.storage.thumbnails import delete_thumbnails
 from facehash.pipeline import FacePipeline, MakePipeline, PipelineSpec, default_pipeline
@@ -64,6 +70,8 @@ def index_folder(
     allow_missing: bool = False,
     exclude: Sequence[str] | None = None,
     include_skipped: bool | None = None,
+    videos: bool | None = None,
+    frames_per_second: float | None = None,
     progress: bool = True,
     make_pipeline: MakePipeline = default_pipeline,
 ) -> IndexReport:
@@ -95,6 +103,10 @@ def index_folder(
             the library that they fit are removed from it. Default: the library's.
         include_skipped: Also read hidden files and folders and those of previews and deleted
             files; stored in the library for later runs. Default: the library's.
+        videos: Also read videos; stored in the library for later runs. Default: the library's, off
+            for a new one.
+        frames_per_second: How many frames per second of new videos are searched for faces; stored
+            as well. Default: the library's, 1 for a new one.
         progress: Show a progress bar.
         make_pipeline: Turns the names of a detector and an embedder into a `PipelineSpec`.
 
@@ -116,8 +128,9 @@ def index_folder(
     start = time.monotonic()
     if workers is not None and workers < 1:
         raise InputError(f"workers must be at least 1, got {workers}")
-    stored = _stored_settings(directory)
-    selection = _selection(stored, exclude, include_skipped)
+    stored = stored_settings(directory)
+    selection = choose_selection(stored, exclude, include_skipped, videos)
+    frame_rate = choose_frame_rate(stored, frames_per_second)
     found = scan(folder, without=directory, selection=selection)
     folder = Path(os.path.realpath(folder))
     names_source = parse_names(names, folder, replace_names)
@@ -130,6 +143,8 @@ def index_folder(
         settings_of(spec, pipeline, codes, seed),
         exclude="\n".join(selection.exclude) or None,
         include_skipped=selection.include_skipped,
+        videos=selection.videos,
+        frames_per_second=frame_rate,
         folders=with_folder(stored.folders if stored else None, folder),
     )
     with Store.create(directory) as store, write_lock(directory, "index"):
@@ -144,25 +159,6 @@ def index_folder(
             store.database.run("DELETE FROM excluded")
         update.read(workers or os.cpu_count() or 1, retry, progress)
         return update.finish(names_source, start, progress)
-
-
-def _stored_settings(directory: Path) -> Settings | None:
-    """Return the settings of a library, None if there is none yet."""
-    if not (directory / DATABASE).exists():
-        return None
-    with Store.open(directory) as store:
-        return read_settings(store.database)
-
-
-def _selection(
-    stored: Settings | None, exclude: Sequence[str] | None, include_skipped: bool | None
-) -> Selection:
-    """Return what is read of a folder: as given, or as stored in the library."""
-    if exclude is None:
-        exclude = (stored.exclude or "").splitlines() if stored else []
-    if include_skipped is None:
-        include_skipped = stored.include_skipped if stored else False
-    return Selection(parse_patterns(exclude), include_skipped)
 
 
 class _Update:
@@ -206,7 +202,11 @@ class _Update:
         workers = min(workers, max(1, len(jobs)))
         excluded = {digest for (digest,) in self.store.database.rows("SELECT digest FROM excluded")}
         options = ReadOptions(
-            self.spec, self.settings.crop, self.settings.side, self.embedder.light
+            self.spec,
+            self.settings.crop,
+            self.settings.side,
+            self.embedder.light,
+            self.settings.frames_per_second,
         )
         batch = Batch(self.store, self.embedder, self.settings, self.hasher)
         photos = read_photos(jobs, options, self.store.digests(), workers)
@@ -229,6 +229,7 @@ class _Update:
                 f"interrupted; {batch.stored} new photos are in {self.store.directory}"
             ) from None
         self.counts["photos"], self.counts["faces"] = batch.photos, batch.faces
+        self.counts["videos"] = batch.videos
         self.counts["without_faces"] = batch.without_faces
         self.unread += batch.failed
         self.damaged = batch.damaged
@@ -334,6 +335,7 @@ class _Update:
             same_content=self.counts["same_content"],
             excluded=self.counts["excluded"],
             photos=self.counts["photos"],
+            videos=self.counts["videos"],
             faces=self.counts["faces"],
             without_faces=self.counts["without_faces"],
             removed=len(removed) - deselected,
@@ -377,7 +379,9 @@ class _Update:
         }, away
 
     def _is_deselected(self, path: Path) -> bool:
-        """Return whether a file is skipped or excluded, or in a folder that is."""
+        """Return whether a file is skipped or excluded, in a folder that is, or a video."""
+        if is_video(path) and not self.settings.videos:
+            return True
         return not self.skipped.isdisjoint((path, *path.parents))
 
     def _moved_here(self) -> set[Path]:

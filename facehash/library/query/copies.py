@@ -107,7 +107,7 @@ def _place(store: Store, hit: Hit) -> _Place | None:
         "JOIN photos ON photos.id = photo_id WHERE faces.id = ?"
     )
     for photo, width, height, embedding, code in store.database.rows(query, (hit.face_id,)):
-        if not width or not height:
+        if not width or not height or hit.seconds is not None:
             return None
         box = np.array(hit.box) / [width, height, width, height]
         vector = None

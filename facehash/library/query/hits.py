@@ -48,4 +48,7 @@ def make_hit(
         damage=face.damage,
         no_verdict=reason,
         added=face.added,
+        seconds=face.seconds,
+        first_seconds=face.first_seconds,
+        last_seconds=face.last_seconds,
     )

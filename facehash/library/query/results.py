@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facehash.images.face import Box
+from facehash.images.video import format_time
 from facehash.vectors import CodeDistance, Metric
 
 UNITS = {
@@ -44,6 +45,9 @@ class Hit:
         no_verdict: Why the threshold does not hold for this pair: one of the faces is too small or
             too blurred, or was added by hand where the detector finds no face; None otherwise.
         added: Whether a person has pointed the face out, as the detector missed it.
+        seconds: Of a face in a video, the time of its frame; None in a photo.
+        first_seconds: When it was seen there first.
+        last_seconds: When it was seen there last.
 
     Example:
         >>> hit = library.search("aunt.png", k=1)[0].hits[0]
@@ -65,6 +69,19 @@ class Hit:
     damage: str | None = None
     no_verdict: str | None = None
     added: bool = False
+    seconds: float | None = None
+    first_seconds: float | None = None
+    last_seconds: float | None = None
+
+    @property
+    def time(self) -> str:
+        """The time in a video, such as ``00:01:23``; empty for a photo."""
+        return "" if self.seconds is None else format_time(self.seconds)
+
+    @property
+    def place(self) -> str:
+        """The photo, or the video with the time, such as ``clip.mp4 @ 00:01:23``."""
+        return f"{self.path} @ {self.time}" if self.time else str(self.path)
 
     @property
     def score(self) -> float:

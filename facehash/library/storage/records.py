@@ -28,6 +28,8 @@ class NewFace:
     jpeg: bytes  # the encoded crop
     embedding: NDArray[np.float32] | None  # (dimension,), None if the embedder produces codes
     code: NDArray[np.uint8] | None  # (bytes per code,)
+    # In a video: when the face was seen, and when it was seen first and last at this place.
+    times: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class NewPhoto:
     # The reason in words, without the path; without a reason, what is missing of a damaged photo.
     detail: str | None = None
     faces: tuple[NewFace, ...] = ()  # largest first
+    seconds: float | None = None  # length of a video; None for a photo
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,11 @@ class StoredFace:
     copies: tuple[Path, ...] = ()  # the other files with its photo, by name
     added: bool = False  # whether a person has pointed it out, as the detector missed it
     aligned: bool = True  # whether its landmarks are known
+    # In a video: the time in seconds of the frame with the box, and when the face was seen there
+    # first and last.
+    seconds: float | None = None
+    first_seconds: float | None = None
+    last_seconds: float | None = None
 
 
 def bytes_of(path: Path) -> bytes:
@@ -90,12 +98,15 @@ def path_of(stored: object) -> Path:
 def stored_face(row: Row, directory: Path) -> StoredFace:
     """Return the face in a row of `facehash.library.storage.store`.
 
-    Its columns: id, path, number, box, name, score, quality, named_by, damage, added and aligned.
+    Its columns: id, path, number, box, name, score, quality, named_by, damage, added,
+    aligned, the three times of a face in a video, and the height of the photo.
 
     Raises:
         DamagedLibraryError: A value has the wrong type.
     """
-    face_id, path, number, *box, name, score, quality, named_by, damage, added, aligned = row
+    face_id, path, number, x, y, width, height, name, score, quality, named_by, damage = row[:12]
+    added, aligned, *times, photo_height = row[12:]
+    box = (x, y, width, height)
     path = b"" if path is None else path
     numbers = (*box, score, quality)
     if not (
@@ -104,12 +115,15 @@ def stored_face(row: Row, directory: Path) -> StoredFace:
         and isinstance(number, int)
         and all(one is None or isinstance(one, str) for one in (name, named_by, damage))
         and all(isinstance(one, float) and math.isfinite(one) for one in numbers)
+        and all(one is None or (isinstance(one, float) and 0 <= one < 1e9) for one in times)
+        and (times[0] is None or isinstance(photo_height, int))
     ):
         raise DamagedLibraryError(
             f"{directory}: the record of face {face_id} is damaged; for details run: "
             f"facehash check --library {quoted(directory)}"
         )
-    x, y, width, height = box
+    if times[0] is not None:
+        y -= strip_offset(times[0], photo_height)
     return StoredFace(
         face_id,
         path_of(path),
@@ -122,7 +136,28 @@ def stored_face(row: Row, directory: Path) -> StoredFace:
         damage,
         added=bool(added),
         aligned=bool(aligned),
+        seconds=times[0],
+        first_seconds=times[1],
+        last_seconds=times[2],
     )
+
+
+def strip_offset(seconds: float, height: int) -> float:
+    """Return what is added to y of a box in a video when it is stored.
+
+    A video is stored like a strip of all milliseconds, one frame below the other. So the boxes of
+    two frames are never equal and never overlap, and whatever means a face by its photo and its
+    box, such as names, parked names and rejections, means it in one frame.
+
+    Args:
+        seconds: The time of the frame.
+        height: Height of the frames, in pixels.
+
+    Example:
+        >>> strip_offset(1.5, 480)
+        720000.0
+    """
+    return float(round(seconds * 1000) * height)
 
 
 def stored_rows(

@@ -10,6 +10,8 @@ from facehash.library.storage.database import DamagedLibraryError, Database, Lib
 from facehash.library.storage.records import UNDER, under
 from facehash.vectors import Metric, Space
 
+MOST_FRAMES_PER_SECOND = 60.0
+
 _LONGEST = 1 << 20
 _METRICS: dict[str, Metric] = {metric: metric for metric in get_args(Metric)}
 
@@ -31,6 +33,8 @@ class Settings:
         exclude: Patterns of files that are not indexed, one per line, or None.
         include_skipped: Whether hidden files and folders of previews are indexed too.
         folders: The folders of photos that were indexed, one per line, or None.
+        videos: Whether videos are indexed.
+        frames_per_second: How many frames per second of a video are searched for faces.
     """
 
     detector: str
@@ -47,6 +51,8 @@ class Settings:
     exclude: str | None = None
     include_skipped: bool = False
     folders: str | None = None
+    videos: bool = False
+    frames_per_second: float = 1.0
 
     @property
     def space(self) -> Space:
@@ -88,7 +94,11 @@ def read_settings(database: Database) -> Settings | None:
             found.get("exclude"),
             found.get("include_skipped") == str(True),
             found.get("folders"),
+            found.get("videos") == str(True),
+            float(found.get("frames_per_second", "1")),
         )
+        if not 0 < settings.frames_per_second <= MOST_FRAMES_PER_SECOND:
+            raise ValueError(f"frames_per_second {settings.frames_per_second}")
         # An invalid length is an error here, not in the middle of a search.
         lengths = (settings.dimension, settings.side, settings.space.width)
         if min(lengths) < 1 or max(lengths) > _LONGEST:

@@ -34,6 +34,7 @@ from facehash.library.storage.records import (
     path_of,
     stored_face,
     stored_rows,
+    strip_offset,
     under,
 )
 from facehash.library.storage.schema import migrate
@@ -154,9 +155,15 @@ class Store:
             photo_id = value("SELECT id FROM photos WHERE digest = ?", (photo.digest,))
             if photo_id is None:
                 photo_id = run(
-                    "INSERT INTO photos (digest, width, height, reason, detail) "
-                    "VALUES (?, ?, ?, ?, ?)",
-                    (photo.digest, *(photo.size or (None, None)), photo.reason, photo.detail),
+                    "INSERT INTO photos (digest, width, height, reason, detail, seconds) "
+                    "VALUES (?, ?, ?, ?, ?, ?)",
+                    (
+                        photo.digest,
+                        *(photo.size or (None, None)),
+                        photo.reason,
+                        photo.detail,
+                        photo.seconds,
+                    ),
                 )
                 for number, face in enumerate(photo.faces, start=1):
                     self.add_face(photo_id, number, face)
@@ -176,11 +183,16 @@ class Store:
 
     def add_face(self, photo_id: int, number: int, face: NewFace) -> int:
         """Store a face of a photo, within a transaction, and return its id."""
+        x, y, width, height = face.box
+        if face.times is not None:
+            tall = self.database.value("SELECT height FROM photos WHERE id = ?", (photo_id,))
+            y += strip_offset(face.times[0], tall)
         face_id = self.database.run(
             "INSERT INTO faces (photo_id, number, x, y, width, height, landmarks, score, quality, "
-            "embedding, code) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (photo_id, number, *face.box, blob(face.landmarks), face.score, face.quality,
-             blob(face.embedding), blob(face.code)),
+            "embedding, code, seconds, first_seconds, last_seconds) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (photo_id, number, x, y, width, height, blob(face.landmarks), face.score, face.quality,
+             blob(face.embedding), blob(face.code), *(face.times or (None, None, None))),
         )  # fmt: skip
         self.database.run("INSERT INTO crops VALUES (?, ?)", (face_id, face.jpeg))
         return face_id
@@ -278,7 +290,7 @@ _FACES = """
         EXISTS (SELECT 1 FROM added_faces
             WHERE (added_faces.digest, added_faces.x, added_faces.y, added_faces.width,
             added_faces.height) = (photos.digest, faces.x, faces.y, faces.width, faces.height)),
-        landmarks IS NOT NULL,
+        landmarks IS NOT NULL, faces.seconds, first_seconds, last_seconds, photos.height,
         (SELECT count(*) FROM paths WHERE paths.photo_id = faces.photo_id)
     FROM faces LEFT JOIN people ON people.id = faces.person_id
         LEFT JOIN photos ON photos.id = faces.photo_id"""

@@ -20,7 +20,7 @@ from facehash.output import check_output, csv_format, hdf5_format, json_format, 
 
 COLUMNS = (
     "face_id", "name", "path", "face", "x", "y", "width", "height", "score", "quality", "copies",
-    "damage",
+    "damage", "seconds",
 )  # fmt: skip
 
 FORMATS = (
@@ -39,9 +39,9 @@ def export(store: Store, path: Path) -> int:
     CSV has one line per face, without vectors; ``copies`` are the other files of the photo,
     separated by ``|``, and ``damage`` says what is missing of it. JSON adds vectors and codes (in
     hex), and has ``copies`` as a list. HDF5 has arrays of n rows: ``face_id``, ``name``, ``path``,
-    ``copies`` and ``damage`` (text), ``face``, ``box`` (float64
-    (n, 4)), ``score``, ``quality`` and, if the library has them, ``embedding`` (float32) and
-    ``code`` (packed uint8); its attributes are the settings of the library.
+    ``copies`` and ``damage`` (text), ``face``, ``box`` (float64 (n, 4)), ``seconds`` (the time in a
+    video, else NaN), ``score``, ``quality`` and, if the library has them, ``embedding`` (float32)
+    and ``code`` (packed uint8); its attributes are the settings of the library.
 
     The ending of the name selects the format; without one of these endings, as for a pipe, it is
     CSV.
@@ -88,7 +88,7 @@ def joined(paths: Iterable[Path]) -> str:
 def _values(face: StoredFace) -> tuple[object, ...]:
     return (
         face.id, face.name, str(face.path), face.number, *face.box, face.score, face.quality,
-        joined(face.copies), face.damage,
+        joined(face.copies), face.damage, face.seconds,
     )  # fmt: skip
 
 
@@ -145,6 +145,8 @@ def _write_hdf5(
         file["face_id"] = np.array([face.id for face in faces], np.int64)
         file["face"] = np.array([face.number for face in faces], np.int64)
         file["box"] = np.array([face.box for face in faces], np.float64).reshape(-1, 4)
+        seconds = [np.nan if face.seconds is None else face.seconds for face in faces]
+        file["seconds"] = np.array(seconds, np.float64)
         file["score"] = np.array([face.score for face in faces], np.float64)
         file["quality"] = np.array([face.quality for face in faces], np.float64)
         for key, values in (

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from facehash.errors import InputError
 from facehash.images.read import Photo, decode_image, read_photo
+from facehash.images.video import read_frame
 from facehash.library.query.results import Hit, QueryResult
 from facehash.library.storage.store import Store
 
@@ -22,11 +23,15 @@ _DIGEST = "SELECT digest FROM photos JOIN faces ON photos.id = photo_id WHERE fa
 
 
 def photo_of(store: Store, hit: Hit) -> Photo | None:
-    """Return the photo of a hit, or None if it is missing or changed in all its files."""
+    """Return the photo or frame of a hit, or None if it is missing or changed in all its files."""
     digest = store.database.value(_DIGEST, (hit.face_id,))
     for path in (hit.path, *hit.copies):
         with contextlib.suppress(InputError):
-            return read_photo(path, digest) if isinstance(digest, bytes) else None
+            if not isinstance(digest, bytes):
+                return None
+            if hit.seconds is not None:
+                return read_frame(path, hit.seconds, digest)
+            return read_photo(path, digest)
     return None
 
 

@@ -73,7 +73,8 @@ def write_strip(
 
 def _hit_tile(library: Library, result: QueryResult, hit: Hit, score: bool) -> Tile:
     photo, crop = photo_of(library.store, hit), crop_of(library.store, hit)
-    note = f"{hit.rank}:  {result.format_distance(hit, score)}"
+    time = f" @ {hit.time}" if hit.time else ""
+    note = f"{hit.rank}:  {result.format_distance(hit, score)}{time}"
     color = _COLORS[hit.within_threshold]
     return _tile(photo, hit.box, crop, color, hit.shown_name or "no name", note)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from facehash.images.video import format_time
 from facehash.library.query.results import Hit, QueryResult
 from facehash.library.upkeep.export import joined, write_csv
 from facehash.output import check_output, csv_format, replace_output
@@ -12,6 +13,7 @@ from facehash.printing import printable
 COLUMNS = (
     "query", "query_face", "rank", "distance", "score", "name", "known", "path", "face",
     "x", "y", "width", "height", "face_id", "copies", "resized_copies", "damage", "no_verdict",
+    "seconds",
 )  # fmt: skip
 
 TABLE = csv_format(",".join(COLUMNS[:6]))
@@ -44,6 +46,9 @@ def as_plain(result: QueryResult) -> dict[str, Any]:
                 "resized_copies": [str(path) for path in hit.resized],
                 "damage": hit.damage,
                 "added": hit.added,
+                "seconds": hit.seconds,
+                "first_seconds": hit.first_seconds,
+                "last_seconds": hit.last_seconds,
             }
             for hit in result.hits
         ],
@@ -60,7 +65,8 @@ def write_table(path: Path, results: Iterable[QueryResult]) -> None:
     rows = (
         (joined(result.references) or str(result.query), result.face, hit.rank, hit.distance,
          hit.score, hit.name, hit.within_threshold, str(hit.path), hit.face, *hit.box, hit.face_id,
-         joined(hit.copies), joined(hit.resized), hit.damage, hit.no_verdict)
+         joined(hit.copies), joined(hit.resized), hit.damage, hit.no_verdict,
+         hit.seconds)
         for result in results
         for hit in result.hits
     )  # fmt: skip
@@ -103,5 +109,9 @@ def as_lines(result: QueryResult, *, score: bool = False) -> Iterator[str]:
 
 def _cells(hit: Hit, number: str) -> tuple[str, str, str, str, str]:
     damage = f", {printable(hit.damage)}" if hit.damage else ""
-    face = f"(face {hit.face}, #{hit.face_id}{damage})"
-    return str(hit.rank), number, printable(hit.shown_name) or "-", printable(hit.path), face
+    seen = ""
+    if hit.first_seconds is not None and hit.first_seconds != hit.last_seconds:
+        times = (format_time(hit.first_seconds), format_time(hit.last_seconds or 0.0))
+        seen = ", seen from {} to {}".format(*times)
+    face = f"(face {hit.face}, #{hit.face_id}{seen}{damage})"
+    return str(hit.rank), number, printable(hit.shown_name) or "-", printable(hit.place), face
