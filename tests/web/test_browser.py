@@ -44,7 +44,9 @@ def chromium():
         pytest.skip(_MISSING)
     with sync_playwright() as playwright:
         # Chromium refuses its sandbox to root, as which containers run.
-        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=_CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
         yield browser
         browser.close()
 
