@@ -19,6 +19,12 @@ from tools.library_tables import (
     lfw_table,
     thresholds_table,
 )
+from tools.naming_tables import (
+    clusters_table,
+    naming_cost_table,
+    reliability_table,
+    suggestions_table,
+)
 from tools.speed_tables import speed_table, steps_table
 from tools.unseen_tables import unseen_bars, unseen_table
 
@@ -152,6 +158,12 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "bars": unseen_bars,
     },
     "docs/engines.md": {"engines": engines_table},
+    "docs/naming.md": {
+        "suggestions": suggestions_table,
+        "reliability": reliability_table,
+        "clusters": clusters_table,
+        "cost": naming_cost_table,
+    },
     "docs/search.md": {
         "thresholds": thresholds_table,
         "code thresholds": code_thresholds_table,

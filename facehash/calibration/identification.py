@@ -80,8 +80,8 @@ class Identification(NamedTuple):
 
 _LARGEST = 60.0
 
-# Start of an embedder's identity to its numbers. Measured by `python -m benchmarks.suggestions`; a
-# test compares benchmarks/results/suggestions.json.
+# Start of an embedder's identity to its numbers. Measured by
+# `python -m benchmarks.naming.suggestions`; a test compares benchmarks/results/suggestions.json.
 IDENTIFICATIONS: dict[str, Identification] = {
     f"sface:{SFACE}": Identification(32.0, -47.31, -2.146, "measured on 2,264 photos of LFW"),
 }

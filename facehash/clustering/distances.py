@@ -5,7 +5,7 @@ from facehash.vectors import Metric
 SHARE = 0.892
 """Share of the squared distance at the embedder's threshold: for SFace 0.57 of 0.639. There, the
 mean B-cubed F of draws of 650 of the 5,683 people of public research sets is best; none of them is
-near anybody in LFW (``python -m benchmarks.clusters``)."""
+near anybody in LFW (``python -m benchmarks.naming.clusters``)."""
 
 
 def cluster_distance(threshold: float, metric: Metric) -> float:

@@ -1,17 +1,23 @@
+import json
+
 import numpy as np
 import pytest
 
 from facehash.calibration.identification import (
+    IDENTIFICATIONS,
     Draw,
     Identification,
     Nearest,
     fit_labeled,
+    identification_of,
     nearest_people,
     probabilities,
     split_labeled,
 )
 from facehash.calibration.identification import draw_split as draw_of
+from facehash.calibration.thresholds import SFACE
 from facehash.vectors import Space
+from tests.conftest import ROOT
 
 SPACE = Space("cosine", 16)
 MODEL = Identification(10.0, -20.0, -1.0, "made up")
@@ -159,3 +165,14 @@ def test_distances_that_say_nothing_give_no_numbers():
     distances = rng.uniform(0, 0.1, (50, 4))
     distances[np.arange(50), truth] = 1  # farther than anybody else
     assert Identification.fit([Draw(distances, np.ones(4, int), truth)], "reversed") is None
+
+
+def test_the_shipped_numbers_are_those_of_the_committed_result():
+    path = ROOT / "benchmarks" / "results" / "suggestions.json"
+    measured = json.loads(path.read_text(encoding="utf-8"))["identification"]
+    [shipped] = IDENTIFICATIONS.values()
+    assert {name: round(value, 2) for name, value in measured.items()} == {
+        name: round(getattr(shipped, name), 2) for name in measured
+    }
+    assert identification_of(f"sface:{SFACE}") == shipped
+    assert identification_of(f"sface:{SFACE[:-1]}0") is None is identification_of("other")

@@ -1,0 +1,1 @@
+"""Benchmarks of ``facehash people suggest`` and ``cluster``."""
