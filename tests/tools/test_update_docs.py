@@ -9,7 +9,8 @@ from tools.update_docs import TABLES, fill
 
 DOCUMENTS = [
     "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "data/README.md", "ddh/README.md",
-    "dcbh/README.md", "docs/backends.md", "docs/engines.md", "docs/interoperability.md", "docs/naming.md",
+    "dcbh/README.md", "docs/backends.md", "docs/engines.md", "docs/interoperability.md",
+    "docs/naming.md",
     "docs/own_data.md", "docs/own_method.md", "docs/privacy.md", "docs/reading_the_metrics.md",
     "docs/search.md", "experiments/README.md", "examples/README.md",
     "facehash/hashing/heads/README.md",
