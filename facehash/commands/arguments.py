@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -95,3 +97,11 @@ def by_column(by: str | None) -> Literal["embedding", "code"] | None:
 def print_json(value: dict[str, Any]) -> None:
     """Print the result of a command as JSON, schema 1, on standard output."""
     print(json.dumps({"schema": 1, **value}, indent=1, allow_nan=False))
+
+
+def print_some(lines: Sequence[str], what: str, most: int = 5) -> None:
+    """Print some lines on stderr, and how many more there are."""
+    for line in lines[:most]:
+        print(line, file=sys.stderr)
+    if len(lines) > most:
+        print(f"... and {len(lines) - most:,} more {what}", file=sys.stderr)

@@ -16,15 +16,18 @@ from facehash.commands.arguments import (
     counted,
     describe_unread,
     in_words,
+    print_some,
     switch,
 )
 from facehash.commands.engines import push_after_index
-from facehash.commands.program_names import PROGRAMS, print_program_names, print_some
 from facehash.printing import printable, quoted
 
 if TYPE_CHECKING:
     from facehash.library.ingest.report import IndexReport
+    from facehash.library.people.names import NamedFaces
+    from facehash.library.people.sources.programs import Missed
 
+PROGRAMS = ("xmp", "picasa", "takeout")
 _UNREAD_SHOWN = 20
 
 
@@ -158,7 +161,7 @@ def _print_report(report: IndexReport, library: Path, names: str) -> None:
         )
     _print_names(report)
     if names.partition(":")[0] in PROGRAMS:
-        print_program_names(report.names, names, library)
+        _print_program_names(report.names, names, library)
     if report.passed_over:
         print(f"passed over: {report.passed_over}", file=sys.stderr)
     if not report.files:
@@ -230,3 +233,61 @@ def _print_names(report: IndexReport) -> None:
     ):  # fmt: skip
         if number:
             print(f"{counted(number, 'face')} {what}")
+
+
+def _print_program_names(found: NamedFaces, names: str, library: Path) -> None:
+    """Print how many names a program has, and what could not be done with some of them.
+
+    Args:
+        found: What became of the names.
+        names: The value of ``--names``.
+        library: The library, for the commands that are printed.
+    """
+    if not found.photos and not found.problems:
+        print(f"no names of people found by --names {printable(names)}", file=sys.stderr)
+        return
+    parts = [f"names in {counted(found.photos, 'photo')}", counted(found.regions, "region")]
+    if found.missed:
+        parts.append(f"{counted(len(found.missed), 'region')} without a face of the library")
+    if found.unplaced:
+        parts.append(f"{counted(len(found.unplaced), 'photo')} with names whose face is not clear")
+    print(", ".join(parts))
+    print_some(
+        [
+            f"{printable(one.path)}: face {one.number} stays "
+            f"{printable(one.name) if one.name else 'without a name'}, "
+            f"{'given by hand' if one.by_hand else 'of an earlier list or program'}; "
+            f"not {printable(one.given)}"
+            for one in found.conflicts
+        ],
+        "faces",
+    )
+    print_some(
+        [
+            f"no face found for {printable(one.name)} in {_remedy(one, library)}"
+            for one in found.missed
+        ],
+        "regions",
+        _UNREAD_SHOWN,
+    )
+    print_some(
+        [
+            f"{printable(one.path)}: {printable(', '.join(one.names))} "
+            f"{'is' if len(one.names) == 1 else 'are'} in it, but not said where "
+            f"({counted(one.faces, 'face')})"
+            for one in found.unplaced
+        ],
+        "photos",
+    )
+    print_some([f"names not read: {describe_unread(one)}" for one in found.problems], "files", 20)
+
+
+def _remedy(missed: Missed, library: Path) -> str:
+    """Return where a region without a face is, with the command that adds the face."""
+    x, y, width, height = (round(side) for side in missed.box)
+    if not (width and height):
+        return f"{printable(missed.path)} at {x},{y}"
+    return (
+        f"{printable(missed.path)}; to add it: facehash people add-face {quoted(missed.path)} "
+        f"--box {x},{y},{width},{height} --name {quoted(missed.name)} --library {quoted(library)}"
+    )

@@ -19,9 +19,9 @@ from facehash.commands.arguments import (
     describe_unread,
     in_words,
     print_json,
+    print_some,
 )
 from facehash.commands.engines import settle_engines
-from facehash.commands.program_names import print_some
 from facehash.errors import InputError
 from facehash.library.storage.folder import write_lock
 from facehash.printing import printable, quoted

@@ -1,13 +1,19 @@
 """The page of a small library, on the fakes."""
 
+import asyncio
+import contextlib
 import io
+import threading
+import time
 
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
 from PIL import Image
 
 from facehash.web.app import create_app
 from facehash.web.options import ServeOptions
+from facehash.web.server import _listen
 from tests.library import fakes
 from tests.library.conftest import ask, directory, index, photos  # noqa: F401
 
@@ -79,3 +85,21 @@ def visit(library):
 @pytest.fixture
 def page(visit):
     return visit()
+
+
+@contextlib.contextmanager
+def serving(options):
+    """Serve a library in a thread; yield its address."""
+    with _listen("127.0.0.1", 0) as listener:
+        config = uvicorn.Config(create_app(options), log_level="error", ws="none")
+        server = uvicorn.Server(config)
+        server.install_signal_handlers = lambda: None
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()

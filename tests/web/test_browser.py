@@ -1,27 +1,21 @@
 """The page in a real browser: Debian's chromium, driven by Playwright."""
 
-import asyncio
-import contextlib
 import os
 import shutil
-import threading
-import time
 from urllib.parse import urljoin
 
 import numpy as np
 import pytest
-import uvicorn
 
 from facehash.library.ingest.read import encode_jpeg
 from facehash.library.people.edit import name_faces, unname_person
 from facehash.library.people.journal import list_statements
 from facehash.library.people.people import list_people
 from facehash.library.storage.store import Store
-from facehash.web.app import create_app
 from facehash.web.options import ServeOptions
-from facehash.web.server import _listen
 from tests.library import fakes, vector_library
 from tests.library.conftest import ask, directory, draw, index, photos, save  # noqa: F401
+from tests.web.conftest import serving
 
 pytestmark = [pytest.mark.web]
 
@@ -49,24 +43,6 @@ def chromium():
         )
         yield browser
         browser.close()
-
-
-@contextlib.contextmanager
-def serving(options):
-    """Serve a library in a thread; yield its address."""
-    with _listen("127.0.0.1", 0) as listener:
-        config = uvicorn.Config(create_app(options), log_level="error", ws="none")
-        server = uvicorn.Server(config)
-        server.install_signal_handlers = lambda: None
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 @pytest.fixture
