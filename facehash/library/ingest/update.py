@@ -366,23 +366,20 @@ class _Update:
         selected = {path for path in self.indexed if not self._is_deselected(path)}
         away: list[MissingFolder] = []
         if not self.allow_missing:
-            away = missing_folders(
-                self.folder, selected, selected & missing, selected & moved, inodes
-            )
-        stays = [one.path for one in away]
+            lost = selected & missing
+            away = missing_folders(self.folder, selected, lost, selected & moved, inodes)
         return {
             path
             for path in missing & photos.keys()
             if path in moved
             or path not in selected
-            or not any(path.is_relative_to(folder) for folder in stays)
+            or not any(path.is_relative_to(one.path) for one in away)
         }, away
 
     def _is_deselected(self, path: Path) -> bool:
         """Return whether a file is skipped or excluded, in a folder that is, or a video."""
-        if is_video(path) and not self.settings.videos:
-            return True
-        return not self.skipped.isdisjoint((path, *path.parents))
+        unwanted = is_video(path) and not self.settings.videos
+        return unwanted or not self.skipped.isdisjoint((path, *path.parents))
 
     def _moved_here(self) -> set[Path]:
         """Return stored paths that no longer exist and whose content was found in the folder."""
