@@ -10,7 +10,8 @@ The process is pinned to as many cores as it has threads. NumPy requests large p
 not, which explains part of the advantage of single queries.
 
 Ratios have quartiles, in wall time, which the bars use, and in processor time, which hardly depends
-on other processes. The result is written to benchmarks/results/search.json.
+on other processes. The result is written to benchmarks/results/search.json, or to search_avx2.json
+where the processor has no AVX-512 VPOPCNTDQ.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_machine, instruction_set, named_by_instructions
 from benchmarks.pairs import CLOCKS, Turns, ratio, take_turns, verdict
 from benchmarks.search.opening import time_opening
 from facehash.files import write_json
@@ -40,6 +41,8 @@ CODES, VECTORS = (10**4, 10**5, 10**6, 10**7), (10**4, 10**5, 10**6)
 BATCH = {10**4: 2048, 10**5: 512, 10**6: 64, 10**7: 32}
 SINGLES = {10**4: 256, 10**5: 128, 10**6: 16, 10**7: 4}
 FASTER, READS, OPENS = 3.0, 1.3, 0.2
+# For codes of 64 bits, which FAISS counts by one instruction per code.
+FASTER_64 = {"AVX-512 VPOPCNTDQ": 6.0, "AVX2": 4.0}
 Search = Callable[[np.ndarray], np.ndarray]
 
 
@@ -177,6 +180,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "threads": options.threads,
         "turns": options.turns,
         "machine": describe_machine("numpy", "numba", "faiss-cpu"),
+        "instruction_set": instruction_set(),
         "load_of_the_machine": {"before": round(load, 1), "after": round(os.getloadavg()[0], 1)},
         "cases": cases,
         "reading": compare_with_reads(options),
@@ -189,9 +193,12 @@ def judge(result: dict[str, Any]) -> dict[str, dict[str, str]]:
     bars: dict[str, dict[str, str]] = {}
     for case in result["cases"]:
         if case["kind"] == "codes" and case["rows"] >= 10**6:
-            name = f"{case['bits']} bits, {case['rows']:,}: batched {FASTER:g} times FAISS"
+            faster = FASTER
+            if case["bits"] == 64:
+                faster = FASTER_64.get(result["instruction_set"], FASTER)
+            name = f"{case['bits']} bits, {case['rows']:,}: batched {faster:g} times FAISS"
             found = case["batched"]["times_faster"]
-            bars[name] = {clock: verdict(found[clock], FASTER) for clock in found}
+            bars[name] = {clock: verdict(found[clock], faster) for clock in found}
     for place, read in result["reading"].items():
         if read["rows"] < CODES[-1]:
             continue
@@ -233,6 +240,6 @@ def main() -> None:
     result["bars"] = judge(result)
     print("reading", result["reading"], "\nopening", result["opening"])
     if not options.no_store:
-        write_json(RESULT, result)
+        write_json(named_by_instructions(RESULT), result)
     for bar, verdicts in result["bars"].items():
         print(f"{bar}: " + ", ".join(f"{what} ({clock})" for clock, what in verdicts.items()))

@@ -1,5 +1,8 @@
 """One turn of `benchmarks.training.gpu_training`: a method at a precision, in its own process.
 
+It trains in three ways, one after the other: with our batches and callbacks, once with flips and
+shifts and once without, and with a bare `fit` of the same network on the same arrays.
+
 The memory of a card, its compiled kernels and its choice of TF32 belong to a process, so every turn
 needs its own.
 
@@ -10,6 +13,7 @@ needs its own.
 import json
 import statistics
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +28,8 @@ from facehash.dataset import FaceDataset
 from facehash.learning.backend import start_backend
 
 Precision = Literal["float32", "tf32", "bfloat16"]
+WAYS = ("ours, augmented", "ours", "bare fit")
+AUGMENTATION = {"flip": True, "shift": 2}
 
 
 @dataclass(frozen=True)
@@ -78,15 +84,9 @@ def allow_tf32(backend: str, allowed: bool) -> None:
 
 
 def train(turn: Turn) -> dict[str, Any]:
-    """Train in this process, then measure the peak at the same precision."""
+    """Train in this process in every way, then measure the peak at the same precision."""
     start_backend(turn.backend)
-    import keras
-
-    from benchmarks.clock import EpochClock
     from benchmarks.training.flops import matrix_peak, training_flops
-    from facehash.learning.batches import ShuffledBatches
-    from facehash.learning.preparation import pixel_statistics
-    from facehash.learning.training import compile_model
 
     half = turn.precision == "bfloat16"
     allow_tf32(turn.backend, turn.precision == "tf32")
@@ -94,31 +94,64 @@ def train(turn: Turn) -> dict[str, Any]:
     faces = load_pubfig83(source) if source else make_faces(turn.images, turn.people)
     images = faces.read(faces.train)
     people, classes = np.unique(faces.labels[faces.train], return_inverse=True)
-    training = {"batch": turn.batch, "epochs": turn.epochs}
-    precision = "mixed_bfloat16" if half else "float32"
-    config = configure(turn.method, training | {"precision": precision})
-    keras.utils.set_random_seed(config.seed)
-    model = methods.build(config, [str(person) for person in people], *pixel_statistics(images))
-    compile_model(model, config.training, len(images))
-    batches = ShuffledBatches(images, classes.astype(np.int32), turn.batch, config.seed)
-    clock = EpochClock()
-    history = model.fit(
-        batches, epochs=turn.epochs, shuffle=False, verbose=0, callbacks=[clock]
-    ).history
+    ways, flops = {}, 0
+    for way in WAYS:
+        model, found = train_in_one_way(turn, way, images, classes.astype(np.int32))
+        flops, ways[way] = training_flops(model), found
     # After training: cuBLAS reads the setting for reproducible results at its first use.
     peak = matrix_peak(turn.matrix_side, dtype="bfloat16" if half else "float32")
-    seconds = np.diff(clock.ends).tolist()
-    speed = len(images) / statistics.median(seconds)
-    gflops = speed * training_flops(model) / 1e9
+    for found in ways.values():
+        gflops = found["images_a_second"] * flops / 1e9
+        found["gflops"], found["share_of_peak"] = round(gflops, 3), round(gflops / peak, 5)
     return {
         "images": len(images),
         "identities": len(people),
-        "images_a_second": round(speed, 1),
+        "ways": ways,
+        "peak_gflops": round(peak, 3),
+    }
+
+
+def train_in_one_way(
+    turn: Turn, way: str, images: np.ndarray, classes: np.ndarray
+) -> tuple[Any, dict[str, Any]]:
+    """Train a new model; return it and its speed."""
+    import keras
+
+    from benchmarks.clock import EpochClock
+    from facehash.learning.batches import ShuffledBatches
+    from facehash.learning.callbacks import BackupWriter, BestWeights, History
+    from facehash.learning.device_steps import steps_per_call
+    from facehash.learning.preparation import pixel_statistics
+    from facehash.learning.training import compile_model
+
+    training = {"batch": turn.batch, "epochs": turn.epochs, "patience": None}
+    training["precision"] = "mixed_bfloat16" if turn.precision == "bfloat16" else "float32"
+    augmentation = AUGMENTATION if way == "ours, augmented" else None
+    config = configure(turn.method, training, augmentation)
+    keras.utils.set_random_seed(config.seed)
+    people = [str(person) for person in range(int(classes.max()) + 1)]
+    model = methods.build(config, people, *pixel_statistics(images))
+    compile_model(model, config.training, len(images))
+    clock = EpochClock()
+    options = {"epochs": turn.epochs, "shuffle": False, "verbose": 0}
+    if way == "bare fit":
+        options |= {"shuffle": True, "batch_size": turn.batch, "callbacks": [clock]}
+        history = model.fit(images, classes, **options).history
+    else:
+        steps = steps_per_call(images, turn.batch, 1)
+        batches = ShuffledBatches(images, classes, turn.batch, config.seed, together=steps)
+        with tempfile.TemporaryDirectory() as folder:
+            rows = History(Path(folder) / "history.csv", [], 0)
+            best = BestWeights("loss", None, rows, None)
+            writer = BackupWriter(Path(folder) / "backup.npz", best, 1e9, None, {})
+            with model.kept_on_device(None if steps is None else images):
+                callbacks = [rows, best, writer, clock]
+                history = model.fit(batches, callbacks=callbacks, **options).history
+    seconds = np.diff(clock.ends).tolist()
+    return model, {
+        "images_a_second": round(len(images) / statistics.median(seconds), 1),
         "epoch_seconds": [round(value, 3) for value in seconds],
         "first_epoch_seconds": round(clock.ends[0] - clock.started, 2),
-        "gflops": round(gflops, 3),
-        "peak_gflops": round(peak, 3),
-        "share_of_peak": round(gflops / peak, 5),
         # Speed is worth nothing if the training diverges.
         "loss_of_each_epoch": [round(float(loss), 4) for loss in history["loss"]],
     }

@@ -12,9 +12,12 @@ BITS = 48
 PEOPLE = 530  # as in FaceScrub
 
 
-def configure(method: str, training: dict[str, Any]) -> RunConfig[Any]:
-    """Return the configuration of a published network; `training` is its section of that name."""
+def configure(
+    method: str, training: dict[str, Any], augmentation: dict[str, Any] | None = None
+) -> RunConfig[Any]:
+    """Return the configuration of a published network, given its sections of these names."""
     tree = {"method": method, "bits": BITS, "dataset": {"name": "random"}, "training": training}
+    tree["augmentation"] = augmentation or {}
     return check_config(tree, methods.options_class, "benchmark")
 
 

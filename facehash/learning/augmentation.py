@@ -29,6 +29,7 @@ class Augmentation(keras.layers.Layer):
         # Float pixels must not be cast to the half precision of a network.
         super().__init__(dtype="float32", autocast=False, **kwargs)
         self.generator = keras.random.SeedGenerator()
+        self.built = True
 
     def draw(self, images: Any) -> tuple[Any, ...]:
         """Draw the random numbers for a batch."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facehash.files import atomic_write
+from facehash.learning.backend import without_gradients
 from facehash.runs.directory import DamagedRunError
 from facehash.runs.files import read_npz
 
@@ -21,6 +24,7 @@ Arrays = list[NDArray[Any]]
 class Backup:
     """The state at the end of an epoch, from which training resumes as if never interrupted."""
 
+    # The arrays may be tensors of the backend, still on its device.
     epoch: int  # epochs done
     state: Arrays  # values of `training_variables`
     best: Arrays  # weights of the best epoch so far; empty in the state of a finished run
@@ -29,8 +33,13 @@ class Backup:
 
     def write(self, path: Path) -> None:
         """Replace the backup at `path`."""
-        arrays = {f"state_{i:04d}": array for i, array in enumerate(self.state)}
-        arrays |= {f"best_{i:04d}": array for i, array in enumerate(self.best)}
+        from keras import ops
+
+        arrays = {
+            f"{name}_{i:04d}": ops.convert_to_numpy(array)
+            for name, some in (("state", self.state), ("best", self.best))
+            for i, array in enumerate(some)
+        }
         arguments = np.array(json.dumps(self.arguments))
         with atomic_write(path) as temporary:
             np.savez(temporary, epoch=np.int64(self.epoch), arguments=arguments, **arrays)
@@ -64,6 +73,29 @@ def training_variables(model: Any) -> list[Any]:
     Weights, moving statistics, states of random generators, and those of the optimizer.
     """
     return [*model.variables, *model.optimizer.variables]
+
+
+def device_copies(variables: list[Any]) -> Arrays:
+    """Copy the values of Keras variables on their device, without waiting for the copies.
+
+    The next training step changes the variables in place on PyTorch, and takes over their memory on
+    JAX.
+    """
+    import keras
+
+    values = [variable.value for variable in variables]
+    if keras.backend.backend() != "jax":
+        with without_gradients():
+            return [keras.ops.copy(value) for value in values]
+    return list(_copy_on_jax()(values))
+
+
+@functools.cache
+def _copy_on_jax() -> Callable[[list[Any]], list[Any]]:
+    """Compile the copy of all arrays in one call; assignments of inputs would not copy."""
+    import jax
+
+    return jax.jit(lambda arrays: [jax.numpy.copy(array) for array in arrays])
 
 
 def restore(model: Any, backup: Backup, path: Path) -> None:

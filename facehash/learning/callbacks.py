@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-from keras import ops
 
 from facehash.errors import InputError
-from facehash.learning.backup import Backup, training_variables
+from facehash.learning.backup import Backup, device_copies, training_variables
 from facehash.learning.hash_model import HashModel
 from facehash.learning.model_files import save_model_file
 from facehash.printing import progress
@@ -69,7 +67,7 @@ class History(keras.callbacks.Callback):
 
 
 class BestWeights(keras.callbacks.Callback):
-    """Keeps the weights of the best epoch in memory, and stops training without improvement.
+    """Keeps the weights of the best epoch on the device, and stops training without improvement.
 
     The weights go to disk with the backup and at the end: writing a checkpoint in every epoch
     would take longer than the epoch.
@@ -101,7 +99,7 @@ class BestWeights(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Copy the weights if this epoch is the best so far."""
         if self.epoch == epoch + 1:
-            self.weights = self.model.get_weights()
+            self.weights = device_copies(self.model.weights)
         self.model.stop_training = self.exhausted
 
 
@@ -129,10 +127,10 @@ class ValidationStatistics(keras.callbacks.Callback):
 
 
 class BackupWriter(keras.callbacks.Callback):
-    """Keeps the state after the last whole epoch in memory, and writes it if it is time.
+    """Keeps the state after the last whole epoch on the device, and writes it if it is time.
 
-    Copying the state costs little beside an epoch, and it lets a training that is interrupted in
-    the middle of an epoch still write the epoch before.
+    Copying the state there costs little beside an epoch, and it lets a training that is interrupted
+    in the middle of an epoch still write the epoch before.
 
     Args:
         path: The backup file.
@@ -161,8 +159,7 @@ class BackupWriter(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Copy the state, and write it at most once per interval."""
         started = time.monotonic()
-        # A copy: PyTorch returns a view of a variable that the next step changes.
-        state = [np.array(ops.convert_to_numpy(v)) for v in training_variables(self.model)]
+        state = device_copies(training_variables(self.model))
         self.latest = Backup(epoch + 1, state, self.best.weights or [], self.arguments)
         if started - self._last >= self.interval:
             self.write()
@@ -226,15 +223,14 @@ class Progress(keras.callbacks.Callback):
     """One progress bar for the whole training: images/s, time left, terms of the last epoch.
 
     Args:
-        images: Training images per epoch.
-        batch: Images per step.
+        edges: Number of training images before each batch of an epoch, and in the epoch.
         epochs: Total number of epochs.
         done: Epochs already done when training resumes.
     """
 
-    def __init__(self, images: int, batch: int, epochs: int, done: int) -> None:
+    def __init__(self, edges: list[int], epochs: int, done: int) -> None:
         super().__init__()
-        self.images, self.batch = images, batch
+        self.edges, self.images = edges, edges[-1]
         self.epochs, self.done = epochs, done
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
@@ -254,7 +250,7 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Advance by one batch."""
-        self.bar.update(min(self.batch, self.images - batch * self.batch))
+        self.bar.update(self.edges[batch + 1] - self.edges[batch])
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Show the loss terms of the epoch."""

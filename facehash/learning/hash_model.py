@@ -10,6 +10,7 @@ from keras import ops
 
 from facehash.errors import InputError, did_you_mean
 from facehash.learning.augmentation import augmentation_layers
+from facehash.learning.device_steps import DeviceSteps
 from facehash.learning.losses import cross_entropy
 from facehash.runs.fingerprint import merge_records
 
@@ -48,6 +49,7 @@ class Standardize(keras.layers.Layer):
         super().__init__(**kwargs)
         self.mean = float(mean)
         self.std = float(std)
+        self.built = True
 
     def call(self, images):
         """Map pixels 0 to 255 to -1 to 1."""
@@ -104,7 +106,7 @@ def _dtype_policy(policy: keras.DTypePolicy) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-class HashModel(keras.Model):
+class HashModel(DeviceSteps):
     """A Keras model whose outputs have the signs of a binary code; the base of every method.
 
     ``model(images)`` takes RGB pixels 0 to 255 of any real dtype, (batch, side, side, 3), and

@@ -31,6 +31,7 @@ from facehash.learning.callbacks import (
     ValidationStatistics,
     tensorboard_callbacks,
 )
+from facehash.learning.device_steps import steps_per_call
 from facehash.learning.devices import data_parallel, device_name
 from facehash.learning.encoding import projection_scale, retrieval_map
 from facehash.learning.hash_model import HashModel
@@ -276,7 +277,8 @@ def _batches(
             "the smallest that works is 2"
         )
     images = data.images, data.classes
-    batches = ShuffledBatches(*images, training.batch, seed, done, devices, smallest)
+    steps = steps_per_call(data.images, training.batch, devices)
+    batches = ShuffledBatches(*images, training.batch, seed, done, devices, smallest, steps)
     if batches.used < len(data.images) // devices * devices:
         log.warning(
             "each epoch omits one of %d images: batch normalization would turn a last batch of one "
@@ -363,19 +365,21 @@ def _fit(
 ) -> None:
     """Run the remaining epochs."""
     done = batches.epoch
-    progress = Progress(batches.used, training.batch, training.epochs, done)
+    progress = Progress(batches.edges, training.epochs, done)
     validation = (data.validation_images, data.validation_classes)
+    resident = None if batches.together is None else data.images
     try:
-        model.fit(
-            batches,
-            epochs=training.epochs,
-            initial_epoch=done,
-            validation_data=validation if len(data.validation_images) else None,
-            validation_batch_size=training.batch,
-            shuffle=False,  # the batches are shuffled already
-            verbose=0,
-            callbacks=[*callbacks, progress],
-        )
+        with model.kept_on_device(resident):
+            model.fit(
+                batches,
+                epochs=training.epochs,
+                initial_epoch=done,
+                validation_data=validation if len(data.validation_images) else None,
+                validation_batch_size=training.batch,
+                shuffle=False,  # the batches are shuffled already
+                verbose=0,
+                callbacks=[*callbacks, progress],
+            )
     finally:
         progress.close()
 

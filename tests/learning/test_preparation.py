@@ -86,3 +86,21 @@ def test_the_order_of_batches_depends_on_epoch_and_seed_alone(data):
     assert rows_of_epoch(batches) != first
     assert rows_of_epoch(ShuffledBatches(*data, batch=3, seed=2)) != first
     assert rows_of_epoch(ShuffledBatches(*data, 3, seed=1, epoch=1)) == rows_of_epoch(batches)
+
+
+def test_row_numbers_in_place_of_images_are_those_of_the_same_batches():
+    images, classes = np.arange(40).reshape(20, 2), np.arange(20)
+    plain = ShuffledBatches(images, classes, batch=3, seed=1)
+    for together, shapes in (
+        (0, [(3,)] * 6 + [(2,)]),
+        (1, [(1, 3)] * 6 + [(1, 2)]),
+        (4, [(4, 3), (1, 3), (1, 3), (1, 2)]),
+    ):
+        batches = ShuffledBatches(images, classes, batch=3, seed=1, together=together)
+        items = [batches[i] for i in range(len(batches))]
+        assert [rows.shape for rows, _ in items] == shapes
+        assert all(rows.dtype == np.int32 for rows, _ in items)
+        rows = np.concatenate([rows.ravel() for rows, _ in items])
+        np.testing.assert_array_equal(images[rows], np.concatenate([plain[i][0] for i in range(7)]))
+        np.testing.assert_array_equal(rows, np.concatenate([c.ravel() for _, c in items]))
+        assert batches.edges[-1] == 20 and len(batches.edges) == len(items) + 1

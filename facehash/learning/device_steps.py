@@ -1,0 +1,130 @@
+"""Training steps that keep an accelerator busy: the images stay on it, and JAX groups the steps.
+
+On a GPU a step takes less time than the host needs to start it and to copy its images. So the whole
+training set is kept there as uint8 if it fits, and a batch consists of row numbers. On JAX one call
+runs several steps. Both change no result: the rows are drawn as without them.
+"""
+
+import contextlib
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+MOST_BYTES = 2**31
+"""A larger training set stays on the host."""
+
+STEPS = 32
+"""Most steps per call on JAX."""
+
+
+def on_accelerator() -> bool:
+    """Return whether the backend computes on something other than the CPU."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        return bool(jax.default_backend() != "cpu")
+    if backend == "tensorflow":
+        import tensorflow
+
+        return bool(tensorflow.config.list_physical_devices("GPU"))
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def steps_per_call(images: NDArray[Any], batch: int, devices: int) -> int | None:
+    """Return how many steps JAX runs per call if the images are kept on the device.
+
+    Args:
+        images: The training images, (n, ...).
+        batch: Images per step.
+        devices: Number of devices that share each batch. Several get their parts from the host.
+
+    Returns:
+        The number of steps, 0 on another backend than JAX, or None if the images stay on the host.
+    """
+    if devices > 1 or images.nbytes > MOST_BYTES or not on_accelerator():
+        return None
+    if keras.backend.backend() != "jax":
+        return 0
+    # The steps of an epoch in equal calls; those of other sizes would be compiled too.
+    whole = len(images) // batch
+    calls = -(-whole // STEPS)
+    return whole // calls if calls else 1
+
+
+class DeviceSteps(keras.Model):
+    """A model that can train on row numbers of images that are kept on the device.
+
+    Inside `kept_on_device`, `fit` takes row numbers int32 (steps, batch), or (batch,) on a backend
+    other than JAX, in place of images, and classes of the same shape.
+    """
+
+    _resident: Any = None
+    _metrics_at_end = False
+
+    @contextlib.contextmanager
+    def kept_on_device(self, images: NDArray[Any] | None) -> Iterator[None]:
+        """Keep images on the device, and compute metrics once per epoch, while a training runs.
+
+        Args:
+            images: (n, ...); None leaves them on the host, and batches consist of images.
+        """
+        self.train_function = None
+        # PyTorch would compute all metrics after every step; other backends compile this.
+        self._metrics_at_end = keras.backend.backend() == "torch"
+        if images is not None:
+            self._resident = keras.ops.convert_to_tensor(np.asarray(images))
+        try:
+            yield
+        finally:
+            self.train_function, self._resident, self._metrics_at_end = None, None, False
+
+    def train_step(self, *arguments: Any) -> Any:
+        """Train on one batch, of images or of row numbers."""
+        if self._resident is None or keras.backend.backend() == "jax":
+            return super().train_step(*arguments)
+        rows, classes = arguments[0]
+        return super().train_step((keras.ops.take(self._resident, rows, axis=0), classes))
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """On JAX, compile several steps into one function that gets the images as an argument."""
+        if self._resident is None or keras.backend.backend() != "jax":
+            return super().make_train_function(force)
+        if self.train_function is not None and not force:
+            return None
+        import jax
+
+        # Closed over instead, the images would become a constant of the compiled program.
+        @functools.partial(jax.jit, donate_argnums=0)
+        def steps(state: Any, images: Any, data: Any) -> Any:
+            def step(state: Any, batch: Any) -> Any:
+                rows, classes = batch
+                logs, state = self.train_step(state, (images[rows], classes))
+                return state, logs
+
+            if data[0].shape[0] == 1:
+                state, logs = step(state, [part[0] for part in data])
+                return logs, state
+            state, logs = jax.lax.scan(step, state, tuple(data[:2]))
+            return {name: values[-1] for name, values in logs.items()}, state
+
+        images = self._resident
+        self.train_function = lambda state, iterator: steps(state, images, next(iterator)[:2])
+        return None
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Return the metrics, or nothing before the end of an epoch."""
+        if self._metrics_at_end:
+            return {}
+        return super().compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+    def _get_metrics_result_or_logs(self, logs: Any) -> Any:
+        if self._metrics_at_end:
+            return self.get_metrics_result()
+        return super()._get_metrics_result_or_logs(logs)

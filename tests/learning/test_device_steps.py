@@ -1,0 +1,57 @@
+"""Images that are kept on the device, several steps per call, and copies of the weights there."""
+
+import keras
+import numpy as np
+import pytest
+
+from facehash.learning import device_steps
+from facehash.learning.backup import device_copies
+from facehash.learning.device_steps import steps_per_call
+from facehash.learning.encoding import projections
+from facehash.runs.files import read_history
+from tests.helpers.training import configure, run_training
+
+OPTIONS = {"epochs": 3, "batch": 5, "augmentation": {"flip": True, "shift": 2}}
+OPTIONS |= {"validation": 0.2, "backup_seconds": 0}
+
+
+def test_images_on_the_device_give_the_same_training(faces, tmp_path, monkeypatch):
+    plain, expected = run_training(configure(**OPTIONS), faces, tmp_path / "plain")
+    monkeypatch.setattr(device_steps, "on_accelerator", lambda: True)
+    monkeypatch.setattr(device_steps, "STEPS", 2)
+    run, outcome = run_training(configure(**OPTIONS), faces, tmp_path / "run")
+    for mine, theirs in zip(read_history(run.history), read_history(plain.history), strict=True):
+        for name in set(theirs) - {"seconds"}:
+            assert mine[name] == pytest.approx(theirs[name], rel=1e-4, abs=1e-6), name
+    found = [projections(o.model, faces.images) for o in (outcome, expected)]
+    np.testing.assert_allclose(*found, rtol=1e-3, atol=1e-3)
+    assert outcome.model._resident is None  # the memory is free again
+
+
+def test_steps_per_call_divide_an_epoch_into_equal_calls(monkeypatch):
+    images = np.zeros((670, 2, 2, 3), np.uint8)
+    assert steps_per_call(images, 10, 1) is None  # on a CPU, memory is the same
+    monkeypatch.setattr(device_steps, "on_accelerator", lambda: True)
+    of_jax = keras.backend.backend() == "jax"
+    assert steps_per_call(images, 10, 1) == (22 if of_jax else 0)  # 67 steps: 3 x 22 and one
+    assert steps_per_call(images, 1000, 1) == (1 if of_jax else 0)
+    assert steps_per_call(images, 10, 2) is None
+    monkeypatch.setattr(device_steps, "MOST_BYTES", 100)
+    assert steps_per_call(images, 10, 1) is None
+
+
+def test_copies_stay_what_they_were_when_training_goes_on(faces):
+    from facehash import methods
+    from facehash.learning.training import compile_model
+
+    config = configure()
+    model = methods.build(config, faces.identities, 120.0, 60.0)
+    compile_model(model, config.training, 36)
+    before = model.get_weights()
+    copies = device_copies(model.weights)
+    rows = faces.train
+    labels = faces.labels[rows].astype("int32")
+    model.fit(faces.images[rows], labels, batch_size=12, verbose=0)
+    assert any((a != b).any() for a, b in zip(model.get_weights(), before, strict=True))
+    for copy, value in zip(copies, before, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(copy), value)
