@@ -11,8 +11,10 @@ BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks" / "results"
 
 def speed_table() -> str:
     """Tabulate each benchmark with the alternative that was measured in the same run."""
-    scoring = [*_scoring_rows(), _verification_row()]
-    rows = [*scoring, *_data_rows(), _training_row(), *_search_rows(), *_indexing_rows()]
+    scoring = [*_scoring_rows("evaluation"), *_scoring_rows("evaluation_avx2")]
+    searching = [*_code_rows("search"), *_code_rows("search_avx2"), *_other_search_rows()]
+    rows = [*scoring, _verification_row(), *_data_rows(), *_training_rows(), *searching]
+    rows += _indexing_rows()
     return markdown_rows(["Task", "facehash", "Alternative", "Comparison"], rows)
 
 
@@ -24,13 +26,16 @@ def steps_table() -> str:
     return markdown_rows(["Step", "Time per photo, one core", "Share"], rows)
 
 
-def _scoring_rows() -> list[list[str]]:
-    evaluation = _read("evaluation")
+def _scoring_rows(name: str) -> list[list[str]]:
+    if not (BENCHMARKS / f"{name}.json").exists():
+        return []
+    evaluation = _read(name)
     seconds = {way: values["median_seconds"] for way, values in evaluation["ways"].items()}
     size = evaluation["size"]
     return [
         [
-            f"score {size['query']:,} queries, {size['gallery']:,} codes of {size['bits']} bits",
+            f"score {size['query']:,} queries, {size['gallery']:,} codes of {size['bits']} bits, "
+            f"{evaluation['instruction_set']}",
             f"{seconds['numba']:.2f} s",
             f"{seconds[rival]:.1f} s, {words}",
             f"{evaluation['times_faster_than'][rival]:.0f} times faster",
@@ -75,21 +80,37 @@ def _data_rows() -> list[list[str]]:
     ]
 
 
-def _training_row() -> list[str]:
-    training = _read("training")
-    lower, upper = training["ratio_quartiles"]
-    speeds = {way: values["median"] for way, values in training["images_a_second"].items()}
-    return [
-        "train DDH",
-        f"{speeds['ours']:,} images/s",
-        f"{speeds['bare fit']:,} images/s, plain `model.fit`",
-        f"{training['ratio_ours_to_bare_fit']:.2f} times its speed, median of pairs "
-        f"(quartiles {lower:.2f} to {upper:.2f})",
-    ]
+def _training_rows() -> list[list[str]]:
+    rows = []
+    for name in ("training", "training_jax"):
+        if not (BENCHMARKS / f"{name}.json").exists():
+            continue
+        training = _read(name)
+        speeds = {way: values["median"] for way, values in training["images_a_second"].items()}
+        method = training["what"].rpartition(" ")[2]
+        bare = max(("bare fit", "bare loop"), key=speeds.__getitem__)
+        words = {"bare fit": "plain `model.fit`", "bare loop": "a loop without Keras's trainer"}
+        rows += [
+            [
+                f"train {method}, {training['backend']}",
+                f"{speeds['ours']:,} images/s",
+                f"{speeds[bare]:,} images/s, {words[bare]}",
+                _times(training["ratio_ours_to_the_faster_bare_loop"], "times its speed"),
+            ],
+            [
+                f"the same with flips and shifts, {training['backend']}",
+                f"{speeds['ours, augmented']:,} images/s",
+                f"{speeds['ours']:,} images/s, without them",
+                _times(training["ratio_augmented_to_not"], "times its speed"),
+            ],
+        ]
+    return rows
 
 
-def _search_rows() -> list[list[str]]:
-    search = _read("search")
+def _code_rows(name: str) -> list[list[str]]:
+    if not (BENCHMARKS / f"{name}.json").exists():
+        return []
+    search = _read(name)
     rows = []
     for case in search["cases"]:
         if case["kind"] == "codes" and case["rows"] >= 10**6:
@@ -98,12 +119,18 @@ def _search_rows() -> list[list[str]]:
             rival = max(speed for name, speed in speeds.items() if name != "ours")
             rows.append(
                 [
-                    f"find the 100 nearest of {case['rows']:,} codes of {case['bits']} bits",
+                    f"find the 100 nearest of {case['rows']:,} codes of {case['bits']} bits, "
+                    f"{search['instruction_set']}",
                     f"{speeds['ours']:,.0f} queries/s",
                     f"{rival:,.0f} queries/s, FAISS `IndexBinaryFlat`",
                     _times(batched["times_faster"]["wall"], "times faster"),
                 ]
             )
+    return rows
+
+
+def _other_search_rows() -> list[list[str]]:
+    search, rows = _read("search"), []
     for place, read in search["reading"].items():
         times = read["milliseconds"]["wall"]
         reading = read["times_a_read"]["wall"]
