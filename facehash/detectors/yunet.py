@@ -1,6 +1,5 @@
 """The default detector: YuNet, a small network run by OpenCV."""
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from facehash.images.face import Face
 from facehash.weights.files import find_weights
 
 _SMALLEST_FACE = 8
+_HUGE = 4  # relative to the photo; OpenCV finds boxes up to infinity in narrow strips
 _LARGEST_FACE = 400
 _COARSE = 320
 _FINE = 1280
@@ -46,6 +46,9 @@ class YuNet:
     Raises:
         InputError: The score is out of range, or the weights are missing or damaged.
 
+    Attributes:
+        hint: Least score of a response without which a tile is not searched.
+
     Reference: Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", MIR 2023.
     """
 
@@ -59,6 +62,7 @@ class YuNet:
         if not 0 < score <= 1:
             raise InputError(f"the minimum score must be above 0 and at most 1, got {score}")
         self.score, self.tiles, self.turns = score, tiles, turns
+        self.hint = HINT
         self._weights = find_weights("yunet", weights_dir)
         self._networks: dict[int, Any] = {}  # by the side of a window, or 0
 
@@ -89,7 +93,7 @@ class YuNet:
         if self.tiles == "auto":  # a panorama would become too narrow
             fine = min(1.0, max(fine, min(_NARROW / shorter, _LONGEST / longer)))
         tiled = self.tiles == "auto" and fine < 1
-        candidates = self._detect(image, fine, min(self.score, HINT) if tiled else self.score)
+        candidates = self._detect(image, fine, min(self.score, self.hint) if tiled else self.score)
         sure = [face for face in candidates if face.score >= self.score]
         faces = non_max_suppression([*self._detect(image, _COARSE / longer), *sure])
         if not tiled or not candidates:
@@ -150,6 +154,8 @@ def _face(row: NDArray[np.float32], stretch: NDArray[np.float64]) -> Face:
 
 
 def _is_inside(face: Face, width: int, height: int) -> bool:
-    """Return whether a box is finite and has its center in the photo."""
+    """Return whether a box is not much larger than a photo and has its center in the photo."""
     x, y, w, h = face.box
-    return 0 <= x + w / 2 <= width and 0 <= y + h / 2 <= height and 0 < w * h < math.inf
+    if not (0 < w < _HUGE * max(width, height) and 0 < h < _HUGE * max(width, height)):
+        return False
+    return 0 <= x + w / 2 <= width and 0 <= y + h / 2 <= height

@@ -9,6 +9,7 @@ import pytest
 from benchmarks.photos import conditions, small_faces
 from benchmarks.photos.compare_indexing import _children
 from facehash.calibration.thresholds import SMALLEST
+from facehash.detectors.tiles import HINT
 
 
 def faces(rows, people, widths):
@@ -113,6 +114,7 @@ def test_turned_photos_have_the_errors_of_upright_ones():
 
 def test_more_small_faces_are_found_in_tiles():
     result = json.loads(small_faces.RESULT.read_text(encoding="utf-8"))
+    assert result["choice"]["chosen"] == HINT
     for row in result["recall"]:
         assert row["auto"]["recall"] >= row["off"]["recall"], row
         if row["face_width"] >= 55:
