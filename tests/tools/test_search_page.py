@@ -20,7 +20,8 @@ def test_the_album_is_found_as_the_documents_show_it(tmp_path, monkeypatch):
     document = (ROOT / "docs/search.md").read_text(encoding="utf-8")
     # The document's library has no names yet, and lies elsewhere.
     found = [re.sub(r"  Person 19 ", "  -         ", line) for line in out.splitlines()[1:]]
-    shown = re.findall(r"^  \d  0\.\d{3}  .*$", document, re.MULTILINE)
+    # Another example has a face in a video, with its time after " @ ".
+    shown = re.findall(r"^  \d  0\.\d{3}  (?!.* @ ).*$", document, re.MULTILINE)
     assert [_plain(line) for line in found] == [_plain(line) for line in shown]
 
 
