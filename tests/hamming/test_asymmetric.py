@@ -191,7 +191,7 @@ def test_on_arm_one_instruction_looks_up_16_entries():
     module = ir.Module()
     function = ir.Function(module, ir.FunctionType(numbers, [entries, numbers]), "look_up")
     builder = ir.IRBuilder(function.append_basic_block())
-    builder.ret(nibbles._look_up(builder, Context(), *function.args))
+    builder.ret(nibbles.look_up(builder, Context(), *function.args))
     machine = target.create_target_machine(opt=3)
     code = machine.emit_assembly(llvmlite.binding.parse_assembly(str(module)))
     assert code.count("tbl\t") == 2

@@ -9,7 +9,7 @@ from numba import njit
 from facehash.hamming import rows
 from facehash.hamming.intrinsics import RUN
 from facehash.hamming.rows import TOGETHER, choose_layout
-from tests.helpers.new_python import run_python
+from tests.helpers.facehash_command import run_python
 
 
 @pytest.mark.parametrize(

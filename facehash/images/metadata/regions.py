@@ -116,8 +116,8 @@ def turn_back(box: Box, orientation: int) -> Box:
     """Return a box of the upright photo in the stored picture; the inverse of `turn_upright`.
 
     Example:
-        >>> turn_back(turn_upright((0.1, 0.2, 0.3, 0.4), 7), 7)
-        (0.1, 0.2, 0.3, 0.4)
+        >>> turn_back(turn_upright((0.125, 0.25, 0.25, 0.5), 7), 7)
+        (0.125, 0.25, 0.25, 0.5)
     """
     # Only the two quarter turns are not their own inverses.
     return turn_upright(box, {6: 8, 8: 6}.get(orientation, orientation))

@@ -71,7 +71,7 @@ def files_of_photos(photos: Iterable[str], files: Iterable[str]) -> dict[str, st
 
     Example:
         >>> files_of_photos(["a.jpg", "a-edited.jpg", "a(1).jpg"], ["a.jpg.json", "a.jpg(1).json"])
-        {'a.jpg': 'a.jpg.json', 'a(1).jpg': 'a.jpg(1).json', 'a-edited.jpg': 'a.jpg.json'}
+        {'a(1).jpg': 'a.jpg(1).json', 'a.jpg': 'a.jpg.json', 'a-edited.jpg': 'a.jpg.json'}
     """
     by_name = {name.casefold(): name for name in photos}
     found: dict[str, str] = {}

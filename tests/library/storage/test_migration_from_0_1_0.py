@@ -20,7 +20,10 @@ from tests.helpers.library_0_1_0 import ALBUM, make_album, unpack
 from tests.library import fakes
 
 # expected.json has these columns, with bytes in hex and paths as text.
-NEW = ("copies", "damage", "added", "aligned")  # of a face; not in 0.1.0
+# Of a face; not in 0.1.0.
+NEW = ("copies", "damage", "added", "aligned", "seconds", "first_seconds", "last_seconds")
+# Every index run notes these.
+NOTED = "('folders', 'frames_per_second')"
 PHOTOS = ("id", "digest", "width", "height", "reason", "detail")
 PATHS = ("path", "photo_id", "size", "mtime_ns", "reason")
 
@@ -38,8 +41,7 @@ def content(library):
         more = {i: {"named_by": name, "code": code.hex()} for i, name, code in faces}
         aliases = "SELECT aliases.name, people.name FROM aliases JOIN people ON id = person_id"
         return {
-            # Every index run notes its folder.
-            "settings": dict(query("SELECT key, value FROM settings WHERE key <> 'folders'")),
+            "settings": dict(query(f"SELECT key, value FROM settings WHERE key NOT IN {NOTED}")),
             "generation": store.generation(),
             "photos": [row | {"digest": row["digest"].hex()} for row in table("photos", PHOTOS)],
             "paths": [row | {"path": row["path"].decode()} for row in table("paths", PATHS)],
