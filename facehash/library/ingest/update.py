@@ -326,7 +326,7 @@ class _Update:
             if self.counts["faces"]:
                 refresh_thresholds(self.store, self.settings, self.hasher)
         refresh_index(self.store, spaces(self.settings, self.hasher is not None))
-        delete_thumbnails(self.store.directory, keep=self.store.digests())
+        delete_thumbnails(self.store.directory, keep=self.store.has_photo)
         with contextlib.suppress(FileInUseError):  # a search is running; the next run does it
             self.store.database.empty_log()
         return IndexReport(

@@ -240,8 +240,8 @@ def thumbnail(store: Store, photo: int, side: int, make: Make) -> bytes:
     jpeg = reduced(details, side, make)
     write_thumbnail(store.directory, details.digest, side, jpeg)
     # It may have been forgotten meanwhile.
-    if not store.database.value("SELECT 1 FROM photos WHERE digest = ?", (details.digest,)):
-        delete_thumbnails(store.directory, keep=store.digests())
+    if not store.has_photo(details.digest):
+        delete_thumbnails(store.directory, keep=store.has_photo)
     return jpeg
 
 

@@ -128,6 +128,11 @@ class Store:
         rows = self.database.rows("SELECT digest FROM photos UNION SELECT digest FROM excluded")
         return {digest for (digest,) in rows}
 
+    def has_photo(self, digest: bytes) -> bool:
+        """Return whether the library has a photo with this content."""
+        found = self.database.value("SELECT 1 FROM photos WHERE digest = ?", (digest,))
+        return found is not None
+
     def files_under(self, folder: Path) -> dict[Path, tuple[FileState, bool]]:
         """Return the known files under a folder, each with its state and whether to skip it."""
         found = self.database.rows(

@@ -8,7 +8,7 @@ looks at them.
 import contextlib
 import re
 import shutil
-from collections.abc import Collection
+from collections.abc import Callable
 from pathlib import Path
 
 from facehash.errors import InputError
@@ -63,12 +63,12 @@ def write_thumbnail(directory: Path, digest: bytes, side: int, jpeg: bytes) -> N
             temporary.write_bytes(jpeg)
 
 
-def delete_thumbnails(directory: Path, keep: Collection[bytes] = ()) -> int:
+def delete_thumbnails(directory: Path, keep: Callable[[bytes], bool] | None = None) -> int:
     """Delete the thumbnails of a library, and return their number.
 
     Args:
         directory: The library.
-        keep: Digests of photos whose thumbnails stay.
+        keep: Whether the thumbnails of a photo stay, by its digest. None keeps none.
 
     Raises:
         InputError: A link in place of the folder.
@@ -79,7 +79,7 @@ def delete_thumbnails(directory: Path, keep: Collection[bytes] = ()) -> int:
     deleted = 0
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         found = _NAME.fullmatch(path.name)
-        if found and bytes.fromhex(found[1]) in keep:
+        if keep and found and keep(bytes.fromhex(found[1])):
             continue
         with with_filename(path):
             if path.is_dir() and not path.is_symlink():

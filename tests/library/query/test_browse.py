@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from facehash.images.read import UnreadableImageError
-from facehash.library.people.forget import forget_faces
+from facehash.library.people.forget import forget_faces, forget_photo
 from facehash.library.query import browse
 from facehash.library.storage.database import LibraryError
 from facehash.library.storage.store import Store
@@ -88,6 +88,18 @@ def test_thumbnails_of_photos_that_are_gone_are_deleted_by_the_next_run(
     names = {f"{photo.digest.hex()}-320.jpg" for photo in left}
     assert {path.name for path in (directory / "thumbnails").iterdir()} == names
     assert len(names) == 5
+
+
+def test_the_thumbnail_of_a_photo_forgotten_while_it_is_made_is_not_kept(store, directory):
+    photo = browse.list_photos(store)[0]
+    path = browse.photo_by_id(store, photo.id).paths[0]
+
+    def forget(*given):
+        forget_photo(store, path)
+        return make(*given)
+
+    assert browse.thumbnail(store, photo.id, 320, forget)
+    assert not any((directory / "thumbnails").iterdir())
 
 
 def test_a_photo_that_cannot_be_read_has_no_thumbnail(store, directory):
