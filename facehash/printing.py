@@ -38,6 +38,12 @@ def brief(value: object) -> str:
     return _BRIEF.repr(value)
 
 
+def counted(number: int, what: str) -> str:
+    """Return ``"1 face"``, ``"2 faces"``, ``"2 people"``."""
+    plural = {"person": "people"}.get(what, f"{what}s")
+    return f"{number:,} {what if number == 1 else plural}"
+
+
 def quoted(path: object) -> str:
     """Return a path as one word of a shell command, for commands that the user is to run.
 

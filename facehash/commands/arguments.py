@@ -73,12 +73,6 @@ def in_words(reason: str) -> str:
     return reason.replace("_", " ")
 
 
-def counted(number: int, what: str) -> str:
-    """Return ``"1 face"``, ``"2 faces"``, ``"2 people"``."""
-    plural = {"person": "people"}.get(what, f"{what}s")
-    return f"{number:,} {what if number == 1 else plural}"
-
-
 def by_column(by: str | None) -> Literal["embedding", "code"] | None:
     """Return the value of ``--by``.
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import typer
 
 from facehash.command_line import DONE, PARTLY_FAILED
-from facehash.commands.arguments import ForceOption, LibraryOption, counted
+from facehash.commands.arguments import ForceOption, LibraryOption
 from facehash.commands.engines import settle_engines
 from facehash.library.storage.folder import write_lock
 from facehash.output import writes_to_stdout
-from facehash.printing import printable
+from facehash.printing import counted, printable
 
 _SHOWN = 20
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from facehash.command_line import DONE, NOTHING_FOUND, PARTLY_FAILED, make_app
-from facehash.commands.arguments import JsonOption, LibraryOption, by_column, counted, print_json
+from facehash.commands.arguments import JsonOption, LibraryOption, by_column, print_json
 from facehash.errors import InputError
 from facehash.library.storage.folder import write_lock
-from facehash.printing import printable, quoted
+from facehash.printing import counted, printable, quoted
 
 if TYPE_CHECKING:
     from facehash.library.derived.engines import Pushed, Status

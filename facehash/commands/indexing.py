@@ -13,14 +13,13 @@ from facehash.commands.arguments import (
     LibraryOption,
     SmallFacesOption,
     WeightsOption,
-    counted,
     describe_unread,
     in_words,
     print_some,
     switch,
 )
 from facehash.commands.engines import push_after_index
-from facehash.printing import printable, quoted
+from facehash.printing import counted, printable, quoted
 
 if TYPE_CHECKING:
     from facehash.library.ingest.report import IndexReport

@@ -16,14 +16,13 @@ from facehash.commands.arguments import (
     LibraryOption,
     NameArgument,
     WeightsOption,
-    counted,
     print_json,
 )
 from facehash.commands.engines import writing
 from facehash.commands.people_history import purge, undo
 from facehash.commands.people_naming import cluster, ignore, suggest, unignore
 from facehash.errors import InputError
-from facehash.printing import printable
+from facehash.printing import counted, printable
 
 if TYPE_CHECKING:
     from facehash.library.storage.store import Store

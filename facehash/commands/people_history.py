@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from facehash.command_line import DONE, NOTHING_FOUND
-from facehash.commands.arguments import LibraryOption, counted
+from facehash.commands.arguments import LibraryOption
 from facehash.commands.engines import writing
 from facehash.files import FileInUseError
-from facehash.printing import printable
+from facehash.printing import counted, printable
 
 if TYPE_CHECKING:
     from facehash.library.people.journal import Statement
@@ -29,6 +29,7 @@ def undo(
 
     Example: facehash people undo --library lib
     """
+    from facehash.library.ingest.added import restore_added
     from facehash.library.people import journal
     from facehash.library.storage.store import Store
     from facehash.pipeline import pipelines
@@ -43,10 +44,7 @@ def undo(
         return DONE if statements else NOTHING_FOUND
     with writing(library, "people") as store:
         undone = journal.undo(store, steps)
-        if any(one.statement.kind in ("add-face", "remove-face") for one in undone):
-            from facehash.library.ingest.added import restore_added
-
-            restore_added(store, pipelines())
+        restore_added(store, undone, pipelines())
     for taken_back in undone:
         print(f"undone: {_describe(taken_back.statement)}")
         if taken_back.parked:

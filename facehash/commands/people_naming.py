@@ -13,12 +13,11 @@ from facehash.commands.arguments import (
     ForceOption,
     JsonOption,
     LibraryOption,
-    counted,
     print_json,
 )
 from facehash.commands.engines import writing
 from facehash.errors import InputError
-from facehash.printing import printable
+from facehash.printing import counted, printable
 
 if TYPE_CHECKING:
     from facehash.library.people.clusters import Cluster

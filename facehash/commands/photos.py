@@ -11,15 +11,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from facehash.command_line import DONE, NOTHING_FOUND, PARTLY_FAILED
-from facehash.commands.arguments import (
-    ForceOption,
-    JsonOption,
-    LibraryOption,
-    counted,
-    print_json,
-)
+from facehash.commands.arguments import ForceOption, JsonOption, LibraryOption, print_json
 from facehash.errors import InputError
-from facehash.printing import printable
+from facehash.printing import counted, printable
 
 if TYPE_CHECKING:
     from facehash.library.people.photos import FoundPhoto, Order

@@ -15,7 +15,6 @@ from facehash.commands.arguments import (
     ForceOption,
     JsonOption,
     LibraryOption,
-    counted,
     describe_unread,
     in_words,
     print_json,
@@ -24,7 +23,7 @@ from facehash.commands.arguments import (
 from facehash.commands.engines import settle_engines
 from facehash.errors import InputError
 from facehash.library.storage.folder import write_lock
-from facehash.printing import printable, quoted
+from facehash.printing import counted, printable, quoted
 
 if TYPE_CHECKING:
     from facehash.library.storage.records import UnreadFile

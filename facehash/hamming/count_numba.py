@@ -25,19 +25,6 @@ PAIRED = 4  # items per possible pair of distances from which on pairs are count
 _measure_rows = measurer(LAYOUT)
 
 
-@compile_kernel("void(uint8[::1], uint32[:, ::1])")
-def _count_bytes(distances, histograms):  # type: ignore[no-untyped-def]
-    first, second, third, fourth = histograms[0], histograms[1], histograms[2], histograms[3]
-    quads = len(distances) // 4
-    for i in range(quads):
-        first[distances[4 * i]] += 1
-        second[distances[4 * i + 1]] += 1
-        third[distances[4 * i + 2]] += 1
-        fourth[distances[4 * i + 3]] += 1
-    for i in range(4 * quads, len(distances)):
-        first[distances[i]] += 1
-
-
 @compile_kernel("void(uint64[::1], uint32[::1])")
 def _count_pairs(words, pairs):  # type: ignore[no-untyped-def]
     """Count pairs of bytes, four to a word: entry a + 256 b of the pairs (a, b)."""
@@ -89,7 +76,7 @@ def _count_in_rows(gallery, whole, query, all_counts):  # type: ignore[no-untype
                     if in_pairs:
                         _count_pairs(found.view(np.uint64), counted[j])
                     else:
-                        _count_bytes(found, counted[j].reshape((4, bins)))
+                        count_each(found, counted[j].reshape((4, bins)))
         for j in range(count):
             counts = all_counts[begin + j]
             if in_pairs:

@@ -22,11 +22,13 @@ if sys.byteorder != "little":
     raise ImportError("the Hamming kernels need a little-endian processor")
 
 
-def compile_kernel(signature: str, inline: bool = False) -> Callable[[Callable[..., Any]], Any]:
+def compile_kernel(
+    signature: str | list[str], inline: bool = False
+) -> Callable[[Callable[..., Any]], Any]:
     """Compile a function when it is defined, or load it from Numba's cache; it releases the GIL.
 
     Args:
-        signature: The types of the function.
+        signature: The types of the function; several for a function of several types.
         inline: Copy its code into every caller.
     """
 

@@ -44,7 +44,7 @@ def measure(gallery, start, stop, code, distances):  # type: ignore[no-untyped-d
         _next_word(gallery[w, start:stop], code[w], distances)
 
 
-@compile_kernel("void(uint16[::1], uint32[:, ::1])")
+@compile_kernel(["void(uint16[::1], uint32[:, ::1])", "void(uint8[::1], uint32[:, ::1])"])
 def count_each(distances, histograms):  # type: ignore[no-untyped-def]
     """Add distances to four histograms, which `add_four` adds up."""
     # Four histograms: adjacent items often share a distance, and one would wait for its last store.

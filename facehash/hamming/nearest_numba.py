@@ -66,38 +66,6 @@ def _drop(items, far, count, bound, ties):  # type: ignore[no-untyped-def]
 
 
 @compile_kernel(
-    f"UniTuple(int64, 3)({CODES}, int64, int64, {WORDS}, int64, int64, int64, int64, int64[::1],"
-    "uint16[::1], int64[::1])"
-)
-def _scan(gallery, start, stop, code, k, held, nearer, bound, items, far, counts):  # type: ignore[no-untyped-def]
-    """Collect items nearer than the bound and tighten it; return held, nearer and bound."""
-    for run in range(start, stop, RUN):
-        # The last run may overlap the one before it; the bits of those items are cleared.
-        first = min(run, stop - RUN)
-        near = nearer_bits(gallery, first, code, bound) & (_ALL << np.uint64(run - first))
-        if near == 0:
-            continue
-        if held + RUN > len(items):
-            held = _drop(items, far, held, bound, k - nearer)
-        while near != 0:
-            # The number of trailing zeros is the position of the next set bit.
-            item = first + np.int64(popcount(~near & (near - _ONE)))
-            distance = np.int64(0)
-            for w in range(len(code)):
-                distance += np.int64(popcount(gallery[w, item] ^ code[w]))
-            items[held] = item
-            far[held] = distance
-            counts[distance] += 1
-            held += 1
-            nearer += 1
-            near &= near - _ONE
-        while nearer >= k:
-            bound -= 1
-            nearer -= counts[bound]
-    return held, nearer, bound
-
-
-@compile_kernel(
     f"UniTuple(int64, 3)({CODES}, int64, uint64, {WORDS}, int64, int64, int64, int64, int64[::1],"
     "uint16[::1], int64[::1])"
 )
@@ -106,6 +74,7 @@ def _collect(gallery, first, near, code, k, held, nearer, bound, items, far, cou
     if held + RUN > len(items):
         held = _drop(items, far, held, bound, k - nearer)
     while near != 0:
+        # The number of trailing zeros is the position of the next set bit.
         item = first + np.int64(popcount(~near & (near - _ONE)))
         near &= near - _ONE
         distance = np.int64(0)
@@ -121,6 +90,24 @@ def _collect(gallery, first, near, code, k, held, nearer, bound, items, far, cou
     while nearer >= k:
         bound -= 1
         nearer -= counts[bound]
+    return held, nearer, bound
+
+
+@compile_kernel(
+    f"UniTuple(int64, 3)({CODES}, int64, int64, {WORDS}, int64, int64, int64, int64, int64[::1],"
+    "uint16[::1], int64[::1])"
+)
+def _scan(gallery, start, stop, code, k, held, nearer, bound, items, far, counts):  # type: ignore[no-untyped-def]
+    """Collect items nearer than the bound and tighten it; return held, nearer and bound."""
+    for run in range(start, stop, RUN):
+        # The last run may overlap the one before it; the bits of those items are cleared.
+        first = min(run, stop - RUN)
+        near = nearer_bits(gallery, first, code, bound) & (_ALL << np.uint64(run - first))
+        if near == 0:
+            continue
+        held, nearer, bound = _collect(
+            gallery, first, near, code, k, held, nearer, bound, items, far, counts
+        )
     return held, nearer, bound
 
 

@@ -88,7 +88,12 @@ async def read_form(request: Request) -> Form:
     return Form(data)
 
 
+def is_number(text: str) -> bool:
+    """Return whether a text is a whole number of at least 1, such as the id of a face."""
+    return text.isascii() and text.isdecimal() and len(text) < 16 and int(text) > 0
+
+
 def _number(text: str, name: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < 16 and int(text) > 0):
+    if not is_number(text):
         raise HTTPException(400, f"{name} must be a whole number")
     return int(text)

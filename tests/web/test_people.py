@@ -137,6 +137,10 @@ def test_a_missed_face_is_added_named_and_removed(page, library, ask):  # noqa: 
     assert "is added" not in page.form(f"/photos/{photo}/faces", x="a", y=1, w=9, h=9).text
     assert page.form(f"/photos/{photo}/remove", face=face).status_code == 303
     assert "Night" not in names(library)
+    newest = page.get("/api/v1/statements").json()[0]["id"]
+    assert page.form("/people/undo", statement=newest).status_code == 303
+    [back] = page.get(f"/api/v1/photos/{photo}").json()["faces"]
+    assert (back["box"], back["name"]) == ([2, 3, 12, 14], "Night")
     refused = page.change("POST", "/api/v1/faces/1/remove-added")
     assert refused.status_code == 400 and "found by the detector" in refused.json()["error"]
     assert "facehash forget" not in refused.json()["error"]

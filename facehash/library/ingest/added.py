@@ -28,7 +28,7 @@ from facehash.library.ingest.read import encode_jpeg
 from facehash.library.people.changes import FaceKey
 from facehash.library.people.edit import assign_name
 from facehash.library.people.former import move_face
-from facehash.library.people.journal import statement
+from facehash.library.people.journal import Undone, statement
 from facehash.library.people.parked import give_back, parked_keys
 from facehash.library.people.people import check_name
 from facehash.library.query.encoder import make_matching
@@ -165,19 +165,22 @@ def refresh(store: Store, settings: Settings) -> None:
     refresh_index(store, spaces(settings, fitted))
 
 
-def restore_added(store: Store, make_pipeline: MakePipeline = default_pipeline) -> int:
+def restore_added(
+    store: Store, undone: Iterable[Undone], make_pipeline: MakePipeline = default_pipeline
+) -> None:
     """Do as `complete_added` after an undo: give names back, and write the index files again.
 
     Args:
         store: The library, locked for writing.
+        undone: What was taken back; nothing is to be done if it concerns no added face.
         make_pipeline: Turns the names of a detector and an embedder into a `PipelineSpec`.
     """
+    if not any(one.statement.kind in ("add-face", "remove-face") for one in undone):
+        return
     settings, before = store.settings(), parked_keys(store)
-    done = complete_added(store, settings, make_pipeline)
-    if done:
+    if complete_added(store, settings, make_pipeline):
         give_back(store, settings, before)
     refresh(store, settings)
-    return done
 
 
 def complete_added(

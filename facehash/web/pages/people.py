@@ -5,9 +5,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from facehash.web.forms import read_form
+from facehash.web.forms import is_number, read_form
 from facehash.web.models import Id
-from facehash.web.pages.render import go, render
+from facehash.web.pages.render import Paging, go, render, sentence
 from facehash.web.service import people
 from facehash.web.state import state_of
 
@@ -18,15 +18,14 @@ router = APIRouter(include_in_schema=False)
 async def show_people(request: Request, page: int = 1) -> Response:
     """Show all people with their clearest face."""
     state = state_of(request)
-    page = min(max(page, 1), 100_000)
-    found = await people.list_people(state, (page - 1) * people.PAGE)
+    paging = Paging(page, people.PAGE)
+    found = await people.list_people(state, paging.start)
     return render(
         request,
         "people.html",
         "people",
         found=found,
-        page=page,
-        pages=max(1, -(-found.total // people.PAGE)),
+        **paging.values(found.total),
         statements=await people.list_statements(state, 5),
     )
 
@@ -34,11 +33,11 @@ async def show_people(request: Request, page: int = 1) -> Response:
 @router.get("/people/merge")
 async def show_merge(request: Request) -> Response:
     """Show what a merge would do."""
-    chosen = [int(one) for one in request.query_params.getlist("person") if _is_id(one)]
+    chosen = [int(one) for one in request.query_params.getlist("person") if is_number(one)]
     if len(set(chosen)) < 2:
         return go(request, "/people", "Choose at least two people to merge.")
     into = request.query_params.get("into", "")
-    remains = int(into) if _is_id(into) and int(into) in chosen else chosen[0]
+    remains = int(into) if is_number(into) and int(into) in chosen else chosen[0]
     preview = await people.preview_merge(state_of(request), chosen, remains)
     return render(request, "merge.html", "people", preview=preview)
 
@@ -56,22 +55,21 @@ async def undo(request: Request) -> Response:
     """Undo the newest statement about names."""
     form = await read_form(request)
     done = await people.undo(state_of(request), form.number("statement"))
-    return go(request, "/people", f"{done.message[0].upper()}{done.message[1:]}.")
+    return go(request, "/people", sentence(done.message))
 
 
 @router.get("/people/{person}")
 async def show_person(request: Request, person: Id, page: int = 1) -> Response:
     """Show a person's photos, by date."""
     state = state_of(request)
-    page = min(max(page, 1), 100_000)
-    found = await people.get_person(state, person, (page - 1) * people.PAGE)
+    paging = Paging(page, people.PAGE)
+    found = await people.get_person(state, person, paging.start)
     return render(
         request,
         "person.html",
         "people",
         person=found,
-        page=page,
-        pages=max(1, -(-found.photos // people.PAGE)),
+        **paging.values(found.photos),
         statements=await people.list_statements(state, 1),
         names=await people.names(state),
     )
@@ -132,7 +130,3 @@ async def _back(request: Request, person: int) -> str:
     """Return the page of a person, or that of all people if this one has no face any more."""
     names = await people.person_exists(state_of(request), person)
     return f"/people/{person}" if names else "/people"
-
-
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 16 and int(text) > 0

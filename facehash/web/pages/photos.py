@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from facehash.web.forms import read_form
 from facehash.web.models import Id
-from facehash.web.pages.render import go, render
+from facehash.web.pages.render import Paging, go, render, sentence
 from facehash.web.service import people, photos
 from facehash.web.state import state_of
 
@@ -16,15 +16,14 @@ router = APIRouter(include_in_schema=False)
 @router.get("/photos")
 async def show_photos(request: Request, page: int = 1) -> Response:
     """Show all photos with faces, the newest first."""
-    page = min(max(page, 1), 100_000)
-    found = await photos.list_photos(state_of(request), (page - 1) * photos.PAGE)
+    paging = Paging(page, photos.PAGE)
+    found = await photos.list_photos(state_of(request), paging.start)
     return render(
         request,
         "photos.html",
         "photos",
         found=found,
-        page=page,
-        pages=max(1, -(-found.total // photos.PAGE)),
+        **paging.values(found.total),
     )
 
 
@@ -62,7 +61,7 @@ async def add_face(request: Request, photo: Id) -> Response:
     x, y, width, height = (form.decimal(name) for name in ("x", "y", "w", "h"))
     done = await photos.add_face(state, photo, (x, y, width, height), form.text("name"))
     hint = "" if done.found else " It is not clear enough for suggestions."
-    return go(request, f"/photos/{photo}", f"{done.message[0].upper()}{done.message[1:]}.{hint}")
+    return go(request, f"/photos/{photo}", sentence(done.message) + hint)
 
 
 @router.post("/photos/{photo}/remove")
@@ -70,7 +69,7 @@ async def remove_face(request: Request, photo: Id) -> Response:
     """Remove a face that was added by hand."""
     form = await read_form(request)
     done = await photos.remove_face(state_of(request), form.number("face"))
-    return go(request, f"/photos/{photo}", f"{done.message[0].upper()}{done.message[1:]}.")
+    return go(request, f"/photos/{photo}", sentence(done.message))
 
 
 @router.get("/photos/{photo}/image")

@@ -2,6 +2,7 @@
 
 import functools
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import jinja2
@@ -9,8 +10,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 import facehash
+from facehash.printing import counted
 from facehash.web.state import session_of, state_of
 
+_LAST_PAGE = 100_000
 _PLACES = (
     ("search", "/", "Search"),
     ("people", "/people", "People"),
@@ -36,7 +39,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["parts"] = lambda value: re.split("(?<=[_/])", str(value))
-    environment.filters["count"] = _counted
+    environment.filters["count"] = counted
     return environment
 
 
@@ -78,6 +81,33 @@ def go(request: Request, address: str, notice: str | None = None) -> Response:
     return RedirectResponse(address, 303)
 
 
-def _counted(number: int, what: str) -> str:
-    plural = {"person": "people"}.get(what, f"{what}s")
-    return f"{number:,} {what if number == 1 else plural}"
+@dataclass(frozen=True)
+class Paging:
+    """A page of a long list.
+
+    Attributes:
+        asked: The number of the page in the address, counted from 1; others count as the nearest.
+        size: Entries per page.
+    """
+
+    asked: int
+    size: int
+
+    @property
+    def page(self) -> int:
+        """Number of the page."""
+        return min(max(self.asked, 1), _LAST_PAGE)
+
+    @property
+    def start(self) -> int:
+        """Number of entries on earlier pages."""
+        return (self.page - 1) * self.size
+
+    def values(self, total: int) -> dict[str, int]:
+        """Return what the templates need, for a list of so many entries."""
+        return {"page": self.page, "pages": max(1, -(-total // self.size))}
+
+
+def sentence(message: str) -> str:
+    """Return a message as a sentence."""
+    return f"{message[0].upper()}{message[1:]}."

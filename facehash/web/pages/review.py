@@ -8,7 +8,7 @@ from starlette.responses import Response
 from facehash.errors import InputError
 from facehash.web.forms import read_form
 from facehash.web.models import Id
-from facehash.web.pages.render import go, render
+from facehash.web.pages.render import Paging, go, render, sentence
 from facehash.web.paths import without_paths
 from facehash.web.service import people, review
 from facehash.web.state import state_of
@@ -48,24 +48,22 @@ async def answer(request: Request) -> Response:
         done = await review.ignore(state, [face])
     else:
         raise HTTPException(400, "answer with yes, no or ignore")
-    return go(request, "/review", f"{done.message[0].upper()}{done.message[1:]}.")
+    return go(request, "/review", sentence(done.message))
 
 
 @router.get("/review/unknown")
 async def show_clusters(request: Request, page: int = 1, ignored: bool = False) -> Response:
     """Show groups of unknown faces, to name each at once."""
     state = state_of(request)
-    page = min(max(page, 1), 100_000)
-    start = (page - 1) * review.CLUSTERS
-    found = await review.list_clusters(state, start, ignored=ignored)
+    paging = Paging(page, review.CLUSTERS)
+    found = await review.list_clusters(state, paging.start, ignored=ignored)
     return render(
         request,
         "unknown.html",
         "review",
         found=found,
         ignored=ignored,
-        page=page,
-        pages=max(1, -(-found.total // review.CLUSTERS)),
+        **paging.values(found.total),
         names=await people.names(state),
         statements=await people.list_statements(state, 1),
     )

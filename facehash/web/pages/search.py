@@ -1,6 +1,7 @@
 """Pages of the search."""
 
 import math
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
@@ -57,21 +58,15 @@ async def show_results(request: Request, identifier: str, face: str = "1") -> Re
     number = _number(face) or 1
     wanted = _filter(request)
     result = await search.search_query(state, query, number, wanted) if info.faces else None
-    return render(
+    return await _show(
         request,
-        "results.html",
-        "search",
+        wanted,
+        f"/search/{query.id}",
         query=info,
         minutes=math.ceil(info.expires_in / 60),
         stored=None,
         face=number,
         result=result,
-        wanted=wanted,
-        names=await people.names(state),
-        base=f"/search/{query.id}",
-        more=_FIRST if wanted.k < _FIRST else wanted.k + _MORE,
-        most=search.MOST_HITS,
-        query_text=request.query_params.get("person", ""),
     )
 
 
@@ -97,22 +92,16 @@ async def show_similar(request: Request, face: Id) -> Response:
     result = await search.search_face(state, face, wanted)
     photo = await photos.photo_of_face(state, face)
     [stored] = [one for one in photo.faces if one.id == face]
-    return render(
+    return await _show(
         request,
-        "results.html",
-        "search",
+        wanted,
+        f"/faces/{face}/similar",
         query=None,
         minutes=0,
         stored=stored,
         stored_photo=photo,
         face=1,
         result=result,
-        wanted=wanted,
-        names=await people.names(state),
-        base=f"/faces/{face}/similar",
-        more=_FIRST if wanted.k < _FIRST else wanted.k + _MORE,
-        most=search.MOST_HITS,
-        query_text=request.query_params.get("person", ""),
     )
 
 
@@ -120,6 +109,22 @@ async def show_similar(request: Request, face: Id) -> Response:
 async def show_crop(request: Request, face: Id) -> Response:
     """Return the stored picture of a face."""
     return Response(await photos.crop(state_of(request), face), media_type="image/jpeg")
+
+
+async def _show(request: Request, wanted: search.Filter, address: str, **values: Any) -> Response:
+    """Return the page with results; the filter and the button for more stay at its address."""
+    return render(
+        request,
+        "results.html",
+        "search",
+        wanted=wanted,
+        names=await people.names(state_of(request)),
+        base=address,
+        more=_FIRST if wanted.k < _FIRST else wanted.k + _MORE,
+        most=search.MOST_HITS,
+        query_text=request.query_params.get("person", ""),
+        **values,
+    )
 
 
 def _filter(request: Request) -> search.Filter:

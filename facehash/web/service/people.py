@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from starlette.exceptions import HTTPException
 
+from facehash.library.ingest.added import restore_added
 from facehash.library.people import edit, journal
 from facehash.library.people.forget import (
     Forgotten,
@@ -14,6 +15,7 @@ from facehash.library.people.forget import (
 from facehash.library.people.people import check_name, earlier_names
 from facehash.library.query import browse
 from facehash.library.storage.store import Store
+from facehash.printing import counted
 from facehash.web import models
 from facehash.web.service.photos import describe_overview
 from facehash.web.state import State
@@ -104,7 +106,7 @@ async def name_faces(state: State, name: str, face_ids: Sequence[int]) -> models
 
     def task(store: Store) -> models.Renamed:
         edit.name_faces(store, name, _few(face_ids))
-        return _renamed(store, name, f"{_counted(len(set(face_ids)), 'face')} named {name.strip()}")
+        return _renamed(store, name, f"{counted(len(set(face_ids)), 'face')} named {name.strip()}")
 
     return await state.threads.write(task)
 
@@ -158,7 +160,7 @@ async def split(state: State, person: int, face_ids: Sequence[int], into: str) -
         name = browse.person_by_id(store, person).name
         edit.split_person(store, name, _few(face_ids), into)
         return _renamed(
-            store, into, f"{_counted(len(set(face_ids)), 'face')} of {name} named {into.strip()}"
+            store, into, f"{counted(len(set(face_ids)), 'face')} of {name} named {into.strip()}"
         )
 
     return await state.threads.write(task)
@@ -169,7 +171,7 @@ async def unname(state: State, face_ids: Sequence[int]) -> models.Done:
 
     def task(store: Store) -> models.Done:
         number = edit.unname_faces(store, _few(face_ids))
-        return models.Done(message=f"{_counted(number, 'face')} without a name now")
+        return models.Done(message=f"{counted(number, 'face')} without a name now")
 
     return await state.threads.write(task)
 
@@ -199,7 +201,8 @@ async def undo(state: State, statement: int) -> models.Done:
         if not newest or newest[0].id != statement:
             raise HTTPException(409, "this was undone already, or something else was said since")
         [undone] = journal.undo(store)
-        kept = f"; {_counted(undone.kept, 'face')} changed since stay" if undone.kept else ""
+        restore_added(store, [undone], state.options.make_pipeline)
+        kept = f"; {counted(undone.kept, 'face')} changed since stay" if undone.kept else ""
         return models.Done(message=f"undone: {_statement(undone.statement).text}{kept}")
 
     return await state.threads.write(task)
@@ -223,7 +226,7 @@ async def forget(
             erased = False
         if gone is None:
             gone = Forgotten(faces - browse.count_faces(store), 0, 0)
-        what = f"forgotten: {_counted(gone.faces, 'face')}, {_counted(gone.photos, 'photo')}"
+        what = f"forgotten: {counted(gone.faces, 'face')}, {counted(gone.photos, 'photo')}"
         return models.Forgotten(
             message=what, faces=gone.faces, photos=gone.photos, left=gone.left, erased=erased
         )
@@ -253,7 +256,7 @@ def _others(people: Sequence[int], into: int) -> list[int]:
 def _statement(one: journal.Statement) -> models.StatementInfo:
     parts = [f"{old} renamed to {new}" for old, new in one.renamed]
     parts += [
-        f"{_counted(faces, 'face')}: {before or 'no name'} {_ARROW} {after or 'no name'}"
+        f"{counted(faces, 'face')}: {before or 'no name'} {_ARROW} {after or 'no name'}"
         for before, after, faces in one.people
     ]
     shown = "; ".join(parts[:_MOST_PARTS]) + (", and more" if len(parts) > _MOST_PARTS else "")
@@ -261,7 +264,3 @@ def _statement(one: journal.Statement) -> models.StatementInfo:
     return models.StatementInfo(
         id=one.id, kind=one.kind, made=one.made, text=f"{kind}: {shown}" if shown else kind
     )
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
