@@ -220,14 +220,16 @@ class Server(abc.ABC):
         passed_over = [self.data_directory / name for name in except_in]
         contains = _Contains(traces)
         found = []
-        for path in sorted(self.data_directory.rglob("*")):
-            if any(path.is_relative_to(folder) for folder in passed_over):
+        # A running server may delete a file or a folder at any time. os.walk passes over a folder
+        # that is gone; Path.rglob stops with an error.
+        for folder, _, names in os.walk(self.data_directory):
+            if any(Path(folder).is_relative_to(other) for other in passed_over):
                 continue
-            # A file of a running server may go at any time.
-            with contextlib.suppress(FileNotFoundError):
-                if path.is_file():
-                    if contains(path.read_bytes()):
+            for path in (Path(folder, name) for name in names):
+                with contextlib.suppress(FileNotFoundError):
+                    if path.is_file() and contains(path.read_bytes()):
                         found.append(str(path.relative_to(self.data_directory)))
+        found.sort()
         return found
 
     def _signal(self, number):
