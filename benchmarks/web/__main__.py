@@ -119,13 +119,15 @@ def visit(
             "FACEHASH_BENCH_FACES": str(faces),
             "FACEHASH_BENCH_PICTURE": str(picture),
         }
-        subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-m", "locust", "--headless", "--only-summary", "--users", str(users),
              "--spawn-rate", str(users), "--run-time", f"{seconds:.0f}s", "--host",
              server.address.rstrip("/"), "--csv", f"{folder}/out", "-f",
              str(Path(__file__).with_name("locustfile.py"))],
-            env=environment, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env=environment, check=False, capture_output=True, text=True,
         )  # fmt: skip
+        if not Path(folder, "out_stats.csv").exists():
+            raise SystemExit(f"Locust measured nothing:\n{done.stderr[-2000:]}")
         with open(f"{folder}/out_stats.csv", encoding="utf-8") as file:
             rows = {row["Name"]: row for row in csv.DictReader(file)}
     row = next(row for name, row in rows.items() if name not in ("session", "Aggregated"))
