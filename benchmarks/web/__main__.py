@@ -4,9 +4,9 @@
     python -m benchmarks.web --weights-dir DIR --output benchmarks/results/web.json
 
 A server process serves the library; Locust, in another process on the same machine, visits it:
-searches by a face of the library at 20 requests per second; uploads of a picture with one face,
-one at a time, each with the page of its results; and the first page. Then 10,000 searches follow,
-before and after which the memory of the server is read, and searches while
+searches by a face of the library, 20 per second at random moments; uploads of a picture with one
+face, one at a time, each with the page of its results; and the first page. Then 10,000 searches
+follow, before and after which the memory of the server is read, and searches while
 ``facehash index`` reads photos.
 """
 
@@ -203,8 +203,10 @@ def _while_indexing(library: Path, photos: Path, weights: Path, run: Any) -> dic
     orl = find_orl()
     for person in range(1, 41):
         for number in range(1, 11):
-            face = Image.open(orl / f"s{person}" / f"{number}.pgm").resize((368, 448))
-            face.save(photos / f"{person}-{number}.png")
+            face = Image.open(orl / f"s{person}" / f"{number}.pgm")
+            for width in (276, 322, 368):
+                scaled = face.resize((width, width * 56 // 46))
+                scaled.save(photos / f"{person}-{number}-{width}.png")
     command = [sys.executable, "-m", "facehash", "index", photos, "--library", library]
     index = subprocess.Popen(
         [str(word) for word in [*command, "--weights-dir", weights, "--workers", "1"]],

@@ -4,7 +4,7 @@ import os
 import random
 from pathlib import Path
 
-from locust import HttpUser, constant_throughput, task
+from locust import HttpUser, task
 
 FACES = int(os.environ.get("FACEHASH_BENCH_FACES", "1000"))
 RATE = float(os.environ.get("FACEHASH_BENCH_RATE", "1"))
@@ -15,7 +15,9 @@ PICTURE = os.environ.get("FACEHASH_BENCH_PICTURE", "")
 class Visitor(HttpUser):
     """Searches by a face of the library or by a picture, or opens the first page."""
 
-    wait_time = constant_throughput(RATE)
+    def wait_time(self) -> float:
+        """Return seconds to the next visit: people come independently, as in a Poisson process."""
+        return random.expovariate(RATE)
 
     def on_start(self) -> None:
         """Get the token that an upload needs."""

@@ -84,6 +84,11 @@ def count_faces(store: Store) -> int:
     return int(store.database.value("SELECT count(*) FROM faces"))
 
 
+def count_readable_photos(store: Store) -> int:
+    """Return the number of photos that can be read; copies count once."""
+    return int(store.database.value("SELECT count(*) FROM photos WHERE reason IS NULL"))
+
+
 def count_unnamed(store: Store) -> int:
     """Return the number of faces without a name."""
     return int(store.database.value("SELECT count(*) FROM faces WHERE person_id IS NULL"))

@@ -24,17 +24,19 @@ _FIRST, _MORE = 12, 12
 async def show_start(request: Request) -> Response:
     """Show where to drop a picture, or what to do first with an empty library."""
     state = state_of(request)
-    found = await status.get_status(state)
-    if found.faces == 0:
+    photo_count, face_count = await status.count_content(state)
+    if face_count == 0:
         return render(
             request,
             "empty.html",
             "search",
-            status_info=found,
+            status_info=await status.get_status(state),
             may_choose=status.may_choose_folder(state),
         )
     page = await people.list_people(state, 0, 12)
-    return render(request, "search.html", "search", status_info=found, people=page.people)
+    return render(
+        request, "search.html", "search", photos=photo_count, faces=face_count, people=page.people
+    )
 
 
 @router.post("/search")

@@ -6,6 +6,7 @@ from pathlib import Path
 from starlette.exceptions import HTTPException
 
 from facehash.errors import InputError
+from facehash.library.query import browse
 from facehash.library.storage.settings import read_settings
 from facehash.library.storage.store import Store
 from facehash.library.upkeep.stats import count, list_without_faces
@@ -20,6 +21,13 @@ _MOST_FILES = 200
 async def is_empty(state: State) -> bool:
     """Return whether nothing was ever indexed."""
     return await state.threads.read(lambda store: read_settings(store.database) is None)
+
+
+async def count_content(state: State) -> tuple[int, int]:
+    """Return the numbers of photos and faces, which SQLite counts in milliseconds."""
+    return await state.threads.read(
+        lambda store: (browse.count_readable_photos(store), browse.count_faces(store))
+    )
 
 
 async def get_status(state: State) -> models.StatusInfo:
