@@ -7,6 +7,7 @@ import importlib.util
 import os
 import stat
 import warnings
+from datetime import datetime
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
@@ -18,6 +19,7 @@ from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 from facehash.errors import InputError
 from facehash.images import jpeg
 from facehash.images.depth import UnsupportedPixelsError, has_sixteen_bit_colors, reread_if_dark
+from facehash.images.exif import date_of
 from facehash.images.rgb import SIDEWAYS, orientation_of, to_rgb, turned, upright
 
 _SUFFIXES = ".avif .bmp .gif .heic .heif .jfif .jpe .jpeg .jpg .pgm .png .pnm .ppm .tif .tiff .webp"
@@ -70,6 +72,7 @@ class Photo(NamedTuple):
     pixels: NDArray[np.uint8]  # (height, width, 3), upright RGB; reduced for a large JPEG
     size: tuple[int, int]  # width and height of the whole picture, upright, in pixels
     damage: str | None = None  # what is missing, in words, if the file lacks its end
+    taken: datetime | None = None  # in the time of the camera; None if the file does not say
 
     @property
     def scale(self) -> float:
@@ -209,10 +212,11 @@ def decode_photo(file: BinaryIO, name: str) -> Photo:
                 if not jpeg.is_cut(image, error):
                     raise
                 return _decode_cut(file, name)
+            taken = date_of(image)
             bright = reread_if_dark(image, file) if deep else None
             if bright is not None:
                 image = turned(bright, orientation_of(image))
-            return _photo(image, whole)
+            return _photo(image, whole)._replace(taken=taken)
     except InputError:
         raise
     except UnidentifiedImageError as error:
@@ -291,7 +295,7 @@ def _decode_cut(file: BinaryIO, name: str) -> Photo:
         damage = "cut off near its end"
         if missing:
             damage = f"cut off: the last {max(1, round(100 * missing))} % of its rows are missing"
-        return _photo(image, whole, damage)
+        return _photo(image, whole, damage)._replace(taken=date_of(image))
 
 
 def _photo(image: Image.Image, whole: tuple[int, int] | None, damage: str | None = None) -> Photo:

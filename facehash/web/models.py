@@ -10,6 +10,14 @@ Box = tuple[float, float, float, float]
 """x, y, width and height in pixels of the upright photo."""
 
 
+_DATE = Field(
+    description="When it was taken or, if unknown, when the file was changed, as YYYY-MM-DD."
+)
+_TAKEN = Field(
+    description="When it was taken, as YYYY-MM-DDTHH:MM:SS in the time of the camera, if known."
+)
+
+
 class Error(BaseModel):
     """Why a request failed, in one line."""
 
@@ -108,7 +116,8 @@ class PhotoInfo(BaseModel):
     id: int
     file: str
     path: str | None
-    date: str = Field(description="When the file was changed, as YYYY-MM-DD.")
+    date: str = _DATE
+    taken: str | None = _TAKEN
     face_ids: list[int]
 
 
@@ -137,7 +146,8 @@ class PhotoDetails(BaseModel):
     id: int
     files: list[str]
     paths: list[str] | None
-    date: str
+    date: str = _DATE
+    taken: str | None = _TAKEN
     width: int | None
     height: int | None
     damage: str | None

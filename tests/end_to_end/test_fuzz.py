@@ -16,9 +16,10 @@ from tests.conftest import ROOT
 from tests.helpers.array_files import save_npz, save_packed_npz
 from tests.helpers.mutations import fuzz
 from tests.images.metadata import documents
+from tests.images.test_dates import LONG, SHORT, START, box
 
 pytestmark = pytest.mark.full
-SHARES = 20  # calls of `fuzz`, among which the time of a long run is divided
+SHARES = 21  # calls of `fuzz`, among which the time of a long run is divided
 
 
 def drawing(mode="RGB"):
@@ -141,6 +142,11 @@ CSVS = [
 @pytest.mark.parametrize("reader, text", CSVS)
 def test_a_mutated_csv_is_read_or_refused(reader, text):
     fuzz(reader, [text.encode(), text.encode("utf-8-sig")], share=1 / SHARES)
+
+
+def test_a_mutated_header_of_a_video_has_a_date_or_none():
+    seeds = [START + box(b"moov", SHORT), box(b"moov", LONG, wide=True) + box(b"mdat", b"x")]
+    fuzz("movie date", seeds, share=1 / SHARES)
 
 
 FACE = {"name": "Zoë 李", "digest": "0f" * 32, "box": [1.5, 2, 30, 4e1]}

@@ -16,6 +16,7 @@ from data.pickles import load_pickle
 from facehash.codes import check_packed
 from facehash.config import load_config
 from facehash.errors import InputError
+from facehash.images.dates import date_taken
 from facehash.images.metadata.picasa import faces_of, parse_folder
 from facehash.images.metadata.takeout import parse_takeout
 from facehash.images.metadata.xmp import parse_xmp
@@ -146,6 +147,13 @@ def _list(content, folder):
     assert len(listed.files) > 1
 
 
+def _movie_date(content, folder):
+    found = date_taken(_written(content, folder, "clip.mp4"))
+    if found is None:
+        raise InputError("no date")
+    assert found.year >= 1970
+
+
 def _history(content, folder):
     read_history(_written(content, folder, "history.csv"))
 
@@ -163,5 +171,6 @@ READERS = {
     "picasa": _picasa,
     "takeout": _takeout,
     "history": _history,
+    "movie date": _movie_date,
     "list": _list,
 }

@@ -1,10 +1,12 @@
-from datetime import date, datetime
+import io
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from PIL import ExifTags, Image
 
 from facehash.errors import InputError
 from facehash.images.dates import date_taken, parse_day
+from facehash.images.read import decode_photo
 
 INNER, OUTER = ExifTags.Base.DateTimeOriginal, ExifTags.Base.DateTime
 
@@ -37,6 +39,87 @@ def test_without_a_readable_picture_there_is_no_date(tmp_path):
     assert date_taken(broken) is None
     assert date_taken(tmp_path / "missing.jpg") is None
     assert date_taken(tmp_path) is None
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tiff"])
+def test_decoding_a_photo_gives_its_date(tmp_path, suffix):
+    path = photo(tmp_path / f"a.{suffix}", "2019:07:14 15:02:31", "2019:07:14 15:02:31")
+    assert decode_photo(io.BytesIO(path.read_bytes()), "a").taken == datetime(2019, 7, 14, 15, 2, 31)
+    path = tmp_path / f"b.{suffix}"
+    Image.new("RGB", (8, 8)).save(path)
+    assert decode_photo(io.BytesIO(path.read_bytes()), "b").taken is None
+
+
+def test_a_photo_that_lacks_its_end_keeps_its_date(tmp_path):
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[INNER] = "2019:07:14 15:02:31"
+    Image.effect_noise((64, 64), 90).save(tmp_path / "a.jpg", exif=exif)
+    found = decode_photo(io.BytesIO((tmp_path / "a.jpg").read_bytes()[:-400]), "a")
+    assert found.damage and found.taken == datetime(2019, 7, 14, 15, 2, 31)
+
+
+def box(name, content, *, wide=False):
+    if wide:
+        return b"\0\0\0\1" + name + (len(content) + 16).to_bytes(8, "big") + content
+    return (len(content) + 8).to_bytes(4, "big") + name + content
+
+
+def movie_seconds(when):
+    return int((when.astimezone(UTC) - datetime(1904, 1, 1, tzinfo=UTC)) / timedelta(seconds=1))
+
+
+def set_movie_date(path, when):
+    """Write a date, in the time zone of this machine, into the header of an MP4 file."""
+    content = bytearray(path.read_bytes())
+    place = content.index(b"mvhd") + 8
+    content[place : place + 4] = movie_seconds(when).to_bytes(4, "big")
+    path.write_bytes(content)
+
+
+WHEN = datetime(2019, 7, 14, 15, 2, 31)
+SECONDS = movie_seconds(WHEN)
+SHORT = box(b"mvhd", bytes(4) + SECONDS.to_bytes(4, "big") + bytes(92))
+LONG = box(b"mvhd", b"\1" + bytes(3) + SECONDS.to_bytes(8, "big") + bytes(104))
+START = box(b"ftyp", b"isom")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        START + box(b"moov", SHORT),
+        START + box(b"mdat", b"moov" * 9, wide=True) + box(b"moov", box(b"udta", b"x") + LONG),
+        box(b"moov", SHORT, wide=True) + box(b"mdat", b""),
+        START + b"\0\0\0\0moov" + LONG,
+    ],
+    ids=["short", "long after the data", "before", "to the end"],
+)
+def test_a_movie_gives_its_date_in_the_time_zone_of_this_machine(tmp_path, content, monkeypatch):
+    path = tmp_path / "clip.MP4"
+    path.write_bytes(content)
+    assert date_taken(path) == WHEN
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        START,
+        START + box(b"moov", b""),
+        START + box(b"moov", box(b"mvhd", bytes(100))),
+        START + box(b"moov", box(b"mvhd", b"\1" + b"\xff" * 99)),
+        START + box(b"moov", SHORT)[:-99],
+        START + b"\0\0\0\1free" + bytes(8) + box(b"moov", SHORT),
+        START + b"\0\0\0\3free" + box(b"moov", SHORT),
+        START + b"\0\0\0\1moov" + b"\xff" * 8 + SHORT,
+        b"RIFF" + bytes(50),
+        b"\x1aE\xdf\xa3" + bytes(50),
+    ],
+    ids=range(11),
+)
+def test_a_movie_without_a_date_or_with_damage_has_none(tmp_path, content):
+    path = tmp_path / "clip.mov"
+    path.write_bytes(content)
+    assert date_taken(path) is None
 
 
 @pytest.mark.parametrize(

@@ -108,5 +108,6 @@ class Batch:
                 for i, face in enumerate(photo.faces)
             )
         return NewPhoto(
-            photo.path, photo.state, photo.digest, photo.size, reason, detail, faces, photo.seconds
-        )
+            photo.path, photo.state, photo.digest, photo.size, reason, detail, faces,
+            photo.seconds, photo.taken,
+        )  # fmt: skip

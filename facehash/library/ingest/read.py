@@ -4,6 +4,7 @@ import hashlib
 import io
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facehash.files import FileState
+from facehash.images.dates import date_taken
 from facehash.images.face import Face
 from facehash.images.read import MAX_FILE_BYTES, UnreadableImageError, decode_photo, open_picture
 from facehash.images.video import MAX_VIDEO_BYTES, Video, digest_of, is_video
@@ -54,6 +56,7 @@ class ReadPhoto:
     scale: float = 1.0  # pixels of the photo per pixel that was decoded, see `Photo.scale`
     known: bool = False  # the content was known and therefore not decoded
     seconds: float | None = None  # length of a video
+    taken: datetime | None = None  # when, in the time of the camera; None if the file does not say
     # Of each face in a video: when its frame is, and when it was seen first and last.
     times: tuple[tuple[float, float, float], ...] = ()
 
@@ -101,7 +104,7 @@ class PhotoReader:
         faces = tuple(face.scaled(photo.scale) for face in faces)
         return ReadPhoto(
             path, state, digest, photo.size, faces, crops, rows,
-            damage=photo.damage, scale=photo.scale,
+            damage=photo.damage, scale=photo.scale, taken=photo.taken,
         )  # fmt: skip
 
     def _read_video(self, path: Path, state: FileState) -> ReadPhoto:
@@ -128,7 +131,7 @@ class PhotoReader:
             path, state, digest, video.size, tuple(one.face for one in tracks),
             np.stack([one.crop for one in tracks]) if tracks else np.empty(shape, np.uint8),
             np.stack([one.row for one in tracks]) if tracks else None,
-            damage=video.damage, seconds=video.seconds,
+            damage=video.damage, seconds=video.seconds, taken=date_taken(path),
             times=tuple((one.seconds, one.first, one.last) for one in tracks),
         )  # fmt: skip
 

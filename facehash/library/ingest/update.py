@@ -33,6 +33,7 @@ from facehash.library.ingest.agreement import (
     stored_settings,
 )
 from facehash.library.ingest.batch import Batch
+from facehash.library.ingest.dated import complete_dates
 from facehash.library.ingest.missing import MissingFolder, missing_folders, note_folders
 from facehash.library.ingest.read import ReadOptions, ReadPhoto
 from facehash.library.ingest.report import IndexReport
@@ -202,12 +203,9 @@ class _Update:
         workers = min(workers, max(1, len(jobs)))
         excluded = {digest for (digest,) in self.store.database.rows("SELECT digest FROM excluded")}
         options = ReadOptions(
-            self.spec,
-            self.settings.crop,
-            self.settings.side,
-            self.embedder.light,
+            self.spec, self.settings.crop, self.settings.side, self.embedder.light,
             self.settings.frames_per_second,
-        )
+        )  # fmt: skip
         batch = Batch(self.store, self.embedder, self.settings, self.hasher)
         photos = read_photos(jobs, options, self.store.digests(), workers)
         bar = progress_bar(
@@ -327,6 +325,7 @@ class _Update:
                 refresh_thresholds(self.store, self.settings, self.hasher)
         refresh_index(self.store, spaces(self.settings, self.hasher is not None))
         delete_thumbnails(self.store.directory, keep=self.store.has_photo)
+        complete_dates(self.store, self.folder, self.found.files.keys(), progress=progress)
         with contextlib.suppress(FileInUseError):  # a search is running; the next run does it
             self.store.database.empty_log()
         return IndexReport(

@@ -9,7 +9,7 @@ from typing import Literal
 from facehash.images.dates import date_taken
 from facehash.library.people.people import find_by_earlier_name, find_person, get_person
 from facehash.library.storage.database import DamagedLibraryError
-from facehash.library.storage.records import path_of
+from facehash.library.storage.records import date_of_seconds, path_of
 from facehash.library.storage.store import Store
 
 Order = Literal["date", "path"]
@@ -37,7 +37,8 @@ def find_photos(
 ) -> list[FoundPhoto]:
     """Return the photos on which all of some people are, and none of others.
 
-    Earlier names of people mean these people. Dates are read from the photo files.
+    Earlier names of people mean these people. Dates of photos that an earlier version has indexed
+    are read from the files, until the next index run stores them.
 
     Args:
         store: The library.
@@ -89,7 +90,9 @@ def _photos_of(store: Store, person: int) -> set[int]:
 
 def _photo(store: Store, photo: int) -> FoundPhoto:
     rows = store.database.rows
-    [(digest,)] = rows("SELECT digest FROM photos WHERE id = ?", (photo,))
+    [(digest, dated, taken)] = rows(
+        "SELECT digest, dated, taken FROM photos WHERE id = ?", (photo,)
+    )
     paths = rows("SELECT path FROM paths WHERE photo_id = ? ORDER BY path", (photo,))
     names = rows(
         "SELECT DISTINCT name FROM faces JOIN people ON people.id = person_id "
@@ -99,7 +102,8 @@ def _photo(store: Store, photo: int) -> FoundPhoto:
     if not isinstance(digest, bytes) or not all(isinstance(name, str) for (name,) in names):
         raise DamagedLibraryError(f"{store.directory}: the record of photo {photo} is damaged")
     files = tuple(path_of(path) for (path,) in paths)
-    return FoundPhoto(photo, digest, files, tuple(name for (name,) in names), _taken(files))
+    when = date_of_seconds(taken) if dated else _taken(files)
+    return FoundPhoto(photo, digest, files, tuple(name for (name,) in names), when)
 
 
 def _taken(paths: Iterable[Path]) -> datetime | None:

@@ -1,20 +1,23 @@
 """Reading a library page by page: people, their photos, and the faces of a photo."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from facehash.errors import InputError
 from facehash.images.read import UnreadableImageError
 from facehash.library.storage.database import DamagedLibraryError, LibraryError, Row
-from facehash.library.storage.records import StoredFace, path_of
+from facehash.library.storage.records import StoredFace, date_of_seconds, path_of
 from facehash.library.storage.store import Store
 from facehash.library.storage.thumbnails import (
     delete_thumbnails,
     read_thumbnail,
     write_thumbnail,
 )
+
+_UNKNOWN = datetime(1970, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class PhotoOverview:
 
     id: int
     path: Path  # the first by name
-    changed: datetime  # when the oldest of its files was changed, in UTC
+    date: datetime  # when it was taken; if unknown, when the oldest of its files was changed
+    is_taken: bool  # whether the date is that in the photo
     face_ids: tuple[int, ...]
 
 
@@ -44,7 +48,8 @@ class PhotoDetails:
 
     id: int
     paths: tuple[Path, ...]
-    changed: datetime
+    date: datetime
+    is_taken: bool
     digest: bytes
     size: tuple[int, int] | None  # width and height in pixels of the upright photo
     damage: str | None
@@ -163,7 +168,7 @@ def photo_by_id(store: Store, photo: int) -> PhotoDetails:
         LibraryError: There is no such photo.
     """
     rows = store.database.rows(
-        "SELECT digest, width, height, detail FROM photos WHERE id = ? AND reason IS NULL",
+        "SELECT digest, width, height, detail, taken FROM photos WHERE id = ? AND reason IS NULL",
         (photo,),
     )
     files = store.database.rows(
@@ -171,14 +176,15 @@ def photo_by_id(store: Store, photo: int) -> PhotoDetails:
     )
     if not rows or not files:
         raise LibraryError(f"{store.directory}: there is no photo {photo}")
-    [(digest, width, height, detail)] = rows
+    [(digest, width, height, detail, taken)] = rows
     if not isinstance(digest, bytes):
         raise DamagedLibraryError(f"{store.directory}: the digest of photo {photo} is damaged")
     faces = store.database.rows("SELECT id FROM faces WHERE photo_id = ? ORDER BY number", (photo,))
     return PhotoDetails(
         photo,
         tuple(path_of(path) for path, _ in files),
-        min(_time(changed) for _, changed in files),
+        _date(taken) or min(_date_of_file(changed) for _, changed in files),
+        _date(taken) is not None,
         digest,
         (width, height) if width and height else None,
         detail,
@@ -264,19 +270,27 @@ def reduced(details: PhotoDetails, side: int, make: Make) -> bytes:
 def _photos(
     store: Store, where: str, values: tuple[int, ...], start: int, most: int
 ) -> list[PhotoOverview]:
+    # Times of files are UTC and dates of photos are not: the difference is that of today.
+    offset = time.localtime().tm_gmtoff
     rows = store.database.rows(
         "SELECT faces.photo_id, "  # noqa: S608
         "(SELECT min(path) FROM paths WHERE paths.photo_id = faces.photo_id), "
+        "photos.taken, "
         "(SELECT min(mtime_ns) FROM paths WHERE paths.photo_id = faces.photo_id) AS changed, "
-        f"group_concat(faces.id) FROM faces {where} GROUP BY faces.photo_id "
-        "ORDER BY changed DESC, faces.photo_id LIMIT ? OFFSET ?",
-        (*values, most, start),
+        f"group_concat(faces.id) FROM faces JOIN photos ON photos.id = faces.photo_id {where} "
+        "GROUP BY faces.photo_id ORDER BY coalesce(photos.taken, changed / 1000000000 + ?) DESC, "
+        "faces.photo_id LIMIT ? OFFSET ?",
+        (*values, offset, most, start),
     )
     return [
         PhotoOverview(
-            int(photo), path_of(path), _time(changed), tuple(sorted(map(int, faces.split(","))))
+            int(photo),
+            path_of(path),
+            _date(taken) or _date_of_file(changed),
+            _date(taken) is not None,
+            tuple(sorted(map(int, faces.split(",")))),
         )
-        for photo, path, changed, faces in rows
+        for photo, path, taken, changed, faces in rows
     ]
 
 
@@ -287,9 +301,18 @@ def _person(store: Store, row: Row) -> PersonOverview:
     return PersonOverview(person, name, faces, photos, face)
 
 
-def _time(nanoseconds: object) -> datetime:
-    """Return a stored time of change; one outside the years that Python has becomes 1970."""
+def _date(stored: object) -> datetime | None:
+    """Return a stored date of a photo; what is none, in a damaged library, counts as unknown."""
     try:
-        return datetime.fromtimestamp(int(str(nanoseconds)) / 1e9, UTC)
-    except (ValueError, OverflowError, OSError):
-        return datetime.fromtimestamp(0, UTC)
+        return date_of_seconds(stored)
+    except DamagedLibraryError:
+        return None
+
+
+def _date_of_file(nanoseconds: object) -> datetime:
+    """Return a stored time of change in the time zone of this machine; 1970 if it is no time."""
+    try:
+        seconds = int(str(nanoseconds)) // 10**9
+        return date_of_seconds(seconds + time.localtime().tm_gmtoff) or _UNKNOWN
+    except (ValueError, DamagedLibraryError):
+        return _UNKNOWN

@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ class NewPhoto:
     detail: str | None = None
     faces: tuple[NewFace, ...] = ()  # largest first
     seconds: float | None = None  # length of a video; None for a photo
+    taken: datetime | None = None  # when, in the time of the camera; None if the file does not say
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,36 @@ class StoredFace:
     seconds: float | None = None
     first_seconds: float | None = None
     last_seconds: float | None = None
+
+
+_START = datetime(1970, 1, 1)
+"""Stored dates count the seconds from here on, both in the time of the camera."""
+
+
+def seconds_of(taken: datetime | None) -> int | None:
+    """Return a date as it is stored, without fractions of a second.
+
+    Example:
+        >>> seconds_of(datetime(1970, 1, 2, 0, 0, 5))
+        86405
+    """
+    return None if taken is None else (taken - _START) // timedelta(seconds=1)
+
+
+def date_of_seconds(stored: object) -> datetime | None:
+    """Return a stored date, which no zone belongs to; None if there is none.
+
+    Raises:
+        DamagedLibraryError: The value is not a date.
+    """
+    if stored is None:
+        return None
+    try:
+        if not isinstance(stored, int):
+            raise ValueError("not a whole number")
+        return _START + timedelta(seconds=stored)
+    except (ValueError, OverflowError) as error:
+        raise DamagedLibraryError(f"a stored date is not a date: {stored!r:.60}") from error
 
 
 def bytes_of(path: Path) -> bytes:

@@ -282,6 +282,15 @@ _VERSION_7 = (
     "ALTER TABLE paths ADD COLUMN folder_inode INTEGER",
 )
 
+_VERSION_8 = (
+    # When a photo was taken: seconds from 1970-01-01T00:00, both in the time of the camera. NULL if
+    # the file does not say, or while `dated` is 0: nobody has looked yet.
+    "ALTER TABLE photos ADD COLUMN taken INTEGER",
+    "ALTER TABLE photos ADD COLUMN dated INTEGER NOT NULL DEFAULT 0",
+    # How many faces of it were forgotten: no picture of the whole photo may be kept then.
+    "ALTER TABLE photos ADD COLUMN forgotten_faces INTEGER NOT NULL DEFAULT 0",
+)
+
 MIGRATIONS: tuple[Sequence[str], ...] = (
     _VERSION_1,
     _VERSION_2,
@@ -290,6 +299,7 @@ MIGRATIONS: tuple[Sequence[str], ...] = (
     _VERSION_5,
     _VERSION_6,
     _VERSION_7,
+    _VERSION_8,
 )
 """Statements from version i to i + 1; version 0 is an empty file. Released ones never change."""
 

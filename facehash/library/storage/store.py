@@ -32,6 +32,7 @@ from facehash.library.storage.records import (
     blob,
     bytes_of,
     path_of,
+    seconds_of,
     stored_face,
     stored_rows,
     strip_offset,
@@ -160,14 +161,15 @@ class Store:
             photo_id = value("SELECT id FROM photos WHERE digest = ?", (photo.digest,))
             if photo_id is None:
                 photo_id = run(
-                    "INSERT INTO photos (digest, width, height, reason, detail, seconds) "
-                    "VALUES (?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO photos (digest, width, height, reason, detail, seconds, taken, "
+                    "dated) VALUES (?, ?, ?, ?, ?, ?, ?, 1)",
                     (
                         photo.digest,
                         *(photo.size or (None, None)),
                         photo.reason,
                         photo.detail,
                         photo.seconds,
+                        seconds_of(photo.taken),
                     ),
                 )
                 for number, face in enumerate(photo.faces, start=1):

@@ -21,6 +21,10 @@ _PLACES = (
     ("photos", "/photos", "Photos"),
     ("status", "/status", "Library"),
 )
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September",
+    "October", "November", "December",
+)  # fmt: skip
 
 
 @functools.cache
@@ -40,7 +44,14 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["parts"] = lambda value: re.split("(?<=[_/])", str(value))
     environment.filters["count"] = counted
+    environment.filters["day"] = _in_words
     return environment
+
+
+def _in_words(day: str) -> str:
+    """Return a day such as 2019-07-14 as 14 July 2019, whatever the language of the machine."""
+    year, month, number = day.split("-")
+    return f"{int(number)} {_MONTHS[int(month) - 1]} {int(year)}"
 
 
 def render(

@@ -23,7 +23,8 @@ def describe_overview(state: State, photo: browse.PhotoOverview) -> models.Photo
         id=photo.id,
         file=text(photo.path.name),
         path=text(photo.path) if state.options.show_paths else None,
-        date=f"{photo.changed:%Y-%m-%d}",
+        date=_day(photo),
+        taken=_taken(photo),
         face_ids=list(photo.face_ids),
     )
 
@@ -58,7 +59,8 @@ async def get_photo(state: State, photo: int) -> models.PhotoDetails:
             id=details.id,
             files=[text(path.name) for path in details.paths],
             paths=[text(path) for path in details.paths] if state.options.show_paths else None,
-            date=f"{details.changed:%Y-%m-%d}",
+            date=_day(details),
+            taken=_taken(details),
             width=details.size and details.size[0],
             height=details.size and details.size[1],
             damage=details.damage,
@@ -163,3 +165,11 @@ async def remove_face(state: State, face: int) -> models.Done:
         return models.Done(message="the face is removed")
 
     return await state.threads.write(task)
+
+
+def _day(photo: browse.PhotoOverview | browse.PhotoDetails) -> str:
+    return photo.date.date().isoformat()  # strftime does not fill up years before 1000
+
+
+def _taken(photo: browse.PhotoOverview | browse.PhotoDetails) -> str | None:
+    return photo.date.isoformat() if photo.is_taken else None
