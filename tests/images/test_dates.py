@@ -44,7 +44,8 @@ def test_without_a_readable_picture_there_is_no_date(tmp_path):
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tiff"])
 def test_decoding_a_photo_gives_its_date(tmp_path, suffix):
     path = photo(tmp_path / f"a.{suffix}", "2019:07:14 15:02:31", "2019:07:14 15:02:31")
-    assert decode_photo(io.BytesIO(path.read_bytes()), "a").taken == datetime(2019, 7, 14, 15, 2, 31)
+    content = io.BytesIO(path.read_bytes())
+    assert decode_photo(content, "a").taken == datetime(2019, 7, 14, 15, 2, 31)
     path = tmp_path / f"b.{suffix}"
     Image.new("RGB", (8, 8)).save(path)
     assert decode_photo(io.BytesIO(path.read_bytes()), "b").taken is None

@@ -3,9 +3,7 @@ import os
 from tests.commands.test_photos import dated
 
 
-def test_photos_are_shown_and_sorted_by_the_date_on_which_they_were_taken(
-    visit, index, photos
-):
+def test_photos_are_shown_and_sorted_by_the_date_on_which_they_were_taken(visit, index, photos):
     dated(photos / "Ann" / "old.jpg", 21, "1999:12:31 23:59:58")
     dated(photos / "Ann" / "new.jpg", 22, "2031:07:04 05:06:07")
     file = photos / "Ann" / "0.png"
@@ -32,3 +30,20 @@ def test_photos_are_shown_and_sorted_by_the_date_on_which_they_were_taken(
     assert 'Taken on <time datetime="1999-12-31T23:59:58">31 December 1999, 23:59</time>' in old
     unknown = page.get(f"/photos/{listed[-2]['id']}").text
     assert "unknown; the file is from" in unknown and "9 September 2001" in unknown
+
+
+def test_the_photo_of_a_forgotten_face_is_shown_but_no_copy_of_it_kept(page, library):
+    listed = page.get("/api/v1/photos").json()["photos"]
+    [party] = [one for one in listed if one["file"] == "party.png"]
+    address = f"/photos/{party['id']}/thumbnail"
+    assert page.get(address).status_code == 200 and any((library / "thumbnails").iterdir())
+    asked = page.get(f"/faces/{party['face_ids'][0]}/forget").text
+    assert "without a frame or name for this face" in asked
+    done = page.form(f"/faces/{party['face_ids'][0]}/forget").text
+    assert "1 photo with other faces remains; the page shows it from your own files" in done
+    assert not any((library / "thumbnails").iterdir())
+    assert page.get(address).content[:2] == b"\xff\xd8"
+    assert page.get(f"/photos/{party['id']}/image").content[:2] == b"\xff\xd8"
+    assert not any((library / "thumbnails").iterdir())
+    [left] = page.get(f"/api/v1/photos/{party['id']}").json()["faces"]
+    assert left["id"] == party["face_ids"][1]

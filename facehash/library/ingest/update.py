@@ -324,7 +324,7 @@ class _Update:
             if self.counts["faces"]:
                 refresh_thresholds(self.store, self.settings, self.hasher)
         refresh_index(self.store, spaces(self.settings, self.hasher is not None))
-        delete_thumbnails(self.store.directory, keep=self.store.has_photo)
+        delete_thumbnails(self.store.directory, keep=self.store.may_keep_pictures)
         complete_dates(self.store, self.folder, self.found.files.keys(), progress=progress)
         with contextlib.suppress(FileInUseError):  # a search is running; the next run does it
             self.store.database.empty_log()

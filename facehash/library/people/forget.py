@@ -2,6 +2,7 @@
 
 SQLite overwrites deleted content (``secure_delete``), ``VACUUM`` rewrites the file without gaps,
 the write-ahead log is truncated, the index files are written again, and thumbnails are deleted.
+Those of photos that stay, because of other faces, are not kept again: they would show the face.
 Earlier versions that the file system, the drive or a backup keeps are out of reach. The photos
 themselves are not touched.
 Unless `allow_reindex` is given, their digests are kept, so that the next index run skips them.
@@ -219,6 +220,10 @@ def _forget(
             for photo in touched
             if not database.value("SELECT count(*) FROM faces WHERE photo_id = ?", (photo,))
         }
+        database.run_many(
+            "UPDATE photos SET forgotten_faces = forgotten_faces + 1 WHERE id = ?",
+            _single(sorted(touched)),
+        )
         photos = _single(sorted(empty | set(deletion.photos)))
         digests = [
             found

@@ -234,6 +234,8 @@ def kept_thumbnail(store: Store, photo: int, side: int) -> bytes | None:
 def thumbnail(store: Store, photo: int, side: int, make: Make) -> bytes:
     """Return a small copy of a photo; it is made once and kept in the library.
 
+    The copy of a photo of which a face was forgotten is made each time, and not kept.
+
     Args:
         store: The library.
         photo: Id of the photo.
@@ -249,10 +251,11 @@ def thumbnail(store: Store, photo: int, side: int, make: Make) -> bytes:
     if kept:
         return kept
     jpeg = reduced(details, side, make)
-    write_thumbnail(store.directory, details.digest, side, jpeg)
-    # It may have been forgotten meanwhile.
-    if not store.has_photo(details.digest):
-        delete_thumbnails(store.directory, keep=store.has_photo)
+    if store.may_keep_pictures(details.digest):
+        write_thumbnail(store.directory, details.digest, side, jpeg)
+        # It may have been forgotten meanwhile.
+        if not store.may_keep_pictures(details.digest):
+            delete_thumbnails(store.directory, keep=store.may_keep_pictures)
     return jpeg
 
 
@@ -278,7 +281,7 @@ def _photos(
         "photos.taken, "
         "(SELECT min(mtime_ns) FROM paths WHERE paths.photo_id = faces.photo_id) AS changed, "
         f"group_concat(faces.id) FROM faces JOIN photos ON photos.id = faces.photo_id {where} "
-        "GROUP BY faces.photo_id ORDER BY coalesce(photos.taken, changed / 1000000000 + ?) DESC, "
+        "GROUP BY faces.photo_id ORDER BY coalesce(photos.taken, changed / 1e9 + ?) DESC, "
         "faces.photo_id LIMIT ? OFFSET ?",
         (*values, offset, most, start),
     )

@@ -287,7 +287,7 @@ _VERSION_8 = (
     # the file does not say, or while `dated` is 0: nobody has looked yet.
     "ALTER TABLE photos ADD COLUMN taken INTEGER",
     "ALTER TABLE photos ADD COLUMN dated INTEGER NOT NULL DEFAULT 0",
-    # How many faces of it were forgotten: no picture of the whole photo may be kept then.
+    # How often faces of it were forgotten: if ever, no picture of the whole photo may be kept.
     "ALTER TABLE photos ADD COLUMN forgotten_faces INTEGER NOT NULL DEFAULT 0",
 )
 

@@ -129,10 +129,14 @@ class Store:
         rows = self.database.rows("SELECT digest FROM photos UNION SELECT digest FROM excluded")
         return {digest for (digest,) in rows}
 
-    def has_photo(self, digest: bytes) -> bool:
-        """Return whether the library has a photo with this content."""
-        found = self.database.value("SELECT 1 FROM photos WHERE digest = ?", (digest,))
-        return found is not None
+    def may_keep_pictures(self, digest: bytes) -> bool:
+        """Return whether a small copy of a whole photo may be kept.
+
+        The library must have the photo, and none of its faces may have been forgotten: the copy
+        would show the face again.
+        """
+        query = "SELECT 1 FROM photos WHERE digest = ? AND forgotten_faces = 0"
+        return self.database.value(query, (digest,)) is not None
 
     def files_under(self, folder: Path) -> dict[Path, tuple[FileState, bool]]:
         """Return the known files under a folder, each with its state and whether to skip it."""

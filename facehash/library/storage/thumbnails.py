@@ -1,8 +1,8 @@
 """Small copies of photos, made once and kept in the library: ``thumbnails/<digest>-<side>.jpg``.
 
 They are private like the rest of the library. A thumbnail shows everybody on its photo, so
-forgetting a face deletes all thumbnails; those of photos that remain are made again when somebody
-looks at them.
+forgetting a face deletes all thumbnails. Those of other photos are made again when somebody looks
+at them; of a photo that remains because of other faces, none is kept any more.
 """
 
 import contextlib

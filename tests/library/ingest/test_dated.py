@@ -1,4 +1,4 @@
-"""Dates of photos: stored by an index run, also in libraries of a version that did not store them."""
+"""Dates of photos: stored by an index run, also in libraries of an earlier version."""
 
 import contextlib
 import os

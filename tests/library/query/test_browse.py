@@ -77,6 +77,38 @@ def test_a_thumbnail_is_made_once_and_deleted_when_a_face_is_forgotten(store, di
     assert not any((directory / "thumbnails").iterdir())
 
 
+def test_no_picture_is_kept_of_a_photo_with_other_faces_after_one_was_forgotten(
+    store, directory, index, ask
+):
+    [party] = [one for one in browse.list_photos(store) if len(one.face_ids) == 2]
+    browse.thumbnail(store, party.id, 320, make)
+    forget_faces(store, [party.face_ids[0]])
+    # It can still be looked at, as the file can, but the library keeps no copy.
+    for number in range(2):
+        made = browse.thumbnail(store, party.id, 320, lambda *_, number=number: b"%d" % number)
+        assert made == b"%d" % number
+    assert not any((directory / "thumbnails").iterdir())
+    other = next(one for one in browse.list_photos(store) if one.id != party.id)
+    browse.thumbnail(store, other.id, 320, make)
+    assert len(list((directory / "thumbnails").iterdir())) == 1
+    # Nor does one stay that an earlier version has made.
+    [(digest,)] = ask("SELECT digest FROM photos WHERE id = ?", party.id)
+    (directory / "thumbnails" / f"{digest.hex()}-320.jpg").write_bytes(b"both")
+    index()
+    assert len(list((directory / "thumbnails").iterdir())) == 1
+
+
+def test_a_face_forgotten_while_the_thumbnail_is_made_is_not_kept(store, directory):
+    [party] = [one for one in browse.list_photos(store) if len(one.face_ids) == 2]
+
+    def forget(*given):
+        forget_faces(store, [party.face_ids[1]])
+        return make(*given)
+
+    assert browse.thumbnail(store, party.id, 320, forget)
+    assert not list((directory / "thumbnails").glob("*"))
+
+
 def test_thumbnails_of_photos_that_are_gone_are_deleted_by_the_next_run(
     store, directory, index, photos
 ):
@@ -90,16 +122,24 @@ def test_thumbnails_of_photos_that_are_gone_are_deleted_by_the_next_run(
     assert len(names) == 5
 
 
-def test_the_thumbnail_of_a_photo_forgotten_while_it_is_made_is_not_kept(store, directory):
+@pytest.mark.parametrize("when", ["made", "written"])
+def test_the_thumbnail_of_a_photo_forgotten_meanwhile_is_not_kept(
+    store, directory, monkeypatch, when
+):
     photo = browse.list_photos(store)[0]
     path = browse.photo_by_id(store, photo.id).paths[0]
 
-    def forget(*given):
-        forget_photo(store, path)
-        return make(*given)
+    def forget_first(function):
+        def forget(*given):
+            forget_photo(store, path)
+            return function(*given)
 
-    assert browse.thumbnail(store, photo.id, 320, forget)
-    assert not any((directory / "thumbnails").iterdir())
+        return forget
+
+    if when == "written":
+        monkeypatch.setattr(browse, "write_thumbnail", forget_first(browse.write_thumbnail))
+    assert browse.thumbnail(store, photo.id, 320, forget_first(make) if when == "made" else make)
+    assert not list((directory / "thumbnails").glob("*"))
 
 
 def test_a_photo_that_cannot_be_read_has_no_thumbnail(store, directory):
