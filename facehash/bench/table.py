@@ -80,13 +80,13 @@ def format_bench(result: dict[str, Any]) -> str:
         f"excluded pairs: {excluded['same_photo_pairs']:,} on one photo, "
         + _near_duplicates(excluded),
         "",
-        *_table(["", *(heading for heading, _, _ in COLUMNS)], rows),
+        *table_lines(["", *(heading for heading, _, _ in COLUMNS)], rows),
         "",
         _LEGEND.format(draws=result["plan"].get("draws", 0)),
         "",
         "identification by a vote of the k nearest neighbors, leave-one-out accuracy",
         f"(always naming the most frequent person: {queries['majority_accuracy']:.4f})",
-        *_table(["k", *map(str, range(1, NEIGHBOURS + 1))], votes),
+        *table_lines(["k", *map(str, range(1, NEIGHBOURS + 1))], votes),
         *_rerank_warning(result),
         *_engines(result.get("engines", [])),
         *(f"not measured: {reason}" for reason in result["skipped"]),
@@ -124,7 +124,7 @@ def _engines(engines: list[dict[str, Any]]) -> list[str]:
     return [
         "",
         f"search with candidates of engines, leave-one-out, {engines[0]['queries']:,} queries",
-        *_table(["", *(heading for heading, _, _ in ENGINE_COLUMNS)], rows),
+        *table_lines(["", *(heading for heading, _, _ in ENGINE_COLUMNS)], rows),
         "recall@10: share of the ten nearest faces by the exact index that are found; a face at",
         "the distance of the tenth counts. behind: changes that the server lacks; the library adds",
         "them. Times include the server and what the library does with its candidates.",
@@ -142,8 +142,8 @@ def _rerank_warning(result: dict[str, Any]) -> list[str]:
     ]
 
 
-def _table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """Align columns, the first to the left."""
+def table_lines(head: list[str], rows: list[list[str]]) -> list[str]:
+    """Align the columns of a table, the first to the left."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     return [
         "  ".join(

@@ -27,6 +27,9 @@ Keys = NDArray[np.uint32]
 MAX_KEY_BITS = 24
 """A table with more bits has hardly two faces in a bucket, even of a library of 10^7."""
 
+CENTER_ROWS = 4096
+"""Number of rows, the first of an index, from whose mean the hyperplanes are drawn."""
+
 _LEAST_FOR_CENTER = 1000
 # Number of float32 sums that are computed at a time.
 _SUMS_PER_STEP = 1 << 22

@@ -46,7 +46,7 @@ from facehash.index.engines.base import (
     Removed,
 )
 from facehash.index.engines.redis_server import RedisServer
-from facehash.index.lsh import TableKeys, center_of, table_keys
+from facehash.index.lsh import CENTER_ROWS, TableKeys, center_of, table_keys
 from facehash.vectors import Rows, Space
 
 _OPTIONS = {
@@ -58,7 +58,6 @@ _KEYS_PER_STEP = 4096
 _QUERIES_PER_CALL = 32
 # Entries of buckets that a search reads, per candidate; those that are near are in many buckets.
 _READ_PER_CANDIDATE = 15
-_ROWS_FOR_CENTER = 4096
 
 
 class _Settings(NamedTuple):
@@ -246,10 +245,10 @@ class RedisIndex:
             return batches, None
         for batch in batches:
             read.append(batch)
-            if sum(len(one.ids) for one in read) >= _ROWS_FOR_CENTER:
+            if sum(len(one.ids) for one in read) >= CENTER_ROWS:
                 break
         rows = [np.zeros((0, self._settings.space.dimension), np.float32), *(b.rows for b in read)]
-        center = center_of(np.concatenate(rows)[:_ROWS_FOR_CENTER], self._settings.space)
+        center = center_of(np.concatenate(rows)[:CENTER_ROWS], self._settings.space)
         return chain(read, batches), center
 
     def _find(self, queries: Rows, most: int) -> list[tuple[NDArray[np.int64], int]]:
