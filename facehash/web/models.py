@@ -16,6 +16,7 @@ _DATE = Field(
 _TAKEN = Field(
     description="When it was taken, as YYYY-MM-DDTHH:MM:SS in the time of the camera, if known."
 )
+_LENGTH = Field(description="Length of a video in seconds; null for a photo.")
 
 
 class Error(BaseModel):
@@ -67,6 +68,7 @@ class HitInfo(BaseModel):
         description="That the query is this person, calibrated, 0 to 1, where it was measured."
     )
     box: Box
+    seconds: float | None = Field(description="In a video, the time of the frame with the box.")
     photo_width: int | None
     photo_height: int | None
     files: list[str] = Field(description="The photo and its copies, by file name.")
@@ -119,6 +121,7 @@ class PhotoInfo(BaseModel):
     date: str = _DATE
     taken: str | None = _TAKEN
     face_ids: list[int]
+    seconds: float | None = _LENGTH
 
 
 class PhotosPage(BaseModel):
@@ -138,6 +141,16 @@ class FaceInfo(BaseModel):
     person_id: int | None
     named_by: Literal["folders", "csv", "user"] | None
     added_by_hand: bool
+    seconds: float | None = Field(description="Of a face in a video, the time of its frame.")
+    first_seconds: float | None = Field(description="When it was seen there first.")
+    last_seconds: float | None = Field(description="When it was seen there last.")
+
+
+class MomentInfo(BaseModel):
+    """A time in a video, and the faces in its frame."""
+
+    seconds: float
+    face_ids: list[int]
 
 
 class PhotoDetails(BaseModel):
@@ -151,7 +164,11 @@ class PhotoDetails(BaseModel):
     width: int | None
     height: int | None
     damage: str | None
-    faces: list[FaceInfo]
+    seconds: float | None = _LENGTH
+    moments: list[MomentInfo] = Field(
+        description="The times of a video at which there are faces; empty for a photo."
+    )
+    faces: list[FaceInfo] = Field(description="Of a video those of all times.")
 
 
 class StatementInfo(BaseModel):

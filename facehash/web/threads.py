@@ -45,8 +45,11 @@ class Threads:
         # Uploads and photos have a process each, and do not wait for each other.
         self._uploading = ThreadPoolExecutor(1, "upload")
         self._decoding = ThreadPoolExecutor(1, "decode")
+        # To find a frame of a long video takes seconds, in which photos do not wait.
+        self._filming = ThreadPoolExecutor(1, "film")
         self._pools = (
             self._searching, self._reading, self._writing, self._uploading, self._decoding,
+            self._filming,
         )  # fmt: skip
         self._local = threading.local()
         self._library: Library | None = None  # of the searching thread
@@ -80,9 +83,12 @@ class Threads:
         """Run a task that decodes an upload."""
         return await _in(self._uploading, lambda: task(self._reader("upload")))
 
-    async def decode_of(self, task: Callable[[IsolatedReader, Store], _Result]) -> _Result:
-        """Run a task that decodes photos of the library."""
-        return await _in(self._decoding, lambda: task(self._reader("photo"), self._store()))
+    async def decode_of(
+        self, task: Callable[[IsolatedReader, Store], _Result], *, video: bool = False
+    ) -> _Result:
+        """Run a task that decodes photos of the library, or frames of its videos."""
+        pool, kind = (self._filming, "video") if video else (self._decoding, "photo")
+        return await _in(pool, lambda: task(self._reader(kind), self._store()))
 
     async def close(self) -> None:
         """Finish what runs, and close the library."""

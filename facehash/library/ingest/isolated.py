@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from facehash.errors import InputError
 from facehash.images.face import Face
 from facehash.images.read import Photo, UnreadableImageError, decode_photo, read_photo
-from facehash.images.video import is_video, read_frame
+from facehash.images.video import read_frame
 from facehash.library.ingest.read import encode_jpeg
 from facehash.pipeline import FaceCropper, PipelineSpec
 
@@ -97,18 +97,21 @@ class IsolatedReader:
         found: ReadUpload = self._ask(name, "upload", content, name, preview_side)
         return found
 
-    def preview(self, path: Path, digest: bytes, side: int) -> Preview:
-        """Decode a photo of a library and reduce it to at most `side` pixels.
+    def preview(
+        self, path: Path, digest: bytes, side: int, seconds: float | None = None
+    ) -> Preview:
+        """Decode a photo of a library, or a frame of a video, and reduce it to `side` pixels.
 
         Args:
             path: The file.
             digest: SHA-256 of its content; other content is refused before it is decoded.
             side: Longest side of the preview, in pixels.
+            seconds: The time of the frame, as stored with a face; None for a photo.
 
         Raises:
             UnreadableImageError: It cannot be read, ends the process, or takes too long.
         """
-        found: Preview = self._ask(path.name, "preview", path, digest, side)
+        found: Preview = self._ask(path.name, "preview", path, digest, side, seconds)
         return found
 
     def _ask(self, name: str, task: str, *arguments: Any) -> Any:
@@ -192,9 +195,8 @@ def _upload(cropper: FaceCropper, content: bytes, name: str, side: int) -> ReadU
     return ReadUpload(faces, crops, photo.scale, _reduced(photo, side), photo.damage)
 
 
-def _preview(path: Path, digest: bytes, side: int) -> Preview:
-    # Of a video, its first frame.
-    photo = read_frame(path, 0.0, digest) if is_video(path) else read_photo(path, digest)
+def _preview(path: Path, digest: bytes, side: int, seconds: float | None) -> Preview:
+    photo = read_photo(path, digest) if seconds is None else read_frame(path, seconds, digest)
     return _reduced(photo, side)
 
 

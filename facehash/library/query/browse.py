@@ -40,6 +40,7 @@ class PhotoOverview:
     date: datetime  # when it was taken; if unknown, when the oldest of its files was changed
     is_taken: bool  # whether the date is that in the photo
     face_ids: tuple[int, ...]
+    seconds: float | None = None  # length of a video; None for a photo
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class PhotoDetails:
     digest: bytes
     size: tuple[int, int] | None  # width and height in pixels of the upright photo
     damage: str | None
-    faces: tuple[StoredFace, ...]  # largest first
+    faces: tuple[StoredFace, ...]  # largest first; of a video those of all times
+    seconds: float | None = None  # length of a video; None for a photo
 
 
 _PEOPLE = (
@@ -168,7 +170,8 @@ def photo_by_id(store: Store, photo: int) -> PhotoDetails:
         LibraryError: There is no such photo.
     """
     rows = store.database.rows(
-        "SELECT digest, width, height, detail, taken FROM photos WHERE id = ? AND reason IS NULL",
+        "SELECT digest, width, height, detail, taken, seconds FROM photos "
+        "WHERE id = ? AND reason IS NULL",
         (photo,),
     )
     files = store.database.rows(
@@ -176,7 +179,7 @@ def photo_by_id(store: Store, photo: int) -> PhotoDetails:
     )
     if not rows or not files:
         raise LibraryError(f"{store.directory}: there is no photo {photo}")
-    [(digest, width, height, detail, taken)] = rows
+    [(digest, width, height, detail, taken, seconds)] = rows
     if not isinstance(digest, bytes):
         raise DamagedLibraryError(f"{store.directory}: the digest of photo {photo} is damaged")
     faces = store.database.rows("SELECT id FROM faces WHERE photo_id = ? ORDER BY number", (photo,))
@@ -189,6 +192,7 @@ def photo_by_id(store: Store, photo: int) -> PhotoDetails:
         (width, height) if width and height else None,
         detail,
         tuple(store.faces([face for (face,) in faces])),
+        _length(seconds),
     )
 
 
@@ -215,23 +219,50 @@ def places_of(store: Store, face_ids: Sequence[int]) -> dict[int, FacePlace]:
     return found
 
 
-Make = Callable[[Path, bytes, int], bytes]
-"""(path, digest of the content, longest side) -> a JPEG."""
+Make = Callable[[Path, bytes, int, float | None], bytes]
+"""(path, digest of the content, longest side, seconds of a frame of a video) -> a JPEG."""
 
 
-def kept_thumbnail(store: Store, photo: int, side: int) -> bytes | None:
-    """Return the thumbnail of a photo if there is one already.
+@dataclass(frozen=True)
+class Picture:
+    """What is to be shown: a photo, or a frame of a video."""
+
+    digest: bytes
+    seconds: float | None  # the time of the frame; None for a photo
+
+
+def picture_of(store: Store, photo: int, face: int | None = None) -> Picture:
+    """Return which picture shows a photo.
+
+    Args:
+        store: The library.
+        photo: Id of the photo or video.
+        face: Of a video, the frame with this face is meant; by default that of its first face.
 
     Raises:
-        LibraryError: There is no such photo.
+        LibraryError: There is no such photo, or it does not have this face.
     """
-    digest = store.database.value("SELECT digest FROM photos WHERE id = ?", (photo,))
-    if not isinstance(digest, bytes):
+    rows = store.database.rows("SELECT digest, seconds FROM photos WHERE id = ?", (photo,))
+    if not rows or not isinstance(rows[0][0], bytes):
         raise LibraryError(f"{store.directory}: there is no photo {photo}")
-    return read_thumbnail(store.directory, digest, side)
+    [(digest, length)] = rows
+    if face is None:
+        query = "SELECT min(seconds) FROM faces WHERE photo_id = ?"
+        found = store.database.rows(query, (photo,))
+    else:
+        query = "SELECT seconds FROM faces WHERE photo_id = ? AND id = ?"
+        found = store.database.rows(query, (photo, face))
+    if not found:
+        raise LibraryError(f"{store.directory}: there is no face {face} of photo {photo}")
+    return Picture(digest, None if length is None else _length(found[0][0]) or 0.0)
 
 
-def thumbnail(store: Store, photo: int, side: int, make: Make) -> bytes:
+def kept_thumbnail(store: Store, picture: Picture, side: int) -> bytes | None:
+    """Return the thumbnail of a photo or of a frame if there is one already."""
+    return read_thumbnail(store.directory, picture.digest, side, picture.seconds)
+
+
+def thumbnail(store: Store, photo: int, side: int, make: Make, face: int | None = None) -> bytes:
     """Return a small copy of a photo; it is made once and kept in the library.
 
     The copy of a photo of which a face was forgotten is made each time, and not kept.
@@ -241,30 +272,31 @@ def thumbnail(store: Store, photo: int, side: int, make: Make) -> bytes:
         photo: Id of the photo.
         side: Longest side in pixels.
         make: Reads the photo and reduces it.
+        face: Of a video, the frame with this face is meant; by default that of its first face.
 
     Raises:
-        LibraryError: There is no such photo.
+        LibraryError: There is no such photo, or it does not have this face.
         UnreadableImageError: No file of it can be read, or all have another content now.
     """
-    details = photo_by_id(store, photo)
-    kept = read_thumbnail(store.directory, details.digest, side)
+    details, picture = photo_by_id(store, photo), picture_of(store, photo, face)
+    kept = kept_thumbnail(store, picture, side)
     if kept:
         return kept
-    jpeg = reduced(details, side, make)
+    jpeg = reduced(details, side, make, picture.seconds)
     if store.may_keep_pictures(details.digest):
-        write_thumbnail(store.directory, details.digest, side, jpeg)
+        write_thumbnail(store.directory, details.digest, side, jpeg, picture.seconds)
         # It may have been forgotten meanwhile.
         if not store.may_keep_pictures(details.digest):
             delete_thumbnails(store.directory, keep=store.may_keep_pictures)
     return jpeg
 
 
-def reduced(details: PhotoDetails, side: int, make: Make) -> bytes:
-    """Return a small copy of a photo without keeping it; raises like `thumbnail`."""
+def reduced(details: PhotoDetails, side: int, make: Make, seconds: float | None = None) -> bytes:
+    """Return a small copy of a photo or frame without keeping it; raises like `thumbnail`."""
     failure: InputError | None = None
     for path in details.paths:
         try:
-            return make(path, details.digest, side)
+            return make(path, details.digest, side, seconds)
         except InputError as error:
             failure = failure or error
     raise failure or UnreadableImageError(f"photo {details.id}: has no file", "missing")
@@ -278,7 +310,7 @@ def _photos(
     rows = store.database.rows(
         "SELECT faces.photo_id, "  # noqa: S608
         "(SELECT min(path) FROM paths WHERE paths.photo_id = faces.photo_id), "
-        "photos.taken, "
+        "photos.taken, photos.seconds, "
         "(SELECT min(mtime_ns) FROM paths WHERE paths.photo_id = faces.photo_id) AS changed, "
         f"group_concat(faces.id) FROM faces JOIN photos ON photos.id = faces.photo_id {where} "
         "GROUP BY faces.photo_id ORDER BY coalesce(photos.taken, changed / 1e9 + ?) DESC, "
@@ -292,8 +324,9 @@ def _photos(
             _date(taken) or _date_of_file(changed),
             _date(taken) is not None,
             tuple(sorted(map(int, faces.split(",")))),
+            _length(seconds),
         )
-        for photo, path, taken, changed, faces in rows
+        for photo, path, taken, seconds, changed, faces in rows
     ]
 
 
@@ -302,6 +335,11 @@ def _person(store: Store, row: Row) -> PersonOverview:
     if not isinstance(name, str):
         raise DamagedLibraryError(f"{store.directory}: a stored name is not text: {name!r:.60}")
     return PersonOverview(person, name, faces, photos, face)
+
+
+def _length(stored: object) -> float | None:
+    """Return a stored number of seconds; what is none, in a damaged library, counts as unknown."""
+    return stored if isinstance(stored, float) and 0 <= stored < 1e9 else None
 
 
 def _date(stored: object) -> datetime | None:

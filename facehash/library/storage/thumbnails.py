@@ -1,5 +1,7 @@
 """Small copies of photos, made once and kept in the library: ``thumbnails/<digest>-<side>.jpg``.
 
+Those of frames of videos have the time in milliseconds too: ``<digest>-<side>-<time>.jpg``.
+
 They are private like the rest of the library. A thumbnail shows everybody on its photo, so
 forgetting a face deletes all thumbnails. Those of other photos are made again when somebody looks
 at them; of a photo that remains because of other faces, none is kept any more.
@@ -22,22 +24,25 @@ from facehash.library.storage.folder import (
 )
 
 _LARGEST = 4_000_000
-_NAME = re.compile(r"([0-9a-f]{64})-[0-9]{1,4}\.jpg")
+_NAME = re.compile(r"([0-9a-f]{64})-[0-9]{1,4}(?:-[0-9]{1,12})?\.jpg")
 
 
-def read_thumbnail(directory: Path, digest: bytes, side: int) -> bytes | None:
-    """Return the thumbnail of a photo, or None if there is none.
+def read_thumbnail(
+    directory: Path, digest: bytes, side: int, seconds: float | None = None
+) -> bytes | None:
+    """Return the thumbnail of a photo or of a frame, or None if there is none.
 
     Args:
         directory: The library.
         digest: SHA-256 of the photo.
         side: Longest side of the thumbnail, in pixels.
+        seconds: The time of a frame of a video; None for a photo.
 
     Raises:
         InputError: Something else stands in its place, a link for example.
     """
     check_no_symlinks(directory)
-    path = _path(directory, digest, side)
+    path = _path(directory, digest, side, seconds)
     check_file(path)
     try:
         with path.open("rb") as file:
@@ -46,7 +51,9 @@ def read_thumbnail(directory: Path, digest: bytes, side: int) -> bytes | None:
         return None
 
 
-def write_thumbnail(directory: Path, digest: bytes, side: int, jpeg: bytes) -> None:
+def write_thumbnail(
+    directory: Path, digest: bytes, side: int, jpeg: bytes, seconds: float | None = None
+) -> None:
     """Keep a thumbnail; a library that cannot be written to keeps none.
 
     Arguments are those of `read_thumbnail`.
@@ -55,7 +62,7 @@ def write_thumbnail(directory: Path, digest: bytes, side: int, jpeg: bytes) -> N
         InputError: Something else stands in its place.
     """
     check_no_symlinks(directory)
-    path = _path(directory, digest, side)
+    path = _path(directory, digest, side, seconds)
     check_file(path)
     with contextlib.suppress(OSError):
         make_private_folder(path.parent)
@@ -90,7 +97,8 @@ def delete_thumbnails(directory: Path, keep: Callable[[bytes], bool] | None = No
     return deleted
 
 
-def _path(directory: Path, digest: bytes, side: int) -> Path:
+def _path(directory: Path, digest: bytes, side: int, seconds: float | None) -> Path:
     if len(digest) != 32 or not 0 < side < 10_000:
         raise InputError(f"no thumbnail of {side} pixels of the photo {digest.hex():.64}")
-    return directory / THUMBNAILS / f"{digest.hex()}-{side}.jpg"
+    time = "" if seconds is None else f"-{round(1000 * seconds)}"
+    return directory / THUMBNAILS / f"{digest.hex()}-{side}{time}.jpg"

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from fastapi import Query
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,16 +30,21 @@ async def get_photo(request: Request, photo: Id) -> models.PhotoDetails:
     return await photos.get_photo(state_of(request), photo)
 
 
+InVideo = Annotated[
+    Id | None, Query(description="Of a video, the frame with this face; by default the first.")
+]
+
+
 @router.get("/photos/{photo}/image", response_class=Response, responses=JPEG)
-async def get_image(request: Request, photo: Id) -> Response:
-    """Return the upright photo, of at most 1,600 x 1,600 pixels."""
-    return Response(await photos.image(state_of(request), photo), media_type="image/jpeg")
+async def get_image(request: Request, photo: Id, face: InVideo = None) -> Response:
+    """Return the upright photo or a frame of a video, of at most 1,600 x 1,600 pixels."""
+    return Response(await photos.image(state_of(request), photo, face), media_type="image/jpeg")
 
 
 @router.get("/photos/{photo}/thumbnail", response_class=Response, responses=JPEG)
-async def get_thumbnail(request: Request, photo: Id) -> Response:
-    """Return a small copy of the photo, of at most 480 x 480 pixels."""
-    return Response(await photos.thumbnail(state_of(request), photo), media_type="image/jpeg")
+async def get_thumbnail(request: Request, photo: Id, face: InVideo = None) -> Response:
+    """Return a small copy of the photo or frame, of at most 480 x 480 pixels."""
+    return Response(await photos.thumbnail(state_of(request), photo, face), media_type="image/jpeg")
 
 
 class NewFace(BaseModel):

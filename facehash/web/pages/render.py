@@ -45,6 +45,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["parts"] = lambda value: re.split("(?<=[_/])", str(value))
     environment.filters["count"] = counted
     environment.filters["day"] = _in_words
+    environment.filters["clock"] = _clock
     return environment
 
 
@@ -52,6 +53,14 @@ def _in_words(day: str) -> str:
     """Return a day such as 2019-07-14 as 14 July 2019, whatever the language of the machine."""
     year, month, number = day.split("-")
     return f"{int(number)} {_MONTHS[int(month) - 1]} {int(year)}"
+
+
+def _clock(seconds: float, tenths: bool = False) -> str:
+    """Return a time in a video as minutes and seconds, such as 1:23 or 1:02:03.4."""
+    whole = int(10 * seconds + 1e-6) // 10
+    hours, minutes = f"{whole // 3600}:" if whole >= 3600 else "", whole // 60 % 60
+    fraction = f".{int(10 * seconds + 1e-6) % 10}" if tenths else ""
+    return f"{hours}{minutes:0{2 if hours else 1}}:{whole % 60:02}{fraction}"
 
 
 def render(

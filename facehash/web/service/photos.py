@@ -1,5 +1,7 @@
 """Photos: lists, details, and the pictures themselves, by id only."""
 
+from pathlib import Path
+
 from starlette.exceptions import HTTPException
 
 from facehash.images.face import Box
@@ -26,6 +28,7 @@ def describe_overview(state: State, photo: browse.PhotoOverview) -> models.Photo
         date=_day(photo),
         taken=_taken(photo),
         face_ids=list(photo.face_ids),
+        seconds=photo.seconds,
     )
 
 
@@ -64,6 +67,8 @@ async def get_photo(state: State, photo: int) -> models.PhotoDetails:
             width=details.size and details.size[0],
             height=details.size and details.size[1],
             damage=details.damage,
+            seconds=details.seconds,
+            moments=_moments(details),
             faces=[
                 models.FaceInfo(
                     id=face.id,
@@ -73,6 +78,9 @@ async def get_photo(state: State, photo: int) -> models.PhotoDetails:
                     person_id=places[face.id].person_id,
                     named_by=face.named_by,
                     added_by_hand=face.added,
+                    seconds=face.seconds,
+                    first_seconds=face.first_seconds,
+                    last_seconds=face.last_seconds,
                 )
                 for face in details.faces
             ],
@@ -100,35 +108,50 @@ async def crop(state: State, face: int) -> bytes:
     return jpeg
 
 
-async def thumbnail(state: State, photo: int) -> bytes:
+async def thumbnail(state: State, photo: int, face: int | None = None) -> bytes:
     """Return a small copy of a photo as a JPEG; it is kept in the library.
 
+    Args:
+        state: The server.
+        photo: The photo or video.
+        face: Of a video, the frame with this face; by default that with its first face.
+
     Raises:
-        LibraryError: There is no such photo.
+        LibraryError: There is no such photo, or it does not have this face.
         UnreadableImageError: Its file is missing or has changed.
     """
-    kept = await state.threads.read(
-        lambda store: browse.kept_thumbnail(store, photo, THUMBNAIL_SIDE)
-    )
+    return await _picture(state, photo, face, THUMBNAIL_SIDE, keep=True)
+
+
+async def image(state: State, photo: int, face: int | None = None) -> bytes:
+    """Return an upright photo for a screen as a JPEG.
+
+    Frames of videos are kept in the library, as it takes long to find them. Arguments and errors
+    are those of `thumbnail`.
+    """
+    return await _picture(state, photo, face, IMAGE_SIDE, keep=False)
+
+
+async def _picture(state: State, photo: int, face: int | None, side: int, *, keep: bool) -> bytes:
+    def find(store: Store) -> tuple[bool, bytes | None]:
+        picture = browse.picture_of(store, photo, face)
+        is_frame = picture.seconds is not None
+        wanted = keep or is_frame
+        return is_frame, browse.kept_thumbnail(store, picture, side) if wanted else None
+
+    is_frame, kept = await state.threads.read(find)
     if kept is not None:
         return kept
 
     def task(reader: IsolatedReader, store: Store) -> bytes:
-        return browse.thumbnail(
-            store, photo, THUMBNAIL_SIDE, lambda *which: reader.preview(*which).jpeg
-        )
+        def make(path: Path, digest: bytes, side: int, seconds: float | None) -> bytes:
+            return reader.preview(path, digest, side, seconds).jpeg
 
-    return await state.threads.decode_of(task)
+        if keep or is_frame:
+            return browse.thumbnail(store, photo, side, make, face)
+        return browse.reduced(browse.photo_by_id(store, photo), side, make)
 
-
-async def image(state: State, photo: int) -> bytes:
-    """Return an upright photo for a screen as a JPEG; raises like `thumbnail`."""
-
-    def task(reader: IsolatedReader, store: Store) -> bytes:
-        details = browse.photo_by_id(store, photo)
-        return browse.reduced(details, IMAGE_SIDE, lambda *which: reader.preview(*which).jpeg)
-
-    return await state.threads.decode_of(task)
+    return await state.threads.decode_of(task, video=is_frame)
 
 
 async def add_face(state: State, photo: int, box: Box, name: str | None) -> models.Added:
@@ -165,6 +188,15 @@ async def remove_face(state: State, face: int) -> models.Done:
         return models.Done(message="the face is removed")
 
     return await state.threads.write(task)
+
+
+def _moments(details: browse.PhotoDetails) -> list[models.MomentInfo]:
+    """Return the times of a video at which there are faces, in order."""
+    faces: dict[float, list[int]] = {}
+    for face in details.faces:
+        if face.seconds is not None:
+            faces.setdefault(face.seconds, []).append(face.id)
+    return [models.MomentInfo(seconds=at, face_ids=faces[at]) for at in sorted(faces)]
 
 
 def _day(photo: browse.PhotoOverview | browse.PhotoDetails) -> str:

@@ -169,6 +169,7 @@ def _describe(
                 distance_text=result.format_distance(hit),
                 probability=None if hit.no_verdict else chances.get(hit.name or ""),
                 box=hit.box,
+                seconds=hit.seconds,
                 photo_width=place.size and place.size[0],
                 photo_height=place.size and place.size[1],
                 files=[text(path.name) for path in files],

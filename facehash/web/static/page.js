@@ -167,6 +167,12 @@ function prepareDrawing(tools) {
   });
 }
 
+// A photo whose file is gone or damaged: say so in its place; the stored faces stay beside it.
+document.querySelectorAll("svg.framed image").forEach((image) => {
+  const fail = () => image.closest("svg").classList.add("broken");
+  image.addEventListener("error", fail);
+  if (image.decode) image.decode().catch(fail); // it may have failed before this script ran
+});
 document.querySelectorAll("[data-draw]").forEach(prepareDrawing);
 document.querySelectorAll("[data-review]").forEach(prepareReview);
 document.querySelectorAll("[data-drop]").forEach(prepareDrop);

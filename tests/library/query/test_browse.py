@@ -20,7 +20,8 @@ def store(index, directory, photos):
         yield store
 
 
-def make(path, digest, side):
+def make(path, digest, side, seconds):
+    assert seconds is None
     return f"{path.name} {digest.hex()} {side}".encode()
 
 
@@ -143,7 +144,7 @@ def test_the_thumbnail_of_a_photo_forgotten_meanwhile_is_not_kept(
 
 
 def test_a_photo_that_cannot_be_read_has_no_thumbnail(store, directory):
-    def fail(path, digest, side):
+    def fail(path, *_):
         raise UnreadableImageError(f"{path}: the photo has changed", "changed")
 
     with pytest.raises(UnreadableImageError, match="has changed"):
