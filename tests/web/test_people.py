@@ -1,7 +1,9 @@
 import html
+import re
 
 from facehash.library.people.people import list_people
 from facehash.library.storage.store import Store
+from tests.conftest import ROOT
 from tests.library.conftest import draw, save, traces, what_is_stored_of
 
 
@@ -46,6 +48,60 @@ def test_rename_merge_with_preview_and_undo(page, library):
     late = page.form("/people/undo", statement=newest["id"])
     assert late.status_code == 409 and "undone already" in late.text
     assert names(library) == {"Aunt Ann": 2, "Bo": 1, "Cy": 2}
+
+
+def test_names_that_wait_for_a_photo_are_counted_in_a_merge_and_its_undo(
+    page, library, index, photos
+):
+    known = ids(page)
+    [face] = page.get(f"/api/v1/people/{known['Bo']}").json()["photo_list"][0]["face_ids"]
+    cy = page.get(f"/api/v1/people/{known['Cy']}").json()["photo_list"]
+    both = [face, cy[0]["face_ids"][0]]
+    eve = page.change("POST", "/api/v1/names", json={"name": "Eve", "face_ids": both}).json()
+    (photos / "Cy" / cy[0]["file"]).unlink()
+    index()
+    merge = {"people": [eve["person_id"]], "into": known["Ann"]}
+    done = page.change("POST", "/api/v1/merge", json=merge).json()
+    assert done["message"] == "Eve merged into Ann; 1 name waits for a photo"
+    newest = page.get("/api/v1/statements").json()[0]["id"]
+    undone = page.change("POST", f"/api/v1/statements/{newest}/undo").json()["message"]
+    assert undone == "undone: merged: 2 faces: Eve → Ann; 1 name waits until the photo is back"
+    assert names(library)["Eve"] == 1
+
+
+def test_what_cannot_be_undone_any_more_is_counted(page, library):
+    face = page.get(f"/api/v1/people/{ids(page)['Bo']}").json()["photo_list"][0]["face_ids"][0]
+    page.change("POST", "/api/v1/names", json={"name": "Eve", "face_ids": [face]})
+    newest = page.get("/api/v1/statements").json()[0]["id"]
+    with Store.open(library) as store:  # as a list of names does that was read meanwhile
+        store.database.run("INSERT INTO people (name) VALUES ('Other')")
+        store.database.run(
+            "UPDATE faces SET named_by = 'csv', person_id = "
+            "(SELECT id FROM people WHERE name = 'Other') WHERE id = ?",
+            (face,),
+        )
+    undone = page.change("POST", f"/api/v1/statements/{newest}/undo").json()["message"]
+    assert undone.endswith("; not undone for 1 face, gone or changed since then")
+
+
+def test_every_kind_of_statement_has_words():
+    from facehash.library.people.names import parse_names
+    from facehash.web.service.people import _KINDS
+
+    source = "".join(path.read_text() for path in (ROOT / "facehash" / "library").rglob("*.py"))
+    kinds = set(re.findall(r'statement\(store, "([\w-]+)"', source)) | {"list"}
+    kinds |= {parse_names(kind, ROOT).kind for kind in ("xmp", "picasa", "takeout")}
+    assert {"merge", "ignore", "xmp"} < kinds and kinds <= _KINDS.keys()
+    # Nobody should have to know the name of an option.
+    assert not {"xmp", "takeout", "csv"} & set(" ".join(_KINDS.values()).split())
+
+
+def test_statements_say_what_was_said_about_faces(page):
+    page.change("POST", "/api/v1/ignored", json={"face_ids": [6, 7]})
+    [newest] = [one["text"] for one in page.get("/api/v1/statements").json()[:1]]
+    assert newest == "ignored: 2 faces"
+    page.change("POST", "/api/v1/suggestions/reject", json={"face_id": 6, "name": "Ann"})
+    assert page.get("/api/v1/statements").json()[0]["text"] == "rejected: 1 face not Ann"
 
 
 def test_merging_one_person_says_what_is_missing(page):

@@ -28,9 +28,12 @@ _KINDS = {
     "unname": "name removed",
     "split": "moved",
     "merge": "merged",
-    "rename": "renamed",
+    "rename": "new name",
     "list": "named by a list",
-    "restore": "restored",
+    "xmp": "named as in your photo program",
+    "picasa": "named as in Picasa",
+    "takeout": "named as in Google Photos",
+    "restore": "names brought back from a backup",
     "confirm": "confirmed",
     "reject": "rejected",
     "ignore": "ignored",
@@ -39,6 +42,8 @@ _KINDS = {
     "add-face": "face added",
     "remove-face": "face removed",
 }
+_ABOUT_FACES = ("ignore", "unignore", "add-face", "remove-face")
+"""Kinds whose words say already what was said about the faces."""
 _ARROW = "\N{RIGHTWARDS ARROW}"
 
 
@@ -147,8 +152,9 @@ async def merge(state: State, people: Sequence[int], into: int) -> models.Rename
     def task(store: Store) -> models.Renamed:
         merged = [browse.person_by_id(store, one).name for one in _others(people, into)]
         remains = browse.person_by_id(store, into).name
-        edit.merge_people(store, merged, remains)
-        return _renamed(store, remains, f"{', '.join(merged)} merged into {remains}")
+        done = edit.merge_people(store, merged, remains)
+        parked = f"; {_waiting(done.parked)} for a photo" if done.parked else ""
+        return _renamed(store, remains, f"{', '.join(merged)} merged into {remains}{parked}")
 
     return await state.threads.write(task)
 
@@ -202,8 +208,14 @@ async def undo(state: State, statement: int) -> models.Done:
             raise HTTPException(409, "this was undone already, or something else was said since")
         [undone] = journal.undo(store)
         restore_added(store, [undone], state.options.make_pipeline)
-        kept = f"; {counted(undone.kept, 'face')} changed since stay" if undone.kept else ""
-        return models.Done(message=f"undone: {_statement(undone.statement).text}{kept}")
+        parts = [f"undone: {_statement(undone.statement).text}"]
+        if undone.parked:
+            parts.append(f"{_waiting(undone.parked)} until the photo is back")
+        if undone.kept:
+            parts.append(
+                f"not undone for {counted(undone.kept, 'face')}, gone or changed since then"
+            )
+        return models.Done(message="; ".join(parts))
 
     return await state.threads.write(task)
 
@@ -238,6 +250,10 @@ def _renamed(store: Store, name: str, message: str) -> models.Renamed:
     return models.Renamed(message=message, person_id=browse.person_of_name(store, check_name(name)))
 
 
+def _waiting(names: int) -> str:
+    return f"{counted(names, 'name')} {'waits' if names == 1 else 'wait'}"
+
+
 def _few(face_ids: Sequence[int]) -> list[int]:
     if not face_ids:
         raise HTTPException(400, "choose at least one face")
@@ -258,6 +274,10 @@ def _statement(one: journal.Statement) -> models.StatementInfo:
     parts += [
         f"{counted(faces, 'face')}: {before or 'no name'} {_ARROW} {after or 'no name'}"
         for before, after, faces in one.people
+    ]
+    parts += [
+        counted(faces, "face") + ("" if one.kind in _ABOUT_FACES else f" {words}")
+        for words, faces in one.said
     ]
     shown = "; ".join(parts[:_MOST_PARTS]) + (", and more" if len(parts) > _MOST_PARTS else "")
     kind = _KINDS.get(one.kind, one.kind)
