@@ -27,6 +27,12 @@ def serve(
     allow_host: list[str] | None = typer.Option(
         None, metavar="NAME", help="Another name of this machine in addresses; may be repeated."
     ),
+    proxy: list[str] | None = typer.Option(
+        None,
+        metavar="ADDRESS",
+        help="A proxy with HTTPS in front of the page: its X-Forwarded headers are believed, and "
+        "cookies are sent by HTTPS only; may be repeated.",
+    ),
     show_paths: bool = typer.Option(
         False, "--show-paths", help="Show the folders of photos, not only their file names."
     ),
@@ -58,6 +64,7 @@ def serve(
         read_secret(password_file, "--password-file") if password_file else None,
         read_secret(token_file, "--token-file") if token_file else None,
         tuple(allow_host or ()),
+        tuple(proxy or ()),
         tuple(photos or ()),
         show_paths,
         engine,

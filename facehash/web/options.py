@@ -25,6 +25,8 @@ class ServeOptions:
         password: Asked for on the page, or None.
         token: Accepted on the page and as ``Authorization: Bearer``, or None.
         host_names: Names under which the page may be opened, besides those of this machine.
+        proxies: Addresses or networks of proxies with HTTPS in front of the server, which are
+            believed about the visitors.
         photos: Folders that can be indexed from the page, besides those indexed before.
         show_paths: Whether answers contain the paths of photos; otherwise only file names.
         engine: Name of the engine that proposes faces, or None.
@@ -40,6 +42,7 @@ class ServeOptions:
     password: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
     host_names: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
     photos: tuple[Path, ...] = ()
     show_paths: bool = False
     engine: str | None = None
@@ -50,7 +53,20 @@ class ServeOptions:
     uploads_per_second: float = 5.0
 
     def __post_init__(self) -> None:
-        """Refuse to serve other machines without a password or token."""
+        """Refuse to serve other machines without a password or token, and invalid proxies."""
+        for proxy in self.proxies:
+            try:
+                ipaddress.ip_network(proxy)
+            except ValueError as error:
+                raise InputError(
+                    f"--proxy {proxy}: not an IP address or network, such as 127.0.0.1 or "
+                    "10.0.0.0/8"
+                ) from error
+        if self.proxies and not self.needs_login:
+            raise InputError(
+                f"--proxy {self.proxies[0]}: others could open the page through the proxy; protect "
+                "it with --password-file FILE, or with --token-file FILE"
+            )
         if not is_loopback(self.host) and not self.needs_login:
             raise InputError(
                 f"--host {self.host}: other machines could open the page; protect it with "

@@ -86,7 +86,7 @@ class Guard:
         connection = HTTPConnection(scope)
         session, is_new = self._session(connection)
         scope["session"] = session
-        sender = _with_headers(send, connection.url.path, session if is_new else None)
+        sender = _with_headers(send, connection, session if is_new else None, self._options)
         refusal = self._refusal(connection, scope["method"], session)
         if refusal is not None:
             await refusal(scope, receive, sender)
@@ -169,8 +169,11 @@ class Guard:
         return None
 
 
-def new_cookie(response: Response, session: Session, *, secure: bool) -> None:
-    """Let a browser keep the id of its session."""
+def new_cookie(
+    response: Response, session: Session, connection: HTTPConnection, options: ServeOptions
+) -> None:
+    """Let a browser keep the id of its session, and send it by HTTPS only where there is HTTPS."""
+    secure = bool(options.proxies) or connection.url.scheme == "https"
     response.set_cookie(
         COOKIE, session.id, httponly=True, samesite="strict", path="/", secure=secure
     )
@@ -187,8 +190,11 @@ def _refuse(status: int, message: str, connection: HTTPConnection) -> Response:
     return PlainTextResponse(f"facehash: {message}\n", status)
 
 
-def _with_headers(send: Send, path: str, session: Session | None) -> Send:
+def _with_headers(
+    send: Send, connection: HTTPConnection, session: Session | None, options: ServeOptions
+) -> Send:
     """Add the headers of every response, and the cookie of a new session."""
+    path = connection.url.path
 
     async def sender(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -200,7 +206,7 @@ def _with_headers(send: Send, path: str, session: Session | None) -> Send:
                 headers["Cache-Control"] = "public, max-age=3600"
             elif session is not None and "set-cookie" not in headers:
                 response = Response()
-                new_cookie(response, session, secure=False)
+                new_cookie(response, session, connection, options)
                 headers.append("set-cookie", response.headers["set-cookie"])
         await send(message)
 

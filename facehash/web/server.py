@@ -30,26 +30,32 @@ def serve(options: ServeOptions, port: int, *, open_browser: bool = False) -> No
     with _listen(options.host, port) as listener:
         address = _address(options.host, listener.getsockname()[1])
         print(f"facehash serves {options.library} at {address} (Ctrl-C ends it)", flush=True)
-        if not is_loopback(options.host):
+        if not is_loopback(options.host) and not options.proxies:
             print(
                 "other machines can reach it: they must give the password or token; without HTTPS "
                 "in front, others on the network can read what is sent",
                 flush=True,
             )
-        config = uvicorn.Config(
-            create_app(options),
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            ws="none",
-            lifespan="on",
-            limit_concurrency=200,
-            timeout_graceful_shutdown=3,
-            proxy_headers=False,
-        )
+        config = make_config(options)
         if open_browser:
             threading.Timer(0.5, webbrowser.open, [address]).start()
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def make_config(options: ServeOptions) -> uvicorn.Config:
+    """Return how the server runs: what proxies say about visitors counts for known proxies only."""
+    return uvicorn.Config(
+        create_app(options),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        ws="none",
+        lifespan="on",
+        limit_concurrency=200,
+        timeout_graceful_shutdown=3,
+        proxy_headers=bool(options.proxies),
+        forwarded_allow_ips=list(options.proxies),
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:

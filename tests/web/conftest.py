@@ -13,7 +13,7 @@ from PIL import Image
 
 from facehash.web.app import create_app
 from facehash.web.options import ServeOptions
-from facehash.web.server import _listen
+from facehash.web.server import _listen, make_config
 from tests.library import fakes
 from tests.library.conftest import ask, directory, index, photos  # noqa: F401
 
@@ -70,9 +70,9 @@ def visit(library):
     """Open the page with these options."""
     opened = []
 
-    def visit(csrf=True, **options):
+    def visit(csrf=True, address="http://localhost:8765", **options):
         given = {"library": library, "make_pipeline": fakes.make_pipeline} | options
-        visitor = Visitor(ServeOptions(**given), token=csrf)
+        visitor = Visitor(ServeOptions(**given), address, token=csrf)
         visitor.__enter__()
         opened.append(visitor)
         return visitor
@@ -91,8 +91,7 @@ def page(visit):
 def serving(options):
     """Serve a library in a thread; yield its address."""
     with _listen("127.0.0.1", 0) as listener:
-        config = uvicorn.Config(create_app(options), log_level="error", ws="none")
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(make_config(options))
         server.install_signal_handlers = lambda: None
         thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
         thread.start()

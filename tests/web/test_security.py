@@ -2,6 +2,7 @@
 
 import re
 
+import httpx
 import pytest
 
 from facehash.errors import InputError
@@ -9,8 +10,9 @@ from facehash.web.limits import RateLimit
 from facehash.web.options import ServeOptions, read_secret
 from facehash.web.paths import without_paths
 from facehash.web.sessions import Sessions
+from tests.library import fakes
 from tests.library.conftest import draw
-from tests.web.conftest import png
+from tests.web.conftest import png, serving
 
 PAGES = ("/", "/people", "/photos", "/status", "/api/v1/status", "/faces/1/crop", "/nowhere",
          "/api/v1/nowhere", "/people/1", "/photos/1/image", "/api/v1/openapi.json")  # fmt: skip
@@ -154,6 +156,69 @@ def test_with_a_password_nothing_is_shown_before_the_login(visit):
     token = re.search('name="csrf" value="([^"]+)"', page.get("/people").text)[1]
     assert page.post("/logout", data={"csrf": token}).headers["location"] == "/login"
     assert page.get("/people").status_code == 303
+
+
+COOKIE = r"facehash_session=[\w-]{43}; HttpOnly; Path=/; SameSite=strict"
+
+
+def _cookies(page, password):
+    """Return the cookies of pages, of an error, of the API, and of the login."""
+    found = []
+    for path in ("/login", "/people", "/nowhere", "/api/v1/session"):
+        page.cookies.clear()  # a new visitor
+        answer = page.get(path)
+        found.append(answer.headers["set-cookie"])
+        if path == "/login":
+            token = re.search('name="csrf" value="([^"]+)"', answer.text)[1]
+    page.cookies.clear()
+    # Sent back explicitly, as the client sends no secure cookie by HTTP.
+    headers = {"Cookie": found[0].partition(";")[0]}
+    form = {"csrf": token, "password": password}
+    answer = page.post("/login", data=form, headers=headers)
+    assert answer.headers["location"] == "/"
+    return [*found, answer.headers["set-cookie"]]
+
+
+@pytest.mark.parametrize("proxies, address, secure", [
+    ((), "http://localhost:8765", False),
+    ((), "https://localhost:8765", True),
+    (("10.0.0.0/8",), "http://localhost:8765", True),
+    (("10.0.0.0/8",), "https://localhost:8765", True),
+])  # fmt: skip
+def test_every_cookie_is_secure_where_there_is_https(visit, proxies, address, secure):
+    page = visit(csrf=False, password="correct horse", proxies=proxies, address=address)
+    for cookie in _cookies(page, "correct horse"):
+        assert re.fullmatch(COOKIE + "; Secure" * secure, cookie), cookie
+
+
+def test_only_a_known_proxy_is_believed_about_visitors(library):
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7"}
+    given = {"library": library, "make_pipeline": fakes.make_pipeline, "token": "a long token"}
+    limited = given | {"requests_per_second": 0.1}
+    seen = {}
+    for proxies in ((), ("127.0.0.1",), ("10.0.0.0/8",)):
+        with serving(ServeOptions(**limited, proxies=proxies)) as address:
+            first = httpx.get(f"{address}/login", headers=headers)
+            again = httpx.get(f"{address}/login", headers=headers)
+            another = headers | {"X-Forwarded-For": "203.0.113.8"}
+            other = httpx.get(f"{address}/login", headers=another)
+            seen[proxies] = (
+                "Secure" in first.headers["set-cookie"],
+                [one.status_code for one in (first, again, other)],
+            )
+    assert seen == {
+        (): (False, [200, 429, 429]),
+        ("127.0.0.1",): (True, [200, 429, 200]),  # visitors have limits of their own
+        ("10.0.0.0/8",): (True, [200, 429, 429]),
+    }
+
+
+def test_a_proxy_needs_a_secret_and_an_address(tmp_path):
+    with pytest.raises(InputError, match="--proxy 127.0.0.1: others could open .* --password-file"):
+        ServeOptions(tmp_path, proxies=("127.0.0.1",))
+    for wrong in ("localhost", "10.0.0.1/8", "*"):
+        with pytest.raises(InputError, match="not an IP address or network, such as 127.0.0.1"):
+            ServeOptions(tmp_path, password="correct horse", proxies=(wrong,))
 
 
 def test_a_token_opens_the_api_without_a_cookie(visit):

@@ -38,7 +38,11 @@ async def show_status(request: Request) -> Response:
 @router.get("/status/events")
 async def stream_events(request: Request) -> Response:
     """Send the progress of the index run whenever it changes (server-sent events)."""
-    return StreamingResponse(_events(request, state_of(request)), media_type="text/event-stream")
+    return StreamingResponse(
+        _events(request, state_of(request)),
+        media_type="text/event-stream",
+        headers={"X-Accel-Buffering": "no"},  # nginx would keep the progress back
+    )
 
 
 async def _events(request: Request, state: State) -> AsyncIterator[str]:
@@ -90,7 +94,7 @@ async def log_in(request: Request) -> Response:
     state.sessions.end(session_of(request))
     session = state.sessions.start(logged_in=True)
     response = go(request, "/")
-    new_cookie(response, session, secure=request.url.scheme == "https")
+    new_cookie(response, session, request, state.options)
     return response
 
 
