@@ -200,7 +200,7 @@ def test_a_face_is_named_on_its_photo(open_page, library):
     page.get_by_label("Name of face 2").press("Enter")
     page.wait_for_selector(".notice")
     assert names(library)["Dora"] == 1
-    assert page.locator(".stage text").text_content() == "Dora"
+    assert page.locator(".stage a text").text_content() == "Dora"
 
 
 def test_a_missed_face_is_added_by_drawing_a_box(open_page, library, ask):  # noqa: F811
