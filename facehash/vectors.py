@@ -17,7 +17,7 @@ Ids = NDArray[np.int64]
 
 _ROWS_PER_BLOCK = 65_536
 # Lengths closer to 1 than this differ only by float32 rounding: such rows are already scaled.
-_UNIT_TOLERANCE = 1e-4
+UNIT_TOLERANCE = 1e-4
 
 
 class IndexRowsError(InputError):
@@ -75,6 +75,9 @@ class Space:
 def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scale vectors to length 1, except those of length 0.
 
+    Vectors whose length is 1 up to rounding stay as they are, so that a vector becomes the same in
+    any array.
+
     Args:
         rows: float32 (n, d), finite.
 
@@ -85,9 +88,9 @@ def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     for start in range(0, len(rows), _ROWS_PER_BLOCK):
         block = rows[start : start + _ROWS_PER_BLOCK].astype(np.float64)
         lengths[start : start + _ROWS_PER_BLOCK] = np.sqrt(np.square(block).sum(axis=1))
-    if ((np.abs(lengths - 1) < _UNIT_TOLERANCE) | (lengths == 0)).all():
+    lengths[(np.abs(lengths - 1) < UNIT_TOLERANCE) | (lengths == 0)] = 1
+    if (lengths == 1).all():
         return rows
-    lengths[lengths == 0] = 1
     # Divided in float64: the lengths of tiny or huge vectors need not fit into float32.
     scaled = np.empty_like(rows)
     for start in range(0, len(rows), _ROWS_PER_BLOCK):

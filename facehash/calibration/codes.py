@@ -58,9 +58,7 @@ def code_thresholds(
     Returns:
         Both thresholds; None if no pair is beyond the limit.
     """
-    if len(vectors) > _FACES:
-        drawn = np.random.default_rng(seed).choice(len(vectors), _FACES, replace=False)
-        vectors = vectors[np.sort(drawn)]
+    vectors = vectors[draw_faces(len(vectors), seed)]
     rows = vectors.astype(np.float64)
     signs = signs_from_packed(hasher.encode(vectors), hasher.bits).astype(np.float64)  # (n, bits)
     shares = weight_shares(hasher.projections(vectors))  # (n, bits)
@@ -75,6 +73,13 @@ def code_thresholds(
         later = different & (np.arange(len(rows)) > own[:, None])
         hamming.append(hasher.bits / 2 - (signs[block] @ signs.T)[later] / 2)
     return CodeThresholds(*(_threshold(np.concatenate(one), rate) for one in (hamming, asymmetric)))
+
+
+def draw_faces(count: int, seed: int) -> NDArray[np.int64]:
+    """Return which of so many faces the thresholds are computed from, at most 3,000, increasing."""
+    if count <= _FACES:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, _FACES, replace=False))
 
 
 def _distances(

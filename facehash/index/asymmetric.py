@@ -1,12 +1,15 @@
 """Asymmetric search: the float projections of a query are compared with stored codes."""
 
+from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facehash.hamming.asymmetric import asymmetric_top_k, check_projections
 from facehash.hamming.words import CodeWords
 from facehash.index.base import Found, check_ids, check_k
+from facehash.index.parts import Part, check_part, search_parts
 from facehash.vectors import Ids, IndexRowsError, Rows, Space
 
 
@@ -40,13 +43,25 @@ class AsymmetricIndex:
         Raises:
             IndexRowsError: A space of vectors, or another dtype or shape.
         """
+        self._use([Part(rows, ids)], space)
+
+    @classmethod
+    def of_parts(cls, parts: Sequence[Part], space: Space) -> Self:
+        """Use codes in several arrays, each as `AsymmetricIndex` takes them, with ids of its own.
+
+        Raises:
+            IndexRowsError: As `AsymmetricIndex`.
+        """
+        index = cls.__new__(cls)
+        index._use(parts, space)
+        return index
+
+    def _use(self, parts: Sequence[Part], space: Space) -> None:
         if space.metric != "hamming":
             raise IndexRowsError(f"asymmetric search needs codes, not {space.metric} vectors")
-        if rows.bits != space.dimension or ids.dtype != np.int64 or ids.shape != (len(rows),):
-            raise IndexRowsError(f"rows and ids are not prepared for {space}")
-        self.space = space
-        self._rows = rows
-        self._ids = ids
+        for part in parts:
+            check_part(part, space)
+        self.space, self._parts = space, tuple(parts)
 
     @classmethod
     def build(cls, rows: Rows, ids: Ids, space: Space) -> Self:
@@ -63,7 +78,7 @@ class AsymmetricIndex:
 
     def __len__(self) -> int:
         """Return the number of codes."""
-        return len(self._rows)
+        return sum(map(len, self._parts))
 
     def search(self, queries: Rows, k: int) -> Found:
         """Find the k nearest codes to each query, or all codes if there are fewer.
@@ -80,9 +95,16 @@ class AsymmetricIndex:
             CodesError: Queries of another dtype or shape, or not finite.
         """
         projections = check_projections(queries, self.space.dimension, "queries")
-        nearest = asymmetric_top_k(self._rows, projections, self.space.dimension, check_k(k))
+
+        def find(rows: CodeWords, k: int) -> tuple[NDArray[np.float64], Ids]:
+            nearest = asymmetric_top_k(rows, projections, self.space.dimension, k)
+            return nearest.distances, nearest.indices
+
+        k = min(check_k(k), len(self))
+        if not len(projections) or not k:
+            shape = (len(projections), k)
+            return Found(np.zeros(shape), np.zeros(shape, np.int64))
+        distances, ids = search_parts(self._parts, k, find)
         total = np.abs(projections.astype(np.float64)).sum(axis=1, keepdims=True)  # (q, 1)
-        share = np.divide(
-            nearest.distances, total, out=np.full(nearest.distances.shape, 0.5), where=total > 0
-        )
-        return Found(self.space.dimension * share, self._ids[nearest.indices])
+        share = np.divide(distances, total, out=np.full(distances.shape, 0.5), where=total > 0)
+        return Found(self.space.dimension * share, ids)

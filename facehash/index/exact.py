@@ -1,27 +1,34 @@
 """Exact search: FAISS compares vectors, our Hamming kernels compare codes."""
 
+from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facehash.codes import Packed
 from facehash.hamming.search import top_k
 from facehash.hamming.words import CodeWords
 from facehash.index.base import Found, check_ids, check_k
-from facehash.vectors import Ids, IndexRowsError, Rows, Space, unit_rows
+from facehash.index.parts import Part, check_part, search_parts
+from facehash.vectors import UNIT_TOLERANCE, Ids, Rows, Space, unit_rows
 
 # Number of values whose distances are computed at a time: they fit into the second-level cache.
 _VALUES_PER_STEP = 1 << 16
+# Vectors that FAISS selects beyond k at first, and at most: 16 * 8^3.
+_SPARE = 16
+_MOST_SPARE = 8192
 
 
 class ExactIndex:
     """Compares a query with every row.
 
-    FAISS's flat kernel selects the k nearest vectors. Their distances are then recomputed in
-    float64 from the differences, so that a photo has distance 0 from itself in any batch. A search
-    converts only the rows it returns. Building copies codes into 64-bit words (unless they have 57
-    to 64 bits), and vectors that are compared by cosine and do not have length 1. All other rows
-    stay where they are, for example memory-mapped.
+    FAISS's flat kernel selects the nearest vectors. Their distances are then recomputed in float64
+    from the differences, so that a photo has distance 0 from itself, and every row the same
+    distance, in any batch and any array. A search converts only the rows it returns. Building
+    copies codes into 64-bit words (unless they have 57 to 64 bits), and vectors that are compared
+    by cosine and do not have length 1. All other rows stay where they are, for example
+    memory-mapped.
 
     Example:
         >>> rows = np.array([[1, 0], [0, 1]], np.float32)
@@ -42,16 +49,23 @@ class ExactIndex:
         Raises:
             IndexRowsError: Another dtype or shape; the values are not checked.
         """
-        if isinstance(rows, CodeWords):
-            fits = space.metric == "hamming" and rows.bits == space.dimension
-        else:
-            fits = space.metric != "hamming" and rows.dtype == space.dtype
-            fits &= rows.shape == (len(ids), space.dimension)
-        if not fits or ids.dtype != np.int64 or ids.shape != (len(rows),):
-            raise IndexRowsError(f"rows and ids are not prepared for {space}")
-        self.space = space
-        self._rows = rows
-        self._ids = ids
+        self._use([Part(rows, ids)], space)
+
+    @classmethod
+    def of_parts(cls, parts: Sequence[Part], space: Space) -> Self:
+        """Use rows in several arrays, each as `ExactIndex` takes them, and with ids of its own.
+
+        Raises:
+            IndexRowsError: As `ExactIndex`.
+        """
+        index = cls.__new__(cls)
+        index._use(parts, space)
+        return index
+
+    def _use(self, parts: Sequence[Part], space: Space) -> None:
+        for part in parts:
+            check_part(part, space)
+        self.space, self._parts = space, tuple(parts)
 
     @classmethod
     def build(cls, rows: Rows, ids: Ids, space: Space) -> Self:
@@ -69,7 +83,7 @@ class ExactIndex:
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self._rows)
+        return sum(map(len, self._parts))
 
     def search(self, queries: Rows, k: int) -> Found:
         """Find the k nearest rows to each query, see `base.Index`.
@@ -83,28 +97,85 @@ class ExactIndex:
         if not len(queries) or not k:
             shape = (len(queries), k)
             return Found(np.zeros(shape), np.zeros(shape, np.int64))
-        if isinstance(self._rows, CodeWords):
-            nearest = top_k(self._rows, queries, self.space.dimension, k)
-            return Found(nearest.distances.astype(np.float64), self._ids[nearest.indices])
-        return self._search_vectors(self._rows, queries, k)
+        if self.space.metric == "hamming":
+            return self._search_codes(queries, k)
+        return self._search_vectors(queries, k)
 
-    def _search_vectors(
-        self, rows: NDArray[np.float32], queries: NDArray[np.float32], k: int
-    ) -> Found:
-        # Imported here, as FAISS starts its threads when it is imported.
-        import faiss
+    def _search_codes(self, queries: Packed, k: int) -> Found:
+        def find(rows: CodeWords, k: int) -> tuple[NDArray[np.int64], Ids]:
+            nearest = top_k(rows, queries, self.space.dimension, k)
+            return nearest.distances, nearest.indices
 
-        cosine = self.space.metric == "cosine"
-        if cosine:
+        distances, ids = search_parts(self._parts, k, find)
+        return Found(distances.astype(np.float64), ids)
+
+    def _search_vectors(self, queries: NDArray[np.float32], k: int) -> Found:
+        if self.space.metric == "cosine":
             queries = unit_rows(queries)
-        metric = faiss.METRIC_INNER_PRODUCT if cosine else faiss.METRIC_L2
-        _, indices = faiss.knn(queries, rows, k, metric=metric)
-        # Rows are in the order of their ids, and the stable sort keeps that order among ties.
-        indices.sort(axis=1)
-        distances = vector_distances(rows, queries, indices, self.space)
-        order = np.argsort(distances, axis=1, kind="stable")
-        chosen = np.take_along_axis(indices, order, axis=1)
-        return Found(np.take_along_axis(distances, order, axis=1), self._ids[chosen])
+
+        def find(rows: NDArray[np.float32], k: int) -> tuple[NDArray[np.float64], Ids]:
+            return nearest_vectors(rows, queries, k, self.space)
+
+        return Found(*search_parts(self._parts, k, find))
+
+
+def nearest_vectors(
+    rows: NDArray[np.float32], queries: NDArray[np.float32], k: int, space: Space
+) -> tuple[NDArray[np.float64], Ids]:
+    """Find the k nearest rows to each query by their distances in float64; ties by position.
+
+    FAISS compares in float32, which may confuse rows at nearly the same distance. So it is asked
+    for some rows more, and again for more of them where a row that it has not found might be
+    nearer than one that it has, up to `_MOST_SPARE`.
+
+    Args:
+        rows: float32 (n, d), of length 1 or 0 if compared by cosine; rows of NaN are never found.
+        queries: float32 (q, d), likewise.
+        k: Number of rows, at most n.
+        space: Cosine or Euclidean.
+
+    Returns:
+        Distances float64 (q, k), nearest first, and positions int64 (q, k); infinity and -1 if
+        there are fewer rows.
+    """
+    # Imported here, as FAISS starts its threads when it is imported.
+    import faiss
+
+    metric = faiss.METRIC_INNER_PRODUCT if space.metric == "cosine" else faiss.METRIC_L2
+    distances = np.empty((len(queries), k), np.float64)
+    chosen = np.empty((len(queries), k), np.int64)
+    left, spare = np.arange(len(queries)), _SPARE
+    while len(left):
+        asked = queries[left]
+        wanted = min(len(rows), k + spare)
+        scores, positions = faiss.knn(asked, rows, wanted, metric=metric)
+        found = vector_distances(rows, asked, np.maximum(positions, 0), space)
+        found[positions < 0] = np.inf
+        order = np.lexsort((positions, found), axis=1)[:, :k]
+        distances[left] = np.take_along_axis(found, order, axis=1)
+        chosen[left] = np.take_along_axis(positions, order, axis=1)
+        if wanted == len(rows) or spare >= _MOST_SPARE:
+            break
+        enough = _is_beyond(scores[:, -1], distances[left, -1], asked, space)
+        left = left[~(enough | (positions[:, -1] < 0))]
+        spare *= 8
+    return distances, chosen
+
+
+def _is_beyond(
+    last: NDArray[np.float32],
+    distances: NDArray[np.float64],
+    queries: NDArray[np.float32],
+    space: Space,
+) -> NDArray[np.bool_]:
+    """Return whether rows beyond a score of FAISS are surely farther than a distance, (q,)."""
+    rounding = (space.dimension + 8) * np.finfo(np.float32).eps
+    if space.metric == "cosine":
+        # Rows have length 1 up to UNIT_TOLERANCE.
+        return np.asarray(1 - last.astype(np.float64) > distances + 2 * UNIT_TOLERANCE + rounding)
+    # A row within the distance is not longer than the query and the distance together.
+    longest = 2 * np.linalg.norm(queries.astype(np.float64), axis=1) + distances
+    return np.asarray(last > np.square(distances) + rounding * np.square(longest))
 
 
 def vector_distances(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facehash.calibration.codes import CodeThresholds, code_thresholds
+from facehash.calibration.codes import CodeThresholds, code_thresholds, draw_faces
 from facehash.calibration.thresholds import threshold_of
 from facehash.codes import CodesError, Packed
 from facehash.errors import InputError, did_you_mean
@@ -22,6 +22,7 @@ from facehash.hashing import LinearHash
 from facehash.hashing.heads.head import LearnedHash
 from facehash.hashing.library import LIBRARY_HASHERS, check_hasher, fit_hasher
 from facehash.library.storage.database import DamagedLibraryError, Database
+from facehash.library.storage.records import stored_rows
 from facehash.library.storage.settings import Settings
 from facehash.library.storage.store import Store
 from facehash.vectors import unit_rows
@@ -129,7 +130,7 @@ def refresh_thresholds(store: Store, settings: Settings, hasher: LinearHash) -> 
     """
     if hasher.name != LearnedHash.name:
         return
-    thresholds = _thresholds(_all_vectors(store, settings), hasher, settings)
+    thresholds = _thresholds(_drawn_vectors(store, settings), hasher, settings)
     with store.database.transaction():
         _write_hasher(store, hasher, thresholds)
 
@@ -139,6 +140,19 @@ def _all_vectors(store: Store, settings: Settings) -> NDArray[np.float32]:
     parts = [rows for _, rows in store.rows("embedding", settings.space)]
     empty = np.zeros((0, settings.dimension), np.float32)
     return _hashable(np.concatenate([empty, *parts]), settings)
+
+
+def _drawn_vectors(store: Store, settings: Settings) -> NDArray[np.float32]:
+    """Return the vectors that thresholds are computed from, without reading the others."""
+    # Not sorted by SQLite, which would then read the whole table instead of an index.
+    ids = np.sort(np.array([face for (face,) in store.database.rows("SELECT id FROM faces")]))
+    drawn = ids[draw_faces(len(ids), settings.seed)].tolist()
+    rows = [
+        store.database.rows("SELECT id, embedding FROM faces WHERE id = ?", (face,))[0]
+        for face in drawn
+    ]
+    _, found = stored_rows(rows, "embedding", settings.space, store.directory)
+    return _hashable(found, settings)
 
 
 def _thresholds(

@@ -1,4 +1,4 @@
-"""What has changed in a library since a generation, for the engines that have an index of it."""
+"""What has changed in a library since a generation, for its index files and its engines."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -7,6 +7,7 @@ import numpy as np
 
 from facehash.index.engines.base import Added, Removed
 from facehash.library.storage.database import DamagedLibraryError, Row
+from facehash.library.storage.index_states import drop_index_states, index_states
 from facehash.library.storage.records import stored_rows
 from facehash.library.storage.store import Column, Store
 from facehash.printing import quoted
@@ -25,7 +26,7 @@ class Chunk(NamedTuple):
 
 
 def start(store: Store) -> int | None:
-    """Return the generation after which the outbox has all changes, or None without engines.
+    """Return the generation after which the outbox has all changes, or None if it is not used.
 
     Raises:
         DamagedLibraryError: The stored value is invalid.
@@ -121,7 +122,7 @@ def check(store: Store) -> None:
     """Check every entry of the outbox.
 
     Raises:
-        DamagedLibraryError: An entry is invalid, or there are entries without engines.
+        DamagedLibraryError: An entry is invalid, or there are entries that nothing needs.
     """
     first, generation = start(store), store.generation()
     valid = "typeof(generation) = 'integer' AND generation <= ? AND typeof(added) IN ('integer', "
@@ -129,17 +130,21 @@ def check(store: Store) -> None:
         f"SELECT count(*) FROM changes WHERE NOT ({valid}'null'))",  # noqa: S608
         (generation,),
     )
-    registered = store.database.value("SELECT count(*) FROM engines")
-    if wrong or (first is None) != (not registered) or (first is not None and first > generation):
+    needed = store.database.value("SELECT count(*) FROM engines") or index_states(store.database)
+    if wrong or (first is None) != (not needed) or (first is not None and first > generation):
         raise _damaged(store)
 
 
 def restart(store: Store) -> None:
-    """Empty the outbox and start it at the current generation; each engine is then built again."""
+    """Empty the outbox and start it at the current generation.
+
+    Each engine is then built again, and the index files are written again.
+    """
     database = store.database
     with database.transaction():
         database.run("DELETE FROM changes")
         database.run("DELETE FROM outbox")
+        drop_index_states(database)
         # One generation later: no engine counts as up to date.
         database.run(
             "INSERT INTO outbox SELECT number + 1 FROM generation "

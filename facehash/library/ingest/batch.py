@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from facehash.embedders.base import Embedder
 from facehash.hashing import LinearHash
 from facehash.images.quality import quality
+from facehash.library.derived.arrays import refresh_index, spaces
 from facehash.library.derived.codes import encode
 from facehash.library.ingest.read import ReadPhoto, encode_jpeg
 from facehash.library.storage.records import NewFace, NewPhoto, UnreadFile
@@ -17,6 +18,9 @@ from facehash.library.storage.store import Store
 FACES = 64
 PHOTOS = 64
 """A batch is stored when it has this many faces or photos; a killed run loses at most a batch."""
+REFRESH_FACES = 16_384
+"""After so many new faces the index files are brought up to date, so that searches during a long
+run do not read all of them from the database."""
 
 
 class Batch:
@@ -31,6 +35,7 @@ class Batch:
         self.videos = 0  # new videos, which count as photos too
         # New contents so far, faces in them, contents without a face, and contents stored.
         self.photos = self.faces = self.without_faces = self.stored = 0
+        self._in_index = 0  # of these faces
         self.damaged: list[UnreadFile] = []  # photos that lack their end and were read nevertheless
         self.failed: list[UnreadFile] = []  # photos that could not be embedded
 
@@ -61,6 +66,9 @@ class Batch:
             start = part.stop
         self._store.add(new_photos)
         self.stored = self.photos
+        if self.faces - self._in_index >= REFRESH_FACES:
+            refresh_index(self._store, spaces(self._settings, self._hasher is not None))
+            self._in_index = self.faces
         self._pending.clear()
 
     def _rows_of(

@@ -1,8 +1,9 @@
 """Forget faces, people and photos, and erase them from the files of the library.
 
 SQLite overwrites deleted content (``secure_delete``), ``VACUUM`` rewrites the file without gaps,
-the write-ahead log is truncated, the index files are written again, and thumbnails are deleted.
-Those of photos that stay, because of other faces, are not kept again: they would show the face.
+the write-ahead log is truncated, index files with such content are written again, and thumbnails
+are deleted. Those of photos that stay, because of other faces, are not kept again: they would show
+the face.
 Earlier versions that the file system, the drive or a backup keeps are out of reach. The photos
 themselves are not touched.
 Unless `allow_reindex` is given, their digests are kept, so that the next index run skips them.
@@ -28,7 +29,7 @@ from typing import NamedTuple
 
 from facehash.errors import InputError
 from facehash.files import FileInUseError
-from facehash.library.derived.arrays import spaces, write_index
+from facehash.library.derived.arrays import erase_index, spaces, write_index
 from facehash.library.derived.codes import read_hasher
 from facehash.library.people.changes import face_key
 from facehash.library.people.journal import erase_faces, erase_people, erase_photos
@@ -147,8 +148,12 @@ def finish_pending_erase(store: Store) -> set[bytes]:
     return pending
 
 
-def erase(store: Store) -> None:
+def erase(store: Store, *, rebuild: bool = False) -> None:
     """Erase deleted content from every file of the library.
+
+    Args:
+        store: The library, locked for writing.
+        rebuild: Write all index files from the database, not only those with deleted content.
 
     Raises:
         FileInUseError: Another process is reading.
@@ -157,7 +162,7 @@ def erase(store: Store) -> None:
     """
     settings = store.settings()
     fitted = read_hasher(store.database, settings) is not None
-    write_index(store, spaces(settings, fitted))
+    (write_index if rebuild else erase_index)(store, spaces(settings, fitted))
     delete_thumbnails(store.directory)
     store.database.run("VACUUM")
     store.database.empty_log()

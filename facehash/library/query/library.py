@@ -18,8 +18,9 @@ from facehash.images.read import read_photo
 from facehash.index.asymmetric import AsymmetricIndex
 from facehash.index.base import Found, check_k
 from facehash.index.exact import ExactIndex
-from facehash.library.derived.arrays import open_asymmetric_index, open_index, spaces
+from facehash.library.derived.arrays import spaces
 from facehash.library.derived.codes import encode, project, read_hasher, read_thresholds
+from facehash.library.derived.opened import OldSnapshotError, OpenedParts, open_parts
 from facehash.library.query.copies import find_collapsed
 from facehash.library.query.encoder import make_query_pipeline
 from facehash.library.query.faces import QueryFace, choose, prepare, stored_query_face
@@ -35,13 +36,16 @@ from facehash.vectors import CodeDistance, Metric
 
 log = logging.getLogger(__name__)
 
+_ATTEMPTS = 3  # to find a snapshot and index files of the same moment
+
 
 class Library:
     """An open library; made by `facehash.open`.
 
-    The first search loads the detector and the embedder and maps the index arrays into memory;
-    they are mapped again when the library has changed. With an engine, a server proposes the faces
-    and the library measures them; the index arrays are needed only if the server fails.
+    The first search loads the detector and the embedder and maps the index files into memory. When
+    the library has changed since they were written, the next search reads the changed faces from
+    the database. With an engine, a server proposes the faces and the library measures them; the
+    index files are needed only if the server fails.
 
     Attributes:
         settings: Detector, embedder and codes of the library.
@@ -89,8 +93,7 @@ class Library:
         )
         self._thresholds = read_thresholds(store.database) if self._hasher else None
         self._pipeline: FacePipeline | None = None
-        self._generation: int | None = None
-        self._indexes: dict[bool, ExactIndex | AsymmetricIndex] = {}  # by "is asymmetric"
+        self._opened: OpenedParts | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -102,7 +105,8 @@ class Library:
         """Return the number of searchable faces."""
         if self._remote is not None:  # all faces have a row, except in a damaged library
             return int(self.store.database.value("SELECT count(*) FROM faces"))
-        return len(self._current_index(asymmetric=self.metric == "asymmetric"))
+        with contextlib.ExitStack() as stack:
+            return len(self._current_index(self.metric, stack))
 
     def close(self) -> None:
         """Close the database, and the connection to a server."""
@@ -330,26 +334,29 @@ class Library:
             index = self._remote.open(stack, self._spaces[self.by], rows, k)
             if index is not None:
                 return index
-        stack.enter_context(self.store.database.snapshot())
-        return self._current_index(asymmetric=metric == "asymmetric")
+        return self._current_index(metric, stack)
 
     def refresh(self) -> None:
         """Release index arrays that are mapped into memory if the library has changed since."""
-        if self.store.generation() != self._generation:
-            self._indexes.clear()
+        if self._opened is not None and self.store.generation() != self._opened.generation:
+            self._opened = None
 
-    def _current_index(self, asymmetric: bool) -> ExactIndex | AsymmetricIndex:
-        generation, space = self.store.generation(), self._spaces[self.by]
-        if generation != self._generation:
-            self._indexes.clear()
-            self._generation = generation
-        if asymmetric not in self._indexes:
-            self._indexes[asymmetric] = (
-                open_asymmetric_index(self.store, space)
-                if asymmetric
-                else open_index(self.store, self.by, space)
-            )
-        return self._indexes[asymmetric]
+    def _current_index(
+        self, metric: Metric | CodeDistance, stack: contextlib.ExitStack
+    ) -> ExactIndex | AsymmetricIndex:
+        """Return an index of all faces, in a snapshot that the stack gets."""
+        space = self._spaces[self.by]
+        for retry in [True] * _ATTEMPTS + [False]:
+            stack.enter_context(self.store.database.snapshot())
+            try:
+                opened = open_parts(self.store, self.by, space, self._opened, retry=retry)
+            except OldSnapshotError:
+                stack.close()
+                continue
+            self._opened = opened
+            make = AsymmetricIndex if metric == "asymmetric" else ExactIndex
+            return make.of_parts(opened.parts, space)
+        raise AssertionError("unreachable")
 
 
 def open_library(

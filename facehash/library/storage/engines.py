@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from facehash.errors import InputError, did_you_mean
 from facehash.index.engines.address import Address
 from facehash.library.storage.database import DamagedLibraryError, Database, LibraryError
+from facehash.library.storage.index_states import prune_changes, start_changes
 from facehash.library.storage.store import Column, Store
 from facehash.printing import quoted
 
@@ -128,10 +129,7 @@ def register(store: Store, engine: Engine) -> None:
                 "INSERT INTO engines (name, url, by) VALUES (?, ?, ?)",
                 (engine.name, engine.url, engine.by),
             )
-            database.run(
-                "INSERT INTO outbox SELECT number FROM generation "
-                "WHERE NOT EXISTS (SELECT 1 FROM outbox)"
-            )
+            start_changes(database)
     except sqlite3.IntegrityError as error:
         raise LibraryError(
             f"{store.directory}: already has an engine {engine.name!r}; choose another --name"
@@ -139,13 +137,11 @@ def register(store: Store, engine: Engine) -> None:
 
 
 def unregister(store: Store, name: str) -> None:
-    """Delete an engine; without engines there is no outbox."""
+    """Delete an engine, and what only this engine needed of the outbox."""
     database = store.database
     with database.transaction():
         database.run("DELETE FROM engines WHERE name = ?", (name,))
-        if not database.value("SELECT 1 FROM engines"):
-            database.run("DELETE FROM outbox")
-            database.run("DELETE FROM changes")
+        prune_changes(database)
 
 
 def request_erase(database: Database, name: str | None = None) -> None:
@@ -194,10 +190,7 @@ def note_generation(database: Database, name: str, generation: int | None) -> No
         database.run(
             "DELETE FROM pushes WHERE engine = ? AND generation < ?", (name, generation or 0)
         )
-        if not database.value("SELECT 1 FROM engines WHERE generation IS NULL"):
-            least = "(SELECT min(generation) FROM engines)"
-            database.run(f"DELETE FROM changes WHERE generation <= {least}")  # noqa: S608
-            database.run(f"UPDATE outbox SET start = max(start, {least})")  # noqa: S608
+        prune_changes(database)
 
 
 def is_own(database: Database, name: str, generation: int) -> bool:

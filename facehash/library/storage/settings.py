@@ -11,6 +11,8 @@ from facehash.library.storage.records import UNDER, under
 from facehash.vectors import Metric, Space
 
 MOST_FRAMES_PER_SECOND = 60.0
+INDEX_STATES = "index_files"
+"""A key that says nothing about the library, see `facehash.library.storage.index_states`."""
 
 _LONGEST = 1 << 20
 _METRICS: dict[str, Metric] = {metric: metric for metric in get_args(Metric)}
@@ -73,7 +75,8 @@ def read_settings(database: Database) -> Settings | None:
     Raises:
         DamagedLibraryError: A setting is missing or invalid.
     """
-    found: dict[str, str] = dict(database.rows("SELECT key, value FROM settings"))
+    query = "SELECT key, value FROM settings WHERE key <> ?"
+    found: dict[str, str] = dict(database.rows(query, (INDEX_STATES,)))
     if not found:
         return None
     try:
@@ -136,7 +139,7 @@ def prune_folders(database: Database) -> None:
 def write_settings(database: Database, settings: Settings) -> None:
     """Store the settings of a library."""
     plain = dataclasses.asdict(settings)
-    database.run("DELETE FROM settings")
+    database.run("DELETE FROM settings WHERE key <> ?", (INDEX_STATES,))
     database.run_many(
         "INSERT INTO settings VALUES (?, ?)",
         [

@@ -111,7 +111,7 @@ def rebuild(directory: Path) -> None:
         except DamagedLibraryError:
             outbox.restart(store)
         request_erase(store.database)
-        erase(store)
+        erase(store, rebuild=True)
 
 
 _PARENT_COLUMN = {

@@ -254,8 +254,7 @@ def test_a_connection_that_was_cut_is_made_again(tmp_path, server, caplog):
 
 def test_the_arrays_of_the_local_index_are_not_read(tmp_path, server, monkeypatch):
     make(tmp_path / "lib", "asymmetric")
-    for name in ("open_index", "open_asymmetric_index"):
-        monkeypatch.setattr(querying, name, None)
+    monkeypatch.setattr(querying, "open_parts", None)
     with open_library(tmp_path / "lib", engine="memory") as opened:
         queries = queries_of("asymmetric", 2, np.random.default_rng(0))
         assert len(opened) == 30 and len(found(opened, queries, 3)[0]) == 3

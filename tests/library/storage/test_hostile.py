@@ -105,7 +105,7 @@ def test_links_and_pipes_among_index_files_are_not_opened(library, every_command
     before = all_of(outside)
     codes, _ = every_command("search", "check", "rebuild")
     assert codes == {"search": 2, "check": 3, "rebuild": 0}
-    assert all_of(outside) == before and len(list(index.iterdir())) == 4
+    assert all_of(outside) == before and len(list(index.iterdir())) == 5
     assert every_command("search", "check")[0] == {"search": 0, "check": 0}
 
 

@@ -23,7 +23,7 @@ from tests.library import fakes
 # Of a face; not in 0.1.0.
 NEW = ("copies", "damage", "added", "aligned", "seconds", "first_seconds", "last_seconds")
 # Every index run notes these.
-NOTED = "('folders', 'frames_per_second')"
+NOTED = "('folders', 'frames_per_second', 'index_files')"
 PHOTOS = ("id", "digest", "width", "height", "reason", "detail")
 PATHS = ("path", "photo_id", "size", "mtime_ns", "reason")
 
