@@ -24,6 +24,7 @@ from facehash.library.derived.opened import (
     damaged,
     index_folder,
     map_all,
+    map_version_0,
     mark_changed,
     open_parts,
     read_all,
@@ -125,10 +126,13 @@ def verify(store: Store, column: Column, space: Space) -> bool | None:
     Raises:
         LibraryError: The index files or the database are damaged.
     """
-    manifest = valid_manifest(store)
-    if manifest is None or manifest.generation != store.generation():
-        return None
-    parts = map_all(store, manifest, column, space)
+    manifest, generation = valid_manifest(store), store.generation()
+    parts = None
+    if manifest is None:
+        old = map_version_0(store, column, space, generation)
+        parts = None if old is None else (old,)
+    elif manifest.generation == generation:
+        parts = map_all(store, manifest, column, space)
     if parts is None:
         return None
     expected, found = read_all(store, column, space), merge_parts(parts, space)

@@ -93,7 +93,7 @@ def open_parts(
         elif retry:
             raise OldSnapshotError(f"{store.directory}: its index files have just been replaced")
     if earlier is None:
-        of_version_0 = _map_version_0(store, column, space, generation)
+        of_version_0 = map_version_0(store, column, space, generation)
         if of_version_0 is not None:
             return OpenedParts(generation, None, (of_version_0,), empty_part(space))
     if earlier is None or not _has_changes_since(store, earlier.generation):
@@ -156,7 +156,7 @@ def map_all(
         raise damaged(store, error) from error
 
 
-def _map_version_0(store: Store, column: Column, space: Space, generation: int) -> Part | None:
+def map_version_0(store: Store, column: Column, space: Space, generation: int) -> Part | None:
     """Map index files of before there was a manifest, if they are up to date."""
     names = (f"{column}-ids-{generation}.npy", f"{column}-{generation}.npy")
     try:

@@ -63,6 +63,12 @@ def deaths(library, words, start, stride, last=0):
         yield
 
 
+def without_index(tables):
+    """Return tables without what says which index files there are, and what these lack."""
+    settings = [row for row in tables["settings"] if row[0] != "index_files"]
+    return {**tables, "settings": settings, "changes": [], "outbox": []}
+
+
 @FEW_OR_MANY
 def test_an_interrupted_index_run_is_resumed_to_the_same_library(album, library, tmp_path, many):
     words, expected, stored, count = index_of(album), whole(library), set(), 0
@@ -88,14 +94,15 @@ def test_an_interrupted_index_run_is_resumed_to_the_same_library(album, library,
 def test_an_interrupted_change_is_done_or_not_and_can_be_repeated(library, tmp_path, words, many):
     shutil.copytree(library, tmp_path / "after")
     assert Command(tmp_path / "after", *words).end() == (0, "")
-    old, new, expected = rows(library), rows(tmp_path / "after"), whole(tmp_path / "after")
+    old, new = without_index(rows(library)), without_index(rows(tmp_path / "after"))
+    expected = whole(tmp_path / "after")
     assert old.pop("pending_erase") == [] == new.pop("pending_erase")
     stored = [*what_is_stored_of(library, "Cyprian"), b"Cyprian"]
     gone = set(stored) - set(traces(tmp_path / "after", *stored))
     assert gone == (set(stored) if words[0] == "forget" else set())
     met = set()
     for _ in deaths(tmp_path / "lib", words, library, stride=1 if many else 6):
-        left = rows(tmp_path / "lib")
+        left = without_index(rows(tmp_path / "lib"))
         pending = left.pop("pending_erase")
         assert left in (old, new)
         done = left == new and not pending
