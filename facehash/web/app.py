@@ -89,6 +89,7 @@ def create_app(options: ServeOptions) -> FastAPI:
         ),
         uploads=RateLimit(uploads, burst=int(10 * uploads)),
         logins=RateLimit(1 / 6, burst=10),
+        show_error=_answer,
     )
     return app
 

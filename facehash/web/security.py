@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -62,6 +62,7 @@ class Guard:
         requests: Limit of requests per client.
         uploads: Limit of uploads per client.
         logins: Limit of attempts to log in per client.
+        show_error: Returns the answer with a status code and a message.
     """
 
     def __init__(
@@ -72,7 +73,9 @@ class Guard:
         requests: RateLimit,
         uploads: RateLimit,
         logins: RateLimit,
+        show_error: Callable[[Request, int, str], Response],
     ) -> None:
+        self._show_error = show_error
         self._app, self._options, self._sessions = app, options, sessions
         self._requests, self._uploads, self._logins = requests, uploads, logins
 
@@ -97,9 +100,9 @@ class Guard:
         try:
             await self._app(scope, _limited(receive, limit, connection.headers), sender)
         except TooLargeError:
-            await _refuse(413, f"at most {limit // 1_000_000} MB can be sent", connection)(
-                scope, receive, sender
-            )
+            most = (limit - _MOST_BYTES) // 1_000_000 or 1
+            message = f"this is too large; at most {most} MB can be sent"
+            await self._show_error(Request(scope), 413, message)(scope, receive, sender)
 
     def _session(self, connection: HTTPConnection) -> tuple[Session, bool]:
         """Return the visitor, and whether the cookie has to be sent."""
@@ -148,13 +151,13 @@ class Guard:
     def _refused_change(
         self, connection: HTTPConnection, host: str, session: Session
     ) -> Response | None:
-        headers = connection.headers
+        headers, request = connection.headers, Request(connection.scope)
         if session.id == _BEARER_SESSION:
             return None  # no browser sends a token on its own
         origin = headers.get("origin")
         foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
         if foreign or headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-            return _refuse(403, "this request comes from another site", connection)
+            return self._show_error(request, 403, "this request comes from another site")
         token = headers.get(CSRF_HEADER)
         is_form = headers.get("content-type", "").partition(";")[0].strip().lower() in (
             "multipart/form-data",
@@ -164,7 +167,8 @@ class Guard:
         if token is None and is_form and not connection.url.path.startswith("/api/"):
             return None
         if not session.is_csrf(token):
-            return _refuse(403, "the CSRF token is missing or old; load the page again", connection)
+            message = "the CSRF token is missing or old; load the page again"
+            return self._show_error(request, 403, message)
         connection.scope["csrf_checked"] = True
         return None
 

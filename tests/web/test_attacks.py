@@ -59,7 +59,10 @@ def test_an_upload_that_is_too_large_is_refused_before_it_is_read(visit):
 
     assert page.change("POST", "/api/v1/queries", content=chunks()).status_code == 413
     files = {"picture": ("x.png", large, "image/png")}
-    assert page.post("/search", data={"csrf": page.csrf}, files=files).status_code == 413
+    shown = page.post("/search", data={"csrf": page.csrf}, files=files)
+    # A page like any other, not a line of text.
+    assert shown.status_code == 413 and "<h1>Too large</h1>" in shown.text
+    assert "at most 1 MB can be sent" in shown.text and "/static/page.css" in shown.text
     assert page.form("/people/undo", statement="1" * 1_500_000).status_code == 413
     fields = {f"field{number}": "x" for number in range(3000)}
     answer = page.post("/search", data={"csrf": page.csrf, **fields}, files=files | {"a": b"x"})
