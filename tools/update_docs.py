@@ -26,6 +26,7 @@ from tools.naming_tables import (
     suggestions_table,
 )
 from tools.speed_tables import speed_table, steps_table
+from tools.sweep_tables import sweep_grid_table, sweep_redis_table, sweep_table
 from tools.unseen_tables import unseen_bars, unseen_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -163,6 +164,11 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "reliability": reliability_table,
         "clusters": clusters_table,
         "cost": naming_cost_table,
+    },
+    "docs/scaling.md": {
+        "lsh sweep": sweep_table,
+        "lsh grid": sweep_grid_table,
+        "lsh redis": sweep_redis_table,
     },
     "docs/search.md": {
         "thresholds": thresholds_table,

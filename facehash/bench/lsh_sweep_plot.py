@@ -7,13 +7,14 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from facehash.bench.lsh_sweep import K, trade_off
 from facehash.figures.style import INK, LINES, QUIET, STYLE, save
 
 _SIZE = (10.4, 4.6)
 _RECALL = f"recall@{K}"
+_SHORT = 500
 _MARKS = ("o", "s", "D", "^", "v", "P")
 
 
@@ -55,6 +56,11 @@ def write_sweep(result: dict[str, Any], path: Path, caption: str = "") -> None:
             axes.axhline(result["plan"]["recall"], color=QUIET, linewidth=0.8, linestyle="--")
             axes.set_xscale("log")
             axes.set_ylim(0, 1.02)
+            # Enough labels on an axis of less than a power of ten, few on a long one.
+            low, high = axes.get_xlim()
+            short = high / low < _SHORT
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if short else (1,)))
+            axes.xaxis.set_minor_formatter(NullFormatter())
         speed.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
         share.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:,g} %"))
         recall = result["plan"]["recall"]

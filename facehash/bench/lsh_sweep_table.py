@@ -22,6 +22,7 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
 )
 """Heading, key of a setting, format."""
 
+_LEAST_RECALL = 0.1
 # P@1 below that of the exact index by which a setting still finds people about as well.
 _NEARLY = 0.01
 _LEGEND = """\
@@ -40,9 +41,10 @@ drawn at random."""
 def format_sweep(result: dict[str, Any]) -> str:
     """Lay out the result of `facehash.bench.lsh_sweep.sweep_lsh`.
 
-    Only settings that no other setting beats in both recall and speed are shown.
+    Only settings that no other setting beats in both recall and speed are shown, if they find
+    something.
     """
-    shown = trade_off(result["settings"])
+    shown = [one for one in trade_off(result["settings"]) if one[f"recall@{K}"] >= _LEAST_RECALL]
     rows = [cells(one) for one in [result["exact"], *shown]]
     names = ["exact index", *("" for _ in shown)]
     recommended = result["recommended"]
@@ -52,8 +54,8 @@ def format_sweep(result: dict[str, Any]) -> str:
     return "\n".join([
         f"{result['faces']:,} faces, vectors of {result['dimension']} values, "
         f"{result['queries']:,} queries",
-        f"{len(shown)} of {len(result['settings'])} settings, those that no other one beats in "
-        "both recall and speed:",
+        f"{len(shown)} of {len(result['settings'])} settings: those with a recall of at least "
+        f"{_LEAST_RECALL:g} that no other one beats in both recall and speed",
         "",
         *table_lines(
             ["", *(heading for heading, _, _ in COLUMNS)],

@@ -12,7 +12,7 @@ DOCUMENTS = [
     "dcbh/README.md", "docs/backends.md", "docs/engines.md", "docs/interoperability.md",
     "docs/naming.md",
     "docs/own_data.md", "docs/own_method.md", "docs/privacy.md", "docs/reading_the_metrics.md",
-    "docs/search.md", "experiments/README.md", "examples/README.md",
+    "docs/scaling.md", "docs/search.md", "experiments/README.md", "examples/README.md",
     "facehash/hashing/heads/README.md",
 ]  # fmt: skip
 
