@@ -102,7 +102,8 @@ class Snapshot:
             {
                 face: (person, named_by)
                 for face, person, named_by in rows(
-                    "SELECT id, person_id, named_by FROM faces WHERE person_id IS NOT NULL"
+                    # By the index of people, unlike with IS NOT NULL; ids begin at 1.
+                    "SELECT id, person_id, named_by FROM faces WHERE person_id > 0"
                 )
             },
             {
@@ -110,7 +111,7 @@ class Snapshot:
                 for row in rows(
                     "SELECT photos.digest, faces.x, faces.y, faces.width, faces.height, faces.id "
                     "FROM added_faces "
-                    "JOIN photos USING (digest) JOIN faces ON photo_id = photos.id AND "
+                    "CROSS JOIN photos USING (digest) CROSS JOIN faces ON photo_id = photos.id AND "
                     "(faces.x, faces.y, faces.width, faces.height) = "
                     "(added_faces.x, added_faces.y, added_faces.width, added_faces.height)"
                 )

@@ -164,7 +164,7 @@ def erase(store: Store, *, rebuild: bool = False) -> None:
     fitted = read_hasher(store.database, settings) is not None
     (write_index if rebuild else erase_index)(store, spaces(settings, fitted))
     delete_thumbnails(store.directory)
-    store.database.run("VACUUM")
+    store.database.vacuum()
     store.database.empty_log()
     store.database.run("DELETE FROM pending_erase")
 

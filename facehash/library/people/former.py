@@ -110,8 +110,9 @@ def follow_faces(store: Store) -> None:
     """
     rows = store.database.rows(
         "SELECT digest, parked.x, parked.y, parked.width, parked.height, faces.person_id, "
-        "faces.named_by FROM parked JOIN photos USING (digest) "
-        "JOIN faces ON faces.photo_id = photos.id AND (faces.x, faces.y, faces.width, "
+        # CROSS: few names are parked, so photos and faces are looked up, not searched.
+        "faces.named_by FROM parked CROSS JOIN photos USING (digest) "
+        "CROSS JOIN faces ON faces.photo_id = photos.id AND (faces.x, faces.y, faces.width, "
         "faces.height) = (parked.x, parked.y, parked.width, parked.height)"
     )
     for *key, person, named_by in rows:
@@ -135,8 +136,8 @@ def return_names(store: Store, *, waiting: bool = True) -> int:
     rows = store.database.rows(
         "SELECT digest, parked.x, parked.y, parked.width, parked.height, parked.person_id, "
         "parked.named_by, parked.reason, faces.id, faces.x, faces.y, faces.width, faces.height, "
-        "faces.person_id, faces.named_by FROM parked JOIN photos USING (digest) "
-        "JOIN faces ON faces.photo_id = photos.id"
+        "faces.person_id, faces.named_by FROM parked CROSS JOIN photos USING (digest) "
+        "CROSS JOIN faces ON faces.photo_id = photos.id"
     )
     # Boxes that a person drew frame faces less tightly than those of the detector.
     drawn = store.database.rows("SELECT digest, x, y, width, height FROM added_faces")

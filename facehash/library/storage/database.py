@@ -18,6 +18,7 @@ _WRITE_ERRORS = ("WRITE", "FSYNC", "SHMSIZE", "TRUNCATE")
 _NO_SPACE = ("SQLITE_FULL", *(f"SQLITE_IOERR_{one}" for one in _WRITE_ERRORS))
 _WAIT_SECONDS = 30.0
 _BATCH = 4096
+_MOST_COPIED_IN_MEMORY = 1 << 26
 _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT")
 # Damage for which SQLite or Python has no error code of its own.
 _DAMAGE_MESSAGES = ("unsupported file format", "malformed database schema", "Could not decode")
@@ -136,6 +137,27 @@ class Database:
             yield
         finally:
             self._connection.rollback()
+
+    def vacuum(self) -> None:
+        """Rewrite the file without gaps; it raises like `run`.
+
+        SQLite first makes a copy: in memory or, of a large file, in a file without a name in the
+        same folder, as the system's temporary folder may be open to others.
+        """
+        if self.path.stat().st_size < _MOST_COPIED_IN_MEMORY:
+            self.run("VACUUM")
+            return
+        folder = str(self.path.resolve().parent)
+        try:
+            quoted_folder = folder.replace("'", "''")
+            self.run(f"PRAGMA temp_store_directory = '{quoted_folder}'")
+            # A SQLite without this setting would use the system's folder.
+            if self.value("PRAGMA temp_store_directory") == folder:
+                self.run("PRAGMA temp_store = FILE")
+            self.run("VACUUM")
+        finally:
+            self.run("PRAGMA temp_store = MEMORY")
+            self.run("PRAGMA temp_store_directory = ''")
 
     def empty_log(self) -> None:
         """Move the write-ahead log into the file and truncate it.

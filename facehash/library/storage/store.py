@@ -230,13 +230,14 @@ class Store:
         this person.
         """
         run = self.database.run
-        run(_PARK)
-        run(_KEEP_FORMER)
-        run(
-            "DELETE FROM photos WHERE id NOT IN "
-            "(SELECT photo_id FROM paths WHERE photo_id IS NOT NULL)"
-        )
-        run("DELETE FROM former_paths")
+        if self.database.value(_MAY_BE_LEFT_BEHIND):
+            run(_PARK)
+            run(_KEEP_FORMER)
+            run(
+                "DELETE FROM photos WHERE id NOT IN "
+                "(SELECT photo_id FROM paths WHERE photo_id IS NOT NULL)"
+            )
+            run("DELETE FROM former_paths")
         run(
             "DELETE FROM people WHERE id NOT IN "
             "(SELECT person_id FROM faces WHERE person_id IS NOT NULL "
@@ -305,6 +306,11 @@ _FACES = """
         (SELECT count(*) FROM paths WHERE paths.photo_id = faces.photo_id)
     FROM faces LEFT JOIN people ON people.id = faces.person_id
         LEFT JOIN photos ON photos.id = faces.photo_id"""
+
+# Counting takes far less time in a large library than looking for these photos, which are rare.
+_MAY_BE_LEFT_BEHIND = """
+    SELECT EXISTS (SELECT 1 FROM former_paths)
+        OR (SELECT count(*) FROM photos) <> (SELECT count(DISTINCT photo_id) FROM paths)"""
 
 # Faces of photos without a file, and of photos in whose place a file now has another content.
 _LEFT_BEHIND = """

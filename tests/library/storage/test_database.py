@@ -34,3 +34,30 @@ def test_a_reader_does_not_wait_but_a_second_writer_gets_an_error(database, tmp_
             second.run("INSERT INTO words VALUES ('x')")
     assert second.rows("SELECT word FROM words") == [("new",)]
     second.close()
+
+
+@pytest.mark.parametrize("name", ["lib", "Ann's photos"])
+def test_a_large_file_is_rewritten_in_its_own_folder_instead_of_memory(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(module, "_MOST_COPIED_IN_MEMORY", 0)
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "library.db").touch()
+    database = Database(folder / "library.db")
+    database.run("CREATE TABLE numbers (content BLOB)")
+    database.run("INSERT INTO numbers VALUES (zeroblob(9000000))")
+    database.run("DELETE FROM numbers")
+    steps = []
+    database._connection.set_trace_callback(steps.append)
+    database.vacuum()
+    assert (folder / "library.db").stat().st_size < 20_000
+    quoted = str(folder).replace("'", "''")
+    assert steps[:3] == [
+        f"PRAGMA temp_store_directory = '{quoted}'",
+        "PRAGMA temp_store_directory",
+        "PRAGMA temp_store = FILE",
+    ]
+    # What else is temporary stays in memory, in this connection and in others.
+    assert database.value("PRAGMA temp_store") == 2
+    assert not database.value("PRAGMA temp_store_directory")
+    assert [path.name for path in folder.iterdir()] == ["library.db"]
+    database.close()
