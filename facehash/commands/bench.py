@@ -101,7 +101,7 @@ def bench(
     Example: facehash bench lib --sweep lsh --recall 0.9
     """
     _check_sweep(context, sweep)
-    library = library.resolve()
+    given, library = library, library.resolve()
     folder = output or library.with_name(f"{library.name}-bench")
     if sweep is not None:
         from facehash.bench.lsh_sweep import Sweep
@@ -119,6 +119,7 @@ def bench(
                 queries=usual.queries if queries is None else queries,
                 seed=seed,
             ),
+            given,
             force,
         )
     from facehash.bench.plot import write_tradeoff
@@ -133,7 +134,7 @@ def bench(
 
     plan = Plan(
         hashers=None if codes is None else _words(codes),
-        bits=_numbers(bits or _BITS),
+        bits=_numbers(_BITS if bits is None else bits),
         rerank=rerank,
         embedders=also,
         near_duplicate=near_duplicate,
@@ -179,8 +180,11 @@ def _check_sweep(context: typer.Context, sweep: str | None) -> None:
             raise InputError(f"{option} has no meaning with --sweep {sweep}; omit one of them")
 
 
-def _sweep(library: Path, folder: Path, sweep: Sweep, force: bool) -> int:
-    """Measure the settings of LSH on a library, print them, and write them to a folder."""
+def _sweep(library: Path, folder: Path, sweep: Sweep, given: Path, force: bool) -> int:
+    """Measure the settings of LSH on a library, print them, and write them to a folder.
+
+    The commands that are printed name the library as it was `given`.
+    """
     from facehash.bench.lsh_sweep import SCHEMA, read_library, sweep_lsh
     from facehash.bench.lsh_sweep_plot import write_sweep
     from facehash.bench.lsh_sweep_table import engine_options, format_sweep
@@ -217,7 +221,7 @@ def _sweep(library: Path, folder: Path, sweep: Sweep, force: bool) -> int:
     print(format_sweep(result))
     if result["recommended"]:
         url = f"redis://HOST:6379/0?{engine_options(result['recommended'])}"
-        place = f"--library {quoted(library)}"
+        place = f"--library {quoted(given)}"
         print("to use this setting, with your server in place of HOST:")
         for engine in engines:
             if engine.url.startswith(("redis", "valkey")):

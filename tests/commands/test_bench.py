@@ -53,6 +53,7 @@ def test_the_old_name_of_an_option_works_with_a_warning(facehash, library, tmp_p
 def test_wrong_use_is_one_line(facehash, library):
     for words, message in (
         (("--bits", "many"), "expected numbers, such as 32,64, got 'many'"),
+        (("--bits", ""), "expected numbers, such as 32,64, got ''"),
         (("--codes", "lhs"), "no such codes"),
         (("--output", library / "out"), "is in the library"),
         (("--also", "sphere:3"), "no such embedder"),
@@ -102,9 +103,10 @@ def test_the_settings_of_lsh_are_measured_and_one_is_recommended(
     # Again: the earlier results are replaced, and an engine that is there has to go first.
     with Store.open(library) as store:
         register(store, Engine("red", "redis://somewhere/0", "embedding"))
-    code, out, err = facehash(*words)
+    monkeypatch.chdir(tmp_path)
+    code, out, err = facehash("bench", "my lib", *words[2:])
     assert (code, err) == (0, "")
-    assert f"  facehash engine remove red --library '{library}'\n  facehash engine add" in out
+    assert "  facehash engine remove red --library 'my lib'\n  facehash engine add" in out
     assert facehash("check", "--library", library)[0] == 0
 
 
