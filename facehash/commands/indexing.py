@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +20,11 @@ from facehash.commands.arguments import (
     switch,
 )
 from facehash.commands.engines import push_after_index
+from facehash.errors import InputError
 from facehash.printing import counted, printable, quoted
 
 if TYPE_CHECKING:
+    from facehash.library.ingest.machines import Machines
     from facehash.library.ingest.report import IndexReport
     from facehash.library.people.names import NamedFaces
     from facehash.library.people.sources.programs import Missed
@@ -60,7 +63,10 @@ def index(
     ),
     seed: int = typer.Option(0, min=0, help="Seed of the codes."),
     workers: int | None = typer.Option(
-        None, min=1, help="Processes that read photos. Default: one per processor."
+        None,
+        min=1,
+        help="Processes that read photos. Default: one per processor. With --on, how many chunks "
+        "of 16 photos the cluster has at a time. Default: four per thread.",
     ),
     retry: bool = typer.Option(False, "--retry", help="Retry photos that could not be read."),
     include_forgotten: bool = typer.Option(
@@ -91,6 +97,26 @@ def index(
     frames_per_second: float | None = typer.Option(
         None, help="Frames per second of new videos that are searched. Stored too. Default: 1."
     ),
+    on: str | None = typer.Option(
+        None,
+        metavar="URL",
+        help="Read the photos on the machines of a Dask cluster: tcp://HOST:PORT, or tls:// with "
+        "certificates. They need the photos at the same path.",
+    ),
+    tls_ca: Path | None = typer.Option(
+        None, help="For tls://: certificate of the authority. Default: as Dask is configured."
+    ),
+    tls_cert: Path | None = typer.Option(
+        None, help="For tls://: certificate of this machine. Default: as Dask is configured."
+    ),
+    tls_key: Path | None = typer.Option(
+        None, help="For tls://: its key. Default: as Dask is configured, or in the same file."
+    ),
+    insecure: bool = typer.Option(
+        False,
+        "--insecure",
+        help="Allow --on tcp:// to other machines: not encrypted, and open to all who reach them.",
+    ),
     weights_dir: WeightsOption = None,
 ) -> int:
     """Find the faces in a folder of photos and store them in a library.
@@ -103,26 +129,30 @@ def index(
     from facehash.library.ingest.update import index_folder
     from facehash.pipeline import pipelines
 
-    report = index_folder(
-        folder,
-        library,
-        detector=detector,
-        embedder=embedder,
-        small_faces=switch("--small-faces", small_faces),
-        names=names,
-        replace_names=replace_names,
-        codes=codes,
-        seed=seed,
-        workers=workers,
-        retry=retry,
-        include_forgotten=include_forgotten,
-        allow_missing=allow_missing,
-        exclude=exclude or None,
-        include_skipped=include_skipped,
-        videos=videos,
-        frames_per_second=frames_per_second,
-        make_pipeline=pipelines(weights_dir),
-    )
+    if on is not None and weights_dir is not None:
+        weights_dir = weights_dir.absolute()  # the workers have working folders of their own
+    with _machines(on, insecure, tls_ca, tls_cert, tls_key) as machines:
+        report = index_folder(
+            folder,
+            library,
+            detector=detector,
+            embedder=embedder,
+            small_faces=switch("--small-faces", small_faces),
+            names=names,
+            replace_names=replace_names,
+            codes=codes,
+            seed=seed,
+            workers=workers,
+            retry=retry,
+            include_forgotten=include_forgotten,
+            allow_missing=allow_missing,
+            exclude=exclude or None,
+            include_skipped=include_skipped,
+            videos=videos,
+            frames_per_second=frames_per_second,
+            machines=machines,
+            make_pipeline=pipelines(weights_dir),
+        )
     _print_report(report, library, names)
     push_after_index(library)
     if report.names.unmatched and not report.names.matched:
@@ -131,6 +161,29 @@ def index(
     if report.failed or report.closed or report.missing_folders or report.names.problems:
         return PARTLY_FAILED
     return DONE if report.files else NOTHING_FOUND
+
+
+def _machines(
+    on: str | None, insecure: bool, *files: Path | None
+) -> contextlib.AbstractContextManager[Machines | None]:
+    """Return the connection to a cluster, or nothing if photos are read on this machine.
+
+    Args:
+        on: The address of the cluster.
+        insecure: Allow a connection without encryption.
+        files: The authority, the certificate and its key.
+    """
+    if on is None:
+        for option, given in zip(
+            ("--insecure", "--tls-ca", "--tls-cert", "--tls-key"), (insecure, *files), strict=True
+        ):
+            if given:
+                raise InputError(f"{option}: is of use with --on only")
+        return contextlib.nullcontext()
+    from facehash.library.ingest.cluster import Certificates, connect
+
+    certificates = Certificates(*files) if any(files) else None
+    return connect(on, certificates=certificates, insecure=insecure)
 
 
 def _print_report(report: IndexReport, library: Path, names: str) -> None:

@@ -37,6 +37,23 @@ def load_feature(weights: NDArray[np.uint8]) -> Feature:
     return _load_opencv(weights) if openvino is None else _load_openvino(weights, openvino)
 
 
+def engine_versions(embedder: str) -> str:
+    """Return the libraries that find faces and run an embedder, as far as they are known here.
+
+    Args:
+        embedder: Its identity.
+
+    Example:
+        >>> engine_versions("sface:sha256=0ba9")  # doctest: +SKIP
+        'OpenCV 4.12.0, OpenVINO 2025.3.0'
+    """
+    versions = f"OpenCV {cv2.__version__}"
+    openvino = _import_openvino() if embedder.startswith("sface:") else None
+    if openvino is not None:
+        versions += f", OpenVINO {str(openvino.__version__).partition('-')[0]}"
+    return versions
+
+
 def _load_opencv(weights: NDArray[np.uint8]) -> Feature:
     network = cv2.FaceRecognizerSF.create("onnx", weights, np.empty(0, np.uint8))
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facehash.errors import InputError
+from facehash.index.engines.address import is_loopback
 from facehash.pipeline import MakePipeline, default_pipeline
 
 _SHORTEST_SECRET = 8
@@ -106,14 +107,6 @@ class ServeOptions:
         except ValueError:
             return name in {self.host.lower(), socket.gethostname().lower()}
         return True
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether an address can be reached from this machine only."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def read_secret(path: Path, option: str) -> str:

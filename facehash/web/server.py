@@ -7,8 +7,9 @@ import webbrowser
 import uvicorn
 
 from facehash.errors import InputError
+from facehash.index.engines.address import is_loopback
 from facehash.web.app import create_app
-from facehash.web.options import ServeOptions, is_loopback
+from facehash.web.options import ServeOptions
 from facehash.web.threads import make_library
 
 _BACKLOG = 128

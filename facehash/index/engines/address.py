@@ -1,5 +1,6 @@
 """Addresses of servers: URLs whose passwords are neither printed nor stored."""
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -17,6 +18,14 @@ DEFAULT_TIMEOUT = 10.0
 def password_variable(name: str) -> str:
     """Return the environment variable with the password of an engine."""
     return f"FACEHASH_ENGINE_{re.sub('[^A-Z0-9]', '_', name.upper())}_PASSWORD"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether an address can be reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 @dataclass(frozen=True)

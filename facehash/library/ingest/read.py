@@ -66,12 +66,22 @@ class PhotoReader:
 
     def __init__(self, options: ReadOptions, known: Collection[bytes]) -> None:
         """Make the detector and, if needed, the embedder; `known` contents are not decoded."""
-        self._known = set(known)
+        self.start(known)
         spec = options.spec
         detector = spec.make_detector(spec.detector)
         self._cropper = FaceCropper(detector, spec.crop_face, options.crop, options.side)
         self._embedder = spec.make_embedder(spec.embedder) if options.embed else None
         self._options = options
+
+    @property
+    def identities(self) -> tuple[str, str | None]:
+        """Identities of the detector and, if there is one, of the embedder."""
+        embedder = None if self._embedder is None else self._embedder.identity
+        return self._cropper.detector.identity, embedder
+
+    def start(self, known: Collection[bytes]) -> None:
+        """Forget the contents that were read; from now on `known` ones are not decoded."""
+        self._known = set(known)
 
     def read(self, path: Path, state: FileState) -> ReadPhoto:
         """Read a file. Problems with the file are part of the result and never raised."""
@@ -151,6 +161,19 @@ class PhotoReader:
                 video.damage = f"only {MOST_TRACKS:,} faces were read"
                 break
         return tracker.finish()[:MOST_TRACKS]
+
+
+def unreadable_here(path: Path, state: FileState) -> ReadPhoto | None:
+    """Return the result for a file that cannot be opened; None if it can."""
+    try:
+        with open_picture(path) as file:
+            file.read(1)
+    except UnreadableImageError as error:
+        return _unread(path, state, None, error.reason, error)
+    except OSError as error:
+        problem = UnreadableImageError(f"{path}: {error.strerror or error}", "unreadable")
+        return _unread(path, state, None, problem.reason, problem)
+    return None
 
 
 def encode_jpeg(image: NDArray[np.uint8], side: int = _SHOWN_SIDE) -> bytes:

@@ -34,6 +34,7 @@ from facehash.library.ingest.agreement import (
 )
 from facehash.library.ingest.batch import Batch
 from facehash.library.ingest.dated import complete_dates
+from facehash.library.ingest.machines import Machines, read_on, read_task
 from facehash.library.ingest.missing import MissingFolder, missing_folders, note_folders
 from facehash.library.ingest.read import ReadOptions, ReadPhoto
 from facehash.library.ingest.report import IndexReport
@@ -73,6 +74,7 @@ def index_folder(
     include_skipped: bool | None = None,
     videos: bool | None = None,
     frames_per_second: float | None = None,
+    machines: Machines | None = None,
     progress: bool = True,
     make_pipeline: MakePipeline = default_pipeline,
 ) -> IndexReport:
@@ -108,6 +110,8 @@ def index_folder(
             for a new one.
         frames_per_second: How many frames per second of new videos are searched for faces; stored
             as well. Default: the library's, 1 for a new one.
+        machines: Other machines that read the photos; `workers` is then the number of chunks that
+            they have at a time. Default: this machine.
         progress: Show a progress bar.
         make_pipeline: Turns the names of a detector and an embedder into a `PipelineSpec`.
 
@@ -158,7 +162,7 @@ def index_folder(
         update = _Update(store, settings, pipeline.embedder, spec, folder, found, allow_missing)
         if include_forgotten:
             store.database.run("DELETE FROM excluded")
-        update.read(workers or os.cpu_count() or 1, retry, progress)
+        update.read(workers, machines, retry, progress)
         return update.finish(names_source, start, progress)
 
 
@@ -195,19 +199,25 @@ class _Update:
             digest: (reason, detail or "") for digest, reason, detail in store.database.rows(query)
         }
 
-    def read(self, workers: int, retry: bool, progress: bool) -> None:
+    def read(
+        self, workers: int | None, machines: Machines | None, retry: bool, progress: bool
+    ) -> None:
         """Read, embed and store new and changed files."""
         if retry:
-            self._delete_failures()
+            self.store.delete_failures(self.folder)
         jobs = self._jobs()
-        workers = min(workers, max(1, len(jobs)))
         excluded = {digest for (digest,) in self.store.database.rows("SELECT digest FROM excluded")}
         options = ReadOptions(
             self.spec, self.settings.crop, self.settings.side, self.embedder.light,
             self.settings.frames_per_second,
         )  # fmt: skip
         batch = Batch(self.store, self.embedder, self.settings, self.hasher)
-        photos = read_photos(jobs, options, self.store.digests(), workers)
+        if machines is None:
+            workers = min(workers or os.cpu_count() or 1, max(1, len(jobs)))
+            photos = read_photos(jobs, options, self.store.digests(), workers)
+        else:
+            task = read_task(self.folder, options, self.settings)
+            photos = read_on(machines, jobs, task, self.store, workers)
         bar = progress_bar(
             total=len(jobs), desc="indexing", unit=" photos", delay=1, shown=progress
         )
@@ -289,19 +299,6 @@ class _Update:
             else:
                 self.counts["same_content"] += 1
         batch.add(photo)
-
-    def _delete_failures(self) -> None:
-        """Delete the records of files that could not be read, so that they count as new."""
-        with self.store.database.transaction():
-            self.store.database.run(
-                "DELETE FROM photos WHERE reason IS NOT NULL AND id IN "  # noqa: S608
-                f"(SELECT photo_id FROM paths WHERE {UNDER})",
-                under(self.folder),
-            )
-            self.store.database.run(
-                f"DELETE FROM paths WHERE photo_id IS NULL AND ({UNDER})",  # noqa: S608
-                under(self.folder),
-            )
 
     def finish(self, names: Names, start: float, progress: bool) -> IndexReport:
         """Remove files that are gone; update names, codes and index arrays."""

@@ -23,6 +23,9 @@ _JOBS_PER_WORKER = 4
 Job = tuple[Path, FileState]
 _Result = TypeVar("_Result")
 
+CRASHED = "the process that read it died"
+"""The detail of a photo that was not read because its process died twice."""
+
 
 def read_photos(
     jobs: Iterable[Job], options: ReadOptions, known: Collection[bytes], workers: int
@@ -71,7 +74,7 @@ def _read_together(
     try:
         while waiting or running:
             while waiting and len(running) < _JOBS_PER_WORKER * workers:
-                future = _submit(pool, _read, *waiting[0])
+                future = submit(pool, _read, *waiting[0])
                 running.append((waiting.popleft(), future))
             result = running[0][1].result()
             running.popleft()
@@ -91,10 +94,9 @@ def _read_alone(
         while suspects:
             path, state = suspects.popleft()
             try:
-                result = _submit(pool, _read, path, state).result()
+                result = submit(pool, _read, path, state).result()
             except BrokenProcessPool:
-                detail = "the process that read it died"
-                yield ReadPhoto(path, state, reason="crashed", detail=detail)
+                yield ReadPhoto(path, state, reason="crashed", detail=CRASHED)
                 return
             yield result
     finally:
@@ -102,26 +104,40 @@ def _read_alone(
 
 
 def _start(workers: int, options: ReadOptions, known: Collection[bytes]) -> ProcessPoolExecutor:
-    # Spawned, not forked: a fork would copy locks held by threads of OpenCV and FAISS.
-    pool = ProcessPoolExecutor(
-        workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_prepare,
-        initargs=(options, frozenset(known)),
-    )
     try:
-        _submit(pool, _do_nothing).result()
+        return start_pool(workers, _prepare, options, frozenset(known))
     except BrokenProcessPool as error:
-        pool.shutdown()
         # Otherwise every photo would be reported as crashed.
         raise InputError(
             "worker processes cannot be started; use --workers 1, or protect the script with "
             "if __name__ == '__main__':"
         ) from error
+
+
+def start_pool(
+    workers: int, initializer: Callable[..., None], *arguments: Any
+) -> ProcessPoolExecutor:
+    """Start processes and wait until one of them has called `initializer`.
+
+    Raises:
+        BrokenProcessPool: The processes die while they start.
+    """
+    # Spawned, not forked: a fork would copy locks held by threads of OpenCV and FAISS.
+    pool = ProcessPoolExecutor(
+        workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=initializer,
+        initargs=arguments,
+    )
+    try:
+        submit(pool, _do_nothing).result()
+    except BrokenProcessPool:
+        pool.shutdown()
+        raise
     return pool
 
 
-def _submit(pool: ProcessPoolExecutor, task: Callable[..., _Result], *args: Any) -> Future[_Result]:
+def submit(pool: ProcessPoolExecutor, task: Callable[..., _Result], *args: Any) -> Future[_Result]:
     """Submit a task while SIGINT is blocked, so that a worker started for it ignores Ctrl-C.
 
     Ctrl-C reaches the whole process group, and a worker that is still starting would print a
@@ -141,13 +157,21 @@ _reader: PhotoReader | None = None
 
 def _prepare(options: ReadOptions, known: frozenset[bytes]) -> None:
     global _reader
-    # Only the parent handles Ctrl-C.
+    follow_parent()
+    _reader = PhotoReader(options, known)
+    use_one_thread()
+
+
+def follow_parent() -> None:
+    """Let only the parent handle Ctrl-C, and exit when it is gone; called in a new process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
-    _reader = PhotoReader(options, known)
+
+
+def use_one_thread() -> None:
+    """Let OpenCV use one thread: there is already one process per processor."""
     opencv = sys.modules.get("cv2")
     if opencv is not None:
-        # There is already one worker per processor.
         opencv.setNumThreads(1)
 
 

@@ -138,6 +138,19 @@ class Store:
         query = "SELECT 1 FROM photos WHERE digest = ? AND forgotten_faces = 0"
         return self.database.value(query, (digest,)) is not None
 
+    def digests_by_size(self, sizes: Collection[int]) -> dict[int, set[bytes]]:
+        """Return the digests that files of these sizes, in bytes, may have.
+
+        Those are the known photos of a size, and all excluded photos, whose size is not stored.
+        """
+        excluded = {digest for (digest,) in self.database.rows("SELECT digest FROM excluded")}
+        found = {size: set(excluded) for size in sizes}
+        query = "SELECT size, digest FROM paths JOIN photos ON photos.id = photo_id"
+        for size, digest in self.database.rows(query):
+            if size in found:
+                found[size].add(digest)
+        return found
+
     def files_under(self, folder: Path) -> dict[Path, tuple[FileState, bool]]:
         """Return the known files under a folder, each with its state and whether to skip it."""
         found = self.database.rows(
@@ -219,6 +232,19 @@ class Store:
             )
             self.database.run_many("DELETE FROM paths WHERE path = ?", gone)
             self.prune()
+
+    def delete_failures(self, folder: Path) -> None:
+        """Delete the records of files that could not be read, so that they count as new."""
+        with self.database.transaction():
+            self.database.run(
+                "DELETE FROM photos WHERE reason IS NOT NULL AND id IN "  # noqa: S608
+                f"(SELECT photo_id FROM paths WHERE {UNDER})",
+                under(folder),
+            )
+            self.database.run(
+                f"DELETE FROM paths WHERE photo_id IS NULL AND ({UNDER})",  # noqa: S608
+                under(folder),
+            )
 
     def prune(self) -> None:
         """Remove photos without a file, with their faces, and people whom nothing mentions.

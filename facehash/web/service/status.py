@@ -6,12 +6,12 @@ from pathlib import Path
 from starlette.exceptions import HTTPException
 
 from facehash.errors import InputError
+from facehash.index.engines.address import is_loopback
 from facehash.library.query import browse
 from facehash.library.storage.settings import read_settings
 from facehash.library.storage.store import Store
 from facehash.library.upkeep.stats import count, list_without_faces
 from facehash.web import models
-from facehash.web.options import is_loopback
 from facehash.web.service.search import text
 from facehash.web.state import State
 
