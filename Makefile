@@ -27,7 +27,7 @@ help:
 	@echo "make demo-search     search the page of a small library in the browser"
 	@echo "make notebooks       open the notebooks in Jupyter"
 	@echo "make test            the tests, a few minutes"
-	@echo "make test-engines    the index on PostgreSQL, Redis and Elasticsearch, each a real server"
+	@echo "make test-engines    the index on PostgreSQL, Redis and Elasticsearch, and Dask, each a real server"
 	@echo "make elasticsearch   fetch Elasticsearch for make test-engines; needs Maven"
 	@echo "make test-web        the page in a real browser; needs chromium"
 	@echo "make test-full       the slow tests: every kill point, notebooks, a minute of fuzzing, ..."
