@@ -19,7 +19,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import facehash
 from facehash.embedders.sface_engines import engine_versions
@@ -90,17 +90,21 @@ def read_chunk(version: str, chunk: Chunk) -> ReadChunk:
         WorkerRefusedError: This worker has another version of facehash, other weights, or lacks a
             decoder, or it does not see the folder of the photos.
     """
-    with _named(), _reader_for(version, chunk.task) as reader:
-        return ReadChunk(worker_name(), reader.read(chunk.jobs, chunk.known))
+    name = worker_name()
+    with _named(name), _reader_for(version, chunk.task) as reader:
+        return ReadChunk(name, reader.read(chunk.jobs, chunk.known))
 
 
-async def check_worker(version: str, task: ReadTask, probes: Sequence[Path]) -> str:
+async def check_worker(
+    version: str, task: ReadTask, probes: Sequence[Path], dask_worker: Any = None
+) -> str:
     """Check a worker before it gets photos; called on it.
 
     Args:
         version: As for `read_chunk`.
         task: What will be read.
         probes: Files that the machine that writes the library can read.
+        dask_worker: The worker, given by Dask.
 
     Returns:
         The libraries that run the networks on the worker, see `Environment.engines`.
@@ -108,11 +112,12 @@ async def check_worker(version: str, task: ReadTask, probes: Sequence[Path]) -> 
     Raises:
         WorkerRefusedError: As for `read_chunk`; or the worker cannot read one of the files.
     """
-    return await asyncio.to_thread(_check, version, task, probes)
+    name = worker_name() if dask_worker is None else str(dask_worker.address)
+    return await asyncio.to_thread(_check, name, version, task, probes)
 
 
-def _check(version: str, task: ReadTask, probes: Sequence[Path]) -> str:
-    with _named(), _reader_for(version, task) as reader:
+def _check(name: str, version: str, task: ReadTask, probes: Sequence[Path]) -> str:
+    with _named(name), _reader_for(version, task) as reader:
         for path in probes:
             try:
                 path.open("rb").close()
@@ -132,12 +137,12 @@ def worker_name() -> str:
 
 
 @contextlib.contextmanager
-def _named() -> Iterator[None]:
+def _named(worker: str) -> Iterator[None]:
     """Add the name of the worker to errors."""
     try:
         yield
     except InputError as error:
-        raise WorkerRefusedError(f"worker {worker_name()}: {error}") from None
+        raise WorkerRefusedError(f"worker {worker}: {error}") from None
 
 
 def _unseen(path: Path, problem: str) -> str:
@@ -196,7 +201,10 @@ class _Reader:
 
     def read(self, jobs: Sequence[Job], known: Collection[bytes]) -> list[ReadPhoto]:
         """Read photos; one that ends the process twice is reported as ``crashed``."""
-        self._begin(known)
+        try:
+            self._begin(known)
+        except BrokenProcessPool:  # it has died since the last chunk
+            self._restart(known)
         return [self._read(path, state, known) for path, state in jobs]
 
     def close(self) -> None:
@@ -209,10 +217,13 @@ class _Reader:
             try:
                 return submit(self._pool, _read, path, state).result()
             except BrokenProcessPool:
-                self._pool.shutdown()
-                self._pool, _ = self._start()
-                self._begin(known)
+                self._restart(known)
         return ReadPhoto(path, state, reason="crashed", detail=CRASHED)
+
+    def _restart(self, known: Collection[bytes]) -> None:
+        self._pool.shutdown()
+        self._pool, _ = self._start()
+        self._begin(known)
 
     def _begin(self, known: Collection[bytes]) -> None:
         # Contents of earlier chunks are decoded again: their results may have been lost.

@@ -142,6 +142,8 @@ class DaskMachines(Machines):
             )
         )
         self.check_versions()
+        # Of a worker that has died meanwhile there is an OSError.
+        answers = {name: one for name, one in answers.items() if not isinstance(one, OSError)}
         for name, answer in answers.items():
             if isinstance(answer, WorkerRefusedError):
                 raise answer
