@@ -300,7 +300,9 @@ def _why_unreachable(error: BaseException, encrypted: bool) -> str:
     hint = "is it one that uses tls://, with the same authority?" if encrypted else (
         "is it running (dask scheduler), and is the address the one that it printed?"
     )  # fmt: skip
-    return f"no scheduler answers ({_in_one_line(causes[-1])}); {hint}"
+    # Its last words; what Dask says around them, or cancels, says less.
+    said = (one for one in reversed(causes) if isinstance(one, OSError) and str(one))
+    return f"no scheduler answers ({_in_one_line(next(said, error))}); {hint}"
 
 
 def _why_refused(name: str, error: BaseException) -> str:
