@@ -127,7 +127,7 @@ def verify(store: Store, column: Column, space: Space) -> bool | None:
         LibraryError: The index files or the database are damaged.
     """
     manifest, generation = valid_manifest(store), store.generation()
-    parts = None
+    parts: tuple[Part, ...] | None = None
     if manifest is None:
         old = map_version_0(store, column, space, generation)
         parts = None if old is None else (old,)

@@ -310,16 +310,14 @@ class Library:
             faces = {face.id: face for face in self.store.faces(wanted.tolist())}
         threshold = self._threshold(metric)
         results = []
-        for distances, ids, reason in zip(
-            found.distances.tolist(), found.ids.tolist(), reasons, strict=True
-        ):
+        found_rows = zip(found.distances.tolist(), found.ids.tolist(), reasons, strict=True)
+        for distances, ids, reason in found_rows:
             near = [pair for pair in zip(distances, ids, strict=True) if pair[0] <= limit]
-            results.append(
-                tuple(
-                    make_hit(rank, distance, faces[i], threshold, self.settings.side, reason)
-                    for rank, (distance, i) in enumerate(near, start=1)
-                )
-            )
+            hits = [
+                make_hit(rank, distance, faces[i], threshold, self.settings.side, reason)
+                for rank, (distance, i) in enumerate(near, start=1)
+            ]
+            results.append(tuple(hits))
         return metric, results
 
     def _index_for(
@@ -331,8 +329,7 @@ class Library:
     ) -> ExactIndex | AsymmetricIndex:
         """Return an index in which the k nearest faces of each row can be found, in a snapshot."""
         if self._remote is not None:
-            index = self._remote.open(stack, self._spaces[self.by], rows, k)
-            if index is not None:
+            if (index := self._remote.open(stack, self._spaces[self.by], rows, k)) is not None:
                 return index
         return self._current_index(metric, stack)
 
