@@ -17,6 +17,7 @@ from pathlib import Path
 from PIL import Image
 
 from data.orl import find_orl
+from facehash.command_line import DONE, INTERRUPTED, WRONG_USE
 from facehash.errors import InputError
 from facehash.library.ingest.update import index_folder
 from facehash.pipeline import FacePipeline, default_pipeline
@@ -66,5 +67,17 @@ def _pipeline() -> tuple[str, str]:
     return "yunet", "sface"
 
 
+def run() -> int:
+    """Run `main`; return the exit code after Ctrl-C, or after an error, printed in one line."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except InputError as error:
+        print(f"demo_search: {error}", file=sys.stderr)
+        return WRONG_USE
+    return DONE
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(run())

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 # An absolute path up to its last part. A space may be part of a name only before another slash.
-_FOLDERS = re.compile(r"(?<![\w:/])(?:/[^/:'\"\n]+)+/(?=[^/\s])|(?<!\w)[A-Za-z]:\\(?:[^\\:\n]+\\)*")
+_FOLDERS = re.compile(r"(?<![\w/])(?:/[^/:'\"\n]+)+/(?=[^/\s])|(?<!\w)[A-Za-z]:\\(?:[^\\:\n]+\\)*")
 
 
 def without_paths(message: str, library: Path) -> str:

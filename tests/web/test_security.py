@@ -305,6 +305,9 @@ def without_breaks(page):
         ("/home/ann/My photos/a b.jpg: damaged picture", "a b.jpg: damaged picture"),
         ("/srv/a b/lib: busy; to erase it later: facehash rebuild --library '/srv/a b/lib'",
          "the library: busy"),
+        ("/srv/a b/lib: none known for run:/home/ann/my runs/quick-48; measured later",
+         "the library: none known for run:quick-48; measured later"),
+        ("see https://facehash.org/a/b", "see https://facehash.org/a/b"),
         ("3/4 of the rows; see facehash.org", "3/4 of the rows; see facehash.org"),
     ],
 )  # fmt: skip

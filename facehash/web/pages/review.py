@@ -24,7 +24,7 @@ async def show_suggestions(request: Request) -> Response:
     try:
         found = await review.list_suggestions(state)
     except InputError as error:
-        reason = without_paths(str(error), state.options.library)
+        reason = without_paths(str(error), state.options.library).removeprefix("the library: ")
     return render(
         request,
         "review.html",
