@@ -120,7 +120,9 @@ def visit(
             "FACEHASH_BENCH_PICTURE": str(picture),
         }
         done = subprocess.run(
-            [sys.executable, "-m", "locust", "--headless", "--only-summary", "--users", str(users),
+            # The first visits of all users, at the same moment, do not count.
+            [sys.executable, "-m", "locust", "--headless", "--only-summary", "--reset-stats",
+             "--users", str(users),
              "--spawn-rate", str(users), "--run-time", f"{seconds:.0f}s", "--host",
              server.address.rstrip("/"), "--csv", f"{folder}/out", "-f",
              str(Path(__file__).with_name("locustfile.py"))],

@@ -1,5 +1,6 @@
 """Running the server."""
 
+import os
 import socket
 import threading
 import webbrowser
@@ -27,6 +28,9 @@ def serve(options: ServeOptions, port: int, *, open_browser: bool = False) -> No
         InputError: The port is in use, or the address is not of this machine.
         LibraryError: The library is damaged, or the folder is none.
     """
+    # Threads of FAISS that wait for each other keep the processor from those that answer. It reads
+    # this when the first search imports it.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     make_library(options.library)
     with _listen(options.host, port) as listener:
         address = _address(options.host, listener.getsockname()[1])

@@ -12,6 +12,7 @@ folder is followed, and every value read has the expected type.
 """
 
 import dataclasses
+import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, Self
@@ -294,13 +295,16 @@ class Store:
         if ids is None:
             rows = self.database.rows(f"{_FACES} ORDER BY faces.id")
             return [self._stored_face(row) for row in rows]
-        found = []
-        for face_id in ids:
-            rows = self.database.rows(f"{_FACES} WHERE faces.id = ?", (int(face_id),))
-            if not rows:
+        wanted = [int(face_id) for face_id in ids]
+        rows = self.database.rows(
+            f"{_FACES} WHERE faces.id IN (SELECT value FROM json_each(?))",  # noqa: S608
+            (json.dumps(wanted),),
+        )
+        found = {int(row[0]): self._stored_face(row) for row in rows}
+        for face_id in wanted:
+            if face_id not in found:
                 raise LibraryError(f"{self.directory}: there is no face {face_id}")
-            found.append(self._stored_face(rows[0]))
-        return found
+        return [found[face_id] for face_id in wanted]
 
     def _stored_face(self, row: Row) -> StoredFace:
         """Return the face in a row of `_FACES`, with the other files of its photo."""
