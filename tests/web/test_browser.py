@@ -15,7 +15,6 @@ from facehash.library.storage.store import Store
 from facehash.web.options import ServeOptions
 from tests.library import fakes, vector_library
 from tests.library.conftest import ask, directory, draw, index, photos, save  # noqa: F401
-from tests.library.videos import write_video
 from tests.web.conftest import serving
 
 pytestmark = [pytest.mark.web]
@@ -202,44 +201,6 @@ def test_a_face_is_named_on_its_photo(open_page, library):
     page.wait_for_selector(".notice")
     assert names(library)["Dora"] == 1
     assert page.locator(".stage a text").text_content() == "Dora"
-
-
-@pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript", "without"])
-def test_a_video_is_looked_at_time_by_time_also_after_it_is_gone(
-    open_page,
-    library,
-    photos,  # noqa: F811
-    index,  # noqa: F811
-    ask,  # noqa: F811
-    scripts,
-):
-    pictures = [draw(seed, 44, 44) for seed in (73, 74)]
-    clip = write_video(
-        photos / "clip.mp4", [(3, [(one, 10, 0)]) for one in pictures], size=(64, 64)
-    )
-    index(videos=True)
-    [(photo,)] = ask("SELECT id FROM photos WHERE seconds IS NOT NULL")
-    page = open_page(f"/photos/{photo}", expect_errors=True, java_script_enabled=scripts)
-    frame, failed = page.locator(".stage image"), page.locator(".stage text.failed")
-    first = frame.get_attribute("href")
-    page.get_by_role("link", name="0:03").click()
-    page.wait_for_url("**?face=*")
-    assert frame.get_attribute("href") != first and page.locator(".stage rect").count() == 1
-    assert page.locator(".moments a[aria-current]").inner_text() == "0:03"
-    if scripts:
-        expect(failed).to_be_hidden()
-        check_accessibility(page)
-    clip.unlink()
-    for kept in (library / "thumbnails").iterdir():
-        kept.unlink()
-    page.reload()
-    if scripts:
-        page.wait_for_selector(".framed.broken")
-    expect(failed).to_be_visible()
-    crop = page.locator(".facerow .crop")
-    expect(crop).to_be_visible()
-    if scripts:
-        assert crop.evaluate("image => image.complete && image.naturalWidth > 0")
 
 
 def test_a_missed_face_is_added_by_drawing_a_box(open_page, library, ask):  # noqa: F811
