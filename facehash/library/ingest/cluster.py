@@ -85,26 +85,41 @@ def connect(
         raise InputError(
             f"--on {url}: needs Dask; pip install 'facehash[dask]' here and on each worker"
         ) from error
-    # The lines of its loggers, which come beside ours, are of no use to those who run a command.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
     # We say in one line what differs.
     warnings.filterwarnings("ignore", module=r"distributed\.client")
     security = _security(certificates or Certificates(), address) if encrypted else None
+    with _quiet("distributed", "tornado.application"):
+        try:
+            client = distributed.Client(
+                address, security=security, timeout=_CONNECTING, set_as_default=False
+            )
+        except _UNREACHABLE as error:
+            raise InputError(f"{address}: {_why_unreachable(error, encrypted)}") from error
+        try:
+            machines = DaskMachines(
+                client.get_executor(pure=False), client=client, address=address, insecure=insecure
+            )
+            machines.check_versions()
+            yield machines
+        finally:
+            with contextlib.suppress(*_UNREACHABLE):
+                client.close(timeout=_CLOSING)
+
+
+@contextlib.contextmanager
+def _quiet(*names: str) -> Iterator[None]:
+    """Silence loggers: what goes wrong becomes one of our errors, and they print it as well.
+
+    Dask's executor also logs that a chunk ends at the moment at which it is cancelled.
+    """
+    before = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
-        client = distributed.Client(
-            address, security=security, timeout=_CONNECTING, set_as_default=False
-        )
-    except _UNREACHABLE as error:
-        raise InputError(f"{address}: {_why_unreachable(error, encrypted)}") from error
-    try:
-        machines = DaskMachines(
-            client.get_executor(pure=False), client=client, address=address, insecure=insecure
-        )
-        machines.check_versions()
-        yield machines
+        yield
     finally:
-        with contextlib.suppress(*_UNREACHABLE):
-            client.close(timeout=_CLOSING)
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
 
 
 @dataclass(frozen=True)
@@ -137,7 +152,9 @@ class DaskMachines(Machines):
             functools.partial(
                 self.client.run,
                 check_worker,
-                *(facehash.__version__, task, [probe] if probe else []),
+                facehash.__version__,
+                task,
+                [] if probe is None else [probe],
                 on_error="return",
             )
         )
