@@ -10,6 +10,7 @@ import functools
 import logging
 import ssl
 import time
+import traceback
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
@@ -95,6 +96,13 @@ def connect(
             )
         except _UNREACHABLE as error:
             raise InputError(f"{address}: {_why_unreachable(error, encrypted)}") from error
+        except Exception as error:  # whatever an unknown argument or a missing field leads to
+            _abandon(error)
+            raise InputError(
+                f"{address}: the scheduler does not understand distributed "
+                f"{distributed.__version__} of this machine ({_in_one_line(error)}); install the "
+                "same version there"
+            ) from None
         try:
             machines = DaskMachines(
                 client.get_executor(pure=False), client=client, address=address, insecure=insecure
@@ -165,7 +173,7 @@ class DaskMachines(Machines):
             if isinstance(answer, WorkerRefusedError):
                 raise answer
             if isinstance(answer, BaseException):
-                raise InputError(_why_refused(name, answer)) from answer
+                raise InputError(_why_refused(f"worker {name}", answer)) from answer
         different = {name: one for name, one in answers.items() if one != task.environment.engines}
         if different:
             name, engines = next(iter(different.items()))
@@ -194,8 +202,9 @@ class DaskMachines(Machines):
             except CancelledError as error:
                 raise InputError(self._lost()) from error
             except (ImportError, AttributeError, RuntimeError) as error:
-                # It has just joined, and the function is not there.
-                raise InputError(_why_refused("that has joined since", error)) from error
+                # Our function is not there.
+                who = "the scheduler, or a worker that has joined since"
+                raise InputError(_why_refused(who, error)) from error
 
     def _threads(self) -> float:
         """Return the number of threads of all workers, which a few seconds may have changed."""
@@ -252,6 +261,16 @@ _UNENCRYPTED = (
     "reaches the scheduler can run code on every machine of it; use tls:// with certificates, or "
     "--insecure on a network that you trust"
 )
+
+
+def _abandon(error: BaseException) -> None:
+    """Let nothing wait for a client whose constructor has failed."""
+    from distributed import Client
+
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        client = frame.f_locals.get("self")
+        if isinstance(client, Client):
+            client.status = "closed"
 
 
 def _address(url: str, insecure: bool) -> str:
@@ -322,12 +341,12 @@ def _why_unreachable(error: BaseException, encrypted: bool) -> str:
     return f"no scheduler answers ({_in_one_line(next(said, error))}); {hint}"
 
 
-def _why_refused(name: str, error: BaseException) -> str:
+def _why_refused(who: str, error: BaseException) -> str:
     """Return in words why a worker, or its scheduler, cannot run our function."""
     missing = [one for one in (error, error.__cause__) if isinstance(one, ImportError)]
     why = _in_one_line(missing[-1] if missing else error)
     return (
-        f"worker {name}: facehash {facehash.__version__} cannot run there ({why}); workers and "
+        f"{who}: facehash {facehash.__version__} cannot run there ({why}); workers and "
         f"scheduler need the same version: pip install 'facehash[dask]=={facehash.__version__}'"
     )
 
