@@ -25,6 +25,7 @@ from tools.naming_tables import (
     reliability_table,
     suggestions_table,
 )
+from tools.scale_tables import engine_scale_table, paper_figures, paper_table, scale_table
 from tools.speed_tables import speed_table, steps_table
 from tools.sweep_tables import sweep_grid_table, sweep_redis_table, sweep_table
 from tools.unseen_tables import unseen_bars, unseen_table
@@ -169,6 +170,10 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "lsh sweep": sweep_table,
         "lsh grid": sweep_grid_table,
         "lsh redis": sweep_redis_table,
+        "scale": scale_table,
+        "engines at scale": engine_scale_table,
+        "paper": paper_table,
+        "paper figures": paper_figures,
     },
     "docs/search.md": {
         "thresholds": thresholds_table,

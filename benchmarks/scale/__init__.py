@@ -1,0 +1,1 @@
+"""Large libraries of synthetic people, without photos: what each command costs."""
