@@ -14,7 +14,7 @@ from PIL import Image
 
 from tests.conftest import ROOT
 from tests.helpers.array_files import save_npz, save_packed_npz
-from tests.helpers.mutations import fuzz
+from tests.helpers.mutations.fuzz import fuzz
 from tests.images.metadata import documents
 from tests.images.test_dates import LONG, SHORT, START, box
 

@@ -1,4 +1,4 @@
-"""The process that reads mutated files for `tests.helpers.mutations`."""
+"""The process that reads mutated files for `tests.helpers.mutations.fuzz`."""
 
 import contextlib
 import io

@@ -16,7 +16,7 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.helpers.mutation_reader import answer_all
+from tests.helpers.mutations.reader import answer_all
 
 SECONDS = float(os.environ.get("FACEHASH_FUZZ_SECONDS", "0"))
 EXAMPLES = 500
@@ -47,7 +47,7 @@ def mutated(draw, seeds):
 
 
 def fuzz(reader, seeds, wrap=bytes, share=1.0):
-    """Pass mutations to a reader of `tests.helpers.mutation_reader`.
+    """Pass mutations to a reader of `tests.helpers.mutations.reader`.
 
     `wrap` makes a file of mutated bytes, for formats with checksums; `share` is the share of the
     seconds of a long run.
