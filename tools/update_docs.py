@@ -25,6 +25,7 @@ from tools.naming_tables import (
     reliability_table,
     suggestions_table,
 )
+from tools.page_tables import page_speed_table
 from tools.scale_tables import engine_scale_table, paper_figures, paper_table, scale_table
 from tools.speed_tables import speed_table, steps_table
 from tools.sweep_tables import sweep_grid_table, sweep_redis_table, sweep_table
@@ -166,6 +167,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "clusters": clusters_table,
         "cost": naming_cost_table,
     },
+    "docs/page.md": {"page speed": page_speed_table},
     "docs/scaling.md": {
         "lsh sweep": sweep_table,
         "lsh grid": sweep_grid_table,

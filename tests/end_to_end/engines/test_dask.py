@@ -22,11 +22,11 @@ from facehash.library.ingest.update import index_folder
 from facehash.library.upkeep.check import check
 from facehash.printing import listen_to_progress
 from tests.conftest import ROOT
-from tests.helpers.servers.dask import Cluster, end, worker_of
 from tests.helpers.face_data import copy_people, photos, weights_dir
 from tests.helpers.facehash_command import facehash
 from tests.helpers.poison import poisoned
 from tests.helpers.servers.certificates import Certificates as MadeCertificates
+from tests.helpers.servers.dask import Cluster, end, worker_of
 from tests.library import fakes
 from tests.library.conftest import draw, rows, save
 
