@@ -77,11 +77,11 @@ def hidden(packages: Sequence[str]) -> Iterator[None]:
         packages: Names of top-level packages.
 
     Example:
-        >>> with hidden(["tabnanny"]):
-        ...     import tabnanny
+        >>> with hidden(["wave"]):
+        ...     import wave
         Traceback (most recent call last):
             ...
-        ModuleNotFoundError: import of tabnanny halted; None in sys.modules
+        ModuleNotFoundError: import of wave halted; None in sys.modules
     """
     absent = [one for one in packages if one not in sys.modules]
     modules: dict[str, Any] = sys.modules  # None is what an import refuses

@@ -42,7 +42,7 @@ INPUTS = {
     "add_weights files", "encode photos", "forget photo", "index folder", "restore file",
     "photos copy_to", "photos link_to", "export xmp", "add_face photo", "serve photos",
     "serve token_file", "serve password_file",
-    "search queries", "verify first",
+    "index tls_ca", "index tls_cert", "index tls_key", "search queries", "verify first",
     "verify second",
 }  # fmt: skip
 
