@@ -25,7 +25,6 @@ from facehash.web.options import ServeOptions
 
 _Result = TypeVar("_Result")
 _READERS = 4
-_CACHE_MEGABYTES = 64
 
 log = logging.getLogger(__name__)
 
@@ -112,8 +111,6 @@ class Threads:
             engine=self._options.engine,
             make_pipeline=self._options.make_pipeline,
         )
-        # Results are spread over the whole file.
-        self._library.store.database.keep_in_memory(_CACHE_MEGABYTES)
         return self._library
 
     def _close_library(self) -> None:

@@ -69,10 +69,6 @@ class Database:
         """Switch to a write-ahead log, so that readers and the writer never wait for each other."""
         self.run("PRAGMA journal_mode = WAL")
 
-    def keep_in_memory(self, megabytes: int) -> None:
-        """Let a connection that is used for long keep so much of the file, instead of 2 MB."""
-        self.run(f"PRAGMA cache_size = {-1000 * megabytes:d}")
-
     def close(self) -> None:
         """Close the connection; closing the last one removes the log."""
         with self._translated_errors():
