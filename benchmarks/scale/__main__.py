@@ -11,7 +11,7 @@ It is in the page cache. Each step runs in a process of its own, whose peak memo
 
 An engine gets the vectors, then the codes. Give its password in FACEHASH_ENGINE_PASSWORD. The
 result is written to benchmarks/results/scale.json, into which a run puts the sizes that it has
-measured.
+measured, with a chart beside it.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from typing import Any
 from benchmarks.machine import describe_machine, peak_megabytes
 from benchmarks.scale.engines import measure_engine
 from benchmarks.scale.library import STEPS
+from benchmarks.scale.plot import write_scale
 from facehash.files import write_json
 
 RESULT = Path(__file__).parents[1] / "results" / "scale.json"
@@ -83,6 +84,7 @@ def main() -> None:
                     library["engines"].setdefault(kind, {}).update(found)
                     print(f"{faces:,} faces, {kind}: {found}", flush=True)
                     write_json(options.output, result)
+    write_scale(result, options.output.with_suffix(".png"))
 
 
 if __name__ == "__main__":
