@@ -66,7 +66,7 @@ def make_config(options: ServeOptions) -> uvicorn.Config:
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OverflowError:
         raise InputError(f"--port {port}: must be at most 65535") from None
     except OSError as error:
@@ -74,6 +74,10 @@ def _listen(host: str, port: int) -> socket.socket:
             f"{host}:{port}: cannot be listened on ({error.strerror or error}); choose another "
             "--port or --host"
         ) from error
+    # Accepted connections inherit it. Otherwise an answer of two parts may wait 40 ms for the
+    # confirmation of the first: asyncio sets this only on sockets with an explicit protocol.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _address(host: str, port: int) -> str:
