@@ -5,6 +5,7 @@ import subprocess
 import sys
 import urllib.request
 
+from facehash.web.server import _listen
 from tests.conftest import ROOT
 
 
@@ -39,3 +40,10 @@ def test_the_command_serves_until_it_is_interrupted(library):
         server.send_signal(signal.SIGINT)
         _, err = server.communicate(timeout=60)
     assert (server.returncode, err) == (130, "facehash: interrupted\n")
+
+
+def test_answers_do_not_wait_for_a_confirmation_of_their_first_part():
+    with _listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
