@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from facehash.hamming.asymmetric import asymmetric_top_k, check_projections
 from facehash.hamming.words import CodeWords
 from facehash.index.base import Found, check_ids, check_k
-from facehash.index.parts import Part, check_part, search_parts
+from facehash.index.parts import Part, PartsIndex, search_parts
 from facehash.vectors import Ids, IndexRowsError, Rows, Space
 
 
-class AsymmetricIndex:
+class AsymmetricIndex(PartsIndex):
     """Compares the projections of a query with every code.
 
     It stores what `ExactIndex` stores of codes, and orders them as `facehash.hamming.asymmetric`
@@ -32,36 +32,9 @@ class AsymmetricIndex:
         Found(distances=array([[0.4, 1.6]]), ids=array([[3, 5]]))
     """
 
-    def __init__(self, rows: CodeWords, ids: Ids, space: Space) -> None:
-        """Use codes that are already prepared; `build` prepares them.
-
-        Args:
-            rows: The words of codes. May be memory-mapped.
-            ids: int64 (n,), increasing.
-            space: Hamming, with the number of bits.
-
-        Raises:
-            IndexRowsError: A space of vectors, or another dtype or shape.
-        """
-        self._use([Part(rows, ids)], space)
-
-    @classmethod
-    def of_parts(cls, parts: Sequence[Part], space: Space) -> Self:
-        """Use codes in several arrays, each as `AsymmetricIndex` takes them, with ids of its own.
-
-        Raises:
-            IndexRowsError: As `AsymmetricIndex`.
-        """
-        index = cls.__new__(cls)
-        index._use(parts, space)
-        return index
-
     def _use(self, parts: Sequence[Part], space: Space) -> None:
-        if space.metric != "hamming":
-            raise IndexRowsError(f"asymmetric search needs codes, not {space.metric} vectors")
-        for part in parts:
-            check_part(part, space)
-        self.space, self._parts = space, tuple(parts)
+        _check_metric(space)
+        super()._use(parts, space)
 
     @classmethod
     def build(cls, rows: Rows, ids: Ids, space: Space) -> Self:
@@ -71,14 +44,9 @@ class AsymmetricIndex:
             IndexRowsError: A space of vectors, or ids of the wrong dtype or shape.
             CodesError: Codes of the wrong dtype, shape or padding.
         """
-        if space.metric != "hamming":
-            raise IndexRowsError(f"asymmetric search needs codes, not {space.metric} vectors")
+        _check_metric(space)
         words = CodeWords.of(space.check(rows), space.dimension)
         return cls(words, check_ids(ids, len(words)), space)
-
-    def __len__(self) -> int:
-        """Return the number of codes."""
-        return sum(map(len, self._parts))
 
     def search(self, queries: Rows, k: int) -> Found:
         """Find the k nearest codes to each query, or all codes if there are fewer.
@@ -108,3 +76,8 @@ class AsymmetricIndex:
         total = np.abs(projections.astype(np.float64)).sum(axis=1, keepdims=True)  # (q, 1)
         share = np.divide(distances, total, out=np.full(distances.shape, 0.5), where=total > 0)
         return Found(self.space.dimension * share, ids)
+
+
+def _check_metric(space: Space) -> None:
+    if space.metric != "hamming":
+        raise IndexRowsError(f"asymmetric search needs codes, not {space.metric} vectors")

@@ -1,6 +1,5 @@
 """Exact search: FAISS compares vectors, our Hamming kernels compare codes."""
 
-from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
@@ -10,7 +9,7 @@ from facehash.codes import Packed
 from facehash.hamming.search import top_k
 from facehash.hamming.words import CodeWords
 from facehash.index.base import Found, check_ids, check_k
-from facehash.index.parts import Part, check_part, search_parts
+from facehash.index.parts import PartsIndex, search_parts
 from facehash.vectors import UNIT_TOLERANCE, Ids, Rows, Space, unit_rows
 
 # Number of values whose distances are computed at a time: they fit into the second-level cache.
@@ -20,7 +19,7 @@ _SPARE = 16
 _MOST_SPARE = 8192
 
 
-class ExactIndex:
+class ExactIndex(PartsIndex):
     """Compares a query with every row.
 
     FAISS's flat kernel selects the nearest vectors. Their distances are then recomputed in float64
@@ -37,36 +36,6 @@ class ExactIndex:
         array([[7]])
     """
 
-    def __init__(self, rows: Rows | CodeWords, ids: Ids, space: Space) -> None:
-        """Use rows that are already prepared; `build` prepares them.
-
-        Args:
-            rows: float32 (n, dimension), finite, and of length 1 or 0 if compared by cosine; or
-                the words of codes. May be memory-mapped.
-            ids: int64 (n,), increasing.
-            space: The metric and dimension of the rows.
-
-        Raises:
-            IndexRowsError: Another dtype or shape; the values are not checked.
-        """
-        self._use([Part(rows, ids)], space)
-
-    @classmethod
-    def of_parts(cls, parts: Sequence[Part], space: Space) -> Self:
-        """Use rows in several arrays, each as `ExactIndex` takes them, and with ids of its own.
-
-        Raises:
-            IndexRowsError: As `ExactIndex`.
-        """
-        index = cls.__new__(cls)
-        index._use(parts, space)
-        return index
-
-    def _use(self, parts: Sequence[Part], space: Space) -> None:
-        for part in parts:
-            check_part(part, space)
-        self.space, self._parts = space, tuple(parts)
-
     @classmethod
     def build(cls, rows: Rows, ids: Ids, space: Space) -> Self:
         """Prepare rows (n, width) with increasing int64 ids (n,), see `base.Index`.
@@ -80,10 +49,6 @@ class ExactIndex:
         if space.metric == "hamming":
             return cls(CodeWords.of(checked, space.dimension), ids, space)
         return cls(unit_rows(checked) if space.metric == "cosine" else checked, ids, space)
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return sum(map(len, self._parts))
 
     def search(self, queries: Rows, k: int) -> Found:
         """Find the k nearest rows to each query, see `base.Index`.

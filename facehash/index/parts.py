@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,43 @@ def check_part(part: Part, space: Space) -> None:
         fits &= rows.shape == (len(ids), space.dimension)
     if not fits or ids.dtype != np.int64 or ids.shape != (len(rows),):
         raise IndexRowsError(f"rows and ids are not prepared for {space}")
+
+
+class PartsIndex:
+    """What the indexes that search parts have in common.
+
+    Args:
+        rows: float32 (n, dimension), finite, and of length 1 or 0 if compared by cosine; or the
+            words of codes. May be memory-mapped.
+        ids: int64 (n,), increasing.
+        space: The metric and dimension of the rows.
+
+    Raises:
+        IndexRowsError: Another dtype or shape; the values are not checked.
+    """
+
+    def __init__(self, rows: Rows | CodeWords, ids: Ids, space: Space) -> None:
+        self._use([Part(rows, ids)], space)
+
+    @classmethod
+    def of_parts(cls, parts: Sequence[Part], space: Space) -> Self:
+        """Use rows in several arrays, each as the class takes them, and with ids of its own.
+
+        Raises:
+            IndexRowsError: Another dtype or shape.
+        """
+        index = cls.__new__(cls)
+        index._use(parts, space)
+        return index
+
+    def _use(self, parts: Sequence[Part], space: Space) -> None:
+        for part in parts:
+            check_part(part, space)
+        self.space, self._parts = space, tuple(parts)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return sum(map(len, self._parts))
 
 
 def search_parts(parts: Sequence[Part], k: int, find: Find) -> tuple[NDArray[Any], Ids]:
