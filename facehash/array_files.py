@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facehash.errors import InputError, did_you_mean
+from facehash.errors import InputError, did_you_mean, in_one_line
 
 SUFFIXES = (".npz", ".h5", ".hdf5", ".mat")
 
@@ -95,7 +95,7 @@ def reporting_damage(path: Path, kind: str) -> Iterator[None]:
         raise
     # Damage makes NumPy, zipfile, SciPy and h5py fail in many ways, with MemoryError among others.
     except Exception as error:
-        reason = " ".join(str(error).split())[:_MAX_REASON] or type(error).__name__
+        reason = in_one_line(error)[:_MAX_REASON]
         raise ArrayFileError(f"{path}: cannot be read as {kind} ({reason})") from error
 
 

@@ -29,6 +29,16 @@ class Interrupted(Exception):
         self.without = tuple(without)
 
 
+def in_one_line(error: BaseException) -> str:
+    r"""Return the message of an error of another library in one line, or its type if it has none.
+
+    Example:
+        >>> in_one_line(OSError("no answer\n  from it")), in_one_line(TimeoutError())
+        ('no answer from it', 'TimeoutError')
+    """
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Suggest the nearest valid choice, as the end of an error message.
 

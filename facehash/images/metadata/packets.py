@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from PIL import Image
 
-from facehash.errors import InputError
+from facehash.errors import InputError, in_one_line
 from facehash.images.metadata.regions import PhotoPeople
 from facehash.images.metadata.xmp import MAX_BYTES, Packet, parse_xmp
 from facehash.images.read import UnreadableImageError, open_encoded, open_picture
@@ -88,7 +88,7 @@ def _read(path: Path) -> tuple[Header, list[bytes]]:
         raise
     # Pillow's decoders raise almost any exception for damaged files.
     except Exception as error:
-        message = " ".join(str(error).split())[:100] or type(error).__name__
+        message = in_one_line(error)[:100]
         raise UnreadableImageError(f"{path}: {message}", "damaged") from error
 
 

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facehash.errors import in_one_line
 from facehash.hamming.words import CodeWords
 from facehash.index.parts import Part, check_part
 from facehash.library.storage.folder import check_file, private_atomic_write
@@ -276,7 +277,7 @@ def _map(path: Path) -> NDArray[Any]:
         raise
     # A damaged header makes NumPy's parser raise errors of many kinds.
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = in_one_line(error)
         raise ValueError(f"{path.name}: {reason}") from error
     length, announced = path.stat().st_size, array.offset + array.nbytes
     if length != announced:

@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import facehash
-from facehash.errors import InputError
+from facehash.errors import InputError, in_one_line
 from facehash.index.engines.address import is_loopback
 from facehash.library.ingest.chunks import ReadChunk, ReadTask, WorkerRefusedError, check_worker
 from facehash.library.ingest.machines import Machines
@@ -100,8 +100,8 @@ def connect(
             _abandon(error)
             raise InputError(
                 f"{address}: the scheduler does not understand distributed "
-                f"{distributed.__version__} of this machine ({_in_one_line(error)}); install the "
-                "same version there"
+                f"{distributed.__version__} of this machine ({_first_sentence(error)}); install "
+                "the same version there"
             ) from None
         try:
             machines = DaskMachines(
@@ -317,7 +317,7 @@ def _security(given: Certificates, address: str) -> Any:
     except (ssl.SSLError, OSError, ValueError) as error:
         raise InputError(
             f"{address}: {security.tls_ca_file}, {security.tls_client_cert}: not certificates and "
-            f"a key in PEM format that belong together ({_in_one_line(error)})"
+            f"a key in PEM format that belong together ({_first_sentence(error)})"
         ) from error
     return security
 
@@ -330,21 +330,21 @@ def _why_unreachable(error: BaseException, encrypted: bool) -> str:
     problem = next((one for one in causes if isinstance(one, ssl.SSLError)), None)
     if problem is not None:
         return (
-            f"the encrypted connection failed ({_in_one_line(problem)}); are the certificates of "
-            "both sides signed by the authority of --tls-ca?"
+            f"the encrypted connection failed ({_first_sentence(problem)}); are the certificates "
+            "of both sides signed by the authority of --tls-ca?"
         )
     hint = "is it one that uses tls://, with the same authority?" if encrypted else (
         "is it running (dask scheduler), and is the address the one that it printed?"
     )  # fmt: skip
     # Its last words; what Dask says around them, or cancels, says less.
     said = (one for one in reversed(causes) if isinstance(one, OSError) and str(one))
-    return f"no scheduler answers ({_in_one_line(next(said, error))}); {hint}"
+    return f"no scheduler answers ({_first_sentence(next(said, error))}); {hint}"
 
 
 def _why_refused(who: str, error: BaseException) -> str:
     """Return in words why a worker, or its scheduler, cannot run our function."""
     missing = [one for one in (error, error.__cause__) if isinstance(one, ImportError)]
-    why = _in_one_line(missing[-1] if missing else error)
+    why = _first_sentence(missing[-1] if missing else error)
     return (
         f"{who}: facehash {facehash.__version__} cannot run there ({why}); workers and "
         f"scheduler need the same version: pip install 'facehash[dask]=={facehash.__version__}'"
@@ -356,5 +356,5 @@ def _versions(found: Any) -> str:
     return f"Python {python} with distributed {found['packages']['distributed']}"
 
 
-def _in_one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()).partition(". ")[0] or type(error).__name__
+def _first_sentence(error: BaseException) -> str:
+    return in_one_line(error).partition(". ")[0]

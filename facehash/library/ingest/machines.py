@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import facehash
-from facehash.errors import InputError
+from facehash.errors import InputError, in_one_line
 from facehash.images.video import is_video
 from facehash.library.ingest.chunks import (
     Chunk,
@@ -80,7 +80,7 @@ class Machines:
             return future.result()
         except BrokenExecutor as error:
             raise InputError(
-                f"the executor has lost its workers ({_in_one_line(error)}); what was read until "
+                f"the executor has lost its workers ({in_one_line(error)}); what was read until "
                 "then is stored, and the next run continues"
             ) from error
 
@@ -200,7 +200,3 @@ def _as_here(photo: ReadPhoto, worker: str, known: Collection[bytes]) -> ReadPho
     return unreadable_here(photo.path, photo.state) or ReadPhoto(
         photo.path, photo.state, reason="unreadable", detail=detail
     )
-
-
-def _in_one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
