@@ -1,11 +1,10 @@
 """The table in docs/page.md: how fast the page answers."""
 
 import json
-from pathlib import Path
 
 from experiments.table.layout import markdown_rows
+from tools.speed_tables import BENCHMARKS
 
-RESULT = Path(__file__).parents[1] / "benchmarks" / "results" / "web.json"
 _KINDS = {
     "search by face id, 20 per second": "search by a face of the library, 20 per second",
     "search by face id, while an index run goes on": "the same, 5 per second, beside an index run",
@@ -16,7 +15,7 @@ _KINDS = {
 
 def page_speed_table() -> str:
     """Tabulate milliseconds and memory, from `python -m benchmarks.web`."""
-    stored = json.loads(RESULT.read_text(encoding="utf-8"))
+    stored = json.loads((BENCHMARKS / "web.json").read_text(encoding="utf-8"))
     results, machine = stored["results"], stored["machine"]
     rows = [
         [

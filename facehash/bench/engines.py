@@ -14,6 +14,7 @@ from facehash.index.exact import ExactIndex
 from facehash.library.derived.engines import identity_of, status
 from facehash.library.query.remote import EngineSearch
 from facehash.library.storage.engines import Engine
+from facehash.library.storage.rows import read_rows
 from facehash.library.storage.store import Store
 from facehash.printing import quoted
 from facehash.vectors import Ids, Rows, Space
@@ -50,9 +51,7 @@ def measure_engine(store: Store, engine: Engine, queries: QuerySet) -> dict[str,
             f"--library {quoted(store.directory)}"
         )
     space = identity_of(store, engine.by).space
-    ids, rows = (
-        np.concatenate(part) for part in zip(*store.rows(engine.by, space), strict=True)
-    )  # (n,), (n, width)
+    ids, rows = read_rows(store, engine.by, space)  # (n,), (n, width)
     exact = ExactIndex.build(rows, ids, space)
     drawn = np.random.default_rng(0).permutation(len(queries.query_indices))[:_QUERIES]
     own = queries.faces.ids[queries.query_indices[drawn]]

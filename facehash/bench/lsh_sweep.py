@@ -27,7 +27,8 @@ from facehash.index.exact import ExactIndex
 from facehash.index.lsh import MAX_KEY_BITS
 from facehash.library.derived.arrays import spaces
 from facehash.library.storage.database import LibraryError
-from facehash.library.storage.store import Column, Store
+from facehash.library.storage.rows import read_rows
+from facehash.library.storage.store import Store
 from facehash.printing import counted, progress
 from facehash.vectors import Ids, Rows, Space, unit_rows
 
@@ -133,7 +134,7 @@ def read_library(store: Store, sweep: Sweep) -> SweptFaces:
             "any setting of LSH; --sweep lsh needs a library of vectors"
         )
     with store.database.snapshot():
-        ids, rows = _all_rows(store, column, space)
+        ids, rows = read_rows(store, column, space)
         if len(ids) < LEAST_FACES:
             raise LibraryError(
                 f"{store.directory}: has {counted(len(ids), 'face')}; --sweep lsh needs at least "
@@ -157,12 +158,6 @@ def read_library(store: Store, sweep: Sweep) -> SweptFaces:
     return SweptFaces(rows, space, places[drawn.query_indices[order]], people, excluded)
 
 
-def _all_rows(store: Store, column: Column, space: Space) -> tuple[Ids, Rows]:
-    empty = np.zeros(0, np.int64), np.zeros((0, space.width), space.dtype)
-    ids, rows = zip(empty, *store.rows(column, space), strict=True)
-    return np.concatenate(ids), np.concatenate(rows)
-
-
 def sweep_lsh(faces: SweptFaces, sweep: Sweep, shown: bool = True) -> dict[str, Any]:
     """Measure every setting of a grid, and the exact index, on the same queries.
 
@@ -180,8 +175,8 @@ def sweep_lsh(faces: SweptFaces, sweep: Sweep, shown: bool = True) -> dict[str, 
         faces, ``p50_ms``, ``p95_ms``, ``bytes`` of the buckets and ``build_seconds``.
     """
     sweep.check()
-    judge = _Judge(faces)
     exact_index = ExactIndex.build(faces.rows, np.arange(len(faces.rows)), faces.space)
+    judge = _Judge(faces, exact_index)
     exact = judge.measure(lambda query, k: (exact_index.search(query, k), len(faces.rows)), sweep)
     start = time.perf_counter()
     exact_index.search(faces.rows[faces.queries], K + 1)
@@ -244,7 +239,7 @@ def _searching(index: LshIndex, probes: int) -> Callable[[Rows, int], tuple[Foun
 class _Judge:
     """Compares what a search finds with the exact index, and with the names."""
 
-    def __init__(self, faces: SweptFaces) -> None:
+    def __init__(self, faces: SweptFaces, exact: ExactIndex) -> None:
         self._faces = faces
         excluded = faces.excluded
         # Enough faces that one of them counts, whatever a query excludes.
@@ -253,7 +248,6 @@ class _Judge:
         self._excluded = [
             excluded.face[excluded.query == number] for number in range(len(faces.queries))
         ]
-        exact = ExactIndex.build(faces.rows, np.arange(len(faces.rows)), faces.space)
         nearest = exact.search(faces.rows[faces.queries], K + 1)
         others = [
             distances[ids != own][:K]

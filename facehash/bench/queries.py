@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facehash.library.storage.database import LibraryError
+from facehash.library.storage.rows import read_rows
 from facehash.library.storage.store import Column, Store
 from facehash.retrieval.vectors import CELLS
 from facehash.vectors import Ids, Rows, Space, unit_rows
@@ -185,9 +186,7 @@ def read_faces(
             f"{len(people)} faces), so no query has a correct result: with names that never "
             "repeat, such as file names, a score would be noise; name faces by person"
         )
-    stored, rows = (
-        np.concatenate(part) for part in zip(*store.rows(column, space), strict=True)
-    )  # (m,), (m, width)
+    stored, rows = read_rows(store, column, space)  # (m,), (m, width)
     rows = unit_rows(rows) if space.metric == "cosine" else rows
     all_ids = stored[np.isin(stored, [face for face, _, _ in included])]
     all_rows = rows[np.isin(stored, all_ids)]

@@ -23,6 +23,7 @@ from facehash.hashing.heads.head import LearnedHash
 from facehash.hashing.library import LIBRARY_HASHERS, check_hasher, fit_hasher
 from facehash.library.storage.database import DamagedLibraryError, Database
 from facehash.library.storage.records import stored_rows
+from facehash.library.storage.rows import read_rows
 from facehash.library.storage.settings import Settings
 from facehash.library.storage.store import Store
 from facehash.vectors import unit_rows
@@ -137,9 +138,8 @@ def refresh_thresholds(store: Store, settings: Settings, hasher: LinearHash) -> 
 
 def _all_vectors(store: Store, settings: Settings) -> NDArray[np.float32]:
     """Return all vectors of a library as they are hashed, float32 (n, dimension)."""
-    parts = [rows for _, rows in store.rows("embedding", settings.space)]
-    empty = np.zeros((0, settings.dimension), np.float32)
-    return _hashable(np.concatenate([empty, *parts]), settings)
+    _, rows = read_rows(store, "embedding", settings.space)
+    return _hashable(rows, settings)
 
 
 def _drawn_vectors(store: Store, settings: Settings) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from facehash.calibration.thresholds import SMALLEST
 from facehash.images.quality import stored_width
 from facehash.library.people.ignore import ignored_faces
 from facehash.library.storage.database import DamagedLibraryError
+from facehash.library.storage.rows import read_rows
 from facehash.library.storage.settings import Settings
 from facehash.library.storage.store import Store
 from facehash.vectors import Ids, Rows, Space
@@ -36,9 +37,7 @@ class ComparedFaces:
             DamagedLibraryError: A value has the wrong type.
         """
         space = settings.space
-        parts = list(store.rows("code" if settings.metric == "hamming" else "embedding", space))
-        ids = np.concatenate([np.zeros(0, np.int64), *(one for one, _ in parts)])
-        rows = np.concatenate([np.zeros((0, space.width), space.dtype), *(one for _, one in parts)])
+        ids, rows = read_rows(store, "code" if settings.metric == "hamming" else "embedding", space)
         stored = store.database.rows(
             "SELECT id, coalesce(person_id, -1), "
             "CASE WHEN seconds IS NULL THEN photo_id ELSE -1 END, quality, score "
