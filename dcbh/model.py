@@ -8,6 +8,7 @@ from keras import layers, regularizers
 
 from dcbh.layers import BlockHash
 from dcbh.losses import CenterLoss
+from facehash.learning.accelerator.layers import BatchNormalization, Conv2D, MaxPooling2D
 from facehash.learning.divide_and_encode import DivideAndEncode
 from facehash.learning.hash_model import HashModel
 from facehash.learning.losses import cross_entropy, quantization_loss
@@ -34,14 +35,14 @@ def feature_network(
         Symbolic tensor (batch, units), 0 or larger, the output of the layer ``feature``.
     """
     convolution = functools.partial(
-        layers.Conv2D,
+        Conv2D,
         kernel_size=3,
         padding="same",
         use_bias=False,
         data_format="channels_last",
         kernel_regularizer=regularizer,
     )
-    batch_norm = functools.partial(layers.BatchNormalization, momentum=0.9, epsilon=1e-3)
+    batch_norm = functools.partial(BatchNormalization, momentum=0.9, epsilon=1e-3)
 
     x = image
     scales = []
@@ -49,8 +50,8 @@ def feature_network(
         for number in range(1, convolutions + 1):
             name = f"group{group}_conv{number}"
             x = convolution(filters, name=name)(x)
-            x = layers.ReLU()(batch_norm(name=f"{name}_norm")(x))
-        x = layers.MaxPooling2D(data_format="channels_last")(x)  # sides 16, 8, 4, 2
+            x = batch_norm(relu=True, name=f"{name}_norm")(x)
+        x = MaxPooling2D(data_format="channels_last")(x)  # sides 16, 8, 4, 2
         scales.append(layers.GlobalAveragePooling2D(data_format="channels_last")(x))
     merged = layers.Concatenate()(scales[2:]) if two_scales else scales[3]  # 256 + 512
     feature = layers.Dense(units, kernel_regularizer=regularizer, name="feature_dense")(merged)

@@ -8,6 +8,7 @@ from keras import layers, regularizers
 
 from ddh.layers import LocallyConnected2D
 from facehash.errors import InputError
+from facehash.learning.accelerator.layers import BatchNormalization, Conv2D, MaxPooling2D
 from facehash.learning.divide_and_encode import DivideAndEncode
 from facehash.learning.hash_model import HashModel
 from facehash.learning.losses import cross_entropy, quantization_loss
@@ -41,7 +42,7 @@ def feature_network(image, units: int, regularizer: regularizers.Regularizer | N
         Symbolic tensor (batch, units), 0 or larger, the output of the layer ``feature``.
     """
 
-    def convolution(name, filters, kernel_size, kind=layers.Conv2D):
+    def convolution(name, filters, kernel_size, kind=Conv2D):
         return kind(
             *(filters, kernel_size),
             kernel_initializer="he_uniform",
@@ -49,19 +50,19 @@ def feature_network(image, units: int, regularizer: regularizers.Regularizer | N
             name=name,
         )
 
-    def norm(name):
-        return layers.BatchNormalization(name=f"{name}_norm")
+    def norm(name, relu=True):
+        return BatchNormalization(relu, name=f"{name}_norm")
 
     x = image
     for number, (filters, kernel_size) in enumerate(((20, 3), (40, 2), (60, 2)), start=1):
         name = f"conv{number}"
-        x = layers.ReLU()(norm(name)(convolution(name, filters, kernel_size)(x)))
-        x = layers.MaxPooling2D()(x)  # sides 15, 7, 3
+        x = norm(name)(convolution(name, filters, kernel_size)(x))
+        x = MaxPooling2D()(x)  # sides 15, 7, 3
     local = convolution("local", 80, 2, kind=LocallyConnected2D)(x)  # 2 x 2 x 80
-    local = layers.ReLU()(norm("local")(local))
+    local = norm("local")(local)
     scales = layers.Concatenate()([layers.Flatten()(x), layers.Flatten()(local)])  # 540 + 320
     feature = layers.Dense(units, kernel_regularizer=regularizer, name="feature_dense")(scales)
-    return layers.ReLU(name="feature")(norm("feature")(feature))
+    return layers.ReLU(name="feature")(norm("feature", relu=False)(feature))
 
 
 @keras.saving.register_keras_serializable("facehash")
@@ -131,7 +132,7 @@ class DDH(HashModel):
         else:
             code = dense(self.bits, name="hash")(feature)
         if self.code_batch_norm:
-            code = layers.BatchNormalization(name="hash_norm")(code)
+            code = BatchNormalization(name="hash_norm")(code)
         relaxed = layers.Activation("tanh", name="relaxed")(code)
         logits = dense(len(self.identities), name="logits")(relaxed)
         return keras.Model(image, {"relaxed": relaxed, "logits": logits}, name="network")

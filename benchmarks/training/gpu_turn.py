@@ -118,9 +118,9 @@ def train_in_one_way(
     import keras
 
     from benchmarks.clock import EpochClock
+    from facehash.learning.accelerator.steps import steps_per_call
     from facehash.learning.batches import ShuffledBatches
     from facehash.learning.callbacks import BackupWriter, BestWeights, History
-    from facehash.learning.device_steps import steps_per_call
     from facehash.learning.preparation import pixel_statistics
     from facehash.learning.training import compile_model
 
@@ -144,7 +144,7 @@ def train_in_one_way(
             rows = History(Path(folder) / "history.csv", [], 0)
             best = BestWeights("loss", None, rows, None)
             writer = BackupWriter(Path(folder) / "backup.npz", best, 1e9, None, {})
-            with model.kept_on_device(None if steps is None else images):
+            with model.kept_on_device(None if steps is None else images, turn.batch):
                 callbacks = [rows, best, writer, clock]
                 history = model.fit(batches, callbacks=callbacks, **options).history
     seconds = np.diff(clock.ends).tolist()

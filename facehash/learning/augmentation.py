@@ -25,6 +25,9 @@ class Augmentation(keras.layers.Layer):
     Input shape: (batch, side, side, channels), pixels 0 to 255. Output shape: the same.
     """
 
+    numbers: tuple[Any, ...] | None = None
+    """What `draw` has returned for the next batch already, if a training step must not draw."""
+
     def __init__(self, **kwargs: Any) -> None:
         # Float pixels must not be cast to the half precision of a network.
         super().__init__(dtype="float32", autocast=False, **kwargs)
@@ -41,7 +44,9 @@ class Augmentation(keras.layers.Layer):
 
     def call(self, images: Any, training: bool = False) -> Any:
         """Change a batch, if this is a training step."""
-        return self.change(images, *self.draw(images)) if training else images
+        if not training:
+            return images
+        return self.change(images, *(self.draw(images) if self.numbers is None else self.numbers))
 
     def uniform(self, *shape: Any, low: float = 0.0, high: float = 1.0) -> Any:
         """Draw floats of a shape, each from `low` to `high`."""

@@ -198,3 +198,5 @@ def enable_determinism() -> None:
         # On a CPU the order is fixed anyway, and this would make convolutions ten times slower.
         # An operation without a fixed order causes a warning, not an error.
         torch.use_deterministic_algorithms(torch.cuda.is_available(), warn_only=True)
+        # It would also fill every new tensor, a kernel each.
+        torch.utils.deterministic.fill_uninitialized_memory = False

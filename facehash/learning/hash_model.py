@@ -9,8 +9,8 @@ import keras
 from keras import ops
 
 from facehash.errors import InputError, did_you_mean
+from facehash.learning.accelerator.steps import DeviceSteps
 from facehash.learning.augmentation import augmentation_layers
-from facehash.learning.device_steps import DeviceSteps
 from facehash.learning.losses import cross_entropy
 from facehash.runs.fingerprint import merge_records
 

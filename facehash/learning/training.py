@@ -18,6 +18,7 @@ from facehash.errors import InputError, Interrupted
 from facehash.figures.learning_curve import write_learning_curve
 from facehash.files import write_json
 from facehash.learning import augmentation
+from facehash.learning.accelerator.steps import steps_per_call
 from facehash.learning.backend import enable_determinism
 from facehash.learning.backup import Backup, restore
 from facehash.learning.batches import ShuffledBatches
@@ -31,7 +32,6 @@ from facehash.learning.callbacks import (
     ValidationStatistics,
     tensorboard_callbacks,
 )
-from facehash.learning.device_steps import steps_per_call
 from facehash.learning.devices import data_parallel, device_name
 from facehash.learning.encoding import projection_scale, retrieval_map
 from facehash.learning.hash_model import HashModel
@@ -369,7 +369,7 @@ def _fit(
     validation = (data.validation_images, data.validation_classes)
     resident = None if batches.together is None else data.images
     try:
-        with model.kept_on_device(resident):
+        with model.kept_on_device(resident, training.batch):
             model.fit(
                 batches,
                 epochs=training.epochs,

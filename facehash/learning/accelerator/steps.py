@@ -2,7 +2,8 @@
 
 On a GPU a step takes less time than the host needs to start it and to copy its images. So the whole
 training set is kept there as uint8 if it fits, and a batch consists of row numbers. On JAX one call
-runs several steps. Both change no result: the rows are drawn as without them.
+runs several steps; on PyTorch a step is a CUDA graph. They change no result: the rows are drawn as
+without them.
 """
 
 import contextlib
@@ -14,27 +15,13 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from facehash.learning import accelerator
+
 MOST_BYTES = 2**31
 """A larger training set stays on the host."""
 
 STEPS = 32
 """Most steps per call on JAX."""
-
-
-def on_accelerator() -> bool:
-    """Return whether the backend computes on something other than the CPU."""
-    backend = keras.backend.backend()
-    if backend == "jax":
-        import jax
-
-        return bool(jax.default_backend() != "cpu")
-    if backend == "tensorflow":
-        import tensorflow
-
-        return bool(tensorflow.config.list_physical_devices("GPU"))
-    import torch
-
-    return bool(torch.cuda.is_available())
 
 
 def steps_per_call(images: NDArray[Any], batch: int, devices: int) -> int | None:
@@ -48,7 +35,7 @@ def steps_per_call(images: NDArray[Any], batch: int, devices: int) -> int | None
     Returns:
         The number of steps, 0 on another backend than JAX, or None if the images stay on the host.
     """
-    if devices > 1 or images.nbytes > MOST_BYTES or not on_accelerator():
+    if devices > 1 or images.nbytes > MOST_BYTES or not accelerator.on_accelerator():
         return None
     if keras.backend.backend() != "jax":
         return 0
@@ -66,30 +53,47 @@ class DeviceSteps(keras.Model):
     """
 
     _resident: Any = None
+    _graphed: Any = None
     _metrics_at_end = False
+    augment: list[Any]
 
     @contextlib.contextmanager
-    def kept_on_device(self, images: NDArray[Any] | None) -> Iterator[None]:
+    def kept_on_device(self, images: NDArray[Any] | None, batch: int) -> Iterator[None]:
         """Keep images on the device, and compute metrics once per epoch, while a training runs.
 
         Args:
             images: (n, ...); None leaves them on the host, and batches consist of images.
+            batch: Images per step.
         """
         self.train_function = None
         # PyTorch would compute all metrics after every step; other backends compile this.
-        self._metrics_at_end = keras.backend.backend() == "torch"
+        on_torch = keras.backend.backend() == "torch"
+        self._metrics_at_end = on_torch
         if images is not None:
             self._resident = keras.ops.convert_to_tensor(np.asarray(images))
+            if on_torch and self._resident.is_cuda:
+                from facehash.learning.accelerator.cuda_graph import GraphedStep
+
+                self._graphed = GraphedStep(self._train_on, self.augment, self._resident, batch)
         try:
             yield
         finally:
-            self.train_function, self._resident, self._metrics_at_end = None, None, False
+            if self._graphed is not None:
+                self._graphed.finish()
+            self.train_function, self._metrics_at_end = None, False
+            self._resident = self._graphed = None
 
     def train_step(self, *arguments: Any) -> Any:
         """Train on one batch, of images or of row numbers."""
         if self._resident is None or keras.backend.backend() == "jax":
             return super().train_step(*arguments)
         rows, classes = arguments[0]
+        if self._graphed is not None:
+            self._graphed(rows, classes)
+            return {}
+        return self._train_on(rows, classes)
+
+    def _train_on(self, rows: Any, classes: Any) -> Any:
         return super().train_step((keras.ops.take(self._resident, rows, axis=0), classes))
 
     def make_train_function(self, force: bool = False) -> Any:
@@ -102,20 +106,21 @@ class DeviceSteps(keras.Model):
 
         # Closed over instead, the images would become a constant of the compiled program.
         @functools.partial(jax.jit, donate_argnums=0)
-        def steps(state: Any, images: Any, data: Any) -> Any:
+        def steps(state: Any, images: Any, rows: Any, classes: Any) -> Any:
             def step(state: Any, batch: Any) -> Any:
                 rows, classes = batch
-                logs, state = self.train_step(state, (images[rows], classes))
-                return state, logs
+                return self.train_step(state, (images[rows], classes))
 
-            if data[0].shape[0] == 1:
-                state, logs = step(state, [part[0] for part in data])
-                return logs, state
-            state, logs = jax.lax.scan(step, state, tuple(data[:2]))
-            return {name: values[-1] for name, values in logs.items()}, state
+            # A list of the logs of all steps would take a kernel per step and log.
+            shapes, _ = jax.eval_shape(step, state, (rows[0], classes[0]))
+            logs = jax.tree.map(lambda one: jax.numpy.zeros(one.shape, one.dtype), shapes)
+            last, _ = jax.lax.scan(
+                lambda both, batch: (step(both[1], batch), None), (logs, state), (rows, classes)
+            )
+            return last
 
         images = self._resident
-        self.train_function = lambda state, iterator: steps(state, images, next(iterator)[:2])
+        self.train_function = lambda state, iterator: steps(state, images, *next(iterator)[:2])
         return None
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
@@ -125,6 +130,8 @@ class DeviceSteps(keras.Model):
         return super().compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
     def _get_metrics_result_or_logs(self, logs: Any) -> Any:
+        if self._graphed is not None:
+            self._graphed.finish()
         if self._metrics_at_end:
             return self.get_metrics_result()
         return super()._get_metrics_result_or_logs(logs)
