@@ -12,6 +12,7 @@ from facehash.command_line import DONE, make_app, run
 from facehash.files import write_text
 from tools.detail_tables import conditions_table, cost_table, recall_table, widths_table
 from tools.engine_tables import engines_table
+from tools.gpu_tables import gpu_quality_table, gpu_speed_table
 from tools.library_tables import (
     code_thresholds_table,
     head_table,
@@ -160,6 +161,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "protocols": protocols_table,
         "bars": unseen_bars,
     },
+    "docs/backends.md": {"gpu speed": gpu_speed_table, "gpu quality": gpu_quality_table},
     "docs/engines.md": {"engines": engines_table},
     "docs/naming.md": {
         "suggestions": suggestions_table,

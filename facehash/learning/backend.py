@@ -178,6 +178,20 @@ def without_gradients() -> Iterator[None]:
         yield
 
 
+def allow_tf32() -> None:
+    """Let PyTorch use TF32 for products of float32 arrays on NVIDIA GPUs, unless a user has chosen.
+
+    TensorFlow and JAX do so by themselves; PyTorch does for convolutions only.
+    """
+    import keras
+
+    if keras.backend.backend() == "torch":
+        import torch
+
+        if getattr(torch.backends, "fp32_precision", None) == "none":
+            torch.backends.fp32_precision = "tf32"
+
+
 def enable_determinism() -> None:
     """Make the backend compute sums in a fixed order.
 

@@ -19,7 +19,7 @@ from facehash.figures.learning_curve import write_learning_curve
 from facehash.files import write_json
 from facehash.learning import augmentation
 from facehash.learning.accelerator.steps import steps_per_call
-from facehash.learning.backend import enable_determinism
+from facehash.learning.backend import allow_tf32, enable_determinism
 from facehash.learning.backup import Backup, restore
 from facehash.learning.batches import ShuffledBatches
 from facehash.learning.callbacks import (
@@ -345,6 +345,7 @@ def compile_model(model: HashModel, training: TrainingConfig, images: int) -> No
         optimizer = keras.optimizers.Adam(rate)
     else:
         optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True)
+    allow_tf32()
     if training.jit is not True:
         enable_determinism()
     with warnings.catch_warnings():
