@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from facehash.hamming.intrinsics import RUN, compile_kernel, nearer_bits, popcount
+from facehash.hamming.intrinsics import RUN, WIDE, compile_kernel, nearer_bits, popcount, skip_far
 from facehash.hamming.measure_numba import (
     BITS,
     BLOCK,
@@ -12,7 +12,6 @@ from facehash.hamming.measure_numba import (
     LAYOUT,
     PART,
     ROWS,
-    WORDS,
     add_four,
     count_each,
     fill_tables,
@@ -23,6 +22,7 @@ from facehash.hamming.rows import MOST, TOGETHER, comparer
 
 KEPT = 1 << 16  # neighbors of all queries of a group together
 RANKED = 16  # items per neighbor that are ranked by counting; few later items are nearer
+LINE = 8  # words of a cache line
 _ONE, _ALL = np.uint64(1), np.uint64(2**64 - 1)
 _nearer_rows = comparer(LAYOUT)
 
@@ -66,49 +66,64 @@ def _drop(items, far, count, bound, ties):  # type: ignore[no-untyped-def]
 
 
 @compile_kernel(
-    f"UniTuple(int64, 3)({CODES}, int64, uint64, {WORDS}, int64, int64, int64, int64, int64[::1],"
-    "uint16[::1], int64[::1])"
+    f"void({CODES}, int64, uint64, {CODES}, int64, int64, int64[:, ::1], int64[:, ::1],"
+    "uint16[:, ::1], int64[:, ::1])",
+    inline=True,
 )
-def _collect(gallery, first, near, code, k, held, nearer, bound, items, far, counts):  # type: ignore[no-untyped-def]
-    """Collect the items of a run whose bits are set, if they are nearer than the bound by now."""
-    if held + RUN > len(items):
-        held = _drop(items, far, held, bound, k - nearer)
+def _collect(gallery, first, near, query, j, k, state, items, far, counts):  # type: ignore[no-untyped-def]
+    """Collect the items of a run whose bits are set, if they are nearer than the bound by now.
+
+    The state is held, nearer and bound of each query, (3, group).
+    """
+    held, nearer, bound = state[0, j], state[1, j], state[2, j]
+    if held + RUN > items.shape[1]:
+        held = _drop(items[j], far[j], held, bound, k - nearer)
     while near != 0:
         # The number of trailing zeros is the position of the next set bit.
         item = first + np.int64(popcount(~near & (near - _ONE)))
         near &= near - _ONE
         distance = np.int64(0)
-        for w in range(len(code)):
-            distance += np.int64(popcount(gallery[w, item] ^ code[w]))
+        for w in range(query.shape[1]):
+            distance += np.int64(popcount(gallery[w, item] ^ query[j, w]))
         if distance >= bound:
             continue
-        items[held] = item
-        far[held] = distance
-        counts[distance] += 1
+        items[j, held] = item
+        far[j, held] = distance
+        counts[j, distance] += 1
         held += 1
         nearer += 1
-    while nearer >= k:
-        bound -= 1
-        nearer -= counts[bound]
-    return held, nearer, bound
+        while nearer >= k:
+            bound -= 1
+            nearer -= counts[j, bound]
+    state[0, j], state[1, j], state[2, j] = held, nearer, bound
 
 
 @compile_kernel(
-    f"UniTuple(int64, 3)({CODES}, int64, int64, {WORDS}, int64, int64, int64, int64, int64[::1],"
-    "uint16[::1], int64[::1])"
+    f"void({CODES}, int64, int64, {CODES}, int64, int64[:, ::1],"
+    "int64[:, ::1], uint16[:, ::1], int64[:, ::1])"
 )
-def _scan(gallery, start, stop, code, k, held, nearer, bound, items, far, counts):  # type: ignore[no-untyped-def]
-    """Collect items nearer than the bound and tighten it; return held, nearer and bound."""
-    for run in range(start, stop, RUN):
+def _scan(gallery, start, stop, query, k, state, items, far, counts):  # type: ignore[no-untyped-def]
+    """Collect items nearer than the bounds and tighten these, for all queries of a group."""
+    # Arrays stay whole: a slice, and an array passed to a function, costs two atomic additions.
+    whole = stop - (stop - start) % WIDE
+    for begin in range(start, whole, BLOCK):
+        end = min(begin + BLOCK, whole)
+        for j in range(len(query)):
+            first = skip_far(gallery, begin, end, query, j, state[2, j])
+            while first < end:
+                for run in range(first, first + WIDE, RUN):
+                    near = nearer_bits(gallery, run, query, j, state[2, j])
+                    if near != 0:
+                        _collect(gallery, run, near, query, j, k, state, items, far, counts)
+                first = skip_far(gallery, first + WIDE, end, query, j, state[2, j])
+    for run in range(whole, stop, RUN):
         # The last run may overlap the one before it; the bits of those items are cleared.
         first = min(run, stop - RUN)
-        near = nearer_bits(gallery, first, code, bound) & (_ALL << np.uint64(run - first))
-        if near == 0:
-            continue
-        held, nearer, bound = _collect(
-            gallery, first, near, code, k, held, nearer, bound, items, far, counts
-        )
-    return held, nearer, bound
+        for j in range(len(query)):
+            near = nearer_bits(gallery, first, query, j, state[2, j])
+            near &= _ALL << np.uint64(run - first)
+            if near != 0:
+                _collect(gallery, first, near, query, j, k, state, items, far, counts)
 
 
 @compile_kernel(
@@ -118,9 +133,8 @@ def _scan(gallery, start, stop, code, k, held, nearer, bound, items, far, counts
 def _scan_rows(gallery, start, stop, query, bits, k, state, items, far, counts):  # type: ignore[no-untyped-def]
     """As `_scan`, for all queries of a group and all items from `start` on, in rows.
 
-    The state is held, nearer and bound of each query, (3, group).
+    The codes must have at most MOST bits, so that distances fit into bytes.
     """
-    held, nearer, bounds = state
     words, count = len(gallery), len(query)
     pieces = (bits + BITS - 1) // BITS
     fours = (count + TOGETHER - 1) // TOGETHER
@@ -130,7 +144,7 @@ def _scan_rows(gallery, start, stop, query, bits, k, state, items, far, counts):
     rows = np.empty(words * ROWS * PART, np.uint8)
     for j in range(count):
         fill_tables(query[j], j % TOGETHER, pieces, tables[j // TOGETHER])
-        limits[j // TOGETHER, j % TOGETHER] = bounds[j]
+        limits[j // TOGETHER, j % TOGETHER] = state[2, j]
     for begin in range(start, stop, PART):
         end = min(begin + PART, stop)
         split_codes(gallery, begin, end, rows)
@@ -147,11 +161,8 @@ def _scan_rows(gallery, start, stop, query, bits, k, state, items, far, counts):
                     if near == 0:
                         continue
                     j = four * TOGETHER + q
-                    held[j], nearer[j], bounds[j] = _collect(
-                        gallery, first, near, query[j], k, held[j], nearer[j], bounds[j],
-                        items[j], far[j], counts[j],
-                    )  # fmt: skip
-                    limits[four, q] = bounds[j]
+                    _collect(gallery, first, near, query, j, k, state, items, far, counts)
+                    limits[four, q] = state[2, j]
 
 
 @compile_kernel(f"void({CODES}, int64, int64, {CODES}, int64, int64[:, ::1], int64[:, ::1])")
@@ -163,7 +174,9 @@ def find_nearest(gallery, first, last, query, bits, indices, distances):  # type
     nearer items are collected, and each tightens the bound.
     """
     k = indices.shape[1]
-    ranked = min(last, first + max(BLOCK, RANKED * k))
+    # The other items start at a cache line: a load of two lines takes twice as long.
+    lead = (gallery.ctypes.data // 8 + first) % LINE
+    ranked = min(last, first + max(BLOCK, RANKED * k) + LINE - lead)
     numbers = np.arange(first, ranked)
     measured = np.empty(ranked - first, np.uint16)
     group = max(1, min(GROUP, KEPT // k))
@@ -192,19 +205,11 @@ def find_nearest(gallery, first, last, query, bits, indices, distances):  # type
                 nearer[j] = k - counts[j, bounds[j]]
         if ranked == last:
             continue
-        in_rows = IN_ROWS and bits <= MOST and rows >= TOGETHER
-        if in_rows:
-            _scan_rows(
-                gallery, ranked, last, query[begin : begin + rows], bits, k, state,
-                items, far, counts,
-            )  # fmt: skip
-        for start in range(ranked, last if not in_rows else ranked, BLOCK):
-            stop = min(start + BLOCK, last)
-            for j in range(rows):
-                held[j], nearer[j], bounds[j] = _scan(
-                    gallery, start, stop, query[begin + j], k, held[j], nearer[j], bounds[j],
-                    items[j], far[j], counts[j],
-                )  # fmt: skip
+        some = query[begin : begin + rows]
+        if IN_ROWS and bits <= MOST and rows >= TOGETHER:
+            _scan_rows(gallery, ranked, last, some, bits, k, state, items, far, counts)
+        else:
+            _scan(gallery, ranked, last, some, k, state, items, far, counts)
         for j in range(rows):
             here = _drop(items[j], far[j], held[j], bounds[j], k - nearer[j])
             _tally(far[j, :here], counts[j])
