@@ -62,6 +62,24 @@ def _declare_popcount(typing_context: Any, word: Any) -> Any:
 popcount: Any = intrinsic(_declare_popcount)
 
 
+def _declare_fetch(typing_context: Any, gallery: Any, item: Any) -> Any:
+    """Request the cache line of an item's first word; the item may lie beyond the last."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        pointer = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, _INT, _INT, _INT])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        # For reading, into all levels, as data.
+        builder.call(prefetch, [pointer, *(ir.Constant(_INT, value) for value in (0, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.void(gallery, types.int64), generate
+
+
+fetch: Any = intrinsic(_declare_fetch)
+
+
 class _Codes:
     """Gallery uint64 (words, n) and one row of the queries uint64 (q, words), in LLVM code."""
 

@@ -2,7 +2,15 @@
 
 import numpy as np
 
-from facehash.hamming.intrinsics import RUN, WIDE, compile_kernel, nearer_bits, popcount, skip_far
+from facehash.hamming.intrinsics import (
+    RUN,
+    WIDE,
+    compile_kernel,
+    fetch,
+    nearer_bits,
+    popcount,
+    skip_far,
+)
 from facehash.hamming.measure_numba import (
     BITS,
     BLOCK,
@@ -18,12 +26,29 @@ from facehash.hamming.measure_numba import (
     measure,
     split_codes,
 )
+from facehash.hamming.planes import (
+    BITS_OF_PLANES,
+    ENTRIES,
+    ENTRY,
+    ENTRY_OF_SUM,
+    LEVELS,
+    MANY_CODES,
+    STEPS,
+    TABLES,
+    TRIPLES,
+    compare_planes,
+    fill_planes,
+    has_planes,
+    host_features,
+)
 from facehash.hamming.rows import MOST, TOGETHER, comparer
 
 KEPT = 1 << 16  # neighbors of all queries of a group together
 RANKED = 16  # items per neighbor that are ranked by counting; few later items are nearer
 LINE = 8  # words of a cache line
 _ONE, _ALL = np.uint64(1), np.uint64(2**64 - 1)
+IN_PLANES = has_planes(host_features())
+MANY = 12  # queries from which on planes are worth their tables
 _nearer_rows = comparer(LAYOUT)
 
 
@@ -98,6 +123,16 @@ def _collect(gallery, first, near, query, j, k, state, items, far, counts):  # t
     state[0, j], state[1, j], state[2, j] = held, nearer, bound
 
 
+@compile_kernel(f"void({CODES}, int64, int64, int64, int64)", inline=True)
+def _fetch_share(gallery, start, size, j, count):  # type: ignore[no-untyped-def]
+    """Request the j-th of `count` shares of the next items, so that no query waits for them."""
+    share = (size // LINE + count - 1) // count
+    for w in range(len(gallery)):
+        place = w * gallery.shape[1] + start + LINE * share * j
+        for line in range(share):
+            fetch(gallery, place + LINE * line)
+
+
 @compile_kernel(
     f"void({CODES}, int64, int64, {CODES}, int64, int64[:, ::1],"
     "int64[:, ::1], uint16[:, ::1], int64[:, ::1])"
@@ -109,6 +144,8 @@ def _scan(gallery, start, stop, query, k, state, items, far, counts):  # type: i
     for begin in range(start, whole, BLOCK):
         end = min(begin + BLOCK, whole)
         for j in range(len(query)):
+            if len(query) > 1:
+                _fetch_share(gallery, end, BLOCK, j, len(query))
             first = skip_far(gallery, begin, end, query, j, state[2, j])
             while first < end:
                 for run in range(first, first + WIDE, RUN):
@@ -149,6 +186,7 @@ def _scan_rows(gallery, start, stop, query, bits, k, state, items, far, counts):
         end = min(begin + PART, stop)
         split_codes(gallery, begin, end, rows)
         for four in range(fours):
+            _fetch_share(gallery, end, PART, four, fours)
             place = 0
             for run in range(begin, end, RUN):
                 some = _nearer_rows(rows, place, tables[four], pieces, limits[four], masks)
@@ -163,6 +201,55 @@ def _scan_rows(gallery, start, stop, query, bits, k, state, items, far, counts):
                     j = four * TOGETHER + q
                     _collect(gallery, first, near, query, j, k, state, items, far, counts)
                     limits[four, q] = state[2, j]
+
+
+@compile_kernel("void(uint64, uint16[::1])")
+def plan_query(code, steps):  # type: ignore[no-untyped-def]
+    """Fill the places of a query's entries in the tables of `facehash.hamming.planes`."""
+    for t in range(TRIPLES):
+        own = np.int64((code >> np.uint64(3 * t)) & np.uint64(7))
+        parity = np.int64(popcount(np.uint64(own))) & 1
+        steps[2 * t] = ENTRY * (ENTRIES * t + own)
+        steps[2 * t + 1] = ENTRY * (ENTRIES * t + ENTRY_OF_SUM + parity)
+    last = np.int64(code >> np.uint64(BITS_OF_PLANES - 1))
+    steps[2 * TRIPLES] = ENTRY * (ENTRIES * TRIPLES + last)
+
+
+@compile_kernel("void(int64, int64, int64[:, ::1])", inline=True)
+def set_limit(bound, j, limits):  # type: ignore[no-untyped-def]
+    """Fill row j for a bound of at least 1: every bit of word b is bit b of 64 - bound."""
+    for level in range(LEVELS):
+        limits[j, level] = -((BITS_OF_PLANES - bound) >> level & 1)
+
+
+@compile_kernel(
+    f"void({CODES}, int64, int64, {CODES}, int64, int64[:, ::1],"
+    "int64[:, ::1], uint16[:, ::1], int64[:, ::1])"
+)
+def _scan_planes(gallery, start, stop, query, k, state, items, far, counts):  # type: ignore[no-untyped-def]
+    """As `_scan`, for codes of one word."""
+    count = len(query)
+    space = np.empty(TABLES + LINE, np.uint64)
+    lead = -(space.ctypes.data // 8) % LINE
+    tables, masks = space[lead : lead + TABLES], np.empty(MANY_CODES // RUN, np.uint64)
+    steps, limits = np.empty((count, STEPS), np.uint16), np.empty((count, LEVELS), np.int64)
+    for j in range(count):
+        plan_query(query[j, 0], steps[j])
+        set_limit(state[2, j], j, limits)
+    whole = stop - (stop - start) % MANY_CODES
+    for begin in range(start, whole, MANY_CODES):
+        fill_planes(gallery, begin, tables)
+        for j in range(count):
+            _fetch_share(gallery, begin + MANY_CODES, MANY_CODES, j, count)
+            # The planes cannot express the bound 0, but then nothing is nearer.
+            if state[2, j] == 0 or not compare_planes(tables, steps, limits, j, masks):
+                continue
+            for r in range(len(masks)):
+                if masks[r] != 0:
+                    run = begin + RUN * r
+                    _collect(gallery, run, masks[r], query, j, k, state, items, far, counts)
+            set_limit(state[2, j], j, limits)
+    _scan(gallery, whole, stop, query, k, state, items, far, counts)
 
 
 @compile_kernel(f"void({CODES}, int64, int64, {CODES}, int64, int64[:, ::1], int64[:, ::1])")
@@ -206,7 +293,9 @@ def find_nearest(gallery, first, last, query, bits, indices, distances):  # type
         if ranked == last:
             continue
         some = query[begin : begin + rows]
-        if IN_ROWS and bits <= MOST and rows >= TOGETHER:
+        if IN_PLANES and len(gallery) == 1 and rows >= MANY:
+            _scan_planes(gallery, ranked, last, some, k, state, items, far, counts)
+        elif IN_ROWS and bits <= MOST and rows >= TOGETHER:
             _scan_rows(gallery, ranked, last, some, bits, k, state, items, far, counts)
         else:
             _scan(gallery, ranked, last, some, k, state, items, far, counts)
