@@ -107,8 +107,8 @@ def _collect(gallery, first, near, query, j, k, state, items, far, counts):  # t
         # The number of trailing zeros is the position of the next set bit.
         item = first + np.int64(popcount(~near & (near - _ONE)))
         near &= near - _ONE
-        distance = np.int64(0)
-        for w in range(query.shape[1]):
+        distance = np.int64(popcount(gallery[0, item] ^ query[j, 0]))
+        for w in range(1, query.shape[1]):
             distance += np.int64(popcount(gallery[w, item] ^ query[j, w]))
         if distance >= bound:
             continue
@@ -191,7 +191,7 @@ def _scan_rows(gallery, start, stop, query, bits, k, state, items, far, counts):
             for run in range(begin, end, RUN):
                 some = _nearer_rows(rows, place, tables[four], pieces, limits[four], masks)
                 place += words * ROWS * RUN
-                if some == 0:
+                if not some:
                     continue
                 first = min(run, end - RUN)
                 for q in range(TOGETHER):
