@@ -48,7 +48,7 @@ RANKED = 16  # items per neighbor that are ranked by counting; few later items a
 LINE = 8  # words of a cache line
 _ONE, _ALL = np.uint64(1), np.uint64(2**64 - 1)
 IN_PLANES = has_planes(host_features())
-MANY = 12  # queries from which on planes are worth their tables
+MANY = TOGETHER if IN_ROWS else 12  # queries from which on planes are worth their tables
 _nearer_rows = comparer(LAYOUT)
 
 
