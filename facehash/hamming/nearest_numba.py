@@ -133,16 +133,35 @@ def _fetch_share(gallery, start, size, j, count):  # type: ignore[no-untyped-def
             fetch(gallery, place + LINE * line)
 
 
+# Arrays stay whole: a slice, and an array passed to a function, costs two atomic additions.
+@compile_kernel(
+    f"void({CODES}, int64, int64, {CODES}, int64, int64[:, ::1],"
+    "int64[:, ::1], uint16[:, ::1], int64[:, ::1])"
+)
+def _scan_each(gallery, start, stop, query, k, state, items, far, counts):  # type: ignore[no-untyped-def]
+    """As `_scan`, where many items are nearer."""
+    for run in range(start, stop, RUN):
+        # The last run may overlap the one before it; the bits of those items are cleared.
+        first = min(run, stop - RUN)
+        for j in range(len(query)):
+            near = nearer_bits(gallery, first, query, j, state[2, j])
+            near &= _ALL << np.uint64(run - first)
+            if near != 0:
+                _collect(gallery, first, near, query, j, k, state, items, far, counts)
+
+
 @compile_kernel(
     f"void({CODES}, int64, int64, {CODES}, int64, int64[:, ::1],"
     "int64[:, ::1], uint16[:, ::1], int64[:, ::1])"
 )
 def _scan(gallery, start, stop, query, k, state, items, far, counts):  # type: ignore[no-untyped-def]
     """Collect items nearer than the bounds and tighten these, for all queries of a group."""
-    # Arrays stay whole: a slice, and an array passed to a function, costs two atomic additions.
-    whole = stop - (stop - start) % WIDE
-    for begin in range(start, whole, BLOCK):
-        end = min(begin + BLOCK, whole)
+    # At first, most of WIDE items have a nearer one among them.
+    rest = stop - (stop - start) % WIDE
+    middle = min(rest, start + WIDE * k)
+    _scan_each(gallery, start, middle, query, k, state, items, far, counts)
+    for begin in range(middle, rest, BLOCK):
+        end = min(begin + BLOCK, rest)
         for j in range(len(query)):
             if len(query) > 1:
                 _fetch_share(gallery, end, BLOCK, j, len(query))
@@ -153,14 +172,7 @@ def _scan(gallery, start, stop, query, k, state, items, far, counts):  # type: i
                     if near != 0:
                         _collect(gallery, run, near, query, j, k, state, items, far, counts)
                 first = skip_far(gallery, first + WIDE, end, query, j, state[2, j])
-    for run in range(whole, stop, RUN):
-        # The last run may overlap the one before it; the bits of those items are cleared.
-        first = min(run, stop - RUN)
-        for j in range(len(query)):
-            near = nearer_bits(gallery, first, query, j, state[2, j])
-            near &= _ALL << np.uint64(run - first)
-            if near != 0:
-                _collect(gallery, first, near, query, j, k, state, items, far, counts)
+    _scan_each(gallery, rest, stop, query, k, state, items, far, counts)
 
 
 @compile_kernel(
@@ -208,7 +220,7 @@ def plan_query(code, steps):  # type: ignore[no-untyped-def]
     """Fill the places of a query's entries in the tables of `facehash.hamming.planes`."""
     for t in range(TRIPLES):
         own = np.int64((code >> np.uint64(3 * t)) & np.uint64(7))
-        parity = np.int64(popcount(np.uint64(own))) & 1
+        parity = np.int64(popcount(np.uint64(own)) & _ONE)
         steps[2 * t] = ENTRY * (ENTRIES * t + own)
         steps[2 * t + 1] = ENTRY * (ENTRIES * t + ENTRY_OF_SUM + parity)
     last = np.int64(code >> np.uint64(BITS_OF_PLANES - 1))
