@@ -49,6 +49,10 @@ LINE = 8  # words of a cache line
 _ONE, _ALL = np.uint64(1), np.uint64(2**64 - 1)
 IN_PLANES = has_planes(host_features())
 MANY = TOGETHER if IN_ROWS else 12  # queries from which on planes are worth their tables
+_SCAN = (
+    f"void({CODES}, int64, int64, {CODES}, int64, int64[:, ::1],"
+    "int64[:, ::1], uint16[:, ::1], int64[:, ::1])"
+)
 _nearer_rows = comparer(LAYOUT)
 
 
@@ -134,10 +138,7 @@ def _fetch_share(gallery, start, size, j, count):  # type: ignore[no-untyped-def
 
 
 # Arrays stay whole: a slice, and an array passed to a function, costs two atomic additions.
-@compile_kernel(
-    f"void({CODES}, int64, int64, {CODES}, int64, int64[:, ::1],"
-    "int64[:, ::1], uint16[:, ::1], int64[:, ::1])"
-)
+@compile_kernel(_SCAN)
 def _scan_each(gallery, start, stop, query, k, state, items, far, counts):  # type: ignore[no-untyped-def]
     """As `_scan`, where many items are nearer."""
     for run in range(start, stop, RUN):
@@ -150,10 +151,7 @@ def _scan_each(gallery, start, stop, query, k, state, items, far, counts):  # ty
                 _collect(gallery, first, near, query, j, k, state, items, far, counts)
 
 
-@compile_kernel(
-    f"void({CODES}, int64, int64, {CODES}, int64, int64[:, ::1],"
-    "int64[:, ::1], uint16[:, ::1], int64[:, ::1])"
-)
+@compile_kernel(_SCAN)
 def _scan(gallery, start, stop, query, k, state, items, far, counts):  # type: ignore[no-untyped-def]
     """Collect items nearer than the bounds and tighten these, for all queries of a group."""
     # At first, most of WIDE items have a nearer one among them.
@@ -234,10 +232,6 @@ def set_limit(bound, j, limits):  # type: ignore[no-untyped-def]
         limits[j, level] = -((BITS_OF_PLANES - bound) >> level & 1)
 
 
-@compile_kernel(
-    f"void({CODES}, int64, int64, {CODES}, int64, int64[:, ::1],"
-    "int64[:, ::1], uint16[:, ::1], int64[:, ::1])"
-)
 def _scan_planes(gallery, start, stop, query, k, state, items, far, counts):  # type: ignore[no-untyped-def]
     """As `_scan`, for codes of one word."""
     count = len(query)
@@ -262,6 +256,10 @@ def _scan_planes(gallery, start, stop, query, k, state, items, far, counts):  # 
                     _collect(gallery, run, masks[r], query, j, k, state, items, far, counts)
             set_limit(state[2, j], j, limits)
     _scan(gallery, whole, stop, query, k, state, items, far, counts)
+
+
+# It takes seconds to compile.
+_scan_many = compile_kernel(_SCAN)(_scan_planes) if IN_PLANES else _scan
 
 
 @compile_kernel(f"void({CODES}, int64, int64, {CODES}, int64, int64[:, ::1], int64[:, ::1])")
@@ -306,7 +304,7 @@ def find_nearest(gallery, first, last, query, bits, indices, distances):  # type
             continue
         some = query[begin : begin + rows]
         if IN_PLANES and len(gallery) == 1 and rows >= MANY:
-            _scan_planes(gallery, ranked, last, some, k, state, items, far, counts)
+            _scan_many(gallery, ranked, last, some, k, state, items, far, counts)
         elif IN_ROWS and bits <= MOST and rows >= TOGETHER:
             _scan_rows(gallery, ranked, last, some, bits, k, state, items, far, counts)
         else:

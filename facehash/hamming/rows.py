@@ -93,7 +93,7 @@ def comparer(layout: Layout) -> Any:
             near.append([builder.icmp_unsigned("<", half, limits) for half in halves])
         anything = functools.reduce(builder.or_, itertools.chain(*near))
         some = builder.icmp_unsigned("!=", builder.bitcast(anything, _INT), ir.Constant(_INT, 0))
-        # Rarely true: masks of all queries would take as long as half of the rows.
+        # Rarely true, so the masks of the four queries are seldom computed.
         with builder.if_then(some, likely=False):
             for q, halves in enumerate(near):
                 low, high = (builder.zext(builder.bitcast(half, _INT), _WORD) for half in halves)
