@@ -16,6 +16,8 @@ Numba's cache checks only the file of a kernel: after a change here, change `cou
 `nearest_numba` too.
 """
 
+import functools
+import itertools
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -78,26 +80,28 @@ def comparer(layout: Layout) -> Any:
     """Return the function that compares RUN codes with the bounds of four queries.
 
     Its arguments: rows, the place of the run's first row, tables uint8 (rows * TOGETHER * 16,),
-    number of rows, bounds uint8 (TOGETHER,), and masks uint64 (TOGETHER,): bit i of each is set if
-    code i is nearer to that query than its bound. Returns their disjunction.
+    number of rows, bounds uint8 (TOGETHER,), and masks uint64 (TOGETHER,). Returns whether any
+    code is nearer to a query than its bound; only then the masks are written: bit i of each is set
+    if code i is nearer to that query.
     """
 
     def finish(builder: Any, data: Any, place: Any, sums: list[list[Any]]) -> Any:
         bounds, masks = data
-        anything: Any = ir.Constant(_WORD, 0)
+        near: list[list[Any]] = []
         for q, halves in enumerate(sums):
-            bound = builder.load(builder.gep(bounds, [ir.Constant(_WORD, q)]))
-            limits = _repeat(builder, bound)
-            parts = [
-                builder.zext(builder.bitcast(builder.icmp_unsigned("<", half, limits), _INT), _WORD)
-                for half in halves
-            ]
-            mask = builder.or_(parts[0], builder.shl(parts[1], ir.Constant(_WORD, _HALF)))
-            builder.store(mask, builder.gep(masks, [ir.Constant(_WORD, q)]))
-            anything = builder.or_(anything, mask)
-        return anything
+            limits = _repeat(builder, builder.load(builder.gep(bounds, [ir.Constant(_WORD, q)])))
+            near.append([builder.icmp_unsigned("<", half, limits) for half in halves])
+        anything = functools.reduce(builder.or_, itertools.chain(*near))
+        some = builder.icmp_unsigned("!=", builder.bitcast(anything, _INT), ir.Constant(_INT, 0))
+        # Rarely true, so the masks of the four queries are seldom computed.
+        with builder.if_then(some, likely=False):
+            for q, halves in enumerate(near):
+                low, high = (builder.zext(builder.bitcast(half, _INT), _WORD) for half in halves)
+                mask = builder.or_(low, builder.shl(high, ir.Constant(_WORD, _HALF)))
+                builder.store(mask, builder.gep(masks, [ir.Constant(_WORD, q)]))
+        return some
 
-    return _over_rows(layout, finish, types.uint64, place=False)
+    return _over_rows(layout, finish, types.boolean, place=False)
 
 
 def measurer(layout: Layout) -> Any:
