@@ -2,13 +2,14 @@
 
 On a GPU a step takes less time than the host needs to start it and to copy its images. So the whole
 training set is kept there as uint8 if it fits, and a batch consists of row numbers. On JAX one call
-runs several steps; on PyTorch a step is a CUDA graph. They change no result: the rows are drawn as
+runs several steps; on PyTorch a step is a CUDA graph. On TensorFlow, batches do not pass through
+tf.data, whose threads compete with a step on a CPU. They change no result: the rows are drawn as
 without them.
 """
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facehash.learning import accelerator
+from facehash.learning.batches import ShuffledBatches
 
 MOST_BYTES = 2**31
 """A larger training set stays on the host."""
@@ -54,6 +56,7 @@ class DeviceSteps(keras.Model):
 
     _resident: Any = None
     _graphed: Any = None
+    _batches: ShuffledBatches | None = None
     _metrics_at_end = False
     augment: list[Any]
 
@@ -83,6 +86,22 @@ class DeviceSteps(keras.Model):
             self.train_function, self._metrics_at_end = None, False
             self._resident = self._graphed = None
 
+    def fit(self, x: Any = None, *arguments: Any, **options: Any) -> Any:
+        """Train as `keras.Model.fit` does."""
+        if keras.backend.backend() != "tensorflow" or not isinstance(x, ShuffledBatches):
+            return super().fit(x, *arguments, **options)
+        import tensorflow
+
+        self._batches = x
+        # One iterator for all epochs: to end one can take a second.
+        numbers = tensorflow.data.Dataset.range(len(x)).repeat()
+        next_epoch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: x.on_epoch_end())
+        options["callbacks"] = [*(options.get("callbacks") or []), next_epoch]
+        try:
+            return super().fit(numbers, *arguments, steps_per_epoch=len(x), **options)
+        finally:
+            self._batches = self.train_function = None
+
     def train_step(self, *arguments: Any) -> Any:
         """Train on one batch, of images or of row numbers."""
         if self._resident is None or keras.backend.backend() == "jax":
@@ -97,11 +116,29 @@ class DeviceSteps(keras.Model):
         return super().train_step((keras.ops.take(self._resident, rows, axis=0), classes))
 
     def make_train_function(self, force: bool = False) -> Any:
-        """On JAX, compile several steps into one function that gets the images as an argument."""
-        if self._resident is None or keras.backend.backend() != "jax":
+        """Compile a step, or several of JAX, into one function."""
+        of_jax = self._resident is not None and keras.backend.backend() == "jax"
+        if not of_jax and self._batches is None:
             return super().make_train_function(force)
-        if self.train_function is not None and not force:
-            return None
+        if self.train_function is None or force:
+            self.train_function = self._steps_of_jax() if of_jax else self._step_of_tensorflow()
+        return None
+
+    def _step_of_tensorflow(self) -> Callable[[Any], Any]:
+        """Return a function that trains on the batch whose number an iterator yields."""
+        import tensorflow
+
+        batches: Any = self._batches
+        specs = [tensorflow.TensorSpec((None, *part.shape[1:]), part.dtype) for part in batches[0]]
+
+        @tensorflow.function(input_signature=specs, jit_compile=self.jit_compile or None)
+        def step(x: Any, y: Any) -> Any:
+            return self.train_step((x, y))
+
+        return lambda iterator: step(*batches[int(next(iterator))])
+
+    def _steps_of_jax(self) -> Callable[[Any, Any], Any]:
+        """Return a function of several steps; the images are one of its arguments."""
         import jax
 
         # Closed over instead, the images would become a constant of the compiled program.
@@ -120,8 +157,7 @@ class DeviceSteps(keras.Model):
             return last
 
         images = self._resident
-        self.train_function = lambda state, iterator: steps(state, images, *next(iterator)[:2])
-        return None
+        return lambda state, iterator: steps(state, images, *next(iterator)[:2])
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Return the metrics, or nothing before the end of an epoch."""
