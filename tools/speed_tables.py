@@ -81,33 +81,26 @@ def _data_rows() -> list[list[str]]:
 
 
 def _training_rows() -> list[list[str]]:
-    training = _read("training")
-    speeds = {way: values["median"] for way, values in training["images_a_second"].items()}
-    if "bare loop" not in speeds:  # measured before there was one
-        found = {"median": training["ratio_ours_to_bare_fit"]}
-        found["quartiles"] = training["ratio_quartiles"]
-        bare = "bare fit"
-    else:
-        found = training["ratio_ours_to_the_faster_bare_loop"]
+    rows = []
+    for method, name in (("DDH", "training"), ("DCBH", "training_dcbh")):
+        training = _read(name)
+        speeds = {way: values["median"] for way, values in training["images_a_second"].items()}
         bare = max(("bare fit", "bare loop"), key=speeds.__getitem__)
-    words = {"bare fit": "plain `model.fit`", "bare loop": "a loop without Keras's trainer"}
-    rows = [
-        [
-            "train DDH",
-            f"{speeds['ours']:,} images/s",
-            f"{speeds[bare]:,} images/s, {words[bare]}",
-            _times(found, "times its speed"),
-        ]
-    ]
-    if "ratio_augmented_to_not" in training:
-        rows.append(
+        words = {"bare fit": "plain `model.fit`", "bare loop": "a loop without Keras's trainer"}
+        rows += [
             [
-                "train DDH with flips and shifts",
+                f"train {method}",
+                f"{speeds['ours']:,} images/s",
+                f"{speeds[bare]:,} images/s, {words[bare]}",
+                _times(training["ratio_ours_to_the_faster_bare_loop"], "times its speed"),
+            ],
+            [
+                f"train {method} with flips and shifts",
                 f"{speeds['ours, augmented']:,} images/s",
                 f"{speeds['ours']:,} images/s, without them",
                 _times(training["ratio_augmented_to_not"], "times its speed"),
-            ]
-        )
+            ],
+        ]
     return rows
 
 
