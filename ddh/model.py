@@ -51,7 +51,7 @@ def feature_network(image, units: int, regularizer: regularizers.Regularizer | N
         )
 
     def norm(name, relu=True):
-        return BatchNormalization(relu, name=f"{name}_norm")
+        return BatchNormalization(relu=relu, name=f"{name}_norm")
 
     x = image
     for number, (filters, kernel_size) in enumerate(((20, 3), (40, 2), (60, 2)), start=1):

@@ -17,6 +17,7 @@ from facehash.hamming.measure_numba import (
     count_each,
     fill_tables,
     measure,
+    measure_bytes,
     split_codes,
 )
 from facehash.hamming.rows import MOST, TOGETHER, measurer
@@ -47,12 +48,11 @@ def _count_slice(gallery, first, last, code, buffer, histograms, counts):  # typ
     add_four(histograms, counts)
 
 
-@compile_kernel(f"void({CODES}, int64, {CODES}, int64[:, ::1])")
-def _count_in_rows(gallery, whole, query, all_counts):  # type: ignore[no-untyped-def]
+@compile_kernel(f"void({CODES}, int64, {CODES}, int64[:, ::1], boolean)")
+def _count_together(gallery, whole, query, all_counts, in_pairs):  # type: ignore[no-untyped-def]
     """Fill the histograms of all queries over the first `whole` items, a multiple of RUN."""
     bins, words = all_counts.shape[1], len(gallery)
     pieces, last = (bins - 1 + BITS - 1) // BITS, len(query)
-    in_pairs = whole >= PAIRED * bins * bins
     width = 256 * bins if in_pairs else 4 * bins
     counted = np.empty((GROUP, width), np.uint32)
     tables = np.empty((GROUP // TOGETHER, pieces * TOGETHER * 16), np.uint8)
@@ -65,12 +65,19 @@ def _count_in_rows(gallery, whole, query, all_counts):  # type: ignore[no-untype
         for start in range(0, whole, PART):
             stop = min(start + PART, whole)
             size = stop - start
-            split_codes(gallery, start, stop, rows)
+            if IN_ROWS:
+                split_codes(gallery, start, stop, rows)
             for four in range(0, count, TOGETHER):
-                for run in range(0, size, RUN):
-                    _measure_rows(
-                        rows, run * words * ROWS, tables[four // TOGETHER], pieces, distances, run
-                    )
+                if IN_ROWS:
+                    for run in range(0, size, RUN):
+                        _measure_rows(
+                            rows, run * words * ROWS, tables[four // TOGETHER], pieces,
+                            distances, run,
+                        )  # fmt: skip
+                else:
+                    for j in range(four, min(four + TOGETHER, count)):
+                        found = distances[j - four, :size]
+                        measure_bytes(gallery, start, stop, query[begin + j], found)
                 for j in range(four, min(four + TOGETHER, count)):
                     found = distances[j - four, :size]
                     if in_pairs:
@@ -97,9 +104,10 @@ def count_distances(gallery, query, slices, all_counts, relevant):  # type: igno
     histograms, counts = np.empty((4, bins), np.uint32), np.empty(bins, np.int64)
     buffer = np.empty(BLOCK, np.uint16)
     whole = 0
-    if IN_ROWS and bins <= MOST + 1 and len(query) >= TOGETHER:
+    in_pairs = size // RUN * RUN >= PAIRED * bins * bins
+    if (IN_ROWS or in_pairs) and bins <= MOST + 1 and len(query) >= TOGETHER:
         whole = size // RUN * RUN
-        _count_in_rows(gallery, whole, query, all_counts)
+        _count_together(gallery, whole, query, all_counts, in_pairs)
     else:
         all_counts[:] = 0
     for row in range(len(query)):

@@ -44,6 +44,26 @@ def measure(gallery, start, stop, code, distances):  # type: ignore[no-untyped-d
         _next_word(gallery[w, start:stop], code[w], distances)
 
 
+@compile_kernel(f"void({WORDS}, uint64, uint8[::1])")
+def _first_word_byte(words, word, distances):  # type: ignore[no-untyped-def]
+    for i in range(len(words)):
+        distances[i] = popcount(words[i] ^ word)
+
+
+@compile_kernel(f"void({WORDS}, uint64, uint8[::1])")
+def _next_word_byte(words, word, distances):  # type: ignore[no-untyped-def]
+    for i in range(len(words)):
+        distances[i] += popcount(words[i] ^ word)
+
+
+@compile_kernel(f"void({CODES}, int64, int64, {WORDS}, uint8[::1])")
+def measure_bytes(gallery, start, stop, code, distances):  # type: ignore[no-untyped-def]
+    """As `measure`, for codes of at most 255 bits."""
+    _first_word_byte(gallery[0, start:stop], code[0], distances)
+    for w in range(1, len(code)):
+        _next_word_byte(gallery[w, start:stop], code[w], distances)
+
+
 @compile_kernel(["void(uint16[::1], uint32[:, ::1])", "void(uint8[::1], uint32[:, ::1])"])
 def count_each(distances, histograms):  # type: ignore[no-untyped-def]
     """Add distances to four histograms, which `add_four` adds up."""

@@ -73,7 +73,7 @@ class GraphedStep:
         self._classes = torch.zeros(batch, dtype=torch.int32, device=images.device)
         self._numbers: list[tuple[torch.Tensor, ...]] = []
         self._graph: torch.cuda.CUDAGraph | None = None
-        self._steps, self._recorded = 0, True
+        self._steps, self._recordable = 0, True
 
     def __call__(self, rows: torch.Tensor, classes: torch.Tensor) -> None:
         """Train on one batch.
@@ -82,7 +82,7 @@ class GraphedStep:
         its rows copied, meanwhile. After the last step of an epoch, call `finish`.
         """
         whole = len(rows) == self._batch == len(self._sample)
-        if not (whole and self._recorded):
+        if not (whole and self._recordable):
             self._on_stream(lambda: self._train(rows, classes))
             return
         drawn = [layer.draw(self._sample) for layer in self._layers]
@@ -135,6 +135,6 @@ class GraphedStep:
                 self._prepared_step()
         except RuntimeError as error:
             log.info("training without a CUDA graph: %s", str(error).splitlines()[0])
-            self._recorded = False
+            self._recordable = False
         else:
             self._graph = graph

@@ -58,7 +58,7 @@ class BatchNormalization(layers.BatchNormalization):
         **kwargs: Arguments of the layer of Keras.
     """
 
-    def __init__(self, relu: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, relu: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.relu = relu
 
