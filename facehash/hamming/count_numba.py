@@ -17,7 +17,6 @@ from facehash.hamming.measure_numba import (
     count_each,
     fill_tables,
     measure,
-    measure_bytes,
     split_codes,
 )
 from facehash.hamming.rows import MOST, TOGETHER, measurer
@@ -77,7 +76,7 @@ def _count_together(gallery, whole, query, all_counts, in_pairs):  # type: ignor
                 else:
                     for j in range(four, min(four + TOGETHER, count)):
                         found = distances[j - four, :size]
-                        measure_bytes(gallery, start, stop, query[begin + j], found)
+                        measure(gallery, start, stop, query[begin + j], found)
                 for j in range(four, min(four + TOGETHER, count)):
                     found = distances[j - four, :size]
                     if in_pairs:

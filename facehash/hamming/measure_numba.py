@@ -21,50 +21,31 @@ _split_run = splitter(LAYOUT)
 
 # Read-only arrays (True): the gallery may be a mapped file.
 WORDS, CODES = "Array(uint64, 1, 'C', True)", "Array(uint64, 2, 'C', True)"
+DISTANCES = "uint16[::1]", "uint8[::1]"
 
 
-@compile_kernel(f"void({WORDS}, uint64, uint16[::1])")
+@compile_kernel([f"void({WORDS}, uint64, {kind})" for kind in DISTANCES])
 def _first_word(words, word, distances):  # type: ignore[no-untyped-def]
     for i in range(len(words)):
         distances[i] = popcount(words[i] ^ word)
 
 
-@compile_kernel(f"void({WORDS}, uint64, uint16[::1])")
+@compile_kernel([f"void({WORDS}, uint64, {kind})" for kind in DISTANCES])
 def _next_word(words, word, distances):  # type: ignore[no-untyped-def]
     for i in range(len(words)):
         distances[i] += popcount(words[i] ^ word)
 
 
-@compile_kernel(f"void({CODES}, int64, int64, {WORDS}, uint16[::1])")
+@compile_kernel([f"void({CODES}, int64, int64, {WORDS}, {kind})" for kind in DISTANCES])
 def measure(gallery, start, stop, code, distances):  # type: ignore[no-untyped-def]
-    """Fill the distances of one query from items start..stop - 1."""
+    """Fill the distances of one query from items start..stop - 1; bytes hold up to 255."""
     # The inner loops get slices, not indices: only then LLVM vectorizes them.
     _first_word(gallery[0, start:stop], code[0], distances)
     for w in range(1, len(code)):
         _next_word(gallery[w, start:stop], code[w], distances)
 
 
-@compile_kernel(f"void({WORDS}, uint64, uint8[::1])")
-def _first_word_byte(words, word, distances):  # type: ignore[no-untyped-def]
-    for i in range(len(words)):
-        distances[i] = popcount(words[i] ^ word)
-
-
-@compile_kernel(f"void({WORDS}, uint64, uint8[::1])")
-def _next_word_byte(words, word, distances):  # type: ignore[no-untyped-def]
-    for i in range(len(words)):
-        distances[i] += popcount(words[i] ^ word)
-
-
-@compile_kernel(f"void({CODES}, int64, int64, {WORDS}, uint8[::1])")
-def measure_bytes(gallery, start, stop, code, distances):  # type: ignore[no-untyped-def]
-    """As `measure`, for codes of at most 255 bits."""
-    _first_word_byte(gallery[0, start:stop], code[0], distances)
-    for w in range(1, len(code)):
-        _next_word_byte(gallery[w, start:stop], code[w], distances)
-
-
-@compile_kernel(["void(uint16[::1], uint32[:, ::1])", "void(uint8[::1], uint32[:, ::1])"])
+@compile_kernel([f"void({kind}, uint32[:, ::1])" for kind in DISTANCES])
 def count_each(distances, histograms):  # type: ignore[no-untyped-def]
     """Add distances to four histograms, which `add_four` adds up."""
     # Four histograms: adjacent items often share a distance, and one would wait for its last store.
