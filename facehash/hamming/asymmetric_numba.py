@@ -15,8 +15,8 @@ Three steps find the k nearest without computing it for every code:
 
 import numpy as np
 
-from facehash.hamming.intrinsics import RUN, compile_kernel, popcount
-from facehash.hamming.nibbles import NIBBLES, below_limit, split_run
+from facehash.hamming.llvm.intrinsics import RUN, compile_kernel, popcount
+from facehash.hamming.llvm.nibbles import NIBBLES, below_limit, split_run
 
 BLOCK = 1024  # codes whose nibbles stay in the first-level cache while queries pass over them
 GROUP = 32  # queries that share one pass over a block

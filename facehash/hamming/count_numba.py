@@ -2,7 +2,22 @@
 
 import numpy as np
 
-from facehash.hamming.intrinsics import RUN, compile_kernel
+from facehash.hamming.llvm.intrinsics import RUN, compile_kernel
+from facehash.hamming.llvm.plane_counts import (
+    AT_ONCE,
+    BITS_AT_ONCE,
+    COUNTS,
+    LINE,
+    SIDE,
+    SUMS,
+    TABLES,
+    add_planes,
+    count_sums,
+    fill_side,
+    most_bits,
+)
+from facehash.hamming.llvm.planes import ENTRIES, ENTRY_OF_SUM, host_features
+from facehash.hamming.llvm.rows import MOST, TOGETHER, measurer
 from facehash.hamming.measure_numba import (
     BITS,
     BLOCK,
@@ -19,8 +34,9 @@ from facehash.hamming.measure_numba import (
     measure,
     split_codes,
 )
-from facehash.hamming.rows import MOST, TOGETHER, measurer
 
+PLANE_BITS = most_bits(host_features())
+SIDES = 16  # of SIDE codes, whose tables stay in the second-level cache
 PAIRED = 4  # items per possible pair of distances from which on pairs are counted
 _measure_rows = measurer(LAYOUT)
 
@@ -47,10 +63,14 @@ def _count_slice(gallery, first, last, code, buffer, histograms, counts):  # typ
     add_four(histograms, counts)
 
 
-@compile_kernel(f"void({CODES}, int64, {CODES}, int64[:, ::1], boolean)")
-def _count_together(gallery, whole, query, all_counts, in_pairs):  # type: ignore[no-untyped-def]
+_TOGETHER = f"void({CODES}, int64, {CODES}, int64[:, ::1])"
+
+
+@compile_kernel(_TOGETHER)
+def _count_together(gallery, whole, query, all_counts):  # type: ignore[no-untyped-def]
     """Fill the histograms of all queries over the first `whole` items, a multiple of RUN."""
     bins, words = all_counts.shape[1], len(gallery)
+    in_pairs = whole >= PAIRED * bins * bins
     pieces, last = (bins - 1 + BITS - 1) // BITS, len(query)
     width = 256 * bins if in_pairs else 4 * bins
     counted = np.empty((GROUP, width), np.uint32)
@@ -96,6 +116,52 @@ def _count_together(gallery, whole, query, all_counts, in_pairs):  # type: ignor
                 add_four(counted[j].reshape((4, bins)), counts)
 
 
+@compile_kernel(f"void({CODES}, uint32[:, ::1])")
+def plan_queries(query, places):  # type: ignore[no-untyped-def]
+    """Fill the places of the queries' entries in the tables of `fill_side`."""
+    bits = 64 * query.shape[1]
+    for row in range(len(query)):
+        for t in range(places.shape[1] // 2):
+            own, parity = np.int64(0), np.int64(0)
+            for i in range(3 * t, min(3 * t + 3, bits)):
+                bit = np.int64((query[row, i // 64] >> np.uint64(i % 64)) & np.uint64(1))
+                own |= bit << (i - 3 * t)
+                parity ^= bit
+            places[row, 2 * t] = LINE * (ENTRIES * t + own)
+            places[row, 2 * t + 1] = LINE * (ENTRIES * t + ENTRY_OF_SUM + parity)
+
+
+def _count_planes(gallery, whole, query, all_counts):  # type: ignore[no-untyped-def]
+    """Fill the histograms of all queries over the first `whole` items, a multiple of SIDE."""
+    words, bins = len(gallery), all_counts.shape[1]
+    steps = (bins - 1 + BITS_AT_ONCE - 1) // BITS_AT_ONCE
+    places = np.empty((len(query), 2 * AT_ONCE * steps), np.uint32)
+    plan_queries(query, places)
+    most, lines = min(whole // SIDE, SIDES), 64 * words + BITS_AT_ONCE
+    space = np.zeros(most * steps * TABLES + (lines + SUMS + COUNTS + 1) * LINE, np.uint64)
+    lead = -(space.ctypes.data // 8) % LINE
+    planes, space = space[lead : lead + lines * LINE], space[lead + lines * LINE :]
+    sums, space = space[: SUMS * LINE], space[SUMS * LINE :]
+    counts, tables = space[: COUNTS * LINE], space[COUNTS * LINE :]
+    all_counts[:] = 0
+    for begin in range(0, whole, most * SIDE):
+        sides = min(most, (whole - begin) // SIDE)
+        for side in range(sides):
+            fill_side(gallery, begin + SIDE * side, steps, planes, tables, side * steps * TABLES)
+        for row in range(len(query)):
+            counts[: LINE * (bins + 15)] = 0
+            for side in range(sides):
+                add_planes(tables, side * steps * TABLES, places, row, steps, sums)
+                count_sums(sums, bins, counts)
+            for d in range(bins):
+                for lane in range(LINE):
+                    all_counts[row, d] += np.int64(counts[LINE * d + lane])
+
+
+# It takes seconds to compile.
+_count_many = compile_kernel(_TOGETHER)(_count_planes) if PLANE_BITS else _count_together
+
+
 @compile_kernel(f"void({CODES}, {CODES}, int64[:, ::1], int64[:, ::1], int64[:, ::1])")
 def count_distances(gallery, query, slices, all_counts, relevant):  # type: ignore[no-untyped-def]
     """Fill the histograms of each query, as `kernels_numpy.count_distances`."""
@@ -103,10 +169,13 @@ def count_distances(gallery, query, slices, all_counts, relevant):  # type: igno
     histograms, counts = np.empty((4, bins), np.uint32), np.empty(bins, np.int64)
     buffer = np.empty(BLOCK, np.uint16)
     whole = 0
-    in_pairs = size // RUN * RUN >= PAIRED * bins * bins
-    if (IN_ROWS or in_pairs) and bins <= MOST + 1 and len(query) >= TOGETHER:
+    many = len(query) >= TOGETHER
+    if many and bins - 1 <= PLANE_BITS and size >= SIDE:
+        whole = size // SIDE * SIDE
+        _count_many(gallery, whole, query, all_counts)
+    elif many and bins - 1 <= MOST and (IN_ROWS or size // RUN * RUN >= PAIRED * bins * bins):
         whole = size // RUN * RUN
-        _count_together(gallery, whole, query, all_counts, in_pairs)
+        _count_together(gallery, whole, query, all_counts)
     else:
         all_counts[:] = 0
     for row in range(len(query)):

@@ -6,8 +6,8 @@ the file of a kernel, so after a change here, change `count_numba` and `nearest_
 
 import numpy as np
 
-from facehash.hamming.intrinsics import RUN, compile_kernel, popcount
-from facehash.hamming.rows import TOGETHER, host_layout, piece_bits, splitter
+from facehash.hamming.llvm.intrinsics import RUN, compile_kernel, popcount
+from facehash.hamming.llvm.rows import TOGETHER, host_layout, piece_bits, splitter
 
 LAYOUT = host_layout()
 IN_ROWS = LAYOUT != "words"
@@ -80,7 +80,7 @@ def split_codes(gallery, start, stop, rows):  # type: ignore[no-untyped-def]
 
 @compile_kernel(f"void({WORDS}, int64, int64, uint8[::1])")
 def fill_tables(code, query, count, tables):  # type: ignore[no-untyped-def]
-    """Fill the tables of one of TOGETHER queries, see `facehash.hamming.rows`."""
+    """Fill the tables of one of TOGETHER queries, see `facehash.hamming.llvm.rows`."""
     for t in range(count):
         own = (code[t // ROWS] >> np.uint64(BITS * (t % ROWS))) & _MASK
         start = (t * TOGETHER + query) * 16

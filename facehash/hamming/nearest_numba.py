@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from facehash.hamming.intrinsics import (
+from facehash.hamming.llvm.intrinsics import (
     RUN,
     WIDE,
     compile_kernel,
@@ -11,6 +11,22 @@ from facehash.hamming.intrinsics import (
     popcount,
     skip_far,
 )
+from facehash.hamming.llvm.planes import (
+    BITS_OF_PLANES,
+    ENTRIES,
+    ENTRY,
+    ENTRY_OF_SUM,
+    LEVELS,
+    MANY_CODES,
+    STEPS,
+    TABLES,
+    TRIPLES,
+    compare_planes,
+    fill_planes,
+    has_planes,
+    host_features,
+)
+from facehash.hamming.llvm.rows import MOST, TOGETHER, comparer
 from facehash.hamming.measure_numba import (
     BITS,
     BLOCK,
@@ -26,22 +42,6 @@ from facehash.hamming.measure_numba import (
     measure,
     split_codes,
 )
-from facehash.hamming.planes import (
-    BITS_OF_PLANES,
-    ENTRIES,
-    ENTRY,
-    ENTRY_OF_SUM,
-    LEVELS,
-    MANY_CODES,
-    STEPS,
-    TABLES,
-    TRIPLES,
-    compare_planes,
-    fill_planes,
-    has_planes,
-    host_features,
-)
-from facehash.hamming.rows import MOST, TOGETHER, comparer
 
 KEPT = 1 << 16  # neighbors of all queries of a group together
 RANKED = 16  # items per neighbor that are ranked by counting; few later items are nearer
@@ -215,7 +215,7 @@ def _scan_rows(gallery, start, stop, query, bits, k, state, items, far, counts):
 
 @compile_kernel("void(uint64, uint16[::1])")
 def plan_query(code, steps):  # type: ignore[no-untyped-def]
-    """Fill the places of a query's entries in the tables of `facehash.hamming.planes`."""
+    """Fill the places of a query's entries in the tables of `facehash.hamming.llvm.planes`."""
     for t in range(TRIPLES):
         own = np.int64((code >> np.uint64(3 * t)) & np.uint64(7))
         parity = np.int64(popcount(np.uint64(own)) & _ONE)

@@ -113,7 +113,7 @@ def distance_histograms(
                 gallery_words, query_words[rows], slices[rows], all_counts[rows], relevant[rows]
             )
 
-    _run(work, len(query), _thread_count(threads))
+    _run(work, len(query), thread_count(threads))
     if leave_one_out:
         all_counts[:, 0] -= 1
         relevant[:, 0] -= 1 if of_query.ndim == 1 else of_query.any(axis=1)
@@ -198,7 +198,7 @@ def find_in_threads(
     Raises:
         CodesError: `threads` is below 1.
     """
-    threads, k = _thread_count(threads), min(k, size)
+    threads, k = thread_count(threads), min(k, size)
 
     def find_part(first: int, last: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
         shape = (queries, min(k, last - first))
@@ -222,9 +222,14 @@ def find_in_threads(
     return np.take_along_axis(indices, order, axis=1), np.take_along_axis(distances, order, axis=1)
 
 
-def _thread_count(threads: int | None) -> int:
+def thread_count(threads: int | None) -> int:
+    """Return the given number of threads, or by default that of the processors of this process.
+
+    Raises:
+        CodesError: It is below 1.
+    """
     if threads is None and hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))  # the processors this process may use
+        return len(os.sched_getaffinity(0))
     if threads is None:
         return os.cpu_count() or 1
     if threads < 1:

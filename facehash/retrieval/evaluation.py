@@ -1,6 +1,7 @@
 """Score codes: from packed codes and labels to every number and curve of a report."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from facehash.codes import CodesError, Packed, check_length
 from facehash.hamming.labels import check_findable, check_label_pair, check_leave_one_out
-from facehash.hamming.search import Engine, Histograms, distance_histograms
+from facehash.hamming.search import Engine, Histograms, distance_histograms, thread_count
 from facehash.retrieval import curves, metrics
 from facehash.retrieval.ties import Values
 from facehash.retrieval.truncated import DENOMINATORS, average_precision_at
@@ -17,7 +18,8 @@ from facehash.retrieval.verification import Pairs, add_pairs, no_pairs
 
 RADIUS = 2  # of P@r2, R@r2 and empty@r2
 FIRST = 50  # of P@50
-CELLS = 2**20  # histogram cells per block of queries, which bounds the memory
+CELLS = 2**20  # histogram cells of queries that are counted at once, which bounds the memory
+SCORED = 2**16  # cells that a thread scores at once: the arrays stay in its cache
 
 
 @dataclass(frozen=True)
@@ -98,15 +100,18 @@ def evaluate(
     people, person = np.unique(of_query, axis=0, return_inverse=True)
     person = person.reshape(-1)  # NumPy 2.0.0 returns a column
     options: Any = {"leave_one_out": leave_one_out, "threads": threads, "engine": engine}
-    step = max(1, CELLS // (check_length(bits) + 1))
-    blocks = []
+    step, scored = (max(1, cells // (check_length(bits) + 1)) for cells in (CELLS, SCORED))
+    blocks: list[_Block] = []
     pairs = no_pairs(len(people), bits)
-    for start in range(0, len(query_codes), step):
-        rows = slice(start, start + step)
-        arrays = (gallery_codes, query_codes[rows], of_gallery, of_query[rows])
-        histograms = distance_histograms(*arrays, bits, **options)
-        blocks.append(_score(histograms, at))
-        add_pairs(pairs, histograms, person[rows])
+    with ThreadPoolExecutor(thread_count(threads)) as pool:
+        for start in range(0, len(query_codes), step):
+            rows = slice(start, start + step)
+            arrays = (gallery_codes, query_codes[rows], of_gallery, of_query[rows])
+            histograms = distance_histograms(*arrays, bits, **options)
+            parts = _divide(histograms, scored)
+            found = pool.map(_score, parts, [at] * len(parts))
+            add_pairs(pairs, histograms, person[rows])
+            blocks += found
     per_query = {
         name: np.concatenate([block.per_query[name] for block in blocks])
         for name in blocks[0].per_query
@@ -139,6 +144,14 @@ def scores_at(histograms: Histograms, at: Sequence[int]) -> dict[str, Values]:
     """Return AP@K of each query, float64 (q,), by the names of `at_names`."""
     values = [average_precision_at(*histograms, k, d) for k in at for d in DENOMINATORS]
     return dict(zip(at_names(at), values, strict=True))
+
+
+def _divide(histograms: Histograms, rows: int) -> list[Histograms]:
+    """Divide the queries into parts of so many rows."""
+    return [
+        Histograms(*(counts[first : first + rows] for counts in histograms))
+        for first in range(0, len(histograms.relevant), rows)
+    ]
 
 
 def _score(histograms: Histograms, at: Sequence[int]) -> _Block:

@@ -8,9 +8,9 @@ import pytest
 from llvmlite import ir
 
 from facehash.codes import CodesError, packed_from_bits, signs_from_packed
-from facehash.hamming import nibbles
 from facehash.hamming import search as hamming
 from facehash.hamming.asymmetric import asymmetric_top_k
+from facehash.hamming.llvm import nibbles
 from facehash.hamming.search import top_k
 from facehash.hamming.words import CodeWords
 from tests.helpers.facehash_command import run_python

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numba import njit
 
-from facehash.hamming import rows
-from facehash.hamming.intrinsics import RUN
-from facehash.hamming.planes import has_planes, host_features
-from facehash.hamming.rows import TOGETHER, choose_layout
+from facehash.hamming.llvm import rows
+from facehash.hamming.llvm.intrinsics import RUN
+from facehash.hamming.llvm.planes import has_planes, host_features
+from facehash.hamming.llvm.rows import TOGETHER, choose_layout
 from tests.helpers.facehash_command import run_python
 
 

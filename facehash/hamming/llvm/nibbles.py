@@ -16,7 +16,7 @@ from numba.core import cgutils as untyped_cgutils
 from numba.core import types
 from numba.extending import intrinsic
 
-from facehash.hamming.intrinsics import RUN
+from facehash.hamming.llvm.intrinsics import RUN
 
 cgutils: Any = untyped_cgutils
 NIBBLES = 16  # of a word

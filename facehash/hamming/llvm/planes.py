@@ -10,7 +10,10 @@ counts the unequal bits of 512 codes in 80 instructions; counting the bits of ea
 * The tree also adds 64 - bound: the sum is below 64 where a code is nearer than the bound, so only
   the last carry is of interest.
 
-Numba's cache checks only the file of a kernel: after a change here, change `nearest_numba` too.
+`plane_counts` uses the same planes to count distances.
+
+Numba's cache checks only the file of a kernel: after a change here, change `nearest_numba` and
+`count_numba` too.
 """
 
 from typing import Any
@@ -20,7 +23,7 @@ from numba.core import types
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-from facehash.hamming.intrinsics import cgutils
+from facehash.hamming.llvm.intrinsics import cgutils
 
 BITS_OF_PLANES, LEVELS = 64, 6  # of a code; of a bound
 _LANES, _SIDES = 8, 2  # words in a register; registers of a plane
@@ -35,9 +38,9 @@ _BYTE, _INT, _WORD = (ir.IntType(bits) for bits in (8, 32, 64))
 _WORDS, _BYTES = ir.VectorType(_WORD, _LANES), ir.VectorType(_BYTE, 8 * _LANES)
 # Truth tables: of the operands of an instruction, and of functions of them.
 _A, _B, _C = 0xF0, 0xCC, 0xAA
-_SUM = _A ^ _B ^ _C
-_CARRY = _A & _B | _A & _C | _B & _C
-_CARRY_OF_SUM = _SUM & _B | _SUM & _C | _B & _C  # if the sum replaces the first operand
+SUM = _A ^ _B ^ _C
+CARRY = _A & _B | _A & _C | _B & _C
+_CARRY_OF_SUM = SUM & _B | SUM & _C | _B & _C  # if the sum replaces the first operand
 _CHOICE = _A & _B | ~_A & 0xFF & _C
 
 
@@ -60,7 +63,7 @@ def host_features() -> str:
     return features
 
 
-def _logic(builder: Any, truth: int, *operands: Any) -> Any:
+def logic(builder: Any, truth: int, *operands: Any) -> Any:
     """Combine three registers bit by bit, by a truth table."""
     if has_planes(host_features()):
         kind = ir.FunctionType(_WORDS, [_WORDS] * 3 + [_INT])
@@ -107,15 +110,21 @@ def _declare_fill(typing_context: Any, gallery: Any, first: Any, tables: Any) ->
         with cgutils.for_range(builder, ir.Constant(_WORD, _SIDES)) as loop:
             one_side = ir.Constant(_WORD, BITS_OF_PLANES * _LANES)
             start = builder.add(arguments[1], builder.mul(loop.index, one_side))
-            _transpose(builder, builder.gep(codes, [start]), planes)
+            transpose(builder, builder.gep(codes, [start]), planes)
             place = builder.mul(loop.index, ir.Constant(_WORD, _LANES))
-            _add_triples(builder, planes, builder.gep(tables, [place]))
+            output = builder.gep(tables, [place])
+            add_triples(builder, planes, output, ir.Constant(_WORD, TRIPLES), ENTRY)
+            left = ir.Constant(_WORD, _LANES * (BITS_OF_PLANES - 1))
+            last = builder.load(_pointer(builder, planes, left), align=64)
+            for number, value in enumerate((last, builder.not_(last))):
+                place = ir.Constant(_WORD, (TRIPLES * ENTRIES + number) * ENTRY)
+                builder.store(value, _pointer(builder, output, place), align=64)
         return context.get_dummy_value()
 
     return types.void(gallery, types.int64, tables), generate
 
 
-def _transpose(builder: Any, codes: Any, planes: Any) -> None:
+def transpose(builder: Any, codes: Any, planes: Any) -> None:
     """Exchange registers and bits: bit i of word w of plane b is bit b of code 8 i + w."""
     # In loops over groups of eight registers, because 64 do not fit into the processor.
     for source, apart, group in ((codes, 8, 1), (planes, 1, 8)):
@@ -134,37 +143,39 @@ def _transpose(builder: Any, codes: Any, planes: Any) -> None:
                         continue
                     one, other = rows[i], rows[i + step]
                     up, down = builder.shl(other, _splat(bits)), builder.lshr(one, _splat(bits))
-                    rows[i] = _logic(builder, _CHOICE, low, one, up)
-                    rows[i + step] = _logic(builder, _CHOICE, low, down, other)
+                    rows[i] = logic(builder, _CHOICE, low, one, up)
+                    rows[i + step] = logic(builder, _CHOICE, low, down, other)
             for row, place in zip(rows, places, strict=True):
                 builder.store(row, _pointer(builder, planes, place), align=64)
 
 
-def _add_triples(builder: Any, planes: Any, tables: Any) -> None:
-    """Store the carry and the sum of every three planes, for all values of a query's bits."""
+def add_triples(builder: Any, planes: Any, tables: Any, count: Any, entry: int) -> None:
+    """Store the carry and the sum of every three planes, for all values of a query's bits.
 
-    def load(start: Any, plane: int) -> Any:
-        place = _offset(builder, start, _LANES * plane)
-        return builder.load(_pointer(builder, planes, place), align=64)
-
-    def store(start: Any, values: dict[int, Any]) -> None:
-        for entry, value in values.items():
-            place = _offset(builder, start, ENTRY * entry)
-            builder.store(value, _pointer(builder, tables, place), align=64)
-
-    with cgutils.for_range(builder, ir.Constant(_WORD, TRIPLES)) as loop:
+    Args:
+        builder: Of the code.
+        planes: Address of the planes, a register each.
+        tables: Address of the output: ENTRIES for each triple.
+        count: Number of triples, a word.
+        entry: Words from one entry to the next.
+    """
+    with cgutils.for_range(builder, count) as loop:
         start = builder.mul(loop.index, ir.Constant(_WORD, 3 * _LANES))
-        a, b, c = (load(start, i) for i in range(3))
-        carry, total = _logic(builder, _CARRY, a, b, c), builder.xor(a, builder.xor(b, c))
+        a, b, c = (
+            builder.load(_pointer(builder, planes, _offset(builder, start, _LANES * i)), align=64)
+            for i in range(3)
+        )
+        carry, total = logic(builder, CARRY, a, b, c), builder.xor(a, builder.xor(b, c))
         # If one operand is inverted, the carry changes where the other two differ.
         values = {0: carry}
         for own, others in ((1, (b, c)), (2, (a, c)), (4, (a, b))):
             values[own] = builder.xor(carry, builder.xor(*others))
         values |= {7 - own: builder.not_(value) for own, value in values.items()}
         values |= {ENTRY_OF_SUM: total, ENTRY_OF_SUM + 1: builder.not_(total)}
-        store(builder.mul(loop.index, ir.Constant(_WORD, ENTRIES * ENTRY)), values)
-    last = load(ir.Constant(_WORD, 0), BITS_OF_PLANES - 1)
-    store(ir.Constant(_WORD, TRIPLES * ENTRIES * ENTRY), {0: last, 1: builder.not_(last)})
+        start = builder.mul(loop.index, ir.Constant(_WORD, ENTRIES * entry))
+        for number, value in values.items():
+            place = _offset(builder, start, entry * number)
+            builder.store(value, _pointer(builder, tables, place), align=64)
 
 
 fill_planes: Any = intrinsic(_declare_fill)
@@ -206,12 +217,10 @@ def _declare_compare(
             waiting[level].append(planes)
             if len(waiting[level]) == 3:
                 first, *others = waiting[level]
-                total = [
-                    _logic(builder, _SUM, *three) for three in zip(first, *others, strict=True)
-                ]
+                total = [logic(builder, SUM, *three) for three in zip(first, *others, strict=True)]
                 # The carry follows from the sum too, so no register must be copied before.
                 carry = [
-                    _logic(builder, _CARRY_OF_SUM, *three)
+                    logic(builder, _CARRY_OF_SUM, *three)
                     for three in zip(total, *others, strict=True)
                 ]
                 waiting[level] = [total]

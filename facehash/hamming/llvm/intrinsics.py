@@ -1,8 +1,8 @@
 """How kernels are compiled, and LLVM code for loops that Numba would not vectorize.
 
 Numba's cache checks only the file of a kernel: after a change here, change `count_numba`,
-`nearest_numba` and `asymmetric_numba` too. `rows` and `planes` have the LLVM code for several
-queries, `nibbles` that of asymmetric search.
+`nearest_numba` and `asymmetric_numba` too. `rows`, `planes` and `plane_counts` have the LLVM
+code for several queries, `nibbles` that of asymmetric search.
 """
 
 import sys

@@ -26,8 +26,8 @@ from numba.core import types
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-from facehash.hamming.intrinsics import RUN, cgutils
-from facehash.hamming.nibbles import look_up, split_into
+from facehash.hamming.llvm.intrinsics import RUN, cgutils
+from facehash.hamming.llvm.nibbles import look_up, split_into
 
 Layout = Literal["words", "nibbles", "bytes"]
 TOGETHER = 4  # queries per load of a row

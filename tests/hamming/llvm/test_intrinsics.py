@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from facehash.hamming.intrinsics import RUN, WIDE, nearer_bits, skip_far
+from facehash.hamming.llvm.intrinsics import RUN, WIDE, nearer_bits, skip_far
 
 
 @njit

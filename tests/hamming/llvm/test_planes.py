@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from facehash.hamming.nearest_numba import LINE, MANY, plan_query, set_limit
-from facehash.hamming.planes import (
+from facehash.hamming.llvm.planes import (
     LEVELS,
     MANY_CODES,
     STEPS,
@@ -14,6 +13,7 @@ from facehash.hamming.planes import (
     fill_planes,
     has_planes,
 )
+from facehash.hamming.nearest_numba import LINE, MANY, plan_query, set_limit
 from facehash.hamming.search import top_k
 from tests.hamming.test_nearest import assert_nearest, draw
 

@@ -1,0 +1,1 @@
+"""LLVM code of the Hamming kernels, for loops that Numba would not vectorize."""
