@@ -8,6 +8,7 @@ from facehash.hamming.llvm.plane_counts import (
     BITS_AT_ONCE,
     COUNTS,
     LINE,
+    SHARING,
     SIDE,
     SUMS,
     TABLES,
@@ -149,7 +150,7 @@ def _count_planes(gallery, whole, query, all_counts):  # type: ignore[no-untyped
         for side in range(sides):
             fill_side(gallery, begin + SIDE * side, steps, planes, tables, side * steps * TABLES)
         for row in range(len(query)):
-            counts[: LINE * (bins + 15)] = 0
+            counts[: LINE * (bins + SHARING - 1)] = 0
             for side in range(sides):
                 add_planes(tables, side * steps * TABLES, places, row, steps, sums)
                 count_sums(sums, bins, counts)

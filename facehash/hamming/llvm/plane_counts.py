@@ -43,10 +43,9 @@ COUNTS = LONGEST + 1  # rows of counts
 AT_ONCE = 8  # triples of planes that are added in one step
 BITS_AT_ONCE = 3 * AT_ONCE
 TABLES = ENTRIES * AT_ONCE * LINE  # words of a step
-# A distance has _LOW last bits, as many middle ones, and the others.
-_LOW, _UPPER = 2, 4
-_APART = 2**_UPPER  # distances that share the others
-_WORD, _BYTE = ir.IntType(64), ir.IntType(8)
+_LOW, _UPPER = 2, 4  # bits 0 and 1 of a distance are its last, 2 and 3 its middle ones
+SHARING = 2**_UPPER  # distances that share all other bits
+_WORD = ir.IntType(64)
 
 
 def most_bits(features: str) -> int:
@@ -228,14 +227,14 @@ def _declare_count(typing_context: Any, sums: Any, bins: Any, counts: Any) -> An
     """Add the numbers of codes at each distance to those of each lane.
 
     Its arguments: sums as `add_planes` fills them; the number of possible distances; and counts
-    uint64 (COUNTS * LINE,), of which the first `bins` rows of LINE change, rounded up to _APART.
+    uint64 (COUNTS * LINE,), of which the first `bins` rows of LINE change, rounded up to SHARING.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         state = _Registers(context, builder, signature, arguments)
         sums, counts = state.data(0), state.data(2)
         groups = builder.lshr(
-            builder.add(arguments[1], state.number(_APART - 1)), state.number(_UPPER)
+            builder.add(arguments[1], state.number(SHARING - 1)), state.number(_UPPER)
         )
         for part in range(0, LINE, state.lanes):
             planes = [state.load(sums, state.number(LINE * bit + part)) for bit in range(SUMS)]
@@ -248,7 +247,7 @@ def _declare_count(typing_context: Any, sums: Any, bins: Any, counts: Any) -> An
                     flipped = builder.xor(plane, state.fill(builder.sub(own, state.number(1))))
                     group = flipped if group is None else builder.and_(group, flipped)
                 with builder.if_then(builder.not_(state.is_zero(group))):
-                    first = state.place(state.number(part), loop.index, LINE * _APART)
+                    first = state.place(state.number(part), loop.index, LINE * SHARING)
                     for number, plane in enumerate(middle):
                         few = builder.and_(group, plane)
                         with builder.if_then(builder.not_(state.is_zero(few))):
