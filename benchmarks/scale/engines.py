@@ -1,5 +1,7 @@
 """A library that is searched through a server."""
 
+import contextlib
+import logging
 import statistics
 import time
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from facehash.library.query.library import open_library
 from facehash.library.storage import engines as registry
 from facehash.library.storage.engines import Engine
 from facehash.library.storage.store import Column, Store
+from facehash.vectors import Rows
 
 SIDES = {"vectors": "embedding", "codes": "code"}
 
@@ -43,7 +46,7 @@ def measure_engine(
                 found["push_seconds"] = round(time.perf_counter() - start, 1)
                 found["bytes"] = status(store, engine).bytes
                 found["server"] = status(store, engine).server
-                found["milliseconds"] = _search(directory, engine.name, asked)
+                found |= _search(directory, engine, asked)
                 add_photos(directory, vectors, BATCH)
                 start = time.perf_counter()
                 push(store, engine.name, progress=False)
@@ -54,12 +57,47 @@ def measure_engine(
                 registry.unregister(store, engine.name)
 
 
-def _search(directory: Path, engine: str, asked: Any) -> float:
-    """Return the median of single searches, which the library completes, in milliseconds."""
-    spent = []
-    with open_library(directory, engine=engine) as library:
+def _search(directory: Path, engine: Engine, asked: Rows) -> dict[str, float]:
+    """Time single searches, which the library completes, and compare them with the exact search.
+
+    Returns:
+        Their median in milliseconds, and the recall: the share of the K nearest faces that were
+        found, counting any face at most as far as the last of them.
+
+    Raises:
+        RuntimeError: The server did not answer, so that the local index was searched instead.
+    """
+    spent, nearest = [], []
+    with _no_warning(), open_library(directory, engine=engine.name) as library:
         for number in range(SINGLES + 1):
             start = time.perf_counter()
-            library.search_vectors(asked[number : number + 1], K)
+            (result,) = library.search_vectors(asked[number : number + 1], K)
             spent.append(time.perf_counter() - start)
-    return round(1e3 * statistics.median(spent[1:]), 2)
+            nearest.append([hit.distance for hit in result.hits])
+    with open_library(directory, by=engine.by) as library:
+        exact = [result.hits[-1].distance for result in library.search_vectors(asked, K)]
+    found = [
+        sum(distance <= last + 1e-6 for distance in row)
+        for row, last in zip(nearest, exact, strict=True)
+    ]
+    return {
+        "milliseconds": round(1e3 * statistics.median(spent[1:]), 2),
+        "recall": round(sum(found) / (K * len(found)), 3),
+    }
+
+
+@contextlib.contextmanager
+def _no_warning() -> Iterator[None]:
+    """Raise an error for the first warning of the package."""
+
+    def refuse(record: logging.LogRecord) -> bool:
+        raise RuntimeError(record.getMessage())
+
+    handler = logging.Handler(logging.WARNING)
+    handler.addFilter(refuse)
+    log = logging.getLogger("facehash")
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
