@@ -52,12 +52,10 @@ def scale_table() -> str:
 
 
 def engine_scale_table() -> str:
-    """Tabulate what a server costs beside the local index, in the largest library with both."""
+    """Tabulate what a server costs beside the local index, and what it finds, at each size."""
     libraries = _libraries()
     rows = []
     for size, library in libraries.items():
-        if not library["engines"]:
-            continue
         steps = library["steps"]
         for side, column in _SIDES.items():
             local = _SEARCHES[0] if side == "vectors" else _SEARCHES[2]
@@ -69,6 +67,7 @@ def engine_scale_table() -> str:
                     "–",
                     _duration(steps["add"]["seconds"]["index files"]),
                     _search(steps, local, "later search"),
+                    "all",
                     _bytes(steps["build"]["bytes"][column]),
                 ]
             )
@@ -83,10 +82,12 @@ def engine_scale_table() -> str:
                             _duration(one["push_seconds"]),
                             _duration(one["push_64_seconds"]),
                             _milliseconds(one["milliseconds"]),
+                            f"{one['recall']:.1%}",
                             _bytes(one["bytes"]),
                         ]
                     )
-    head = ["Faces", "Rows", "Engine", "First push", "After 64 more faces", "Search", "Size"]
+    head = ["Faces", "Rows", "Engine", "First push", "After 64 more faces", "Search"]
+    head += ["Of the 10 nearest", "Size"]
     return markdown_rows(head, rows)
 
 
