@@ -25,6 +25,10 @@ MOST_BYTES = 2**31
 STEPS = 32
 """Most steps per call on JAX."""
 
+MANY_STEPS = 32
+"""From so many steps per epoch on, the step of TensorFlow is compiled for a smaller last batch too:
+it takes seconds, but a step for batches of one size is 3 % faster than one for any size."""
+
 
 def steps_per_call(images: NDArray[Any], batch: int, devices: int) -> int | None:
     """Return how many steps JAX runs per call if the images are kept on the device.
@@ -130,8 +134,11 @@ class DeviceSteps(keras.Model):
 
         batches: Any = self._batches
         specs = [tensorflow.TensorSpec((None, *part.shape[1:]), part.dtype) for part in batches[0]]
+        one_size = batches.used % batches.batch == 0 or len(batches) >= MANY_STEPS
 
-        @tensorflow.function(input_signature=specs, jit_compile=self.jit_compile or None)
+        @tensorflow.function(
+            input_signature=None if one_size else specs, jit_compile=self.jit_compile or None
+        )
         def step(x: Any, y: Any) -> Any:
             return self.train_step((x, y))
 

@@ -30,6 +30,17 @@ def test_images_on_the_device_give_the_same_training(faces, tmp_path, monkeypatc
     assert outcome.model._resident is None  # the memory is free again
 
 
+def test_a_step_for_each_size_of_a_batch_trains_as_one_for_all_sizes(faces, tmp_path, monkeypatch):
+    found = []  # they round differently
+    for many in (1, 1000):  # steps per epoch; only TensorFlow makes a difference
+        monkeypatch.setattr(steps, "MANY_STEPS", many)
+        run, _ = run_training(configure(**OPTIONS), faces, tmp_path / str(many))
+        found.append(read_history(run.history))
+    for mine, theirs in zip(*found, strict=True):
+        for name in set(theirs) - {"seconds"}:
+            assert mine[name] == pytest.approx(theirs[name], rel=0.01, abs=1e-4), name
+
+
 def test_steps_per_call_divide_an_epoch_into_equal_calls(monkeypatch):
     images = np.zeros((670, 2, 2, 3), np.uint8)
     assert steps_per_call(images, 10, 1) is None  # on a CPU, memory is the same
