@@ -1,5 +1,10 @@
 """Train a hashing network from a YAML file: ``python train.py CONFIG --data DIR``."""
 
+if __name__ == "__main__":
+    from facehash.memory import restart
+
+    restart()  # before the other imports, which take most of a second
+
 from pathlib import Path
 
 import typer

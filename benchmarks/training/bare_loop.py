@@ -5,7 +5,6 @@ in memory, the step is compiled, and there are no callbacks, metrics or files. T
 batch by row numbers in a random order, as any training must. Importing this module imports Keras.
 """
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,8 +16,14 @@ Step = Callable[[Any, Any], Any]
 
 
 def train_bare_loop(
-    model: Any, images: np.ndarray, classes: np.ndarray, batch: int, epochs: int, seed: int
-) -> tuple[float, list[float], list[float]]:
+    model: Any,
+    images: np.ndarray,
+    classes: np.ndarray,
+    batch: int,
+    epochs: int,
+    seed: int,
+    after_step: Callable[[Any], None] = lambda loss: None,
+) -> list[float]:
     """Train a compiled model.
 
     Args:
@@ -28,23 +33,23 @@ def train_bare_loop(
         batch: Images per step.
         epochs: Number of epochs.
         seed: Of the order.
+        after_step: Is called with the loss of each step, which may not be computed yet.
 
     Returns:
-        The times of the start and of the end of each epoch, in seconds, and the loss of the last
-        step of each epoch.
+        The loss of the last step of each epoch.
     """
     backend = keras.backend.backend()
     step = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[backend](model)
     rng = np.random.default_rng(seed)
-    started, ends, losses = time.perf_counter(), [], []
+    losses = []
     for _ in range(epochs):
         order = rng.permutation(len(images))
         for first in range(0, len(images), batch):
             rows = order[first : first + batch]
             loss = step(images[rows], classes[rows])
+            after_step(loss)
         losses.append(float(ops.convert_to_numpy(loss)))  # waits for the last step
-        ends.append(time.perf_counter())
-    return started, ends, losses
+    return losses
 
 
 def _loss(model: Any, x: Any, y: Any) -> Any:

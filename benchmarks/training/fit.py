@@ -5,22 +5,28 @@
 Four ways train the same network on the same random images, each in its own process: our training
 with and without flips and shifts, a plain `model.fit`, and a loop without Keras's trainer (see
 `benchmarks.training.bare_loop`). The first epoch, which compiles, is not timed. The epochs of our
-loop include progress bar, history.csv, seeded order of the batches and copies of the weights;
+loop include progress bar, history.csv, seeded order of the batches and copies of weights and state;
 writing backups and the model is reported apart.
 
-The speed of a shared machine varies, so the ways take turns, in alternating order. The result is
-the median of the turns' ratios, with the faster of the two simple loops of each turn; a bar is met
-if the lower quartile reaches it.
+Our processes have the memory settings of train.py, see `facehash.memory`. The others have those of
+the system, except a second loop without Keras's trainer, which shows what else is different.
+
+The speed of a shared machine varies from second to second, so the ways take turns of a few steps,
+in random order, while the others wait. All turns of an epoch together give one ratio; the result is
+the median of these, with the faster of the two simple loops in each epoch. A bar is met if the
+lower quartile reaches it. All of it is repeated in new processes, because the speed of a program
+also depends on where its arrays happen to lie in memory.
 """
 
 import argparse
-import functools
+import contextlib
 import json
+import os
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,127 +34,97 @@ import numpy as np
 
 from benchmarks.machine import describe_machine
 from benchmarks.pairs import ratio, verdict
-from benchmarks.training.random_faces import BITS, PEOPLE, configure, make_faces
-from facehash import methods
-from facehash.config import RunConfig
-from facehash.dataset import FaceDataset
+from benchmarks.training.random_faces import BITS, PEOPLE
+from benchmarks.training.ways import AUGMENTED, EQUAL_LOOP, FIT, LOOP, OURS, WAYS, Way
 from facehash.files import write_json
-from facehash.learning.backend import choose_backend, start_backend
+from facehash.learning.backend import choose_backend
+from facehash.memory import memory_settings
 
 RESULT = Path(__file__).parents[1] / "results" / "training.json"
-WAYS = ("ours", "ours, augmented", "bare fit", "bare loop")
-BARE = WAYS[2:]
+BARE = (FIT, LOOP)
 BAR, AUGMENTED_BAR = 0.95, 0.9
-AUGMENTATION = {"flip": True, "shift": 2}  # as in the configurations of PubFig83
 
 
-def train_ours(faces: FaceDataset, config: RunConfig[Any]) -> dict[str, float]:
-    """Train like train.py, and time the epochs, the backups and writing the model."""
-    from benchmarks.clock import EpochClock
-    from facehash.learning.hash_model import HashModel
-    from facehash.learning.training import train
-    from facehash.runs.directory import RunDirectory
+class Process:
+    """A process that trains in one way, and waits between its turns."""
 
-    clock, fit, save = EpochClock(), HashModel.fit, HashModel.save
-    seconds = {}
+    def __init__(self, way: Way) -> None:
+        command = [sys.executable, "-m", "benchmarks.training.ways", json.dumps(asdict(way))]
+        pipe = subprocess.PIPE
+        settings = memory_settings() if way.name in (OURS, AUGMENTED, EQUAL_LOOP) else {}
+        self._process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, text=True, env=os.environ | settings
+        )
 
-    @functools.wraps(fit)
-    def timed_fit(self: Any, *arguments: Any, **options: Any) -> Any:
-        options["callbacks"] = [*options["callbacks"], clock]
-        return fit(self, *arguments, **options)
+    def turn(self) -> Any:
+        """Let it go on until it waits again or ends, and return what it tells."""
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"a training ended with exit status {self._process.wait()}")
+        return json.loads(line)
 
-    @functools.wraps(save)
-    def timed_save(*arguments: Any, **options: Any) -> None:
-        started = time.perf_counter()
-        save(*arguments, **options)
-        seconds["save_seconds"] = time.perf_counter() - started
+    def end(self) -> None:
+        """End it, whatever it does."""
+        self._process.kill()
+        self._process.communicate()
 
-    HashModel.fit, HashModel.save = timed_fit, timed_save
-    with tempfile.TemporaryDirectory() as folder:
-        run = RunDirectory(Path(folder) / "run")
-        with run.begin(config.to_yaml()):
-            outcome = train(config, faces, run, functools.partial(methods.build, config))
-    backups = outcome.backup_seconds
+
+@contextlib.contextmanager
+def started(options: argparse.Namespace) -> Iterator[dict[str, Process]]:
+    """Start a process for each way."""
+    sizes = {name: getattr(options, name) for name in ("method", "images", "batch", "steps")}
+    processes = {}
+    try:
+        for name in WAYS:
+            processes[name] = Process(Way(name=name, epochs=options.epochs, **sizes))
+        yield processes
+    finally:
+        for process in processes.values():
+            process.end()
+
+
+def train_in_turns(options: argparse.Namespace, rng: np.random.Generator) -> dict[str, Any]:
+    """Train once in every way.
+
+    Returns:
+        By way: the seconds of each epoch, and of writing its files.
+    """
+    per_epoch = options.images // options.batch // options.steps
+    with started(options) as processes:
+        seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+        for _ in range(1 + (options.epochs - 1) * per_epoch):
+            for way in rng.permutation(WAYS):
+                seconds[way].append(processes[way].turn())
+        writing = {way: process.turn() for way, process in processes.items()}
     return {
-        "first_epoch_seconds": clock.ends[0] - clock.started,
-        "epoch_seconds": clock.ends[-1] - clock.ends[0] - backups,
-        "backup_seconds": backups,
-        **seconds,
+        way: {
+            "epochs": [turns[0], *np.reshape(turns[1:], (-1, per_epoch)).sum(axis=1).tolist()],
+            "writing": writing[way],
+        }
+        for way, turns in seconds.items()
     }
 
 
-def train_bare(faces: FaceDataset, config: RunConfig[Any], way: str) -> dict[str, float]:
-    """Train the same network with Keras alone, or without its trainer."""
-    import keras
-
-    from benchmarks.clock import EpochClock
-    from facehash.learning.preparation import pixel_statistics
-
-    keras.utils.set_random_seed(config.seed)
-    images, labels = np.asarray(faces.images), faces.labels.astype(np.int32)
-    training, clock = config.training, EpochClock()
-    model = methods.build(config, faces.identities, *pixel_statistics(images))
-    model.compile(optimizer=keras.optimizers.Adam(training.learning_rate))
-    if way == "bare loop":
-        from benchmarks.training.bare_loop import train_bare_loop
-
-        model.optimizer.build(model.trainable_variables)
-        started, ends, _ = train_bare_loop(
-            model, images, labels, training.batch, training.epochs, config.seed
-        )
-    else:
-        model.fit(
-            images,
-            labels,
-            batch_size=training.batch,
-            epochs=training.epochs,
-            verbose=0,
-            callbacks=[clock],
-        )
-        started, ends = clock.started, clock.ends
-    return {"first_epoch_seconds": ends[0] - started, "epoch_seconds": ends[-1] - ends[0]}
-
-
-def measure(way: str, options: argparse.Namespace) -> dict[str, float]:
-    """Train in this process."""
-    start_backend(choose_backend())
-    training = {"epochs": options.epochs, "batch": options.batch, "patience": None}
-    # Not part of an epoch, and long for the ten layers of DCBH.
-    training["reestimate_statistics"] = False
-    augmentation = AUGMENTATION if way == "ours, augmented" else {}
-    config = configure(options.method, training, augmentation)
-    faces = make_faces(options.images)
-    return train_bare(faces, config, way) if way in BARE else train_ours(faces, config)
-
-
-def measure_in_process(way: str, options: argparse.Namespace) -> dict[str, float]:
-    """Train in a new process."""
-    command = [sys.executable, "-m", "benchmarks.training", "--way", way]
-    for name in ("method", "images", "epochs", "batch"):
-        command += [f"--{name}", str(getattr(options, name))]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(done.stdout)
-
-
 def compare(options: argparse.Namespace) -> dict[str, Any]:
-    """Take turns, and compute the ratios within each turn."""
-    backend = choose_backend()
-    turns: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
-    for pair in range(options.pairs):
-        for way in WAYS if pair % 2 == 0 else WAYS[::-1]:
-            turns[way].append(measure_in_process(way, options))
-    trained = options.images * (options.epochs - 1)
-    seconds = {way: [turn["epoch_seconds"] for turn in turns[way]] for way in WAYS}
+    """Train several times in every way, and compare epoch by epoch."""
+    backend, rng = choose_backend(), np.random.default_rng(0)
+    repeats = [train_in_turns(options, rng) for _ in range(options.repeats)]
+    trained = options.images // options.batch * options.batch
+    seconds = {way: [s for turns in repeats for s in turns[way]["epochs"][1:]] for way in WAYS}
     speeds = {way: [trained / second for second in seconds[way]] for way in WAYS}
-    found, augmented = ratio(seconds, "ours", BARE), ratio(seconds, "ours, augmented", ("ours",))
-    ours = {key: statistics.median(t[key] for t in turns["ours"]) for key in turns["ours"][0]}
-    whole = sum(ours.values())
+    found, augmented = ratio(seconds, OURS, BARE), ratio(seconds, AUGMENTED, (OURS,))
+    equal = ratio(seconds, OURS, (EQUAL_LOOP,))
     return {
         "what": f"training speed of {options.method.upper()}",
         "size": {
             "images": options.images,
             "epochs_timed": options.epochs - 1,
+            "repeats": options.repeats,
             "batch": options.batch,
+            "steps_in_turn": options.steps,
             "identities": PEOPLE,
             "bits": BITS,
         },
@@ -162,16 +138,20 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
             for way in WAYS
         },
         "first_epoch_seconds": {
-            way: round(statistics.median(turn["first_epoch_seconds"] for turn in turns[way]), 2)
+            way: round(statistics.median(turns[way]["epochs"][0] for turns in repeats), 2)
             for way in WAYS
         },
         "ratio_ours_to_the_faster_bare_loop": found,
-        "ratio_bare_loop_to_bare_fit": ratio(seconds, "bare loop", ("bare fit",)),
+        "ratio_ours_to_a_bare_loop_with_our_memory_settings": equal,
+        "ratio_bare_loop_to_bare_fit": ratio(seconds, LOOP, (FIT,)),
         "ratio_augmented_to_not": augmented,
-        "share_of_time_in_backups": round(ours["backup_seconds"] / whole, 4),
-        "share_of_time_writing_the_model": round(ours["save_seconds"] / whole, 4),
+        "seconds_of_writing": {
+            file: round(statistics.median(turns[OURS]["writing"][file] for turns in repeats), 3)
+            for file in ("backup", "model")
+        },
         "bars": {
             f"at least {BAR} of a bare loop": verdict(found, BAR),
+            f"at least {BAR} of a bare loop with our memory settings": verdict(equal, BAR),
             f"with flips and shifts, at least {AUGMENTED_BAR} of the speed without": verdict(
                 augmented, AUGMENTED_BAR
             ),
@@ -180,25 +160,24 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the comparison, or a single way in a process that the comparison started."""
+    """Run the comparison."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.training",
         description="Compare our training loop with a plain model.fit and with a bare loop.",
-        epilog="Example: KERAS_BACKEND=jax python -m benchmarks.training --pairs 4",
+        epilog="Example: KERAS_BACKEND=jax python -m benchmarks.training --repeats 2",
     )
     parser.add_argument("--images", type=int, default=12_288, help="number of training images")
     parser.add_argument("--epochs", type=int, default=5, help="the first is not timed")
     parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=4, help="training steps of a turn")
     parser.add_argument("--method", choices=("ddh", "dcbh"), default="ddh")
-    parser.add_argument("--pairs", type=int, default=8, help="number of turns of all ways")
+    parser.add_argument("--repeats", type=int, default=4, help="number of trainings of each way")
     parser.add_argument("--output", type=Path, default=RESULT, help="default: beside this file")
-    parser.add_argument("--way", choices=WAYS, help="measure only this way and print JSON")
     options = parser.parse_args()
-    if options.epochs < 2 or options.pairs < 2:
-        parser.error("--epochs and --pairs must be at least 2")
-    if options.way:
-        print(json.dumps(measure(options.way, options)))
-        return
+    if options.epochs < 3 or options.repeats < 1:
+        parser.error("--epochs must be at least 3, --repeats at least 1")
+    if options.images % (options.batch * options.steps):
+        parser.error("--images must be a multiple of --batch times --steps")
     result = compare(options)
     write_json(options.output, result)
     print(json.dumps(result, indent=1))

@@ -120,7 +120,7 @@ def train_in_one_way(
     from benchmarks.clock import EpochClock
     from facehash.learning.accelerator.steps import steps_per_call
     from facehash.learning.batches import ShuffledBatches
-    from facehash.learning.callbacks import BackupWriter, BestWeights, History
+    from facehash.learning.callbacks import BackupWriter, BestWeights, EpochState, History
     from facehash.learning.preparation import pixel_statistics
     from facehash.learning.training import compile_model
 
@@ -142,10 +142,11 @@ def train_in_one_way(
         batches = ShuffledBatches(images, classes, turn.batch, config.seed, together=steps)
         with tempfile.TemporaryDirectory() as folder:
             rows = History(Path(folder) / "history.csv", [], 0)
-            best = BestWeights("loss", None, rows, None)
-            writer = BackupWriter(Path(folder) / "backup.npz", best, 1e9, None, {})
+            last = EpochState()
+            best = BestWeights("loss", None, rows, last, None)
+            writer = BackupWriter(Path(folder) / "backup.npz", last, best, 1e9, None, {})
             with model.kept_on_device(None if steps is None else images, turn.batch):
-                callbacks = [rows, best, writer, clock]
+                callbacks = [rows, last, best, writer, clock]
                 history = model.fit(batches, callbacks=callbacks, **options).history
     seconds = np.diff(clock.ends).tolist()
     return model, {

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from facehash.errors import Interrupted
+from facehash.memory import memory_settings
 
 _SECONDS_TO_STOP = 30.0  # a cell that is still running this long after SIGTERM is killed
 _THREADS = (
@@ -35,17 +36,6 @@ class Cell(Protocol):
     @property
     def network(self) -> "Cell | None":
         """The cell that has to be measured before this one."""
-
-
-# glibc returns large arrays to the system, and the pages of new ones are cleared again: a fifth of
-# the processor time of a network's training, and more with thousands of people. A limit on the size
-# would not do, as glibc caps it at the size of many such arrays.
-_MALLOC = {
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": str(2**30),
-    "MALLOC_TOP_PAD_": str(2**26),
-}
 
 
 def run_cells(
@@ -73,7 +63,7 @@ def run_cells(
         Interrupted: Ctrl-C or SIGTERM; the running cells are stopped first.
     """
     logs.mkdir(parents=True, exist_ok=True)
-    variables = os.environ | thread_share(jobs) | _MALLOC
+    variables = os.environ | thread_share(jobs) | memory_settings()
     runner = _Runner(len(cells), command, logs, variables, show)
     of_network: dict[str, list[Cell]] = {}
     for cell in cells:

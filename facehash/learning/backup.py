@@ -75,24 +75,33 @@ def training_variables(model: Any) -> list[Any]:
     return [*model.variables, *model.optimizer.variables]
 
 
-def device_copies(variables: list[Any]) -> Arrays:
-    """Copy the values of Keras variables on their device, without waiting for the copies.
+def copying(variables: list[Any]) -> Callable[[], Arrays]:
+    """Return a function that copies the values of Keras variables on their device.
 
-    The next training step changes the variables in place on PyTorch, and takes over their memory on
-    JAX.
+    It does not wait for the copies. The next training step changes the variables in place on
+    PyTorch, and takes over their memory on JAX. TensorFlow and JAX copy all by one compiled call:
+    one call per variable takes ten milliseconds for a hundred of them.
     """
     import keras
 
-    values = [variable.value for variable in variables]
-    if keras.backend.backend() != "jax":
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow
+
+        return tensorflow.function(lambda: [tensorflow.identity(v.value) for v in variables])
+    if backend == "jax":
+        return lambda: _copy_on_jax()([variable.value for variable in variables])
+
+    def clone() -> Arrays:
         with without_gradients():
-            return [keras.ops.copy(value) for value in values]
-    return list(_copy_on_jax()(values))
+            return [keras.ops.copy(variable.value) for variable in variables]
+
+    return clone
 
 
 @functools.cache
-def _copy_on_jax() -> Callable[[list[Any]], list[Any]]:
-    """Compile the copy of all arrays in one call; assignments of inputs would not copy."""
+def _copy_on_jax() -> Callable[[list[Any]], Arrays]:
+    """Compile the copy of all arrays in one call; inputs that are returned would not be copied."""
     import jax
 
     return jax.jit(lambda arrays: [jax.numpy.copy(array) for array in arrays])

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from facehash.errors import InputError
-from facehash.learning.backup import Backup, device_copies, training_variables
+from facehash.learning.backup import Backup, copying, training_variables
 from facehash.learning.hash_model import HashModel
 from facehash.learning.model_files import save_model_file
 from facehash.printing import progress
@@ -66,6 +66,32 @@ class History(keras.callbacks.Callback):
         write_history(self.path, self.rows)
 
 
+class EpochState(keras.callbacks.Callback):
+    """Copies the state at the end of each epoch, on the device, for the callbacks after this one.
+
+    Attributes:
+        state: Values of `training_variables` after the last whole epoch; empty before the first.
+        weights: Those of the model's weights among them, in their order.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state: list[Any] = []
+        self.weights: list[Any] = []
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        """Find the variables."""
+        variables = training_variables(self.model)
+        places = {id(variable): place for place, variable in enumerate(variables)}
+        self._places = [places[id(weight)] for weight in self.model.weights]
+        self._copy = copying(variables)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Copy the state."""
+        self.state = self._copy()
+        self.weights = [self.state[place] for place in self._places]
+
+
 class BestWeights(keras.callbacks.Callback):
     """Keeps the weights of the best epoch on the device, and stops training without improvement.
 
@@ -76,15 +102,21 @@ class BestWeights(keras.callbacks.Callback):
         monitor: A column of the history; smaller is better.
         patience: Epochs without improvement after which training stops; None never stops.
         history: Its rows tell which epoch is the best, also when training resumes.
+        last: Provides the weights after each epoch.
         weights: Weights of the best of those rows.
     """
 
     def __init__(
-        self, monitor: str, patience: int | None, history: History, weights: list | None
+        self,
+        monitor: str,
+        patience: int | None,
+        history: History,
+        last: EpochState,
+        weights: list | None,
     ) -> None:
         super().__init__()
         self.monitor, self.patience = monitor, patience
-        self.history, self.weights = history, weights
+        self.history, self.last, self.weights = history, last, weights
 
     @property
     def epoch(self) -> int:
@@ -97,9 +129,9 @@ class BestWeights(keras.callbacks.Callback):
         return is_exhausted(self.history.rows, self.monitor, self.patience)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Copy the weights if this epoch is the best so far."""
+        """Keep the weights if this epoch is the best so far."""
         if self.epoch == epoch + 1:
-            self.weights = device_copies(self.model.weights)
+            self.weights = self.last.weights
         self.model.stop_training = self.exhausted
 
 
@@ -127,13 +159,13 @@ class ValidationStatistics(keras.callbacks.Callback):
 
 
 class BackupWriter(keras.callbacks.Callback):
-    """Keeps the state after the last whole epoch on the device, and writes it if it is time.
+    """Keeps the state after the last whole epoch, and writes it if it is time.
 
-    Copying the state there costs little beside an epoch, and it lets a training that is interrupted
-    in the middle of an epoch still write the epoch before.
+    So a training that is interrupted in the middle of an epoch can still write the epoch before.
 
     Args:
         path: The backup file.
+        last: Provides the state after each epoch.
         best: Provides the best weights, which the backup holds beside the current ones.
         interval: Minimum time between two backups, in seconds.
         start: The backup on disk when training resumes.
@@ -143,27 +175,24 @@ class BackupWriter(keras.callbacks.Callback):
     def __init__(
         self,
         path: Path,
+        last: EpochState,
         best: BestWeights,
         interval: float,
         start: Backup | None,
         arguments: dict[str, Any],
     ) -> None:
         super().__init__()
-        self.path, self.best, self.interval = path, best, interval
+        self.path, self.last, self.best, self.interval = path, last, best, interval
         self.arguments = arguments
-        self.seconds = 0.0  # spent on backups
         self.latest = start  # after the last whole epoch
         self.epoch = start.epoch if start else 0  # of the backup on disk
         self._last = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Copy the state, and write it at most once per interval."""
-        started = time.monotonic()
-        state = device_copies(training_variables(self.model))
-        self.latest = Backup(epoch + 1, state, self.best.weights or [], self.arguments)
-        if started - self._last >= self.interval:
+        """Keep the state, and write it at most once per interval."""
+        self.latest = Backup(epoch + 1, self.last.state, self.best.weights or [], self.arguments)
+        if time.monotonic() - self._last >= self.interval:
             self.write()
-        self.seconds += time.monotonic() - started
 
     def write(self) -> None:
         """Write the last whole epoch, unless the backup on disk has it."""

@@ -26,6 +26,7 @@ from facehash.learning.callbacks import (
     BackupWriter,
     BestWeights,
     Checkpoints,
+    EpochState,
     History,
     Progress,
     Statistics,
@@ -71,7 +72,6 @@ class Outcome:
     model: HashModel  # with the weights of the best epoch
     epochs: int  # done in total
     best_epoch: int  # counted from 1
-    backup_seconds: float  # that this process spent writing backups
 
 
 def train(
@@ -134,10 +134,12 @@ def train(
         if backup and reopened:
             backup = replace(backup, best=load_model_file(run.model).get_weights())
         history = History(run.history, read_history(run.history) if backup else [], done)
-        best = BestWeights(training.monitor, training.patience, history, backup and backup.best)
+        last = EpochState()
+        kept = backup and backup.best
+        best = BestWeights(training.monitor, training.patience, history, last, kept)
         arguments = {name: getattr(model, name) for name in _ARGUMENTS}
         arguments[_AUGMENTATION] = augmentation.VERSION
-        writer = BackupWriter(run.backup, best, training.backup_seconds, backup, arguments)
+        writer = BackupWriter(run.backup, last, best, training.backup_seconds, backup, arguments)
         estimator = StatisticsEstimator(model)
         statistics: Statistics = contextlib.nullcontext
         if training.reestimate_statistics:
@@ -157,7 +159,7 @@ def train(
         write_json(run.environment, environment)
         try:
             if not best.exhausted:
-                _fit(model, batches, data, training, [history, best, writer, *extra])
+                _fit(model, batches, data, training, [history, last, best, writer, *extra])
             model.set_weights(best.weights)
             write_json(run.training, _settle(estimator, data, training, config.seed))
             model.projection_scale = projection_scale(model, data.images, training.batch, devices)
@@ -173,7 +175,7 @@ def train(
             run.tidy()
         except KeyboardInterrupt as stop:
             raise _stopped(writer, training, run) from stop
-    return Outcome(model, len(history.rows), best.epoch, writer.seconds)
+    return Outcome(model, len(history.rows), best.epoch)
 
 
 def _start(run: RunDirectory, config: RunConfig[Any], reopened: bool) -> Backup | None:

@@ -25,8 +25,7 @@ for bare in (True, False):
     model.compile(optimizer=keras.optimizers.Adam(1e-3))
     model.optimizer.build(model.trainable_variables)
     if bare:
-        _, ends, found = train_bare_loop(model, images, labels, 12, 3, seed=0)
-        assert len(ends) == 3 and sorted(ends) == ends
+        found = train_bare_loop(model, images, labels, 12, 3, seed=0)
     else:  # one batch has every image, so the order does not matter
         found = model.fit(images, labels, batch_size=12, epochs=3, verbose=0).history["loss"]
     losses.append(found)
