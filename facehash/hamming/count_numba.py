@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from facehash.hamming.llvm.intrinsics import RUN, compile_kernel
+from facehash.hamming.llvm.intrinsics import LINE, RUN, compile_kernel, find_line
 from facehash.hamming.llvm.plane_counts import (
     AT_ONCE,
     BITS_AT_ONCE,
     COUNTS,
-    LINE,
+    PLANE,
     SHARING,
     SIDE,
     SUMS,
@@ -17,7 +17,7 @@ from facehash.hamming.llvm.plane_counts import (
     fill_side,
     most_bits,
 )
-from facehash.hamming.llvm.planes import ENTRIES, ENTRY_OF_SUM, host_features
+from facehash.hamming.llvm.planes import ENTRIES, find_entries, host_features
 from facehash.hamming.llvm.rows import MOST, TOGETHER, measurer
 from facehash.hamming.measure_numba import (
     BITS,
@@ -64,6 +64,12 @@ def _count_slice(gallery, first, last, code, buffer, histograms, counts):  # typ
     add_four(histograms, counts)
 
 
+@compile_kernel("boolean(int64, int64)", inline=True)
+def _counts_pairs(items, bins):  # type: ignore[no-untyped-def]
+    """Return whether pairs of distances are counted."""
+    return items >= PAIRED * bins * bins
+
+
 _TOGETHER = f"void({CODES}, int64, {CODES}, int64[:, ::1])"
 
 
@@ -71,7 +77,7 @@ _TOGETHER = f"void({CODES}, int64, {CODES}, int64[:, ::1])"
 def _count_together(gallery, whole, query, all_counts):  # type: ignore[no-untyped-def]
     """Fill the histograms of all queries over the first `whole` items, a multiple of RUN."""
     bins, words = all_counts.shape[1], len(gallery)
-    in_pairs = whole >= PAIRED * bins * bins
+    in_pairs = _counts_pairs(whole, bins)
     pieces, last = (bins - 1 + BITS - 1) // BITS, len(query)
     width = 256 * bins if in_pairs else 4 * bins
     counted = np.empty((GROUP, width), np.uint32)
@@ -120,16 +126,17 @@ def _count_together(gallery, whole, query, all_counts):  # type: ignore[no-untyp
 @compile_kernel(f"void({CODES}, uint32[:, ::1])")
 def plan_queries(query, places):  # type: ignore[no-untyped-def]
     """Fill the places of the queries' entries in the tables of `fill_side`."""
-    bits = 64 * query.shape[1]
     for row in range(len(query)):
         for t in range(places.shape[1] // 2):
-            own, parity = np.int64(0), np.int64(0)
-            for i in range(3 * t, min(3 * t + 3, bits)):
-                bit = np.int64((query[row, i // 64] >> np.uint64(i % 64)) & np.uint64(1))
-                own |= bit << (i - 3 * t)
-                parity ^= bit
-            places[row, 2 * t] = LINE * (ENTRIES * t + own)
-            places[row, 2 * t + 1] = LINE * (ENTRIES * t + ENTRY_OF_SUM + parity)
+            word, bit = 3 * t // 64, 3 * t % 64
+            three = np.uint64(0)
+            if word < query.shape[1]:
+                three = query[row, word] >> np.uint64(bit)
+                if bit > 61 and word + 1 < query.shape[1]:
+                    three |= query[row, word + 1] << np.uint64(64 - bit)
+            carry, sum_ = find_entries(three)
+            places[row, 2 * t] = PLANE * (ENTRIES * t + carry)
+            places[row, 2 * t + 1] = PLANE * (ENTRIES * t + sum_)
 
 
 def _count_planes(gallery, whole, query, all_counts):  # type: ignore[no-untyped-def]
@@ -139,24 +146,25 @@ def _count_planes(gallery, whole, query, all_counts):  # type: ignore[no-untyped
     places = np.empty((len(query), 2 * AT_ONCE * steps), np.uint32)
     plan_queries(query, places)
     most, lines = min(whole // SIDE, SIDES), 64 * words + BITS_AT_ONCE
-    space = np.zeros(most * steps * TABLES + (lines + SUMS + COUNTS + 1) * LINE, np.uint64)
-    lead = -(space.ctypes.data // 8) % LINE
-    planes, space = space[lead : lead + lines * LINE], space[lead + lines * LINE :]
-    sums, space = space[: SUMS * LINE], space[SUMS * LINE :]
-    counts, tables = space[: COUNTS * LINE], space[COUNTS * LINE :]
+    needed = most * steps * TABLES + (lines + SUMS + COUNTS) * PLANE
+    space = np.zeros(needed + LINE, np.uint64)
+    space = space[find_line(space) :]
+    planes, space = space[: lines * PLANE], space[lines * PLANE :]
+    sums, space = space[: SUMS * PLANE], space[SUMS * PLANE :]
+    counts, tables = space[: COUNTS * PLANE], space[COUNTS * PLANE :]
     all_counts[:] = 0
     for begin in range(0, whole, most * SIDE):
         sides = min(most, (whole - begin) // SIDE)
         for side in range(sides):
             fill_side(gallery, begin + SIDE * side, steps, planes, tables, side * steps * TABLES)
         for row in range(len(query)):
-            counts[: LINE * (bins + SHARING - 1)] = 0
+            counts[: PLANE * (bins + SHARING - 1)] = 0
             for side in range(sides):
                 add_planes(tables, side * steps * TABLES, places, row, steps, sums)
                 count_sums(sums, bins, counts)
             for d in range(bins):
-                for lane in range(LINE):
-                    all_counts[row, d] += np.int64(counts[LINE * d + lane])
+                for lane in range(PLANE):
+                    all_counts[row, d] += np.int64(counts[PLANE * d + lane])
 
 
 # It takes seconds to compile.
@@ -174,7 +182,7 @@ def count_distances(gallery, query, slices, all_counts, relevant):  # type: igno
     if many and bins - 1 <= PLANE_BITS and size >= SIDE:
         whole = size // SIDE * SIDE
         _count_many(gallery, whole, query, all_counts)
-    elif many and bins - 1 <= MOST and (IN_ROWS or size // RUN * RUN >= PAIRED * bins * bins):
+    elif many and bins - 1 <= MOST and (IN_ROWS or _counts_pairs(size // RUN * RUN, bins)):
         whole = size // RUN * RUN
         _count_together(gallery, whole, query, all_counts)
     else:

@@ -3,10 +3,12 @@
 import numpy as np
 
 from facehash.hamming.llvm.intrinsics import (
+    LINE,
     RUN,
     WIDE,
     compile_kernel,
     fetch,
+    find_line,
     nearer_bits,
     popcount,
     skip_far,
@@ -15,7 +17,6 @@ from facehash.hamming.llvm.planes import (
     BITS_OF_PLANES,
     ENTRIES,
     ENTRY,
-    ENTRY_OF_SUM,
     LEVELS,
     MANY_CODES,
     STEPS,
@@ -23,6 +24,7 @@ from facehash.hamming.llvm.planes import (
     TRIPLES,
     compare_planes,
     fill_planes,
+    find_entries,
     has_planes,
     host_features,
 )
@@ -45,7 +47,6 @@ from facehash.hamming.measure_numba import (
 
 KEPT = 1 << 16  # neighbors of all queries of a group together
 RANKED = 16  # items per neighbor that are ranked by counting; few later items are nearer
-LINE = 8  # words of a cache line
 _ONE, _ALL = np.uint64(1), np.uint64(2**64 - 1)
 IN_PLANES = has_planes(host_features())
 MANY = TOGETHER if IN_ROWS else 12  # queries from which on planes are worth their tables
@@ -217,10 +218,9 @@ def _scan_rows(gallery, start, stop, query, bits, k, state, items, far, counts):
 def plan_query(code, steps):  # type: ignore[no-untyped-def]
     """Fill the places of a query's entries in the tables of `facehash.hamming.llvm.planes`."""
     for t in range(TRIPLES):
-        own = np.int64((code >> np.uint64(3 * t)) & np.uint64(7))
-        parity = np.int64(popcount(np.uint64(own)) & _ONE)
-        steps[2 * t] = ENTRY * (ENTRIES * t + own)
-        steps[2 * t + 1] = ENTRY * (ENTRIES * t + ENTRY_OF_SUM + parity)
+        carry, sum_ = find_entries(code >> np.uint64(3 * t))
+        steps[2 * t] = ENTRY * (ENTRIES * t + carry)
+        steps[2 * t + 1] = ENTRY * (ENTRIES * t + sum_)
     last = np.int64(code >> np.uint64(BITS_OF_PLANES - 1))
     steps[2 * TRIPLES] = ENTRY * (ENTRIES * TRIPLES + last)
 
@@ -236,7 +236,7 @@ def _scan_planes(gallery, start, stop, query, k, state, items, far, counts):  # 
     """As `_scan`, for codes of one word."""
     count = len(query)
     space = np.empty(TABLES + LINE, np.uint64)
-    lead = -(space.ctypes.data // 8) % LINE
+    lead = find_line(space)
     tables, masks = space[lead : lead + TABLES], np.empty(MANY_CODES // RUN, np.uint64)
     steps, limits = np.empty((count, STEPS), np.uint16), np.empty((count, LEVELS), np.int64)
     for j in range(count):

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import njit
 from numba.core import cgutils as untyped_cgutils
@@ -18,6 +19,7 @@ from numba.extending import intrinsic
 cgutils: Any = untyped_cgutils
 RUN = 64  # items that are compared with a bound at once, each a bit of one word
 WIDE = 128  # items that are passed over at once if none of them is nearer than a bound
+LINE = 8  # words of a cache line
 _LANES = 8  # words in a register of AVX-512; elsewhere LLVM takes several registers
 _INT, _WORD = ir.IntType(32), ir.IntType(64)
 _ORDER, _WORDS, _HALVES = (
@@ -48,6 +50,12 @@ def compile_kernel(
             return njit(signature, nogil=True, forceinline=inline)(function)
 
     return decorate
+
+
+@compile_kernel("int64(uint64[::1])", inline=True)
+def find_line(words):  # type: ignore[no-untyped-def]
+    """Return the index of the first word, 0 to 7, at which a cache line starts."""
+    return np.int64(-(words.ctypes.data // 8) % LINE)
 
 
 def _declare_popcount(typing_context: Any, word: Any) -> Any:

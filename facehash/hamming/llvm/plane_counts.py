@@ -36,13 +36,13 @@ from facehash.hamming.llvm.planes import (
 )
 
 SIDE = 512  # codes
-LINE = 8  # words of a plane of SIDE codes
+PLANE = SIDE // 64  # words of a plane of them
 SUMS = 8  # planes of a distance
 LONGEST = 255  # bits of a code
 COUNTS = LONGEST + 1  # rows of counts
 AT_ONCE = 8  # triples of planes that are added in one step
 BITS_AT_ONCE = 3 * AT_ONCE
-TABLES = ENTRIES * AT_ONCE * LINE  # words of a step
+TABLES = ENTRIES * AT_ONCE * PLANE  # words of a step
 _LOW, _UPPER = 2, 4  # bits 0 and 1 of a distance are its last, 2 and 3 its middle ones
 SHARING = 2**_UPPER  # distances that share all other bits
 _WORD = ir.IntType(64)
@@ -150,10 +150,10 @@ def _declare_fill(
         words, size = state.shape(0)
         with cgutils.for_range(builder, words) as loop:
             place = builder.add(builder.mul(loop.index, size), arguments[1])
-            target = builder.mul(loop.index, state.number(64 * LINE))
+            target = builder.mul(loop.index, state.number(64 * PLANE))
             transpose(builder, builder.gep(codes, [place]), builder.gep(planes, [target]))
         triples = builder.mul(arguments[2], state.number(AT_ONCE))
-        add_triples(builder, planes, builder.gep(tables, [arguments[5]]), triples, LINE)
+        add_triples(builder, planes, builder.gep(tables, [arguments[5]]), triples, PLANE)
         return context.get_dummy_value()
 
     wanted = codes, types.int64, types.int64, planes, tables, types.int64
@@ -170,7 +170,7 @@ def _declare_add(
 
     Its arguments: tables; where those of the codes start; places uint32 (q, 2 * AT_ONCE * steps),
     the entries of each query for carry and sum of each triple, in words; the query's row; the
-    number of steps; and sums uint64 (SUMS * LINE,), the output.
+    number of steps; and sums uint64 (SUMS * PLANE,), the output.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -180,7 +180,7 @@ def _declare_add(
         own = builder.mul(row, builder.mul(steps, state.number(2 * AT_ONCE)))
         zeros = ir.Constant(state.register, [0] * state.lanes)
         kept = [cgutils.alloca_once_value(builder, zeros) for _ in range(SUMS)]
-        for part in range(0, LINE, state.lanes):
+        for part in range(0, PLANE, state.lanes):
             for one in kept:
                 builder.store(zeros, one)
             with cgutils.for_range(builder, steps) as loop:
@@ -194,7 +194,7 @@ def _declare_add(
                 for one, (value,) in zip(kept, waiting, strict=True):
                     builder.store(value, one)
             for bit, one in enumerate(kept):
-                state.store(builder.load(one), sums, state.number(LINE * bit + part))
+                state.store(builder.load(one), sums, state.number(PLANE * bit + part))
         return context.get_dummy_value()
 
     wanted = tables, types.int64, places, types.int64, types.int64, sums
@@ -227,7 +227,7 @@ def _declare_count(typing_context: Any, sums: Any, bins: Any, counts: Any) -> An
     """Add the numbers of codes at each distance to those of each lane.
 
     Its arguments: sums as `add_planes` fills them; the number of possible distances; and counts
-    uint64 (COUNTS * LINE,), of which the first `bins` rows of LINE change, rounded up to SHARING.
+    uint64 (COUNTS * PLANE,), of which the first `bins` rows of PLANE change, rounded up to SHARING.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -236,8 +236,8 @@ def _declare_count(typing_context: Any, sums: Any, bins: Any, counts: Any) -> An
         groups = builder.lshr(
             builder.add(arguments[1], state.number(SHARING - 1)), state.number(_UPPER)
         )
-        for part in range(0, LINE, state.lanes):
-            planes = [state.load(sums, state.number(LINE * bit + part)) for bit in range(SUMS)]
+        for part in range(0, PLANE, state.lanes):
+            planes = [state.load(sums, state.number(PLANE * bit + part)) for bit in range(SUMS)]
             last, middle = (_combine(state, planes[i : i + _LOW]) for i in (0, _LOW))
             with cgutils.for_range(builder, groups) as loop:
                 group = None
@@ -247,12 +247,12 @@ def _declare_count(typing_context: Any, sums: Any, bins: Any, counts: Any) -> An
                     flipped = builder.xor(plane, state.fill(builder.sub(own, state.number(1))))
                     group = flipped if group is None else builder.and_(group, flipped)
                 with builder.if_then(builder.not_(state.is_zero(group))):
-                    first = state.place(state.number(part), loop.index, LINE * SHARING)
+                    first = state.place(state.number(part), loop.index, PLANE * SHARING)
                     for number, plane in enumerate(middle):
                         few = builder.and_(group, plane)
                         with builder.if_then(builder.not_(state.is_zero(few))):
                             for value, mask in enumerate(last, 2**_LOW * number):
-                                place = builder.add(first, state.number(LINE * value))
+                                place = builder.add(first, state.number(PLANE * value))
                                 found = state.popcount(builder.and_(few, mask))
                                 total = builder.add(state.load(counts, place), found)
                                 state.store(total, counts, place)

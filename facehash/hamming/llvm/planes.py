@@ -18,12 +18,13 @@ Numba's cache checks only the file of a kernel: after a change here, change `nea
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba.core import types
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-from facehash.hamming.llvm.intrinsics import cgutils
+from facehash.hamming.llvm.intrinsics import cgutils, compile_kernel, popcount
 
 BITS_OF_PLANES, LEVELS = 64, 6  # of a code; of a bound
 _LANES, _SIDES = 8, 2  # words in a register; registers of a plane
@@ -42,6 +43,17 @@ SUM = _A ^ _B ^ _C
 CARRY = _A & _B | _A & _C | _B & _C
 _CARRY_OF_SUM = SUM & _B | SUM & _C | _B & _C  # if the sum replaces the first operand
 _CHOICE = _A & _B | ~_A & 0xFF & _C
+
+
+@compile_kernel("UniTuple(int64, 2)(uint64)", inline=True)
+def find_entries(bits):  # type: ignore[no-untyped-def]
+    """Return the numbers of the entries of a triple, of its carry and of its sum.
+
+    Args:
+        bits: uint64, of which the lowest three are those of a query.
+    """
+    own = bits & np.uint64(7)
+    return np.int64(own), ENTRY_OF_SUM + np.int64(popcount(own) & np.uint64(1))
 
 
 def has_planes(features: str) -> bool:

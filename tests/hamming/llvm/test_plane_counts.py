@@ -5,11 +5,12 @@ import pytest
 from numba import njit
 
 from facehash.hamming import count_numba
+from facehash.hamming.llvm.intrinsics import LINE, find_line
 from facehash.hamming.llvm.plane_counts import (
     AT_ONCE,
     BITS_AT_ONCE,
     COUNTS,
-    LINE,
+    PLANE,
     SIDE,
     SUMS,
     TABLES,
@@ -29,7 +30,7 @@ def count(codes, steps, planes, tables, places, row, sums, counts, bins):
 
 def aligned(words):
     space = np.empty(words + LINE, np.uint64)
-    lead = -(space.ctypes.data // 8) % LINE
+    lead = find_line(space)
     return space[lead : lead + words]
 
 
@@ -61,13 +62,13 @@ def test_counts_of_one_side_equal_a_loop(bits):
     query = np.ascontiguousarray(codes[:, [8, 0]].T)
     places = np.empty((2, 2 * AT_ONCE * steps), np.uint32)
     count_numba.plan_queries(query, places)
-    planes, tables = aligned((64 * len(codes) + BITS_AT_ONCE) * LINE), aligned(steps * TABLES)
-    sums, counts = aligned(SUMS * LINE), aligned(COUNTS * LINE)
+    planes, tables = aligned((64 * len(codes) + BITS_AT_ONCE) * PLANE), aligned(steps * TABLES)
+    sums, counts = aligned(SUMS * PLANE), aligned(COUNTS * PLANE)
     planes[:] = 0
     counts[:] = 5
     count(codes, steps, planes, tables, places, 1, sums, counts, bits + 1)
     far = (unpacked[3 : 3 + SIDE] != unpacked[0]).sum(axis=1)
-    found = counts.reshape(COUNTS, LINE)[: bits + 1].sum(axis=1) - 5 * LINE
+    found = counts.reshape(COUNTS, PLANE)[: bits + 1].sum(axis=1) - 5 * PLANE
     np.testing.assert_array_equal(found, np.bincount(far, minlength=bits + 1))
 
 

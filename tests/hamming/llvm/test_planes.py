@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numba import njit
 
+from facehash.hamming.llvm.intrinsics import LINE, find_line
 from facehash.hamming.llvm.planes import (
     LEVELS,
     MANY_CODES,
@@ -13,7 +14,7 @@ from facehash.hamming.llvm.planes import (
     fill_planes,
     has_planes,
 )
-from facehash.hamming.nearest_numba import LINE, MANY, plan_query, set_limit
+from facehash.hamming.nearest_numba import MANY, plan_query, set_limit
 from facehash.hamming.search import top_k
 from tests.hamming.test_nearest import assert_nearest, draw
 
@@ -44,7 +45,7 @@ def test_masks_equal_a_loop(bits):
     gallery[33], gallery[44] = queries[4], queries[4] ^ queries[4]
     codes = gallery[33 : 33 + MANY_CODES]
     space = np.empty(TABLES + LINE, np.uint64)
-    lead = -(space.ctypes.data // 8) % LINE
+    lead = find_line(space)
     tables = space[lead : lead + TABLES]
     fill(gallery[None], 33, tables)
     steps, limits = np.empty((5, STEPS), np.uint16), np.empty((5, LEVELS), np.int64)
