@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from facehash.errors import InputError
-from facehash.learning.backup import Backup, copying, training_variables
+from facehash.learning.backup import Backup, device_copies, training_variables
 from facehash.learning.hash_model import HashModel
 from facehash.learning.model_files import save_model_file
 from facehash.printing import progress
@@ -81,14 +81,13 @@ class EpochState(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Find the variables."""
-        variables = training_variables(self.model)
-        places = {id(variable): place for place, variable in enumerate(variables)}
+        self._variables = training_variables(self.model)
+        places = {id(variable): place for place, variable in enumerate(self._variables)}
         self._places = [places[id(weight)] for weight in self.model.weights]
-        self._copy = copying(variables)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Copy the state."""
-        self.state = self._copy()
+        self.state = device_copies(self._variables)
         self.weights = [self.state[place] for place in self._places]
 
 

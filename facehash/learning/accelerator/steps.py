@@ -9,6 +9,7 @@ without them.
 
 import contextlib
 import functools
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -97,12 +98,13 @@ class DeviceSteps(keras.Model):
         import tensorflow
 
         self._batches = x
-        # One iterator for all epochs: to end one can take a second.
-        numbers = tensorflow.data.Dataset.range(len(x)).repeat()
+        # Keras needs a data set, but nothing is read from it: the next of even its numbers takes two
+        # milliseconds, and its end can take a second.
+        nothing = tensorflow.data.Dataset.range(1).repeat()
         next_epoch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: x.on_epoch_end())
         options["callbacks"] = [*(options.get("callbacks") or []), next_epoch]
         try:
-            return super().fit(numbers, *arguments, steps_per_epoch=len(x), **options)
+            return super().fit(nothing, *arguments, steps_per_epoch=len(x), **options)
         finally:
             self._batches = self.train_function = None
 
@@ -129,7 +131,7 @@ class DeviceSteps(keras.Model):
         return None
 
     def _step_of_tensorflow(self) -> Callable[[Any], Any]:
-        """Return a function that trains on the batch whose number an iterator yields."""
+        """Return a function that trains on the next batch; its argument is not read."""
         import tensorflow
 
         batches: Any = self._batches
@@ -142,7 +144,8 @@ class DeviceSteps(keras.Model):
         def step(x: Any, y: Any) -> Any:
             return self.train_step((x, y))
 
-        return lambda iterator: step(*batches[int(next(iterator))])
+        numbers = itertools.cycle(range(len(batches)))
+        return lambda iterator: step(*batches[next(numbers)])
 
     def _steps_of_jax(self) -> Callable[[Any, Any], Any]:
         """Return a function of several steps; the images are one of its arguments."""

@@ -7,7 +7,7 @@ import pytest
 from facehash.learning import accelerator
 from facehash.learning.accelerator import layers, steps
 from facehash.learning.accelerator.steps import steps_per_call
-from facehash.learning.backup import copying
+from facehash.learning.backup import device_copies
 from facehash.learning.encoding import projections
 from facehash.runs.files import read_history
 from tests.helpers.training import configure, run_training
@@ -61,7 +61,7 @@ def test_copies_stay_what_they_were_when_training_goes_on(faces):
     model = methods.build(config, faces.identities, 120.0, 60.0)
     compile_model(model, config.training, 36)
     before = model.get_weights()
-    copies = copying(model.weights)()
+    copies = device_copies(model.weights)
     rows = faces.train
     labels = faces.labels[rows].astype("int32")
     model.fit(faces.images[rows], labels, batch_size=12, verbose=0)
