@@ -98,8 +98,8 @@ class DeviceSteps(keras.Model):
         import tensorflow
 
         self._batches = x
-        # Keras needs a data set, but nothing is read from it: the next of even its numbers takes two
-        # milliseconds, and its end can take a second.
+        # Keras needs a data set, but nothing is read from it: even the next of its numbers takes a
+        # millisecond or two, and its end can take a second.
         nothing = tensorflow.data.Dataset.range(1).repeat()
         next_epoch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: x.on_epoch_end())
         options["callbacks"] = [*(options.get("callbacks") or []), next_epoch]
