@@ -1,7 +1,7 @@
 """Train a hashing network from a YAML file: ``python train.py CONFIG --data DIR``."""
 
 if __name__ == "__main__":
-    from facehash.memory import restart
+    from facehash.learning.memory import restart
 
     restart()  # before the other imports, which take most of a second
 

@@ -2,14 +2,16 @@
 
     python -m benchmarks.training
 
-Four ways train the same network on the same random images, each in its own process: our training
+The same network is trained on the same random images, each way in its own process: our training
 with and without flips and shifts, a plain `model.fit`, and a loop without Keras's trainer (see
 `benchmarks.training.bare_loop`). The first epoch, which compiles, is not timed. The epochs of our
 loop include progress bar, history.csv, seeded order of the batches and copies of weights and state;
-writing backups and the model is reported apart.
+writing the last state, as backups do every 30 seconds, and the model is reported apart.
 
-Our processes have the memory settings of train.py, see `facehash.memory`. The others have those of
-the system, except a second loop without Keras's trainer, which shows what else is different.
+Our processes have the memory settings of train.py, see `facehash.learning.memory`. The others have
+those of the system, except a second loop without Keras's trainer, which shows what else is
+different. On JAX, `model.fit` waits after every step, as Keras does for any callback; ours does
+too.
 
 The speed of a shared machine varies from second to second, so the ways take turns of a few steps,
 in random order, while the others wait. All turns of an epoch together give one ratio; the result is
@@ -22,6 +24,7 @@ import argparse
 import contextlib
 import json
 import os
+import platform
 import statistics
 import subprocess
 import sys
@@ -38,10 +41,11 @@ from benchmarks.training.random_faces import BITS, PEOPLE
 from benchmarks.training.ways import AUGMENTED, EQUAL_LOOP, FIT, LOOP, OURS, WAYS, Way
 from facehash.files import write_json
 from facehash.learning.backend import choose_backend
-from facehash.memory import memory_settings
+from facehash.learning.memory import SWITCH, memory_settings
 
 RESULT = Path(__file__).parents[1] / "results" / "training.json"
 BARE = (FIT, LOOP)
+MEMORY = ("GLIBC_TUNABLES", "MALLOC_", SWITCH)  # variables that begin so
 BAR, AUGMENTED_BAR = 0.95, 0.9
 
 
@@ -51,14 +55,17 @@ class Process:
     def __init__(self, way: Way) -> None:
         command = [sys.executable, "-m", "benchmarks.training.ways", json.dumps(asdict(way))]
         pipe = subprocess.PIPE
-        settings = memory_settings() if way.name in (OURS, AUGMENTED, EQUAL_LOOP) else {}
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(MEMORY)}
+        if way.name in (OURS, AUGMENTED, EQUAL_LOOP):
+            environment |= memory_settings(environment)
         self._process = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, text=True, env=os.environ | settings
+            command, stdin=pipe, stdout=pipe, text=True, env=environment
         )
 
     def turn(self) -> Any:
         """Let it go on until it waits again or ends, and return what it tells."""
-        print(file=self._process.stdin, flush=True)
+        with contextlib.suppress(BrokenPipeError):  # it has ended
+            print(file=self._process.stdin, flush=True)
         line = self._process.stdout.readline() if self._process.stdout else ""
         if not line:
             raise SystemExit(f"a training ended with exit status {self._process.wait()}")
@@ -67,7 +74,8 @@ class Process:
     def end(self) -> None:
         """End it, whatever it does."""
         self._process.kill()
-        self._process.communicate()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.communicate()
 
 
 @contextlib.contextmanager
@@ -106,6 +114,16 @@ def train_in_turns(options: argparse.Namespace, rng: np.random.Generator) -> dic
     }
 
 
+def describe_memory() -> dict[str, str | None]:
+    """Return what the settings of our processes are, and what they depend on."""
+    mode = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    return {
+        "settings_of_ours": memory_settings({}).get("GLIBC_TUNABLES"),
+        "c_library": " ".join(platform.libc_ver()),
+        "transparent_huge_pages": mode.read_text().strip() if mode.exists() else None,
+    }
+
+
 def compare(options: argparse.Namespace) -> dict[str, Any]:
     """Train several times in every way, and compare epoch by epoch."""
     backend, rng = choose_backend(), np.random.default_rng(0)
@@ -127,6 +145,7 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
             "bits": BITS,
         },
         "machine": describe_machine("keras", backend, "numpy"),
+        "memory": describe_memory(),
         "backend": backend,
         "images_a_second": {
             way: {
@@ -145,7 +164,7 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
         "ratio_augmented_to_not": augmented,
         "seconds_of_writing": {
             file: round(statistics.median(turns[OURS]["writing"][file] for turns in repeats), 3)
-            for file in ("backup", "model")
+            for file in ("state", "model")
         },
         "bars": {
             f"at least {BAR} of a bare loop": verdict(found, BAR),

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import numpy as np
 
 import data
-from benchmarks.training.random_faces import configure, make_faces
+from benchmarks.training.random_faces import AUGMENTATION, configure, make_faces
 from facehash import methods
 from facehash.config import DatasetConfig
 from facehash.dataset import FaceDataset
@@ -29,7 +29,6 @@ from facehash.learning.backend import start_backend
 
 Precision = Literal["float32", "tf32", "bfloat16"]
 WAYS = ("ours, augmented", "ours", "bare fit")
-AUGMENTATION = {"flip": True, "shift": 2}
 
 
 @dataclass(frozen=True)

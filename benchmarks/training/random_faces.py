@@ -10,6 +10,7 @@ from facehash.dataset import FaceDataset
 
 BITS = 48
 PEOPLE = 530  # as in FaceScrub
+AUGMENTATION = {"flip": True, "shift": 2}  # as in the configurations of PubFig83
 
 
 def configure(

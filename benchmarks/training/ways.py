@@ -5,7 +5,7 @@
 The process trains while it has the turn, a few steps at a time, and then waits for the next one: it
 reads a line from standard input at the start of each turn, and writes a line of JSON to standard
 output at its end. The first turn is the first epoch, which compiles. The line after the last step
-has the seconds to write a backup and the model, where that is done.
+has the seconds to write the last state and the model, where that is done.
 """
 
 import functools
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.training.random_faces import configure, make_faces
+from benchmarks.training.random_faces import AUGMENTATION, configure, make_faces
 from facehash import methods
 from facehash.config import RunConfig
 from facehash.dataset import FaceDataset
@@ -33,7 +33,6 @@ OURS, AUGMENTED, FIT, LOOP, EQUAL_LOOP = WAYS = (
     "bare loop",
     "bare loop, memory as ours",
 )
-AUGMENTATION = {"flip": True, "shift": 2}  # as in the configurations of PubFig83
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ class Turns:
 
 
 def train_ours(faces: FaceDataset, config: RunConfig[Any], turns: Turns) -> dict[str, float]:
-    """Train like train.py, and time writing the last state, as a backup, and the model."""
+    """Train like train.py, and time writing the last state and the model."""
     from facehash.learning.backup import Backup
     from facehash.learning.hash_model import HashModel
     from facehash.learning.training import train
@@ -112,7 +111,7 @@ def train_ours(faces: FaceDataset, config: RunConfig[Any], turns: Turns) -> dict
         setattr(owner, method, timed)
 
     HashModel.fit = fit_in_turns
-    time_calls(Backup, "write", "backup")
+    time_calls(Backup, "write", "state")
     time_calls(HashModel, "save", "model")
     with tempfile.TemporaryDirectory() as folder:
         run = RunDirectory(Path(folder) / "run")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from facehash.errors import Interrupted
-from facehash.memory import memory_settings
+from facehash.learning.memory import memory_settings
 
 _SECONDS_TO_STOP = 30.0  # a cell that is still running this long after SIGTERM is killed
 _THREADS = (

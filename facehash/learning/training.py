@@ -160,7 +160,8 @@ def train(
         try:
             if not best.exhausted:
                 _fit(model, batches, data, training, [history, last, best, writer, *extra])
-            model.set_weights(best.weights)
+            # Not the copies themselves, which the backup may share: JAX would use their memory.
+            model.set_weights([keras.ops.convert_to_numpy(one) for one in best.weights])
             write_json(run.training, _settle(estimator, data, training, config.seed))
             model.projection_scale = projection_scale(model, data.images, training.batch, devices)
             caption = f"{dataset.name}, {config.method.upper()}, {config.bits} bits"

@@ -9,7 +9,6 @@ without them.
 
 import contextlib
 import functools
-import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -62,6 +61,7 @@ class DeviceSteps(keras.Model):
     _resident: Any = None
     _graphed: Any = None
     _batches: ShuffledBatches | None = None
+    _numbers: Iterator[int] = iter(())  # of the batches that are left of the epoch
     _metrics_at_end = False
     augment: list[Any]
 
@@ -101,8 +101,11 @@ class DeviceSteps(keras.Model):
         # Keras needs a data set, but nothing is read from it: even the next of its numbers takes a
         # millisecond or two, and its end can take a second.
         nothing = tensorflow.data.Dataset.range(1).repeat()
-        next_epoch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: x.on_epoch_end())
-        options["callbacks"] = [*(options.get("callbacks") or []), next_epoch]
+        epochs = keras.callbacks.LambdaCallback(
+            on_epoch_begin=self._begin_epoch, on_epoch_end=lambda *_: x.on_epoch_end()
+        )
+        options["callbacks"] = [*(options.get("callbacks") or []), epochs]
+        self.train_function = None
         try:
             return super().fit(nothing, *arguments, steps_per_epoch=len(x), **options)
         finally:
@@ -144,8 +147,10 @@ class DeviceSteps(keras.Model):
         def step(x: Any, y: Any) -> Any:
             return self.train_step((x, y))
 
-        numbers = itertools.cycle(range(len(batches)))
-        return lambda iterator: step(*batches[next(numbers)])
+        return lambda iterator: step(*batches[next(self._numbers)])
+
+    def _begin_epoch(self, *_: Any) -> None:
+        self._numbers = iter(range(len(self._batches or ())))
 
     def _steps_of_jax(self) -> Callable[[Any, Any], Any]:
         """Return a function of several steps; the images are one of its arguments."""

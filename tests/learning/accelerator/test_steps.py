@@ -7,7 +7,8 @@ import pytest
 from facehash.learning import accelerator
 from facehash.learning.accelerator import layers, steps
 from facehash.learning.accelerator.steps import steps_per_call
-from facehash.learning.backup import device_copies
+from facehash.learning.backup import device_copies, training_variables
+from facehash.learning.batches import ShuffledBatches
 from facehash.learning.encoding import projections
 from facehash.runs.files import read_history
 from tests.helpers.training import configure, run_training
@@ -53,18 +54,46 @@ def test_steps_per_call_divide_an_epoch_into_equal_calls(monkeypatch):
     assert steps_per_call(images, 10, 1) is None
 
 
-def test_copies_stay_what_they_were_when_training_goes_on(faces):
+@pytest.fixture
+def compiled(faces):
+    """Return an untrained model with its optimizer, and its training images and classes."""
     from facehash import methods
     from facehash.learning.training import compile_model
 
     config = configure()
     model = methods.build(config, faces.identities, 120.0, 60.0)
     compile_model(model, config.training, 36)
-    before = model.get_weights()
-    copies = device_copies(model.weights)
-    rows = faces.train
-    labels = faces.labels[rows].astype("int32")
-    model.fit(faces.images[rows], labels, batch_size=12, verbose=0)
-    assert any((a != b).any() for a, b in zip(model.get_weights(), before, strict=True))
-    for copy, value in zip(copies, before, strict=True):
-        np.testing.assert_array_equal(keras.ops.convert_to_numpy(copy), value)
+    return model, faces.images[faces.train], faces.labels[faces.train].astype("int32")
+
+
+def test_copies_stay_what_they_were_when_training_goes_on(compiled):
+    model, images, labels = compiled
+    variables = training_variables(model)
+    kept = []
+    for _ in range(2):
+        model.fit(images, labels, batch_size=12, verbose=0)
+        values = [np.array(keras.ops.convert_to_numpy(one)) for one in variables]
+        kept.append((device_copies(variables), values))
+    model.fit(images, labels, batch_size=12, verbose=0)
+    for copies, values in kept:
+        for copy, value in zip(copies, values, strict=True):
+            np.testing.assert_array_equal(keras.ops.convert_to_numpy(copy), value)
+    changed = [(a != b).any() for a, b in zip(kept[0][1], kept[1][1], strict=True)]
+    assert sum(changed) > len(changed) / 2
+
+
+def test_batches_of_ours_follow_on_those_of_keras_and_have_the_metrics_of_the_epoch(compiled):
+    model, images, labels = compiled
+    model.fit(images, labels, batch_size=12, verbose=0)
+    batches = ShuffledBatches(images, labels, 12, seed=1)
+    validation = {"validation_data": (images[:7], labels[:7]), "verbose": 0, "shuffle": False}
+    for epochs in (1, 2):
+        rows = model.fit(batches, epochs=epochs, **validation).history
+        assert len(rows["loss"]) == epochs
+        scored = model.evaluate(images[:7], labels[:7], verbose=0, return_dict=True)
+        for name, value in scored.items():
+            assert rows[f"val_{name}"][-1] == pytest.approx(value, rel=1e-5)
+    model.reset_metrics()
+    history = model.fit(batches, epochs=1, verbose=0, shuffle=False).history
+    for name, value in model.get_metrics_result().items():
+        assert history[name][-1] == pytest.approx(float(value), rel=1e-6)
