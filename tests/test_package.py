@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -15,6 +16,10 @@ import facehash
 from tests.conftest import ROOT
 
 HEAVY = ("keras", "tensorflow", "jax", "torch", "numba", "matplotlib", "h5py", "scipy", "PIL")
+
+
+# What the extras engines and web-test bring, which make test does not install.
+NOT_FOR_TEST = ("redis", "psycopg", "elasticsearch", "distributed", "playwright", "locust")
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +89,19 @@ def test_an_import_loads_only_what_it_needs(statement, unneeded):
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert not {name.split(".")[0] for name in json.loads(done.stdout)} & unneeded
+
+
+@pytest.mark.full
+def test_the_tests_need_only_what_make_test_installs(tmp_path):
+    (tmp_path / "lacking.py").write_text(
+        f"import sys\nsys.modules.update(dict.fromkeys({NOT_FOR_TEST}))\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-p", "lacking", "--collect-only", "-q"]
+    done = subprocess.run(
+        [*command, "-m", "not engines and not web"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]

@@ -22,7 +22,6 @@ from facehash.bench.lsh_sweep_table import engine_options, format_sweep
 from facehash.bench.queries import Pairs
 from facehash.errors import InputError
 from facehash.index.buckets import LshIndex
-from facehash.index.engines import redis_lsh
 from facehash.index.engines.address import Address
 from facehash.library.storage.database import LibraryError
 from facehash.library.storage.store import Store
@@ -142,6 +141,7 @@ def test_the_recommendation_is_in_the_text_with_its_comparison(result):
 
 
 def test_the_options_of_an_engine_keep_all_candidates():
+    redis_lsh = pytest.importorskip("facehash.index.engines.redis_lsh", reason="needs redis")
     for most, candidates in ((3, 100), (101, 110), (20_311, 21_000), (3_000_000, 1_000_000)):
         one = {"tables": 8, "bits": 12, "probes": 16, "most_compared": most}
         address = Address.parse(f"redis://host:6379/0?{engine_options(one)}")
