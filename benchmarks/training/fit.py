@@ -41,11 +41,10 @@ from benchmarks.training.random_faces import BITS, PEOPLE
 from benchmarks.training.ways import AUGMENTED, EQUAL_LOOP, FIT, LOOP, OURS, WAYS, Way
 from facehash.files import write_json
 from facehash.learning.backend import choose_backend
-from facehash.learning.memory import SWITCH, memory_settings
+from facehash.learning.memory import VARIABLES, memory_settings
 
 RESULT = Path(__file__).parents[1] / "results" / "training.json"
 BARE = (FIT, LOOP)
-MEMORY = ("GLIBC_TUNABLES", "MALLOC_", SWITCH)  # variables that begin so
 BAR, AUGMENTED_BAR = 0.95, 0.9
 
 
@@ -55,7 +54,7 @@ class Process:
     def __init__(self, way: Way) -> None:
         command = [sys.executable, "-m", "benchmarks.training.ways", json.dumps(asdict(way))]
         pipe = subprocess.PIPE
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(MEMORY)}
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(VARIABLES)}
         if way.name in (OURS, AUGMENTED, EQUAL_LOOP):
             environment |= memory_settings(environment)
         self._process = subprocess.Popen(

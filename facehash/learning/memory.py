@@ -14,6 +14,10 @@ import sys
 from collections.abc import Mapping
 
 SWITCH = "FACEHASH_MEMORY"
+_OF_GLIBC = ("GLIBC_TUNABLES", "MALLOC_")
+VARIABLES = (*_OF_GLIBC, SWITCH)
+"""Beginnings of the names of variables that decide about memory."""
+
 _SYSTEM, _KEPT = "system", "kept"  # what a user sets to have none of this; what `restart` sets
 _FEW = 4  # processors
 # Options of Python that a script may have been started with; the values of two follow them.
@@ -35,7 +39,7 @@ def memory_settings(environment: Mapping[str, str] = os.environ) -> dict[str, st
     Example:
         >>> environment = os.environ | memory_settings()
     """
-    own = any(name == "GLIBC_TUNABLES" or name.startswith("MALLOC_") for name in environment)
+    own = any(name.startswith(_OF_GLIBC) for name in environment)
     if sys.platform != "linux" or own or environment.get(SWITCH) in (_SYSTEM, _KEPT):
         return {}
     settings = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from facehash.learning.memory import SWITCH, memory_settings
+from facehash.learning.memory import SWITCH, VARIABLES, memory_settings
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="settings of glibc on Linux")
@@ -28,8 +28,7 @@ print()
 
 def plain_environment():
     """Return the environment without settings of memory."""
-    settings = ("GLIBC_TUNABLES", "MALLOC_", SWITCH)
-    return {k: v for k, v in os.environ.items() if not k.startswith(settings)}
+    return {k: v for k, v in os.environ.items() if not k.startswith(VARIABLES)}
 
 
 @pytest.fixture
